@@ -1,0 +1,291 @@
+//! One call of a runtime, with everything that its operation needs checked and nothing that it does not need.
+
+use std::fmt;
+use std::io::Read;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::document::{self, Document, kind};
+use super::environment::Request;
+use super::{Arguments, Attachment, Code, Environment, Error, PrevResult, Version};
+
+/// A call (SPEC section 2, "CNI operations").
+#[derive(Debug, PartialEq)]
+pub enum Call {
+    /// Give an attachment an address.
+    Add(Add),
+    /// Release what an attachment has.
+    Del(Del),
+    /// Is what ADD gave still in place?
+    Check(Check),
+    /// Could an ADD succeed now?
+    Status(Status),
+    /// Release what belongs to no attachment.
+    Gc(Gc),
+    /// Which versions does the plugin speak? To be answered in this one.
+    Version(Version),
+}
+
+/// Gives an attachment an address.
+#[derive(Debug, PartialEq)]
+pub struct Add {
+    /// Who gets the address.
+    pub attachment: Attachment,
+    /// The container's network namespace, as the runtime names it.
+    pub netns: String,
+    /// The network.
+    pub network: Network,
+    /// The pod, and the addresses that are asked for.
+    pub arguments: Arguments,
+}
+
+/// Releases what an attachment has. It may come any number of times, without an ADD before it, without a network
+/// namespace, and with a configuration that has changed since.
+#[derive(Debug, PartialEq)]
+pub struct Del {
+    /// Whose addresses are released.
+    pub attachment: Attachment,
+    /// The network, of which `ipam` is empty where the configuration has none.
+    pub network: Network,
+    /// The pod.
+    pub arguments: Arguments,
+}
+
+/// Asks whether what ADD gave is still in place.
+#[derive(Debug, PartialEq)]
+pub struct Check {
+    /// Whose addresses are checked.
+    pub attachment: Attachment,
+    /// The network.
+    pub network: Network,
+    /// What ADD gave, as the calling plugin passed it on.
+    pub prev_result: PrevResult,
+    /// The pod.
+    pub arguments: Arguments,
+}
+
+/// Asks whether an ADD could succeed now.
+#[derive(Debug, PartialEq)]
+pub struct Status {
+    /// The network.
+    pub network: Network,
+}
+
+/// Releases what belongs to no attachment of the network.
+#[derive(Debug, PartialEq)]
+pub struct Gc {
+    /// The network, of which `ipam` is empty where the configuration has none.
+    pub network: Network,
+    /// The attachments that are still in use. `None` means that the runtime did not say, and then nothing may be
+    /// released: only a list that is there and empty says that no attachment is left.
+    pub valid_attachments: Option<Vec<Attachment>>,
+}
+
+/// The network of a call, and how to talk about it.
+#[derive(Debug, PartialEq)]
+pub struct Network {
+    /// The name, which stays the same between calls unless an administrator renames the network.
+    pub name: String,
+    /// The version of the protocol that the call is made in.
+    pub version: Version,
+    /// The plugin's own options, as they stand in the configuration.
+    pub ipam: Map<String, Value>,
+}
+
+/// A call that cannot be made out, with the version to say so in where that much is known.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What is wrong.
+    pub error: Error,
+    /// The version of the call.
+    pub version: Option<Version>,
+}
+
+/// Reads one call: the environment first, then stdin to its end, then the network's name, then the operation, then the
+/// version. That order decides which of several mistakes is reported, and is the one of the Go library.
+///
+/// For VERSION a stdin that stays silent is not waited for; a thread may go on reading it, which is why `stdin` has to
+/// be sendable.
+///
+/// # Errors
+/// Everything that makes the call impossible to serve; the runtime is to be told by [`Refusal::to_json`]. Keys of the
+/// configuration and parameters that the operation does not use are no reason: above all a DEL must not fail for them.
+pub fn read_call(environment: &Environment, stdin: impl Read + Send + 'static) -> Result<Call, Refusal> {
+    if environment.asks_for_version() {
+        return Ok(Call::Version(asked_version(stdin)));
+    }
+    let early = |error| Refusal { error, version: None };
+    let request = environment.request().map_err(early)?;
+    let document = Document::read(stdin).map_err(early)?;
+    let version = document.version();
+    assemble(environment, request, document).map_err(|error| Refusal { error, version })
+}
+
+fn assemble(environment: &Environment, request: Request, mut document: Document) -> Result<Call, Error> {
+    let name = document.network_name()?.to_owned();
+    let version = negotiate(&request, &document)?;
+    let ipam = document.take_object("ipam")?;
+    let ipam = match request {
+        // These two have to work with the little that is left of a configuration.
+        Request::Del { .. } | Request::Gc => ipam.unwrap_or_default(),
+        _ => ipam.ok_or_else(missing_ipam)?,
+    };
+    let network = Network { name, version, ipam };
+    let lenient_arguments = || Arguments::for_others(environment.args().unwrap_or_default());
+    Ok(match request {
+        Request::Add { attachment, netns } => {
+            let arguments = Arguments::for_add(environment.args()?, &document)?;
+            Call::Add(Add { attachment, netns, network, arguments })
+        }
+        Request::Del { attachment } => Call::Del(Del { attachment, network, arguments: lenient_arguments() }),
+        Request::Check { attachment } => {
+            let prev_result = PrevResult::of(&document)?;
+            Call::Check(Check { attachment, network, prev_result, arguments: lenient_arguments() })
+        }
+        Request::Status => Call::Status(Status { network }),
+        Request::Gc => Call::Gc(Gc { network, valid_attachments: valid_attachments(&document)? }),
+        Request::Unknown { command } => return Err(unknown_command(&command)),
+    })
+}
+
+fn negotiate(request: &Request, document: &Document) -> Result<Version, Error> {
+    let (since, operation) = match request {
+        Request::Add { .. } | Request::Del { .. } => return Version::supported(document.version_text()?),
+        Request::Check { .. } => (Version::V0_4_0, "CHECK"),
+        Request::Status => (Version::V1_1_0, "STATUS"),
+        Request::Gc => (Version::V1_1_0, "GC"),
+        Request::Unknown { command } => return Err(unknown_command(command)),
+    };
+    Version::supported_since(since, operation, document.version_text()?)
+}
+
+/// How long VERSION waits for its input. Go plugins do not read it at all, so callers exist that leave stdin open.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// The version that VERSION is called in, which the answer repeats; the newest where the input does not say, as Go
+/// plugins always answer.
+fn asked_version(stdin: impl Read + Send + 'static) -> Version {
+    #[derive(Deserialize)]
+    struct Input {
+        #[serde(rename = "cniVersion")]
+        version: String,
+    }
+    let (sender, receiver) = mpsc::channel();
+    let reader = thread::Builder::new().spawn(move || {
+        // Ends with the object, not with the input.
+        let mut json = serde_json::Deserializer::from_reader(stdin.take(document::LONGEST));
+        // Nobody listens any more when it took too long.
+        let _ = sender.send(Input::deserialize(&mut json));
+    });
+    let input = reader.ok().and_then(|_| receiver.recv_timeout(PATIENCE).ok());
+    input.and_then(Result::ok).and_then(|input| input.version.parse().ok()).unwrap_or(Version::NEWEST)
+}
+
+/// The keys of the list of attachments: the specification's, and an older one that runtimes still send beside it.
+const VALID_ATTACHMENTS: [&str; 2] = ["cni.dev/valid-attachments", "cni.dev/attachments"];
+
+/// The union of both lists: where they differ, an attachment that is in use according to either keeps its addresses.
+fn valid_attachments(document: &Document) -> Result<Option<Vec<Attachment>>, Error> {
+    let mut union: Option<Vec<Attachment>> = None;
+    for key in VALID_ATTACHMENTS {
+        let Some(value) = document.value(key) else { continue };
+        let refusal =
+            |reason| Error::new(Code::INVALID_CONFIG, format!("invalid {key}")).with_details(reason);
+        let Value::Array(entries) = value else {
+            return Err(refusal(format!("it must be a list, but is {}", kind(value))));
+        };
+        let union = union.get_or_insert_default();
+        for (index, entry) in entries.iter().enumerate() {
+            let attachment =
+                Attachment::deserialize(entry).map_err(|error| refusal(format!("entry {index}: {error}")))?;
+            union.push(attachment);
+        }
+    }
+    if let Some(union) = &mut union {
+        union.sort_unstable();
+        union.dedup();
+    }
+    Ok(union)
+}
+
+fn missing_ipam() -> Error {
+    Error::new(Code::INVALID_CONFIG, "missing ipam").with_details(
+        "the network configuration needs an object \"ipam\" with the options of the IPAM plugin",
+    )
+}
+
+fn unknown_command(command: &str) -> Error {
+    Error::new(Code::INVALID_ENVIRONMENT, format!("unknown CNI_COMMAND: {command}"))
+}
+
+impl Call {
+    /// The operation, as `CNI_COMMAND` has it.
+    #[must_use]
+    pub fn command(&self) -> &'static str {
+        match self {
+            Self::Add(_) => "ADD",
+            Self::Del(_) => "DEL",
+            Self::Check(_) => "CHECK",
+            Self::Status(_) => "STATUS",
+            Self::Gc(_) => "GC",
+            Self::Version(_) => "VERSION",
+        }
+    }
+
+    /// The version to answer in.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        match self {
+            Self::Add(add) => add.network.version,
+            Self::Del(del) => del.network.version,
+            Self::Check(check) => check.network.version,
+            Self::Status(status) => status.network.version,
+            Self::Gc(gc) => gc.network.version,
+            Self::Version(version) => *version,
+        }
+    }
+
+    /// The network, where the operation is about one.
+    #[must_use]
+    pub fn network(&self) -> Option<&Network> {
+        match self {
+            Self::Add(add) => Some(&add.network),
+            Self::Del(del) => Some(&del.network),
+            Self::Check(check) => Some(&check.network),
+            Self::Status(status) => Some(&status.network),
+            Self::Gc(gc) => Some(&gc.network),
+            Self::Version(_) => None,
+        }
+    }
+
+    /// The attachment, where the operation is about a single one.
+    #[must_use]
+    pub fn attachment(&self) -> Option<&Attachment> {
+        match self {
+            Self::Add(add) => Some(&add.attachment),
+            Self::Del(del) => Some(&del.attachment),
+            Self::Check(check) => Some(&check.attachment),
+            Self::Status(_) | Self::Gc(_) | Self::Version(_) => None,
+        }
+    }
+}
+
+impl Refusal {
+    /// The document for stdout.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        self.error.to_json(self.version)
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(formatter)
+    }
+}
+
+impl std::error::Error for Refusal {}

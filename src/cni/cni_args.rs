@@ -1,0 +1,180 @@
+//! `CNI_ARGS`, `KEY=VALUE;KEY=VALUE`: the oldest way to tell a plugin more, and the one by which container runtimes
+//! name the pod.
+
+use std::fmt;
+
+use super::{Code, Error, Requested};
+
+/// What `CNI_ARGS` says, as far as this plugin knows its keys.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct CniArgs {
+    pub(super) pod: Pod,
+    pub(super) ip: Option<Requested>,
+}
+
+/// The Kubernetes pod of an attachment, as far as the runtime names it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pod {
+    /// `K8S_POD_NAMESPACE`.
+    pub namespace: Option<String>,
+    /// `K8S_POD_NAME`.
+    pub name: Option<String>,
+    /// `K8S_POD_UID`.
+    pub uid: Option<String>,
+}
+
+impl CniArgs {
+    /// Everything, in any order. A key that nobody here knows is an error, unless `IgnoreUnknown` stands somewhere
+    /// among the pairs.
+    pub(super) fn parse(text: &str) -> Result<Self, Error> {
+        let mut args = Self::default();
+        if text.is_empty() {
+            return Ok(args);
+        }
+        let mut unknown = Vec::new();
+        let mut ignore_unknown = false;
+        for pair in text.split(';') {
+            let (key, value) = pair
+                .split_once('=')
+                .filter(|(_, value)| !value.contains('='))
+                .ok_or_else(|| invalid(format_args!("invalid pair {pair:?}")))?;
+            let refusal = |reason| invalid(format_args!("error parsing value of pair {pair:?}: {reason}"));
+            match key {
+                "IgnoreUnknown" => ignore_unknown = boolean(value).map_err(refusal)?,
+                "IP" if value.is_empty() => args.ip = None,
+                "IP" => args.ip = Some(value.parse().map_err(refusal)?),
+                "K8S_POD_INFRA_CONTAINER_ID" => {}
+                key if args.pod.set(key, value) => {}
+                _ => unknown.push(format!("{pair:?}")),
+            }
+        }
+        if unknown.is_empty() || ignore_unknown {
+            return Ok(args);
+        }
+        Err(invalid(format_args!("unknown args [{}]", unknown.join(" "))))
+    }
+
+    /// The pod alone, whatever else may be wrong.
+    pub(super) fn pod(text: &str) -> Pod {
+        let mut pod = Pod::default();
+        for (key, value) in text.split(';').filter_map(|pair| pair.split_once('=')) {
+            pod.set(key, value);
+        }
+        pod
+    }
+}
+
+impl Pod {
+    /// Takes one pair of `CNI_ARGS`; whether its key is one of a pod.
+    fn set(&mut self, key: &str, value: &str) -> bool {
+        let field = match key {
+            "K8S_POD_NAMESPACE" => &mut self.namespace,
+            "K8S_POD_NAME" => &mut self.name,
+            "K8S_POD_UID" => &mut self.uid,
+            _ => return false,
+        };
+        // Kubernetes has no longer names. What is no name would only spoil records and terminals.
+        let is_name = (1..=253).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_graphic());
+        *field = is_name.then(|| value.to_owned());
+        true
+    }
+}
+
+impl fmt::Display for Pod {
+    /// `namespace/name`, or nothing when the runtime did not name the pod.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.namespace, &self.name) {
+            (Some(namespace), Some(name)) => write!(formatter, "{namespace}/{name}"),
+            (None, Some(name)) => formatter.write_str(name),
+            (_, None) => Ok(()),
+        }
+    }
+}
+
+fn boolean(text: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "1" | "true" => Ok(true),
+        "0" | "false" => Ok(false),
+        _ => Err(format!("boolean unmarshal error: invalid input {text}")),
+    }
+}
+
+/// The Go library answers 999 here, but the specification has a code for variables, and wants their names in the text.
+fn invalid(reason: fmt::Arguments<'_>) -> Error {
+    Error::new(Code::INVALID_ENVIRONMENT, format!("CNI_ARGS: {reason}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pod_is_read_in_any_order() {
+        let pairs =
+            ["K8S_POD_NAME=web-0", "K8S_POD_INFRA_CONTAINER_ID=4f1c", "K8S_POD_UID=uid-1", "IgnoreUnknown=1"];
+        for turn in 0..pairs.len() {
+            let mut pairs = pairs;
+            pairs.rotate_left(turn);
+            let text = format!("{};K8S_POD_NAMESPACE=default", pairs.join(";"));
+            let pod = CniArgs::parse(&text).unwrap().pod;
+            assert_eq!(pod.to_string(), "default/web-0");
+            assert_eq!(pod.uid.as_deref(), Some("uid-1"));
+            assert_eq!(CniArgs::pod(&text), pod);
+        }
+    }
+
+    #[test]
+    fn malformed_pairs_and_unknown_keys_are_refused() {
+        for (text, msg) in [
+            ("A=b=c", r#"invalid pair "A=b=c""#),
+            ("A", r#"invalid pair "A""#),
+            (";", r#"invalid pair """#),
+            ("IgnoreUnknown=1;", r#"invalid pair """#),
+            ("FOO=BAR", r#"unknown args ["FOO=BAR"]"#),
+            ("A=1;IgnoreUnknown=false;B=2", r#"unknown args ["A=1" "B=2"]"#),
+            ("ignoreunknown=1", r#"unknown args ["ignoreunknown=1"]"#),
+            (
+                "IgnoreUnknown=yes",
+                r#"error parsing value of pair "IgnoreUnknown=yes": boolean unmarshal error: invalid input yes"#,
+            ),
+            ("IP=x", r#"error parsing value of pair "IP=x": invalid IP address x"#),
+        ] {
+            let error = CniArgs::parse(text).unwrap_err();
+            assert_eq!((error.code, error.msg), (Code(4), format!("CNI_ARGS: {msg}")), "{text}");
+        }
+    }
+
+    #[test]
+    fn unknown_keys_pass_where_they_are_to_be_ignored() {
+        for flag in ["1", "true", "TRUE", "True"] {
+            for text in [format!("FOO=BAR;IgnoreUnknown={flag}"), format!("IgnoreUnknown={flag};FOO=")] {
+                assert_eq!(CniArgs::parse(&text), Ok(CniArgs::default()));
+            }
+        }
+        assert_eq!(CniArgs::parse(""), Ok(CniArgs::default()));
+    }
+
+    #[test]
+    fn the_pod_is_read_whatever_else_is_wrong() {
+        for text in ["", ";", "A=b=c", "FOO=BAR", "IgnoreUnknown=yes", "IP=x", "=", "=;=", "é"] {
+            assert_eq!(CniArgs::pod(text), Pod::default());
+        }
+        assert_eq!(CniArgs::pod("A=b=c;K8S_POD_NAME=web-0;;IP=x").to_string(), "web-0");
+    }
+
+    #[test]
+    fn a_mebibyte_is_read() {
+        let text = format!("IgnoreUnknown=1;K8S_POD_NAME=web-0;FOO={}", "x".repeat(1 << 20));
+        assert_eq!(CniArgs::parse(&text).unwrap().pod.to_string(), "web-0");
+        let text = format!("IgnoreUnknown=1{}", ";A=b".repeat(1 << 18));
+        assert!(CniArgs::parse(&text).is_ok());
+    }
+
+    #[test]
+    fn a_pods_name_that_is_none_is_left_out() {
+        for name in ["", "two\nlines", "\u{1b}[31m", "é", &"x".repeat(254)] {
+            let pod = CniArgs::parse(&format!("K8S_POD_NAMESPACE=a;K8S_POD_NAME={name}")).unwrap().pod;
+            assert_eq!((pod.name.as_deref(), pod.to_string().as_str()), (None, ""));
+        }
+    }
+}

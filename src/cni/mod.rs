@@ -1,0 +1,44 @@
+//! The CNI protocol: what a runtime says to a plugin, and what a plugin may answer.
+//!
+//! A runtime starts the plugin once per call. The operation and its parameters are in `CNI_*` environment variables,
+//! the network's configuration is a JSON object on stdin, the answer is one JSON document on stdout and the exit
+//! status ([SPEC], sections 2 and 5). [`read_call`] turns the first two into a [`Call`] in which everything is
+//! already checked; [`IpamResult`], [`Error`] and [`version_reply`] make the documents, and [`print()`] writes them.
+//!
+//! This module knows the protocol alone: no cloud, no store and none of the plugin's own options, which it passes on
+//! unread in [`Network::ipam`].
+//!
+//! Where the specification leaves room, the answer is the one of the Go library that nearly every other plugin is
+//! built on, its error texts included: people search for them.
+//!
+//! [SPEC]: https://github.com/containernetworking/cni/blob/main/SPEC.md
+
+mod arguments;
+mod attachment;
+mod call;
+mod cni_args;
+mod dns;
+mod document;
+mod environment;
+mod error;
+mod output;
+mod prev_result;
+mod result;
+mod route;
+mod version;
+
+#[cfg(test)]
+mod tests;
+
+pub use arguments::{Arguments, Requested};
+pub use attachment::{Attachment, ContainerId, IfName};
+pub use call::{Add, Call, Check, Del, Gc, Network, Refusal, Status, read_call};
+pub use cni_args::Pod;
+pub use dns::Dns;
+pub use environment::Environment;
+pub use error::{Code, Error, plain_words};
+pub use output::{print, print_about};
+pub use prev_result::PrevResult;
+pub use result::{IpConfig, IpamResult};
+pub use route::{Route, parse_cidr};
+pub use version::{Version, version_reply};

@@ -1,0 +1,251 @@
+//! Versions of the protocol, and what each of them allows.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde_json::{Value, json};
+
+use super::{Code, Error};
+
+/// A version of the CNI specification that this plugin speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Version {
+    /// 0.1.0, also meant by a configuration that names no version.
+    V0_1_0,
+    /// 0.2.0, which brought VERSION.
+    V0_2_0,
+    /// 0.3.0, which brought results with any number of addresses.
+    V0_3_0,
+    /// 0.3.1, which corrects a slip of 0.3.0.
+    V0_3_1,
+    /// 0.4.0, which brought CHECK.
+    V0_4_0,
+    /// 1.0.0, which dropped the family from a result's addresses.
+    V1_0_0,
+    /// 1.1.0, which brought STATUS, GC and attributes of routes.
+    V1_1_0,
+}
+
+impl Version {
+    /// Every supported version, oldest first.
+    pub const ALL: [Self; 7] =
+        [Self::V0_1_0, Self::V0_2_0, Self::V0_3_0, Self::V0_3_1, Self::V0_4_0, Self::V1_0_0, Self::V1_1_0];
+
+    /// The newest supported version.
+    pub const NEWEST: Self = Self::V1_1_0;
+
+    /// The version as `cniVersion` has it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::V0_1_0 => "0.1.0",
+            Self::V0_2_0 => "0.2.0",
+            Self::V0_3_0 => "0.3.0",
+            Self::V0_3_1 => "0.3.1",
+            Self::V0_4_0 => "0.4.0",
+            Self::V1_0_0 => "1.0.0",
+            Self::V1_1_0 => "1.1.0",
+        }
+    }
+
+    /// Whether a result has the list `ips`, instead of one `ip4` and one `ip6`.
+    #[must_use]
+    pub fn has_list_of_ips(self) -> bool {
+        self >= Self::V0_3_0
+    }
+
+    /// Whether each entry of `ips` names its family in `version`, and `dns` is there even when it is empty.
+    #[must_use]
+    pub fn has_family_of_ips(self) -> bool {
+        self.has_list_of_ips() && self < Self::V1_0_0
+    }
+
+    /// Whether a route of a result may have more than a destination and a gateway.
+    #[must_use]
+    pub fn has_route_attributes(self) -> bool {
+        self >= Self::V1_1_0
+    }
+
+    /// Whether CHECK exists.
+    #[must_use]
+    pub fn allows_check(self) -> bool {
+        self >= Self::V0_4_0
+    }
+
+    /// Whether GC and STATUS exist.
+    #[must_use]
+    pub fn allows_gc_and_status(self) -> bool {
+        self >= Self::V1_1_0
+    }
+
+    /// The version that a configuration names with `text`, exactly: `1.0` or `v1.0.0` are no versions.
+    pub(super) fn supported(text: &str) -> Result<Self, Error> {
+        text.parse().map_err(|Unsupported| {
+            let supported = Self::ALL.map(|version| format!("{:?}", version.as_str())).join(" ");
+            Error::new(Code::INCOMPATIBLE_VERSION, "incompatible CNI versions")
+                .with_details(format!("config is {text:?}, plugin supports [{supported}]"))
+        })
+    }
+
+    /// As [`Self::supported`], for an operation that exists only `since` a version. Such an operation compares versions
+    /// as numbers before it asks whether it knows them, which makes for errors of their own.
+    pub(super) fn supported_since(since: Self, operation: &str, text: &str) -> Result<Self, Error> {
+        let refusal =
+            |who| Error::new(Code::INCOMPATIBLE_VERSION, format!("{who} version does not allow {operation}"));
+        let numbers = numbers(text)?;
+        if numbers < since.numbers() {
+            return Err(refusal("config"));
+        }
+        if numbers > Self::NEWEST.numbers() {
+            return Err(refusal("plugin"));
+        }
+        Self::supported(text)
+    }
+
+    fn numbers(self) -> [i64; 3] {
+        match self {
+            Self::V0_1_0 => [0, 1, 0],
+            Self::V0_2_0 => [0, 2, 0],
+            Self::V0_3_0 => [0, 3, 0],
+            Self::V0_3_1 => [0, 3, 1],
+            Self::V0_4_0 => [0, 4, 0],
+            Self::V1_0_0 => [1, 0, 0],
+            Self::V1_1_0 => [1, 1, 0],
+        }
+    }
+}
+
+/// The up to three numbers of a version; those left out are zero, and an empty text is 0.1.0.
+fn numbers(text: &str) -> Result<[i64; 3], Error> {
+    if text.is_empty() {
+        return Ok(Version::V0_1_0.numbers());
+    }
+    let refusal = |msg| Error::new(Code::DECODE, msg);
+    let mut numbers = [0; 3];
+    for (index, part) in text.split('.').enumerate() {
+        let Some(name) = ["major", "minor", "micro"].get(index) else {
+            return Err(refusal(format!("invalid version {text:?}: too many parts")));
+        };
+        numbers[index] = part
+            .parse()
+            .map_err(|error| refusal(format!("failed to convert {name} version part {part:?}: {error}")))?;
+    }
+    Ok(numbers)
+}
+
+/// The text is not exactly one of the supported versions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unsupported;
+
+impl FromStr for Version {
+    type Err = Unsupported;
+
+    fn from_str(text: &str) -> Result<Self, Unsupported> {
+        if text.is_empty() {
+            return Ok(Self::V0_1_0);
+        }
+        Self::ALL.into_iter().find(|version| version.as_str() == text).ok_or(Unsupported)
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.as_str())
+    }
+}
+
+/// The answer to VERSION (SPEC section 5, "VERSION Success"), in the version that the call was made in.
+#[must_use]
+pub fn version_reply(version: Version) -> Value {
+    json!({
+        "cniVersion": version.as_str(),
+        "supportedVersions": Version::ALL.map(Version::as_str),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_exact_text_of_a_supported_version_is_accepted() {
+        for version in Version::ALL {
+            assert_eq!(version.as_str().parse(), Ok(version));
+        }
+        for text in
+            ["1.0", "v1.0.0", "1.0.0 ", "01.0.0", "1.0.1", "1.2.0", "2.0.0", "9.9.9", "0.0.0", "latest"]
+        {
+            assert_eq!(text.parse::<Version>(), Err(Unsupported), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_empty_version_is_0_1_0() {
+        assert_eq!("".parse(), Ok(Version::V0_1_0));
+    }
+
+    #[test]
+    fn an_unsupported_version_is_refused_with_the_supported_ones() {
+        let error = Version::supported("9.9.9").unwrap_err();
+        assert_eq!((error.code, error.msg.as_str()), (Code(1), "incompatible CNI versions"));
+        let supported = r#"["0.1.0" "0.2.0" "0.3.0" "0.3.1" "0.4.0" "1.0.0" "1.1.0"]"#;
+        assert_eq!(error.details, format!(r#"config is "9.9.9", plugin supports {supported}"#));
+    }
+
+    #[test]
+    fn versions_are_in_order_as_text_and_as_numbers() {
+        assert!(Version::ALL.is_sorted());
+        assert!(Version::ALL.map(Version::numbers).is_sorted());
+        for version in Version::ALL {
+            assert_eq!(numbers(version.as_str()), Ok(version.numbers()));
+        }
+        assert_eq!(Version::ALL.last(), Some(&Version::NEWEST));
+    }
+
+    #[test]
+    fn an_operation_newer_than_the_configuration_is_refused() {
+        for (text, code, msg) in [
+            ("", 1, "config version does not allow CHECK"),
+            ("0.3.1", 1, "config version does not allow CHECK"),
+            ("-1", 1, "config version does not allow CHECK"),
+            ("1.1.1", 1, "plugin version does not allow CHECK"),
+            ("9.9.9", 1, "plugin version does not allow CHECK"),
+            ("1.0", 1, "incompatible CNI versions"),
+            ("0.5.0", 1, "incompatible CNI versions"),
+            ("v1.0.0", 6, r#"failed to convert major version part "v1": invalid digit found in string"#),
+            ("1.x", 6, r#"failed to convert minor version part "x": invalid digit found in string"#),
+            ("1.0.", 6, r#"failed to convert micro version part "": cannot parse integer from empty string"#),
+            ("1.0.0.0", 6, r#"invalid version "1.0.0.0": too many parts"#),
+        ] {
+            let error = Version::supported_since(Version::V0_4_0, "CHECK", text).unwrap_err();
+            assert_eq!((error.code, error.msg.as_str()), (Code(code), msg), "{text}");
+        }
+        assert_eq!(Version::supported_since(Version::V0_4_0, "CHECK", "0.4.0"), Ok(Version::V0_4_0));
+        assert_eq!(Version::supported_since(Version::V1_1_0, "GC", "1.1.0"), Ok(Version::V1_1_0));
+    }
+
+    #[test]
+    fn a_version_with_a_huge_number_is_an_error() {
+        let error = Version::supported_since(Version::V1_1_0, "GC", "99999999999999999999").unwrap_err();
+        assert_eq!(error.code, Code::DECODE);
+    }
+
+    #[test]
+    fn the_predicates_change_where_the_specification_did() {
+        let since =
+            |predicate: fn(Version) -> bool| Version::ALL.into_iter().find(|version| predicate(*version));
+        assert_eq!(since(Version::has_list_of_ips), Some(Version::V0_3_0));
+        assert_eq!(since(Version::allows_check), Some(Version::V0_4_0));
+        assert_eq!(since(Version::allows_gc_and_status), Some(Version::V1_1_0));
+        assert_eq!(since(Version::has_route_attributes), Some(Version::V1_1_0));
+        let family: Vec<_> = Version::ALL.into_iter().filter(|version| version.has_family_of_ips()).collect();
+        assert_eq!(family, [Version::V0_3_0, Version::V0_3_1, Version::V0_4_0]);
+    }
+
+    #[test]
+    fn the_reply_to_version_lists_every_version() {
+        let versions = json!(["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"]);
+        let reply = json!({"cniVersion": "1.0.0", "supportedVersions": versions});
+        assert_eq!(version_reply(Version::V1_0_0), reply);
+    }
+}

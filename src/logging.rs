@@ -1,0 +1,195 @@
+//! The log: a file of the plugin's own, and for warnings and errors the system's journal as well.
+//!
+//! A plugin's stderr is thrown away by the calling plugin as soon as the call fails, which is when it would be needed.
+//! So the log goes elsewhere, and whatever goes wrong there, a full disk or a stuck journal, is nobody's problem but
+//! the log's: it neither fails, delays nor ends a call.
+
+use std::fmt::{self, Write as _};
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::process;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use log::{Level, LevelFilter, Log, Metadata, Record};
+
+/// Where the system takes log messages, be it journald, rsyslog or another.
+const JOURNAL: &str = "/dev/log";
+
+/// The name that messages carry in the journal.
+const IDENTIFIER: &str = "aliyun-eni-ipam";
+
+/// Records of this program start with it. Those of libraries are left out: an HTTP client's would hold signed URLs.
+const OWN_TARGET: &str = env!("CARGO_CRATE_NAME");
+
+/// The longest message in bytes, which every syslog daemon still takes; the rest is cut off.
+const LONGEST_MESSAGE: usize = 8000;
+
+/// `O_NONBLOCK` and `O_NOFOLLOW` of Linux, which the standard library does not name: a log file that turns out to be a
+/// pipe without a reader must not hold the call up, and one that is a symbolic link is not ours.
+const OPEN_FLAGS: i32 = 0o4_000 | NOFOLLOW;
+#[cfg(any(target_arch = "aarch64", target_arch = "arm", target_arch = "powerpc", target_arch = "powerpc64"))]
+const NOFOLLOW: i32 = 0o100_000;
+#[cfg(not(any(
+    target_arch = "aarch64",
+    target_arch = "arm",
+    target_arch = "powerpc",
+    target_arch = "powerpc64"
+)))]
+const NOFOLLOW: i32 = 0o400_000;
+
+static LOGGER: Logger = Logger(Mutex::new(None));
+
+/// Logs from now on what is at least as grave as `level`, to `file` where one is given and to the journal. May be
+/// called again once the configuration is known; the context stays.
+pub fn start(level: LevelFilter, file: Option<&Path>) {
+    let mut outlets = LOGGER.lock();
+    let context = outlets.take().map(|old| old.context).unwrap_or_default();
+    *outlets = Some(Outlets { context, ..Outlets::new(level, file, Path::new(JOURNAL)) });
+    drop(outlets);
+    // It fails from the second time on, when this logger is already in place.
+    let _ = log::set_logger(&LOGGER);
+    log::set_max_level(level);
+}
+
+/// Begins every line from now on with what the process is doing, such as `DEL 4f1c/eth0`.
+pub fn context(context: impl Into<String>) {
+    if let Some(outlets) = LOGGER.lock().as_mut() {
+        outlets.context = context.into();
+    }
+}
+
+struct Logger(Mutex<Option<Outlets>>);
+
+impl Logger {
+    /// A panic elsewhere is no reason not to log it.
+    fn lock(&self) -> MutexGuard<'_, Option<Outlets>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Log for Logger {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        self.lock().as_ref().is_some_and(|outlets| outlets.accept(metadata))
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        // Formatted while the lock is not held: an argument's `Display` might log.
+        let message = Message::of(record);
+        if let Some(outlets) = self.lock().as_mut() {
+            outlets.write(record.level(), &message.0);
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+struct Outlets {
+    level: LevelFilter,
+    file: LogFile,
+    journal: PathBuf,
+    context: String,
+}
+
+/// Opened at the first line, so that a call that has nothing to say costs nothing.
+enum LogFile {
+    Unopened(PathBuf),
+    Open(File),
+    None,
+}
+
+impl Outlets {
+    fn new(level: LevelFilter, file: Option<&Path>, journal: &Path) -> Self {
+        let file = file.map_or(LogFile::None, |path| LogFile::Unopened(path.to_owned()));
+        Self { level, file, journal: journal.to_owned(), context: String::new() }
+    }
+
+    fn accept(&self, metadata: &Metadata<'_>) -> bool {
+        let crate_name = metadata.target().split("::").next();
+        metadata.level() <= self.level && crate_name == Some(OWN_TARGET)
+    }
+
+    fn write(&mut self, level: Level, message: &str) {
+        let separator = if self.context.is_empty() { "" } else { ": " };
+        let message = format!("{}{separator}{message}", self.context);
+        self.write_to_file(level, &message);
+        if level <= Level::Warn {
+            self.send_to_journal(level, &message);
+        }
+    }
+
+    /// One write for the whole line, to a file opened for appending: lines of processes that write at the same time do
+    /// not mix.
+    fn write_to_file(&mut self, level: Level, message: &str) {
+        if let LogFile::Unopened(path) = &self.file {
+            self.file = open(path).map_or(LogFile::None, LogFile::Open);
+        }
+        if let LogFile::Open(file) = &mut self.file {
+            let line = format!("{} {level:<5} {} {message}\n", Now, process::id());
+            let _ = file.write_all(line.as_bytes());
+        }
+    }
+
+    /// A datagram as of RFC 3164, without the time and the host, which the receiver knows better. It is dropped when
+    /// the receiver does not keep up: waiting for it could take for ever, with a lock held.
+    fn send_to_journal(&self, level: Level, message: &str) {
+        const DAEMON: u8 = 3 << 3;
+        let severity = if level == Level::Error { 3 } else { 4 };
+        let datagram = format!("<{}>{IDENTIFIER}[{}]: {message}", DAEMON | severity, process::id());
+        let _ = UnixDatagram::unbound().and_then(|socket| {
+            socket.set_nonblocking(true)?;
+            socket.send_to(datagram.as_bytes(), &self.journal)
+        });
+    }
+}
+
+fn open(path: &Path) -> Option<File> {
+    OpenOptions::new().append(true).create(true).mode(0o600).custom_flags(OPEN_FLAGS).open(path).ok()
+}
+
+/// The text of a record on a single line: control characters are escaped, or a text from elsewhere could forge lines.
+struct Message(String);
+
+impl Message {
+    fn of(record: &Record<'_>) -> Self {
+        let mut message = Self(String::new());
+        // It fails only when an argument's own formatting does; what there is up to then is logged.
+        let _ = message.write_fmt(*record.args());
+        message
+    }
+}
+
+impl fmt::Write for Message {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for character in text.chars() {
+            if self.0.len() >= LONGEST_MESSAGE {
+                break;
+            }
+            if character.is_control() {
+                self.0.extend(character.escape_default());
+            } else {
+                self.0.push(character);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The present time as of RFC 3339. A clock that is set before 1970 shows 1970.
+struct Now;
+
+impl fmt::Display for Now {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let now = SystemTime::now().max(UNIX_EPOCH);
+        humantime::format_rfc3339_millis(now).fmt(formatter)
+    }
+}
+
+#[cfg(test)]
+mod tests;
