@@ -1,0 +1,109 @@
+//! The end of a simulator: everything that waits or blocks learns of it here.
+//!
+//! Threads sleep in [`End::wait`] and block on sockets that are registered with [`End::watch`]; [`End::come`] wakes
+//! the former and shuts the latter down, so that a simulator stops at once whatever fault it is acting out.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{Shutdown, TcpStream};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Locks, also after a test has panicked while it held the lock.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The simulator has ended while a thread waited.
+#[derive(Debug)]
+pub(crate) struct Ended;
+
+impl From<Ended> for io::Error {
+    fn from(_: Ended) -> Self {
+        Self::new(io::ErrorKind::Interrupted, "the simulator has ended")
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct End {
+    state: Mutex<State>,
+    came: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    come: bool,
+    sockets: BTreeMap<u64, TcpStream>,
+    last_socket: u64,
+}
+
+impl End {
+    /// Lets time pass.
+    pub(crate) fn wait(&self, duration: Duration) -> Result<(), Ended> {
+        let state = lock(&self.state);
+        let (state, _) = self
+            .came
+            .wait_timeout_while(state, duration, |state| !state.come)
+            .unwrap_or_else(PoisonError::into_inner);
+        if state.come { Err(Ended) } else { Ok(()) }
+    }
+
+    /// Whether the end has come.
+    pub(crate) fn has_come(&self) -> bool {
+        lock(&self.state).come
+    }
+
+    /// Wakes and disconnects everybody.
+    pub(crate) fn come(&self) {
+        let mut state = lock(&self.state);
+        state.come = true;
+        for socket in state.sockets.values() {
+            // A socket that is closed already needs no shutting down.
+            let _ = socket.shutdown(Shutdown::Both);
+        }
+        self.came.notify_all();
+    }
+
+    /// Has a socket shut down at the end, until the answer is dropped.
+    pub(crate) fn watch(&self, socket: &TcpStream) -> io::Result<Watched<'_>> {
+        let socket = socket.try_clone()?;
+        let mut state = lock(&self.state);
+        if state.come {
+            return Err(Ended.into());
+        }
+        state.last_socket += 1;
+        let number = state.last_socket;
+        state.sockets.insert(number, socket);
+        Ok(Watched { end: self, number })
+    }
+}
+
+/// A socket that the end knows of.
+#[derive(Debug)]
+pub(crate) struct Watched<'a> {
+    end: &'a End,
+    number: u64,
+}
+
+impl Drop for Watched<'_> {
+    fn drop(&mut self) {
+        lock(&self.end.state).sockets.remove(&self.number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waiting_ends_with_the_simulator() {
+        let end = End::default();
+        assert!(end.wait(Duration::ZERO).is_ok());
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| end.wait(Duration::from_hours(1)));
+            end.come();
+            assert!(waiting.join().unwrap().is_err());
+        });
+        assert!(end.has_come());
+    }
+}

@@ -1,0 +1,102 @@
+//! Changes to a world that are written as JSON, for tests in other languages.
+
+use std::net::Ipv4Addr;
+
+use serde_json::Value;
+
+use crate::fields::Fields;
+use crate::world::{AddressPolicy, InstanceState, TokenMode, World};
+
+impl World {
+    /// Changes what an object's members name:
+    ///
+    /// | key | value |
+    /// |---|---|
+    /// | `latency_ms` | duration of each API call |
+    /// | `quota_ipv4`, `quota_ipv6` | addresses of an ENI, the primary one included |
+    /// | `vswitch_cidr`, `gateway` | the vSwitch's IPv4 block; the gateway is its third last address if it is not given |
+    /// | `policy` | `lowest_free` or `round_robin` |
+    /// | `token_mode` | `optional` or `required` |
+    /// | `instance_state` | `Pending`, `Running`, `Starting`, `Stopping` or `Stopped` |
+    /// | `role_lifetime_ms` | lifetime of the role's credentials |
+    /// | `oidc_token` | the OIDC token that is accepted |
+    ///
+    /// # Errors
+    ///
+    /// If a key is unknown or a value is wrong; the world may then be changed in part.
+    pub fn apply_json(&mut self, overrides: &Value) -> Result<(), String> {
+        let mut fields = Fields::of(overrides)?;
+        set(&mut self.latency, fields.milliseconds("latency_ms")?);
+        set(&mut self.quota.ipv4, fields.number("quota_ipv4")?);
+        set(&mut self.quota.ipv6, fields.number("quota_ipv6")?);
+        set(&mut self.role.lifetime, fields.milliseconds("role_lifetime_ms")?);
+        set(&mut self.oidc_token, fields.text("oidc_token")?);
+        let policies =
+            [("lowest_free", AddressPolicy::LowestFree), ("round_robin", AddressPolicy::RoundRobin)];
+        set(&mut self.policy, fields.word("policy", &policies)?);
+        let modes = [("optional", TokenMode::Optional), ("required", TokenMode::Required)];
+        set(&mut self.token_mode, fields.word("token_mode", &modes)?);
+        let states = [
+            ("Pending", InstanceState::Pending),
+            ("Running", InstanceState::Running),
+            ("Starting", InstanceState::Starting),
+            ("Stopping", InstanceState::Stopping),
+            ("Stopped", InstanceState::Stopped),
+        ];
+        set(&mut self.instance.state, fields.word("instance_state", &states)?);
+        let cidr: Option<ipnetwork::Ipv4Network> = fields.parsed("vswitch_cidr")?;
+        let gateway: Option<Ipv4Addr> = fields.parsed("gateway")?;
+        match (cidr, gateway) {
+            (Some(cidr), gateway) => {
+                let third_last = Ipv4Addr::from(u32::from(cidr.broadcast()).saturating_sub(2));
+                self.set_vswitch(cidr, gateway.unwrap_or(third_last));
+            }
+            (None, Some(gateway)) => {
+                for vswitch in self.vswitches.values_mut() {
+                    vswitch.gateway = gateway;
+                }
+            }
+            (None, None) => {}
+        }
+        fields.finish()
+    }
+}
+
+fn set<T>(place: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *place = value;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_is_named_is_changed() {
+        let mut world = World::single_node();
+        let overrides = json!({
+            "latency_ms": 5, "quota_ipv4": 6, "policy": "lowest_free", "vswitch_cidr": "10.0.0.0/20",
+        });
+        world.apply_json(&overrides).unwrap();
+        assert_eq!(world.latency.as_millis(), 5);
+        assert_eq!((world.quota.ipv4, world.quota.ipv6), (6, 250));
+        assert_eq!(world.policy, AddressPolicy::LowestFree);
+        assert_eq!(world.vswitches[World::VSWITCH_ID].gateway, Ipv4Addr::new(10, 0, 15, 253));
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let mut world = World::single_node();
+        for (overrides, named) in [
+            (json!({"latency": 5}), "unknown key latency"),
+            (json!({"latency_ms": -5}), "latency_ms"),
+            (json!({"policy": "random"}), "policy"),
+            (json!({"gateway": "192.168.0"}), "gateway"),
+            (json!([]), "not an object"),
+        ] {
+            assert!(world.apply_json(&overrides).unwrap_err().contains(named), "{overrides}");
+        }
+    }
+}

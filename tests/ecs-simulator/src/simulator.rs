@@ -1,0 +1,181 @@
+//! A running simulator and what a test can do with it.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ServerConfig;
+
+use crate::end::lock;
+use crate::faults::{Effect, Fault};
+use crate::ledger::Entry;
+use crate::server::Server;
+use crate::shared::Shared;
+use crate::world::World;
+use crate::{api, metadata, tls};
+
+/// A simulator that is running. It stops when it is dropped: waiting requests are cut off, and all threads are gone.
+#[derive(Debug)]
+pub struct Simulator {
+    shared: Arc<Shared>,
+    scheme: &'static str,
+    api: Server,
+    metadata: Server,
+}
+
+impl Simulator {
+    /// Starts on two free ports of the loopback interface.
+    ///
+    /// # Errors
+    ///
+    /// If no port can be listened on.
+    pub fn start(world: World) -> io::Result<Self> {
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Self::start_on(world, any, any)
+    }
+
+    /// Starts on these addresses.
+    ///
+    /// # Errors
+    ///
+    /// If one of them cannot be listened on.
+    pub fn start_on(world: World, api: SocketAddr, metadata: SocketAddr) -> io::Result<Self> {
+        Self::listen(world, api, metadata, None)
+    }
+
+    /// Starts on two free ports, with TLS at the API's: a chain of certificates and the private key of the first one,
+    /// both PEM, for instance [`LOOPBACK_CERTIFICATE`](crate::LOOPBACK_CERTIFICATE) and
+    /// [`LOOPBACK_KEY`](crate::LOOPBACK_KEY).
+    ///
+    /// # Errors
+    ///
+    /// If no port can be listened on, or if certificates and key are no use.
+    pub fn start_tls(world: World, cert_pem: &str, key_pem: &str) -> io::Result<Self> {
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Self::listen(world, any, any, Some(tls::config(cert_pem, key_pem)?))
+    }
+
+    fn listen(
+        world: World,
+        api: SocketAddr,
+        metadata: SocketAddr,
+        tls: Option<Arc<ServerConfig>>,
+    ) -> io::Result<Self> {
+        let shared = Arc::new(Shared::new(world));
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let api = Server::start(api, tls, Arc::clone(&shared), api::serve)?;
+        // The first server waits for the end when it is dropped.
+        let metadata = Server::start(metadata, None, Arc::clone(&shared), metadata::serve)
+            .inspect_err(|_| shared.end.come())?;
+        Ok(Self { shared, scheme, api, metadata })
+    }
+
+    /// The base URL of ECS and STS. A credentials URI is at `/credentials` under it.
+    #[must_use]
+    pub fn endpoint(&self) -> String {
+        format!("{}://{}", self.scheme, self.api.address())
+    }
+
+    /// The base URL of the metadata service. The control API is at `/_control/` under it.
+    #[must_use]
+    pub fn metadata_endpoint(&self) -> String {
+        format!("http://{}", self.metadata.address())
+    }
+
+    /// All API calls since the start or the last [`clear_ledger`](Self::clear_ledger).
+    #[must_use]
+    pub fn ledger(&self) -> Vec<Entry> {
+        self.shared.ledger.entries()
+    }
+
+    /// Forgets the calls so far.
+    pub fn clear_ledger(&self) {
+        self.shared.ledger.clear();
+    }
+
+    /// How many calls of an action are in the ledger, refused ones included.
+    #[must_use]
+    pub fn count(&self, action: &str) -> usize {
+        self.shared.ledger.count(action)
+    }
+
+    /// How often a mutation of an ENI was asked for while another one of the same ENI was under way.
+    #[must_use]
+    pub fn overlaps(&self) -> usize {
+        self.shared.busy.overlaps()
+    }
+
+    /// The secondary IPv4 addresses and the IPv6 addresses on an ENI.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such ENI.
+    #[must_use]
+    pub fn addresses(&self, eni: &str) -> BTreeSet<IpAddr> {
+        self.with_world(|world| world.eni_mut(eni).addresses.clone())
+    }
+
+    /// Puts an address on an ENI behind the API's back.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such ENI.
+    pub fn assign(&self, eni: &str, address: IpAddr) {
+        self.with_world(|world| world.eni_mut(eni).addresses.insert(address));
+    }
+
+    /// Takes an address off an ENI behind the API's back.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such ENI.
+    pub fn unassign(&self, eni: &str, address: IpAddr) {
+        self.with_world(|world| world.eni_mut(eni).addresses.remove(&address));
+    }
+
+    /// Changes the world, or looks at it. The simulator waits meanwhile: the closure must not call its methods.
+    pub fn with_world<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
+        change(&mut lock(&self.shared.cloud).world)
+    }
+
+    /// Has something go wrong. Faults are tried in the order in which they were injected.
+    pub fn inject(&self, fault: Fault) {
+        lock(&self.shared.faults).add(fault);
+    }
+
+    /// Has something go wrong with requests of the metadata service whose path begins so, and with those for
+    /// `/credentials`; `None`: always. [`Effect::Error`] gives its status and message without a document.
+    pub fn inject_metadata(&self, path_prefix: &str, effect: Effect, times: impl Into<Option<u32>>) {
+        lock(&self.shared.faults).add_for_path(path_prefix, effect, times.into());
+    }
+
+    /// Ends all faults, those of the metadata service included. What already struck a request goes on.
+    pub fn clear_faults(&self) {
+        lock(&self.shared.faults).clear();
+    }
+
+    /// Sets how long each API call takes. A mutation keeps its ENI busy meanwhile.
+    pub fn set_latency(&self, latency: Duration) {
+        self.with_world(|world| world.latency = latency);
+    }
+
+    /// Moves the server's clock against the system's.
+    pub fn set_clock_offset(&self, seconds: i64) {
+        self.shared.clock.set_offset(seconds);
+    }
+
+    /// The requests of the metadata service so far: method, path, and whether a token was sent.
+    #[must_use]
+    pub fn metadata_requests(&self) -> Vec<(String, String, bool)> {
+        lock(&self.shared.metadata).requests.clone()
+    }
+}
+
+impl Drop for Simulator {
+    fn drop(&mut self) {
+        // The servers, which are dropped next, wait for their threads.
+        self.shared.end.come();
+    }
+}
