@@ -1,0 +1,26 @@
+//! Randomness for nonces, unique file names and jitter, from the kernel.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::time::Duration;
+
+/// 128 random bits as 32 lower-case hex digits: unique for every practical purpose.
+///
+/// # Errors
+/// When `/dev/urandom` cannot be read, as in a chroot without `/dev`.
+pub fn hex128() -> io::Result<String> {
+    let mut bytes = [0; 16];
+    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
+}
+
+/// A duration between half of `time` and all of it, so that processes that failed together do not come back together.
+/// Without randomness it is `time` itself.
+#[must_use]
+pub fn jitter(time: Duration) -> Duration {
+    let mut bytes = [0; 2];
+    let random = File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes));
+    let fraction =
+        if random.is_ok() { f64::from(u16::from_be_bytes(bytes)) / f64::from(u16::MAX) } else { 1.0 };
+    time.mul_f64(0.5 + fraction / 2.0)
+}

@@ -1,0 +1,96 @@
+//! What is remembered of an ENI from one process to the next.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::record::SCHEMA;
+use crate::clock::Timestamp;
+
+/// How long a request whose outcome nobody saw may still take effect. Alibaba Cloud states no bound; its own SDKs give up
+/// on an answer after 10 to 20 seconds.
+pub const SUSPICION: Duration = Duration::from_mins(1);
+
+/// The file `eni/<id>.json`: written under the ENI's lock, read by anybody.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EniState {
+    schema: u32,
+    /// What the holder of the lock has asked ECS to unassign. Still there when the next one takes the lock, the request may
+    /// be on its way.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) in_flight: Vec<IpAddr>,
+    /// Addresses that such a request may still take away, whoever has them by then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) suspects: Vec<Suspect>,
+    /// Why nobody should ask ECS to release anything of this ENI at the moment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backoff: Option<Backoff>,
+}
+
+/// An address whose release was asked for with an outcome that nobody saw.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Suspect {
+    pub(super) address: IpAddr,
+    pub(super) until: Timestamp,
+}
+
+/// The last attempt to release from an ENI failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Backoff {
+    /// How many attempts in a row have.
+    pub attempts: u32,
+    /// The next one should not come before this moment.
+    pub not_before: Timestamp,
+    /// When the first of them did.
+    pub since: Timestamp,
+    /// Why the last one did.
+    pub error: String,
+    /// Whether trying again is of no use before a person has changed something.
+    #[serde(default)]
+    pub permanent: bool,
+    /// Whether whoever tried last gave up: then nobody waits for `not_before` to come, and who comes after it tries once.
+    #[serde(default)]
+    pub gave_up: bool,
+}
+
+impl Default for EniState {
+    fn default() -> Self {
+        Self { schema: SCHEMA, in_flight: Vec::new(), suspects: Vec::new(), backoff: None }
+    }
+}
+
+impl EniState {
+    /// Whether a release of `address` that nobody saw the end of may still take effect.
+    #[must_use]
+    pub fn is_suspect(&self, address: IpAddr, now: Timestamp) -> bool {
+        self.suspects.iter().any(|suspect| suspect.address == address && suspect.until > now)
+    }
+
+    /// Remembers that the outcome of releasing `addresses` is unknown.
+    pub(super) fn suspect(&mut self, addresses: &[IpAddr], now: Timestamp) {
+        self.suspects.retain(|suspect| suspect.until > now && !addresses.contains(&suspect.address));
+        let until = now.plus(SUSPICION);
+        self.suspects.extend(addresses.iter().map(|&address| Suspect { address, until }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_suspicion_ends_after_a_minute_and_is_renewed_by_another_unknown_outcome() {
+        let (first, second) = (IpAddr::from([192, 168, 0, 1]), IpAddr::from([192, 168, 0, 2]));
+        let start = Timestamp::now();
+        let mut state = EniState::default();
+        state.suspect(&[first, second], start);
+        let later = start.plus(Duration::from_secs(40));
+        state.suspect(&[second], later);
+        let end = start.plus(SUSPICION);
+        assert!(state.is_suspect(first, later) && !state.is_suspect(first, end));
+        assert!(state.is_suspect(second, end) && !state.is_suspect(second, later.plus(SUSPICION)));
+    }
+}

@@ -1,0 +1,239 @@
+//! Files that survive a kill and a power cut: whole or not there, and never somebody else's.
+//!
+//! A new content is written beside its place under a name that starts with a dot, made durable, and then linked or renamed
+//! into its place; the directory is made durable last. Readers skip names that start with a dot.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::error::{Error, Result};
+use crate::random;
+
+/// No file of the store is larger: a record has a few hundred bytes.
+const MOST_BYTES: u64 = 256 * 1024;
+
+/// Makes `directory` and its missing parents, mode 0700, and makes their names durable.
+pub(super) fn make_directory(directory: &Path) -> Result<()> {
+    if directory.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = directory.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        make_directory(parent)?;
+    }
+    match DirBuilder::new().mode(0o700).create(directory) {
+        Ok(()) => directory.parent().map_or(Ok(()), sync_directory),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(Error::io("create the directory", directory)(error)),
+    }
+}
+
+/// Checks that only this process's user can have put anything into `directory`. A directory that is not there passes: then
+/// nothing is in it.
+pub(super) fn check_directory(directory: &Path) -> Result<()> {
+    let metadata = match fs::symlink_metadata(directory) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(Error::io("look at", directory)(error)),
+    };
+    if !metadata.is_dir() {
+        return Err(Error::untrusted(
+            directory,
+            "it is not a directory; name the directory itself, not a link to it",
+        ));
+    }
+    check_owner(directory, &metadata)?;
+    if metadata.mode() & 0o022 != 0 {
+        let why = format!("others may write to it (mode {:o}); set it to 700", metadata.mode() & 0o7777);
+        return Err(Error::untrusted(directory, why));
+    }
+    Ok(())
+}
+
+fn check_owner(path: &Path, metadata: &fs::Metadata) -> Result<()> {
+    // The owner of a process's own /proc directory is its effective user.
+    let own = fs::metadata("/proc/self").map_err(Error::io("look at", Path::new("/proc/self")))?.uid();
+    if metadata.uid() == own {
+        return Ok(());
+    }
+    let why = format!("it belongs to user {} while this process runs as user {own}", metadata.uid());
+    Err(Error::untrusted(path, why))
+}
+
+/// Opens an existing file of the store; `None` where there is none. Links, files of other users and anything that is not a
+/// plain file are refused.
+pub(super) fn open(path: &Path, options: &mut OpenOptions) -> Result<Option<File>> {
+    // Without O_NONBLOCK the opening of a FIFO that somebody put in a record's place would hang.
+    let file = match options.custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(_) if fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink()) => {
+            return Err(Error::untrusted(path, "it is a symbolic link; remove it"));
+        }
+        Err(error) => return Err(Error::io("open", path)(error)),
+    };
+    let metadata = file.metadata().map_err(Error::io("look at", path))?;
+    if !metadata.is_file() {
+        return Err(Error::untrusted(path, "it is not a plain file; remove it"));
+    }
+    check_owner(path, &metadata)?;
+    Ok(Some(file))
+}
+
+/// The content of a file of the store; `None` where there is none.
+pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>> {
+    let Some(file) = open(path, OpenOptions::new().read(true))? else { return Ok(None) };
+    read_open(path, &file).map(Some)
+}
+
+/// The content of an open file of the store, from where it stands.
+pub(super) fn read_open(path: &Path, file: &File) -> Result<Vec<u8>> {
+    let mut content = Vec::new();
+    file.take(MOST_BYTES + 1).read_to_end(&mut content).map_err(Error::io("read", path))?;
+    if content.len() as u64 > MOST_BYTES {
+        return Err(Error::untrusted(path, format!("it is larger than {MOST_BYTES} bytes")));
+    }
+    Ok(content)
+}
+
+/// Opens a lock's file, making it where it is missing.
+pub(super) fn open_lock(path: &Path) -> Result<File> {
+    let file =
+        open(path, OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600))?;
+    file.ok_or_else(|| Error::io("open", path)(io::ErrorKind::NotFound.into()))
+}
+
+/// A content that is durable but has no place yet. Dropped, it leaves nothing behind.
+pub(super) struct Draft {
+    file: Option<File>,
+    path: PathBuf,
+}
+
+impl Draft {
+    /// Writes `content` under a name of its own in `directory` and makes it durable. `prepare` sees the open file before
+    /// anything is written: the place for a lock that must be there before the file has its name.
+    pub(super) fn write(
+        directory: &Path,
+        content: &[u8],
+        prepare: impl FnOnce(&File) -> io::Result<()>,
+    ) -> Result<Self> {
+        let unique = random::hex128().map_err(Error::io("read", Path::new("/dev/urandom")))?;
+        let path = directory.join(format!(".{unique}"));
+        let file = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(Error::io("create", &path))?;
+        let mut draft = Self { file: Some(file), path };
+        if let Some(file) = &mut draft.file {
+            prepare(file).map_err(Error::io("lock", &draft.path))?;
+            file.write_all(content).map_err(Error::io("write", &draft.path))?;
+            file.sync_all().map_err(Error::io("make durable", &draft.path))?;
+        }
+        Ok(draft)
+    }
+
+    /// Gives the draft the place `path`, whatever is there; the caller makes the directory durable.
+    pub(super) fn replace(mut self, path: &Path) -> Result<()> {
+        fs::rename(&self.path, path).map_err(Error::io("put in place", path))?;
+        self.file = None;
+        Ok(())
+    }
+
+    /// Gives the draft the place `path` if nothing is there, and returns the open file; `None` where something is.
+    pub(super) fn claim(mut self, path: &Path) -> Result<Option<File>> {
+        match fs::hard_link(&self.path, path) {
+            Ok(()) => {
+                let file = self.file.take();
+                fs::remove_file(&self.path).map_err(Error::io("remove", &self.path))?;
+                Ok(file)
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(None),
+            Err(error) => Err(Error::io("put in place", path)(error)),
+        }
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if self.file.is_some() {
+            // Best effort: `flush` sweeps up what stays.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Makes `content` the durable content of `path`.
+pub(super) fn replace(path: &Path, content: &[u8]) -> Result<()> {
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    Draft::write(directory, content, |_| Ok(()))?.replace(path)?;
+    sync_directory(directory)
+}
+
+/// Moves a file between two directories, durably.
+pub(super) fn rename(from: &Path, to: &Path) -> Result<()> {
+    fs::rename(from, to).map_err(Error::io("move", from))?;
+    // The new name first: after a power cut in between the record is in both places or in the new one, never in none.
+    for path in [to, from] {
+        sync_directory(path.parent().unwrap_or(Path::new("/")))?;
+    }
+    Ok(())
+}
+
+/// Removes a file that may be gone already; the caller makes the directory durable.
+pub(super) fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io("remove", path)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Makes the names in `directory` durable.
+pub(super) fn sync_directory(directory: &Path) -> Result<()> {
+    File::open(directory)
+        .and_then(|handle| handle.sync_all())
+        .map_err(Error::io("make durable the directory", directory))
+}
+
+/// The names in `directory` that do not start with a dot, in no order; none where it does not exist.
+pub(super) fn names(directory: &Path) -> Result<Vec<String>> {
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(Error::io("list", directory)(error)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let name = entry.map_err(Error::io("list", directory))?.file_name();
+        // A name that is no UTF-8 is not one of ours.
+        if let Some(name) = name.to_str().filter(|name| !name.starts_with('.')) {
+            names.push(name.to_owned());
+        }
+    }
+    Ok(names)
+}
+
+/// How old a draft must be to be taken for a dead process's: far older than any call becomes.
+const ABANDONED: Duration = Duration::from_hours(1);
+
+/// Removes the drafts in `directory` that nobody can be working on any more.
+pub(super) fn sweep(directory: &Path) -> Result<()> {
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(Error::io("list", directory)(error)),
+    };
+    for entry in entries.flatten() {
+        let is_draft = entry.file_name().to_str().is_some_and(|name| name.starts_with('.'));
+        let age =
+            entry.metadata().and_then(|metadata| metadata.modified()).map(|modified| modified.elapsed());
+        if is_draft && age.is_ok_and(|age| age.is_ok_and(|age| age > ABANDONED)) {
+            remove(&entry.path())?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,48 @@
+//! File names out of owners.
+
+use sha1::{Digest, Sha1};
+
+use super::record::Owner;
+
+/// How much of a container ID a key shows, for the person who looks into the directory.
+const SHOWN: usize = 24;
+
+/// The file name that belongs to an owner: the start of the container ID and a digest of the whole pair. It is safe and of
+/// bounded length whatever the ID, which has no length limit in CNI; the record inside has the ID in full.
+pub(super) fn key(owner: &Owner) -> String {
+    let mut digest = Sha1::new();
+    digest.update(&owner.container_id);
+    // A container ID has no NUL: no two pairs run together into the same text.
+    digest.update([0]);
+    digest.update(&owner.ifname);
+    let digest = digest.finalize().iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+    let safe = |character: &char| character.is_ascii_alphanumeric() || "_-".contains(*character);
+    let shown: String = owner.container_id.chars().filter(safe).take(SHOWN).collect();
+    format!("{shown}-{digest}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owner(container_id: &str, ifname: &str) -> Owner {
+        Owner { container_id: container_id.into(), ifname: ifname.into() }
+    }
+
+    #[test]
+    fn a_key_is_a_safe_file_name_of_bounded_length() {
+        for id in ["", ".", "..", "a/b", "../../etc/passwd", ".hidden", &"x".repeat(100_000), "é\n\0"] {
+            let key = key(&owner(id, "eth0"));
+            assert!(key.len() <= 65 && !key.starts_with('.'), "{key}");
+            assert!(key.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c)), "{key}");
+        }
+    }
+
+    #[test]
+    fn owners_that_differ_in_either_part_have_different_keys() {
+        let long = "f".repeat(64);
+        assert_ne!(key(&owner(&long, "eth0")), key(&owner(&long, "eth1")));
+        assert_ne!(key(&owner(&format!("{long}a"), "eth0")), key(&owner(&format!("{long}b"), "eth0")));
+        assert_ne!(key(&owner("ab", "c")), key(&owner("a", "bc")));
+    }
+}

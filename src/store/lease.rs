@@ -1,0 +1,214 @@
+//! What may be done while an ENI's lock is held: to the records of that ENI that are releasing, and to what is remembered
+//! of it. Holding the lock is the right to mutate the ENI in the cloud.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use super::eni_state::{Backoff, EniState};
+use super::error::{Error, Result};
+use super::lock::Lock;
+use super::record::{self, Allocation, Misread, Owner, Releasing};
+use super::{Pending, Store, file};
+use crate::clock::Timestamp;
+use crate::eni::EniId;
+
+/// Who has which address of an ENI in use.
+pub type InUse = BTreeMap<IpAddr, Owner>;
+
+/// A held ENI lock; dropping it lets go.
+#[derive(Debug)]
+pub struct Lease<'a> {
+    store: &'a Store,
+    eni: EniId,
+    state: EniState,
+    _lock: Lock,
+}
+
+impl<'a> Lease<'a> {
+    /// Takes over from the last holder. If that one was killed with a request on its way, the addresses of the request are
+    /// of unknown outcome from here on.
+    pub(super) fn new(store: &'a Store, eni: EniId, lock: Lock) -> Result<Self> {
+        let mut lease = Self { store, eni, state: EniState::default(), _lock: lock };
+        let now = Timestamp::now();
+        match file::read(&lease.state_path())?.map(|content| record::parse(&content)) {
+            None => {}
+            Some(Ok(state)) => lease.state = state,
+            Some(Err(Misread::Newer(schema))) => {
+                return Err(Error::NewerSchema { path: lease.state_path(), schema });
+            }
+            // Nothing is known of what was on its way: suspect all that is releasing.
+            Some(Err(Misread::Damaged(why))) => {
+                log::warn!("{} could not be read ({why}) and begins anew", lease.state_path().display());
+                let all: Vec<_> = lease
+                    .releasing()?
+                    .iter()
+                    .flat_map(|it| it.allocation.ips().collect::<Vec<_>>())
+                    .collect();
+                lease.state.suspect(&all, now);
+                lease.save()?;
+            }
+        }
+        if !lease.state.in_flight.is_empty() {
+            lease.unknown()?;
+        }
+        Ok(lease)
+    }
+
+    /// The ENI whose lock this is.
+    #[must_use]
+    pub fn eni(&self) -> &EniId {
+        &self.eni
+    }
+
+    /// What is remembered of the ENI.
+    #[must_use]
+    pub fn state(&self) -> &EniState {
+        &self.state
+    }
+
+    /// Every record of this ENI that is releasing, oldest first. Damaged ones are set aside.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn releasing(&self) -> Result<Vec<Releasing>> {
+        let mut found = Vec::new();
+        for name in file::names(&self.store.releasing())? {
+            match self.store.read_releasing(&name) {
+                Ok(Some(releasing)) if releasing.allocation.eni == self.eni => found.push(releasing),
+                Ok(_) => {}
+                // One bad file must not keep the others from being released.
+                Err(error) => log::error!("{error}"),
+            }
+        }
+        found.sort_by(|a, b| (a.allocation.since, &a.name).cmp(&(b.allocation.since, &b.name)));
+        Ok(found)
+    }
+
+    /// Who has which address of this ENI in use. Reads every active record: not for the way of an ADD or a DEL.
+    ///
+    /// # Errors
+    /// When a record cannot be read: then nobody knows what is in use.
+    pub fn in_use(&self) -> Result<InUse> {
+        let mut owners = InUse::new();
+        for active in self.store.all_active()? {
+            if active.0.eni == self.eni {
+                owners.extend(active.0.ips().map(|address| (address, active.0.owner.clone())));
+            }
+        }
+        Ok(owners)
+    }
+
+    /// Makes durable which addresses ECS is about to be asked to unassign; only then may it be.
+    ///
+    /// # Errors
+    /// When the disk refuses; then ECS must not be asked.
+    pub fn sending(&mut self, addresses: &[IpAddr]) -> Result<()> {
+        self.state.in_flight = addresses.to_vec();
+        self.save()
+    }
+
+    /// The request is known to have been carried out, or known not to be.
+    ///
+    /// # Errors
+    /// When the disk refuses; the addresses are taken for suspects then.
+    pub fn answered(&mut self, backoff: Option<Backoff>) -> Result<()> {
+        self.state.in_flight.clear();
+        self.state.backoff = backoff;
+        self.save()
+    }
+
+    /// The request may have been carried out, and may still be.
+    ///
+    /// # Errors
+    /// When the disk refuses; the next holder of the lock comes to the same conclusion then.
+    pub fn unknown(&mut self) -> Result<()> {
+        let addresses = std::mem::take(&mut self.state.in_flight);
+        self.state.suspect(&addresses, Timestamp::now());
+        self.save()
+    }
+
+    /// Remembers, or forgets, why nobody should ask at the moment.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn set_backoff(&mut self, backoff: Option<Backoff>) -> Result<()> {
+        if self.state.backoff == backoff {
+            return Ok(());
+        }
+        self.state.backoff = backoff;
+        self.save()
+    }
+
+    /// Ends what is over of these records: the addresses for which `done` holds are on the ENI no more. A record that has
+    /// nothing left is gone afterwards, durably.
+    ///
+    /// # Errors
+    /// When the disk refuses; the release is tried again then, to no effect.
+    pub fn settle(&self, records: &mut Vec<Releasing>, done: impl Fn(IpAddr) -> bool) -> Result<()> {
+        let mut removed = false;
+        for releasing in &mut *records {
+            let before = releasing.allocation.addresses.len();
+            releasing.allocation.addresses.retain(|address| !done(address.address.ip()));
+            if releasing.is_over() {
+                file::remove(&self.path(releasing))?;
+                removed = true;
+            } else if releasing.allocation.addresses.len() < before {
+                self.update(releasing)?;
+            }
+        }
+        records.retain(|releasing| !releasing.is_over());
+        if removed { file::sync_directory(&self.store.releasing()) } else { Ok(()) }
+    }
+
+    /// Makes a changed record durable.
+    ///
+    /// # Errors
+    /// When the disk refuses; the record is as it was then.
+    pub fn update(&self, releasing: &Releasing) -> Result<()> {
+        let path = self.path(releasing);
+        file::replace(&path, &releasing.encode(&path)?)
+    }
+
+    /// Records addresses of this ENI that nobody has, not to be released before `not_before`.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn put_back(&self, allocation: Allocation, not_before: Timestamp) -> Result<Pending> {
+        let progress = record::Progress { not_before: Some(not_before), ..record::Progress::default() };
+        self.store.put_releasing(Allocation { owner: Owner::nobody(), pod: None, ..allocation }, progress)
+    }
+
+    fn path(&self, releasing: &Releasing) -> PathBuf {
+        self.store.releasing().join(&releasing.name)
+    }
+
+    fn state_path(&self) -> PathBuf {
+        self.store.eni_directory().join(format!("{}.json", self.eni))
+    }
+
+    fn save(&self) -> Result<()> {
+        let path = self.state_path();
+        file::replace(&path, &record::encode(&self.state, &path)?)
+    }
+}
+
+impl Releasing {
+    /// Whether nothing is left of it to release.
+    fn is_over(&self) -> bool {
+        self.allocation.addresses.is_empty() && self.progress.unanswered.is_empty()
+    }
+
+    /// The release whose record this is.
+    #[must_use]
+    pub fn pending(&self) -> Pending {
+        let Allocation { eni, region, .. } = &self.allocation;
+        Pending { name: self.name.clone(), eni: eni.clone(), region: region.clone() }
+    }
+
+    /// Whether this is the record behind `pending`.
+    #[must_use]
+    pub fn is(&self, pending: &Pending) -> bool {
+        self.name == pending.name
+    }
+}

@@ -1,0 +1,189 @@
+//! The store as a whole: for the operator's commands, GC and STATUS, never on the way of an ADD or a DEL.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::error::{Error, Result};
+use super::intent::{self, Content};
+use super::record::{Active, Allocation, Misread, Owner, Progress, Releasing};
+use super::{Pending, Store, file};
+use crate::deadline::Deadline;
+use crate::eni::EniId;
+
+/// Which state a record is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// An ADD is under way, or ended without its end being known.
+    Assigning,
+    /// In use.
+    Active,
+    /// To be given back to ECS.
+    Releasing,
+    /// Set aside, because it could not be read.
+    Quarantined,
+}
+
+/// One record as a person sees it.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// Its state.
+    pub state: State,
+    /// Where it is.
+    pub path: PathBuf,
+    /// What it says; `None` of a quarantined one, and of an ADD that has not chosen its ENI yet.
+    pub allocation: Option<Allocation>,
+    /// Whose it is; nobody's for a quarantined one.
+    pub owner: Owner,
+    /// How its release has gone so far.
+    pub progress: Progress,
+}
+
+impl Store {
+    /// Every record there is, without any lock: what moves meanwhile may be listed twice, but is not left out.
+    ///
+    /// # Errors
+    /// When a directory or a file cannot be read. Damaged records are listed, not moved.
+    pub fn list(&self) -> Result<Vec<Listed>> {
+        let mut found = Vec::new();
+        for (state, directory) in [
+            (State::Assigning, self.assigning()),
+            (State::Active, self.active_directory()),
+            (State::Releasing, self.releasing()),
+            (State::Quarantined, self.directory.join("quarantine")),
+        ] {
+            for name in file::names(&directory)? {
+                let path = directory.join(name);
+                // Gone meanwhile: it has moved on to a directory that is still to be listed, or is over.
+                let Some(content) = file::read(&path)? else { continue };
+                let listed = Listed::parse(state, &path, &content);
+                found.push(listed.unwrap_or_else(|misread| Listed::quarantined(&path, misread)));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Removes what killed processes left half written.
+    ///
+    /// # Errors
+    /// When a directory cannot be read.
+    pub fn sweep(&self) -> Result<()> {
+        for directory in [self.assigning(), self.active_directory(), self.releasing(), self.eni_directory()] {
+            file::sweep(&directory)?;
+        }
+        Ok(())
+    }
+
+    /// Every record in use.
+    ///
+    /// # Errors
+    /// When one cannot be read: a caller that wants to release must know them all.
+    pub fn all_active(&self) -> Result<Vec<Active>> {
+        let mut found = Vec::new();
+        for name in file::names(&self.active_directory())? {
+            let path = self.active_directory().join(name);
+            let Some(content) = file::read(&path)? else { continue };
+            found.push(Active::parse(&content).map_err(|misread| self.misread(&path, misread))?);
+        }
+        Ok(found)
+    }
+
+    /// One of the releases of each ENI that has any.
+    ///
+    /// # Errors
+    /// When the directory cannot be read. Damaged records are set aside and do not count.
+    pub fn pending_by_eni(&self) -> Result<Vec<Pending>> {
+        let mut enis = BTreeMap::new();
+        for name in file::names(&self.releasing())? {
+            match self.read_releasing(&name) {
+                Ok(Some(releasing)) => {
+                    drop(enis.insert(releasing.allocation.eni.clone(), releasing.pending()))
+                }
+                Ok(None) => {}
+                Err(error) => log::error!("{error}"),
+            }
+        }
+        Ok(enis.into_values().collect())
+    }
+
+    /// Every ENI that something is remembered of.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn known_enis(&self) -> Result<Vec<EniId>> {
+        let names = file::names(&self.eni_directory())?;
+        let ids = names.iter().filter_map(|name| name.strip_suffix(".json"));
+        Ok(ids.filter_map(|id| EniId::try_from(id.to_owned()).ok()).collect())
+    }
+
+    /// Turns the intents of dead ADDs into releases, those of which `chosen` says so. Returns the releases that came of it.
+    ///
+    /// # Errors
+    /// The first failure; the rest has been done all the same.
+    pub fn bury_dead(
+        &self,
+        deadline: Deadline,
+        chosen: impl Fn(&intent::Intention) -> bool,
+    ) -> Result<Vec<Pending>> {
+        let (mut pending, mut failure) = (Vec::new(), None);
+        for name in file::names(&self.assigning())? {
+            match self.bury_one(&self.assigning().join(name), deadline, &chosen) {
+                Ok(found) => pending.extend(found),
+                Err(error) => failure = Some(error),
+            }
+        }
+        failure.map_or(Ok(pending), Err)
+    }
+
+    fn bury_one(
+        &self,
+        path: &Path,
+        deadline: Deadline,
+        chosen: impl Fn(&intent::Intention) -> bool,
+    ) -> Result<Vec<Pending>> {
+        let _lock = self.lock(deadline)?;
+        let Some(intent::Found::Dead(dead)) = intent::find(path)? else { return Ok(Vec::new()) };
+        match intent::read(path, &dead) {
+            Ok(content) if !chosen(&content.intention) => return Ok(Vec::new()),
+            Ok(content) => {
+                self.bury(path, &dead)?;
+                return self.pending(&content.intention.owner);
+            }
+            Err(Error::Quarantined { .. }) => self.bury(path, &dead)?,
+            Err(error) => return Err(error),
+        }
+        Ok(Vec::new())
+    }
+}
+
+impl Listed {
+    fn parse(state: State, path: &Path, content: &[u8]) -> std::result::Result<Self, Misread> {
+        let (owner, allocation, progress) = match state {
+            State::Assigning => {
+                let content = Content::parse(content)?;
+                (content.intention.owner.clone(), content.allocation(), Progress::default())
+            }
+            State::Active => {
+                let Active(allocation) = Active::parse(content)?;
+                (allocation.owner.clone(), Some(allocation), Progress::default())
+            }
+            State::Releasing => {
+                let Releasing { allocation, progress, .. } = Releasing::parse("", content)?;
+                (allocation.owner.clone(), Some(allocation), progress)
+            }
+            State::Quarantined => return Err(Misread::Damaged("set aside earlier".into())),
+        };
+        Ok(Self { state, path: path.to_owned(), allocation, owner, progress })
+    }
+
+    fn quarantined(path: &Path, misread: Misread) -> Self {
+        let why = misread.into_error(path).to_string();
+        let progress = Progress { last_error: Some(why), ..Progress::default() };
+        Self {
+            state: State::Quarantined,
+            path: path.to_owned(),
+            allocation: None,
+            owner: Owner::nobody(),
+            progress,
+        }
+    }
+}

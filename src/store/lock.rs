@@ -1,0 +1,52 @@
+//! Kernel file locks with a bounded wait: the one place that names `fs2`.
+//!
+//! `flock` has no deadline of its own and a lock's holder may be a whole ECS call away, so waiting is polling. The kernel
+//! lets go of a lock when its holder ends, however it ends: there are no stale locks to clear.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::error::{Error, Result};
+use super::file;
+use crate::deadline::Deadline;
+
+/// How often a wait looks again: short beside a network call, long beside a system call.
+const POLL: Duration = Duration::from_millis(5);
+
+/// A held lock; dropping it lets go.
+#[derive(Debug)]
+#[must_use = "the lock is let go when this is dropped"]
+pub(super) struct Lock {
+    _file: File,
+}
+
+/// Takes the lock whose file is `path`, waiting until `deadline` at most.
+pub(super) fn wait(path: &Path, deadline: Deadline) -> Result<Lock> {
+    let started = Instant::now();
+    let file = file::open_lock(path)?;
+    while !try_file(&file).map_err(Error::io("lock", path))? {
+        if deadline.has_passed() {
+            return Err(Error::Busy { path: path.to_owned(), waited: started.elapsed() });
+        }
+        deadline.sleep(POLL);
+    }
+    Ok(Lock { _file: file })
+}
+
+/// Takes the lock whose file is `path` if nobody holds it.
+pub(super) fn attempt(path: &Path) -> Result<Option<Lock>> {
+    let file = file::open_lock(path)?;
+    Ok(try_file(&file).map_err(Error::io("lock", path))?.then_some(Lock { _file: file }))
+}
+
+/// Locks an open file if nobody else holds its lock; whether it did.
+pub(super) fn try_file(file: &File) -> io::Result<bool> {
+    // By path: std has methods of other names and types that a plain call would reach.
+    match fs2::FileExt::try_lock_exclusive(file) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+        Err(error) => Err(error),
+    }
+}

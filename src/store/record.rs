@@ -1,0 +1,233 @@
+//! What is written down of a pod's addresses, and how.
+//!
+//! A record is one JSON object, small enough to be read by a person with `cat`:
+//! ```json
+//! {"schema": 1,
+//!  "allocation": {"owner": {"containerId": "4f1c...", "ifname": "eth0"}, "network": "pods",
+//!                 "networkInterfaceId": "eni-bp1...", "regionId": "cn-hangzhou",
+//!                 "addresses": [{"address": "192.168.0.112/24", "gateway": "192.168.0.253"}],
+//!                 "pod": {"namespace": "default", "name": "web-0", "uid": "..."},
+//!                 "bootId": "...", "since": "2026-11-22T09:12:44.250Z"},
+//!  "release": {"attempts": 1, "lastError": "...", "notBefore": null, "unanswered": []}}
+//! ```
+//! A file moves from `active/` to `releasing/` as it is; `release` appears when there is something to tell.
+
+use std::net::IpAddr;
+use std::path::Path;
+
+use ipnetwork::IpNetwork;
+use serde::{Deserialize, Serialize};
+
+use super::error::{Error, Result};
+use crate::clock::Timestamp;
+use crate::eni::EniId;
+
+/// The version of the form above. A reader refuses later ones and leaves them as they are.
+pub(super) const SCHEMA: u32 = 1;
+
+/// Whose addresses these are: CNI's attachment, the pair that every call for it carries. The network's name is left out
+/// on purpose: a network may be renamed between ADD and DEL.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Owner {
+    /// `CNI_CONTAINERID`, whole.
+    pub container_id: String,
+    /// `CNI_IFNAME`.
+    pub ifname: String,
+}
+
+impl Owner {
+    /// The owner of addresses that no pod ever had: orphans, and addresses that were put back.
+    #[must_use]
+    pub fn nobody() -> Self {
+        Self { container_id: String::new(), ifname: String::new() }
+    }
+}
+
+/// The pod, where the runtime told.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pod {
+    /// `K8S_POD_NAMESPACE`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub namespace: String,
+    /// `K8S_POD_NAME`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// `K8S_POD_UID`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub uid: String,
+}
+
+/// One address with what a CNI result says of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Address {
+    /// The secondary private IP, with the prefix length of its vSwitch's CIDR block.
+    pub address: IpNetwork,
+    /// Its vSwitch's gateway.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<IpAddr>,
+}
+
+impl Address {
+    /// An address of which nothing else is known, and nothing else is needed to release it.
+    #[must_use]
+    pub fn alone(address: IpAddr) -> Self {
+        Self { address: address.into(), gateway: None }
+    }
+}
+
+/// Addresses on an ENI and whose they are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Allocation {
+    /// Whose.
+    pub owner: Owner,
+    /// The network's name at the ADD; GC alone asks.
+    pub network: String,
+    /// The ENI that has the addresses.
+    #[serde(rename = "networkInterfaceId")]
+    pub eni: EniId,
+    /// The region of the ENI.
+    #[serde(rename = "regionId")]
+    pub region: String,
+    /// The addresses, in the order of the result.
+    pub addresses: Vec<Address>,
+    /// The pod, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod: Option<Pod>,
+    /// The boot in which the ADD ran.
+    #[serde(default)]
+    pub boot_id: String,
+    /// When the ADD began.
+    pub since: Timestamp,
+}
+
+impl Allocation {
+    /// The addresses alone.
+    pub fn ips(&self) -> impl Iterator<Item = IpAddr> {
+        self.addresses.iter().map(|address| address.address.ip())
+    }
+}
+
+/// A request to assign addresses: enough to repeat it to the letter, which with the same ClientToken has no second effect.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Ask {
+    /// The ENI that was to get the addresses.
+    #[serde(rename = "networkInterfaceId")]
+    pub eni: EniId,
+    /// The region of the ENI.
+    #[serde(rename = "regionId")]
+    pub region: String,
+    /// Makes the request the same one however often it is sent.
+    pub client_token: String,
+    /// IPv6 addresses instead of IPv4 ones.
+    #[serde(default)]
+    pub ipv6: bool,
+    /// These addresses; empty for one of ECS's choice.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<IpAddr>,
+}
+
+/// A pod's addresses in use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Active(pub Allocation);
+
+/// Addresses that are to be given back to ECS, and are not yet known to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Releasing {
+    /// The name of the file.
+    pub(super) name: String,
+    /// What is to be released; without addresses where only [`Progress::unanswered`] is left.
+    pub allocation: Allocation,
+    /// How that has gone so far.
+    pub progress: Progress,
+}
+
+/// How a release has gone so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Progress {
+    /// How often ECS has been asked in vain.
+    #[serde(default)]
+    pub attempts: u32,
+    /// Why the last attempt failed.
+    #[serde(default)]
+    pub last_error: Option<String>,
+    /// Nobody may ask before this moment.
+    #[serde(default)]
+    pub not_before: Option<Timestamp>,
+    /// Requests of an ADD that ended before their answers were known: what they assigned is to be released as well.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unanswered: Vec<Ask>,
+}
+
+/// A record as it stands in its file.
+#[derive(Serialize, Deserialize)]
+struct Document {
+    schema: u32,
+    allocation: Allocation,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    release: Option<Progress>,
+}
+
+/// Why a file's content is no record.
+pub(super) enum Misread {
+    /// It is of a later version.
+    Newer(u32),
+    /// It is damaged.
+    Damaged(String),
+}
+
+impl Misread {
+    /// The error for a file that stays where it is.
+    pub(super) fn into_error(self, path: &Path) -> Error {
+        match self {
+            Self::Newer(schema) => Error::NewerSchema { path: path.to_owned(), schema },
+            Self::Damaged(why) => Error::Quarantined { path: path.to_owned(), why },
+        }
+    }
+}
+
+/// Reads any of the store's JSON forms that carry a schema version, so that a later version is told from damage.
+pub(super) fn parse<T: for<'de> Deserialize<'de>>(content: &[u8]) -> std::result::Result<T, Misread> {
+    #[derive(Deserialize)]
+    struct Versioned {
+        schema: u32,
+    }
+    match serde_json::from_slice::<Versioned>(content) {
+        Ok(Versioned { schema: SCHEMA }) => {}
+        Ok(Versioned { schema }) => return Err(Misread::Newer(schema)),
+        Err(error) => return Err(Misread::Damaged(error.to_string())),
+    }
+    serde_json::from_slice(content).map_err(|error| Misread::Damaged(error.to_string()))
+}
+
+/// The bytes of any of the store's JSON forms, one line.
+pub(super) fn encode(value: &impl Serialize, path: &Path) -> Result<Vec<u8>> {
+    let mut bytes = serde_json::to_vec(value).map_err(|error| Error::io("encode", path)(error.into()))?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+impl Active {
+    pub(super) fn parse(content: &[u8]) -> std::result::Result<Self, Misread> {
+        parse::<Document>(content).map(|document| Self(document.allocation))
+    }
+
+    pub(super) fn encode(&self, path: &Path) -> Result<Vec<u8>> {
+        encode(&Document { schema: SCHEMA, allocation: self.0.clone(), release: None }, path)
+    }
+}
+
+impl Releasing {
+    pub(super) fn parse(name: &str, content: &[u8]) -> std::result::Result<Self, Misread> {
+        let Document { allocation, release, .. } = parse(content)?;
+        Ok(Self { name: name.to_owned(), allocation, progress: release.unwrap_or_default() })
+    }
+
+    pub(super) fn encode(&self, path: &Path) -> Result<Vec<u8>> {
+        let release = Some(self.progress.clone());
+        encode(&Document { schema: SCHEMA, allocation: self.allocation.clone(), release }, path)
+    }
+}
