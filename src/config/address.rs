@@ -1,0 +1,93 @@
+//! The settings that say where a pod's address comes from and what its result looks like.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use ipnetwork::IpNetwork;
+
+use super::Error;
+use super::value::Reader;
+use crate::cni::Route;
+use crate::eni::EniId;
+
+/// Where a pod's address comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AddressSettings {
+    /// `regionId`.
+    pub region: Option<String>,
+    /// `networkInterfaceId`.
+    pub eni: Option<EniId>,
+    /// `interface`.
+    pub interface: Option<String>,
+    /// `subnet`, unless IPv4 is off.
+    pub ipv4: Family4,
+    /// `gateway`.
+    pub gateway: Option<IpAddr>,
+    /// `ipv6`.
+    pub ipv6: bool,
+    /// `subnet6`.
+    pub subnet6: Option<IpNetwork>,
+    /// `gateway6`.
+    pub gateway6: Option<IpAddr>,
+    /// `routes`.
+    pub routes: Vec<Route>,
+    /// `resolvConf`.
+    pub resolv_conf: Option<PathBuf>,
+}
+
+/// What `subnet` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family4 {
+    /// Nothing: the vSwitch's block comes from metadata.
+    FromMetadata,
+    /// This block.
+    Block(IpNetwork),
+    /// `"off"`: pods get IPv6 addresses only.
+    Off,
+}
+
+impl AddressSettings {
+    pub(super) fn read(ipam: &Reader<'_>) -> Result<Self, Error> {
+        let ipv6 = ipam.flag("ipv6")?;
+        let ipv4 = match ipam.string("subnet", "a CIDR block or \"off\"")? {
+            Some("off") if !ipv6 => {
+                return Err(ipam.error("subnet", "a CIDR block as long as `ipv6` is not true"));
+            }
+            Some("off") => Family4::Off,
+            _ => ipam.block("subnet", false)?.map_or(Family4::FromMetadata, Family4::Block),
+        };
+        let eni =
+            ipam.read("networkInterfaceId", "an ENI id such as \"eni-bp1a2b3c4d5e6f7g8h9i\"", |value| {
+                EniId::try_from(value.as_str()?.to_owned()).ok()
+            })?;
+        let settings = Self {
+            region: ipam.string("regionId", "a region id such as \"cn-hangzhou\"")?.map(str::to_owned),
+            eni,
+            interface: ipam.read("interface", "the name of a network interface", |value| {
+                value.as_str().filter(|name| is_interface_name(name)).map(str::to_owned)
+            })?,
+            ipv4,
+            gateway: ipam.address("gateway", false)?,
+            ipv6,
+            subnet6: ipam.block("subnet6", true)?,
+            gateway6: ipam.address("gateway6", true)?,
+            routes: ipam
+                .parsed("routes", "a list of CNI routes such as [{\"dst\": \"0.0.0.0/0\"}]")?
+                .unwrap_or_default(),
+            resolv_conf: ipam.absolute_path("resolvConf")?,
+        };
+        // ptp and others refuse a gateway that is not on the link.
+        if let (Family4::Block(block), Some(gateway)) = (ipv4, settings.gateway)
+            && !block.contains(gateway)
+        {
+            return Err(ipam.error("gateway", &format!("an address of {block}, which is `subnet`")));
+        }
+        Ok(settings)
+    }
+}
+
+fn is_interface_name(name: &str) -> bool {
+    (1..16).contains(&name.len())
+        && !matches!(name, "." | "..")
+        && !name.contains(|c: char| c == '/' || c == ':' || c.is_whitespace())
+}

@@ -1,0 +1,69 @@
+//! The settings of the way to ECS, and of who asks.
+
+use std::path::Path;
+
+use super::Error;
+use super::value::Reader;
+use crate::ecs::credentials::{Environment, Source};
+use crate::ecs::endpoint::{Choice, Endpoint};
+use crate::ecs::{Proxy, Settings};
+
+/// How to reach ECS, and as whom.
+#[derive(Clone, Debug)]
+pub struct CloudSettings(Settings);
+
+impl CloudSettings {
+    pub(super) fn read(ipam: &Reader<'_>) -> Result<Self, Error> {
+        let mut settings = Settings { environment: Environment::inherited(), ..Settings::default() };
+        let allow_insecure = ipam.flag("allowInsecureEndpoint")?;
+        if let Some(text) = ipam.string("endpoint", "the URL of the ECS API")? {
+            settings.endpoint = Choice::parse(text, allow_insecure)
+                .map_err(|error| ipam.error("endpoint", &error.to_string()))?;
+        }
+        if let Some(text) = ipam.string("metadataEndpoint", "the URL of the metadata service")? {
+            settings.metadata_endpoint = Endpoint::parse_any(text)
+                .map_err(|error| ipam.error("metadataEndpoint", &error.to_string()))?;
+        }
+        if let Some(text) = ipam.string("proxy", "the URL of a proxy or \"env\"")? {
+            // The URL may hold a password, so it is not repeated.
+            settings.proxy = Proxy::parse(text).map_err(|error| Error {
+                key: "proxy".into(),
+                value: "not a proxy".into(),
+                expected: error.to_string(),
+            })?;
+        }
+        if let Some(method) = ipam.choice("signatureMethod", &["HMAC-SHA1", "ACS3-HMAC-SHA256"])? {
+            settings.signature =
+                method.parse().map_err(|_| ipam.error("signatureMethod", "a known method"))?;
+        }
+        settings.ca_file = ipam.absolute_path("caFile")?;
+        settings.credentials = source(ipam)?;
+        Ok(Self(settings))
+    }
+
+    /// The client's settings; temporary keys are kept in `directory`.
+    #[must_use]
+    pub fn keeping_keys_in(self, directory: &Path) -> Settings {
+        Settings { cache_dir: Some(directory.to_owned()), ..self.0 }
+    }
+}
+
+fn source(ipam: &Reader<'_>) -> Result<Source, Error> {
+    let Some(section) = ipam.object("credentials", "credentials.")? else { return Ok(Source::Default) };
+    let name = section.choice("source", &["default", "env", "file", "ecs-ram-role", "oidc", "uri"])?;
+    Ok(match name.unwrap_or("default") {
+        "env" => Source::Environment,
+        "file" => Source::File {
+            path: section
+                .absolute_path("path")?
+                .ok_or_else(|| section.error("path", "the absolute path of the credentials file"))?,
+            profile: section.string("profile", "the name of a profile")?.map(str::to_owned),
+        },
+        "ecs-ram-role" => Source::EcsRamRole {
+            role_name: section.string("roleName", "the name of a RAM role")?.map(str::to_owned),
+        },
+        "oidc" => Source::Oidc,
+        "uri" => Source::Uri,
+        _ => Source::Default,
+    })
+}

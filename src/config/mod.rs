@@ -1,0 +1,167 @@
+//! The `ipam` section of a network configuration: its keys, their defaults, and what their values may be.
+//!
+//! Each group of settings is read by itself and only by the calls that use it: a DEL must not be refused because of a
+//! `gateway` that it never looks at.
+
+mod address;
+mod cloud;
+mod keys;
+mod value;
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+pub use address::{AddressSettings, Family4};
+pub use cloud::CloudSettings;
+pub use keys::{KEYS, Key};
+use value::Reader;
+
+/// A value that the `ipam` section must not have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    /// The key, as written in the configuration; with dots for a key inside an object.
+    pub key: String,
+    /// The value as JSON, shortened; never that of a secret.
+    pub value: String,
+    /// What it should be.
+    pub expected: String,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ipam.{} is {}, but must be {}", self.key, self.value, self.expected)
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// The `ipam` section, not yet judged.
+#[derive(Clone, Copy, Debug)]
+pub struct Ipam<'a>(Reader<'a>);
+
+impl<'a> Ipam<'a> {
+    /// The section as the runtime sent it.
+    #[must_use]
+    pub fn new(section: &'a Map<String, Value>) -> Self {
+        Self(Reader::new(section))
+    }
+
+    /// The keys that this version does not know, in order: worth a warning, not an error.
+    #[must_use]
+    pub fn unknown_keys(&self) -> BTreeSet<&'a str> {
+        self.0.keys().filter(|key| !KEYS.iter().any(|known| known.name == *key)).collect()
+    }
+
+    /// `dataDir`.
+    ///
+    /// # Errors
+    /// When it is not an absolute path.
+    pub fn data_directory(&self) -> Result<PathBuf, Error> {
+        Ok(self.0.absolute_path("dataDir")?.unwrap_or_else(|| "/var/lib/cni/aliyun-eni-ipam".into()))
+    }
+
+    /// `timeoutSeconds`: the whole of one call.
+    ///
+    /// # Errors
+    /// When it is not a number from 1 to 600.
+    pub fn timeout(&self) -> Result<Duration, Error> {
+        self.0.seconds("timeoutSeconds", 1..=600, 25)
+    }
+
+    /// `onReleaseFailure` and `maxAddressesPerCall`.
+    ///
+    /// # Errors
+    /// When either is none of the allowed values.
+    pub fn release(&self) -> Result<ReleaseSettings, Error> {
+        let on_failure = self.0.choice("onReleaseFailure", &["defer", "fail"])?;
+        let most = self.0.integer("maxAddressesPerCall", 1..=10, 10)?;
+        Ok(ReleaseSettings { fail: on_failure == Some("fail"), most: usize::try_from(most).unwrap_or(10) })
+    }
+
+    /// `gcGraceSeconds`: GC leaves records alone that are younger.
+    ///
+    /// # Errors
+    /// When it is not a number of seconds up to a day.
+    pub fn gc_grace(&self) -> Result<Duration, Error> {
+        self.0.seconds("gcGraceSeconds", 0..=86_400, 60)
+    }
+
+    /// `statusFailsWhenFull`.
+    ///
+    /// # Errors
+    /// When it is neither true nor false.
+    pub fn status_fails_when_full(&self) -> Result<bool, Error> {
+        self.0.flag("statusFailsWhenFull")
+    }
+
+    /// `logLevel` and `logFile`. A value that cannot be used is as good as none: a call must not fail for its log's sake.
+    #[must_use]
+    pub fn log(&self) -> LogSettings {
+        let level = self.0.choice("logLevel", &["error", "warn", "info", "debug", "trace"]);
+        let file = self.0.absolute_path("logFile").ok().flatten();
+        LogSettings {
+            level: level
+                .ok()
+                .flatten()
+                .and_then(|level| level.parse().ok())
+                .unwrap_or(log::LevelFilter::Info),
+            file: file.unwrap_or_else(|| "/var/log/aliyun-eni-ipam.log".into()),
+        }
+    }
+
+    /// Everything about the way to ECS.
+    ///
+    /// # Errors
+    /// The first value that cannot be used.
+    pub fn cloud(&self) -> Result<CloudSettings, Error> {
+        CloudSettings::read(&self.0)
+    }
+
+    /// Everything about where a pod's address comes from, and the result.
+    ///
+    /// # Errors
+    /// The first value that cannot be used.
+    pub fn address(&self) -> Result<AddressSettings, Error> {
+        AddressSettings::read(&self.0)
+    }
+
+    /// Reads every group: for the calls that judge the configuration as a whole.
+    ///
+    /// # Errors
+    /// The first value that cannot be used.
+    pub fn check_all(&self) -> Result<(), Error> {
+        self.data_directory()?;
+        self.timeout()?;
+        self.release()?;
+        self.gc_grace()?;
+        self.status_fails_when_full()?;
+        self.0.choice("logLevel", &["error", "warn", "info", "debug", "trace"])?;
+        self.0.absolute_path("logFile")?;
+        self.0.absolute_path("metricsFile")?;
+        self.cloud()?;
+        self.address()?;
+        Ok(())
+    }
+}
+
+/// How releases are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReleaseSettings {
+    /// Whether a DEL fails whose addresses could not be released in time, instead of leaving that to later calls.
+    pub fail: bool,
+    /// The most addresses in one request; ECS documents ten.
+    pub most: usize,
+}
+
+/// Where the log goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogSettings {
+    /// The least important level that is written.
+    pub level: log::LevelFilter,
+    /// The file.
+    pub file: PathBuf,
+}

@@ -1,0 +1,272 @@
+//! Why a call failed, and the one place where that becomes a CNI error.
+
+use std::fmt;
+use std::io;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use ipnetwork::IpNetwork;
+
+use crate::cni::{self, Code};
+use crate::config;
+use crate::ecs::{self, Class, Concern, ErrorKind, metadata};
+use crate::eni::EniId;
+use crate::store;
+
+/// What the verbs return.
+pub type Result<T> = std::result::Result<T, Failure>;
+
+/// Why a call failed.
+#[derive(Debug)]
+pub enum Failure {
+    /// A value of the configuration.
+    Config(config::Error),
+    /// The store.
+    Store(store::Error),
+    /// ECS, or the way to it.
+    Ecs(Box<ecs::Error>),
+    /// Instance metadata.
+    Metadata(metadata::Error),
+    /// A region's id that cannot be one.
+    Region(ecs::InvalidRegionId),
+    /// The file of `resolvConf`.
+    ResolvConf {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The interface of `interface`.
+    Interface {
+        /// Which.
+        name: String,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// Neither the configuration nor metadata tells a key's value.
+    Unfound {
+        /// The key.
+        key: &'static str,
+    },
+    /// The ENI is not attached to this instance.
+    NotOurs {
+        /// Which.
+        eni: EniId,
+    },
+    /// The ENI belongs to a cloud service.
+    ServiceManaged {
+        /// Which.
+        eni: EniId,
+    },
+    /// An address was asked for that the vSwitch cannot have.
+    RequestedAddress {
+        /// Which.
+        address: IpAddr,
+        /// What there is.
+        blocks: String,
+    },
+    /// ECS gave an address that the configured or announced block does not have.
+    Outside {
+        /// Which.
+        address: IpAddr,
+        /// The block.
+        block: IpNetwork,
+    },
+    /// ECS kept handing out addresses whose old releases may still be on their way.
+    NoUsableAddress {
+        /// On which ENI.
+        eni: EniId,
+    },
+    /// Another ADD for the same attachment is under way.
+    StillAssigning,
+    /// A DEL for the same attachment came before the ADD was done.
+    Deleted,
+    /// ECS did not confirm a release in time, and the configuration wants that to fail.
+    NotReleased {
+        /// From which ENI.
+        eni: EniId,
+        /// Why.
+        why: String,
+    },
+    /// Nobody reads the result.
+    Output(io::Error),
+    /// No randomness.
+    Random(io::Error),
+    /// CHECK: what is there is not what should be.
+    Check(String),
+    /// STATUS: an ADD cannot succeed.
+    NotAvailable(String),
+    /// GC: what could not be released.
+    Leftover(Vec<String>),
+    /// A defect of the plugin itself.
+    Panic(String),
+}
+
+/// What is the matter with ECS; own codes begin at 100.
+mod code {
+    use crate::cni::Code;
+
+    pub(super) const STORE: Code = Code(100);
+    pub(super) const STORE_UNTRUSTED: Code = Code(101);
+    pub(super) const RECORD: Code = Code(102);
+    pub(super) const CHECK: Code = Code(103);
+    pub(super) const CREDENTIALS: Code = Code(110);
+    pub(super) const REFUSED: Code = Code(111);
+    pub(super) const FULL: Code = Code(112);
+    pub(super) const ENI: Code = Code(113);
+    pub(super) const REQUESTED_ADDRESS: Code = Code(114);
+    pub(super) const OUTPUT: Code = Code(115);
+}
+
+impl Failure {
+    /// The code and the short text; `Display` has the details.
+    #[must_use]
+    pub fn kind(&self) -> (Code, &'static str) {
+        match self {
+            Self::Config(_)
+            | Self::Region(_)
+            | Self::ResolvConf { .. }
+            | Self::Interface { .. }
+            | Self::Outside { .. } => (Code::INVALID_CONFIG, "the ipam configuration cannot be used"),
+            Self::Unfound { .. } => (Code::INVALID_CONFIG, "the ipam configuration is incomplete"),
+            Self::Store(store::Error::Busy { .. }) => (Code::TRY_AGAIN_LATER, "the store is busy"),
+            Self::Store(store::Error::Io { .. }) => (code::STORE, "the store cannot be used"),
+            Self::Store(store::Error::Untrusted { .. }) => {
+                (code::STORE_UNTRUSTED, "the store is not safe to use")
+            }
+            Self::Store(store::Error::Quarantined { .. } | store::Error::NewerSchema { .. }) => {
+                (code::RECORD, "a record cannot be read")
+            }
+            Self::Ecs(error) => kind_of_refusal(error),
+            Self::Metadata(_) => (Code::TRY_AGAIN_LATER, "instance metadata did not answer as needed"),
+            Self::NotOurs { .. } | Self::ServiceManaged { .. } => (code::ENI, "the ENI cannot be used"),
+            Self::RequestedAddress { .. } => (code::REQUESTED_ADDRESS, "the requested address cannot be had"),
+            Self::NoUsableAddress { .. } | Self::StillAssigning | Self::Deleted => {
+                (Code::TRY_AGAIN_LATER, "no address was assigned")
+            }
+            Self::NotReleased { .. } => (Code::TRY_AGAIN_LATER, "the address is not released yet"),
+            Self::Output(_) => (code::OUTPUT, "the result could not be printed"),
+            Self::Random(_) => (Code::IO, "the system has no randomness"),
+            Self::Check(_) => (code::CHECK, "the attachment is not as it should be"),
+            Self::NotAvailable(_) => (Code::NOT_AVAILABLE, "pods cannot get addresses"),
+            Self::Leftover(_) => (Code::TRY_AGAIN_LATER, "not everything could be released"),
+            Self::Panic(_) => (Code::INTERNAL, "a defect of the plugin"),
+        }
+    }
+
+    /// What the runtime is told.
+    #[must_use]
+    pub fn to_cni(&self) -> cni::Error {
+        let (code, msg) = self.kind();
+        cni::Error::new(code, msg).with_details(self.to_string())
+    }
+}
+
+fn kind_of_refusal(error: &ecs::Error) -> (Code, &'static str) {
+    match (error.kind, error.concern()) {
+        (_, Concern::Full) => (code::FULL, "no address is left"),
+        (ErrorKind::Refused(Class::Permanent), Concern::Account) => {
+            (code::CREDENTIALS, "ECS refuses this node")
+        }
+        (ErrorKind::Refused(Class::Permanent | Class::Released), _) => {
+            (code::REFUSED, "ECS refuses the request")
+        }
+        (ErrorKind::NotSent, _) if !error.passing => (code::CREDENTIALS, "ECS cannot be asked"),
+        _ => (Code::TRY_AGAIN_LATER, "ECS did not answer as needed"),
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(error) => error.fmt(f),
+            Self::Store(error) => error.fmt(f),
+            Self::Ecs(error) => error.fmt(f),
+            Self::Metadata(error) => error.fmt(f),
+            Self::Region(error) => error.fmt(f),
+            Self::ResolvConf { path, error } => {
+                write!(f, "ipam.resolvConf: failed to read {}: {error}", path.display())
+            }
+            Self::Interface { name, error } => {
+                write!(
+                    f,
+                    "ipam.interface: the node's network interface {name:?} has no hardware address: {error}"
+                )
+            }
+            Self::Unfound { key } => {
+                write!(
+                    f,
+                    "ipam.{key} is not configured, and instance metadata does not tell it: set ipam.{key}"
+                )
+            }
+            Self::NotOurs { eni } => write!(
+                f,
+                "{eni} is not attached to this instance, or these credentials may not see it: check \
+                 ipam.networkInterfaceId, ipam.regionId and the permission ecs:DescribeNetworkInterfaces"
+            ),
+            Self::ServiceManaged { eni } => {
+                write!(f, "{eni} is managed by a cloud service: name another ENI in ipam.networkInterfaceId")
+            }
+            Self::RequestedAddress { address, blocks } => {
+                write!(
+                    f,
+                    "{address} was requested, but pods get one address each of {blocks}: request one of those"
+                )
+            }
+            Self::Outside { address, block } => write!(
+                f,
+                "ECS assigned {address}, which is not of {block}: set ipam.subnet or ipam.subnet6 to the CIDR block of the \
+                 ENI's vSwitch"
+            ),
+            Self::NoUsableAddress { eni } => write!(
+                f,
+                "{eni} was given only addresses whose earlier releases may still be on their way: try again in a minute"
+            ),
+            Self::StillAssigning => {
+                f.write_str("an ADD for this attachment is still under way: try again when it has ended")
+            }
+            Self::Deleted => f.write_str(
+                "the attachment was deleted while its ADD was under way; what it got is given back",
+            ),
+            Self::NotReleased { eni, why } => {
+                write!(f, "{why} ({eni}); the release stays recorded and is tried again")
+            }
+            Self::Output(error) => write!(f, "nobody reads it ({error}); what this ADD got is given back"),
+            Self::Random(error) => write!(f, "/dev/urandom: {error}"),
+            Self::Check(why) | Self::NotAvailable(why) | Self::Panic(why) => f.write_str(why),
+            Self::Leftover(errors) => f.write_str(&errors.join("; ")),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl From<config::Error> for Failure {
+    fn from(error: config::Error) -> Self {
+        Self::Config(error)
+    }
+}
+
+impl From<store::Error> for Failure {
+    fn from(error: store::Error) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<ecs::Error> for Failure {
+    fn from(error: ecs::Error) -> Self {
+        Self::Ecs(Box::new(error))
+    }
+}
+
+impl From<metadata::Error> for Failure {
+    fn from(error: metadata::Error) -> Self {
+        Self::Metadata(error)
+    }
+}
+
+impl From<ecs::InvalidRegionId> for Failure {
+    fn from(error: ecs::InvalidRegionId) -> Self {
+        Self::Region(error)
+    }
+}

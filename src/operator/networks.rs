@@ -1,0 +1,71 @@
+//! The network configuration on the node's disk, where container runtimes look for it too.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+use crate::config::Ipam;
+
+/// A configured network that uses this plugin.
+pub(super) struct Network {
+    name: String,
+    ipam: Map<String, Value>,
+}
+
+impl Network {
+    pub(super) fn ipam(&self) -> Ipam<'_> {
+        Ipam::new(&self.ipam)
+    }
+
+    /// The network `name`, or the only one, of the file or the directory `config`.
+    pub(super) fn find(config: &Path, name: Option<&str>) -> Result<Self, String> {
+        let mut found = Vec::new();
+        for file in files(config)? {
+            found.extend(read(&file)?);
+        }
+        found.retain(|network| name.is_none_or(|name| network.name == name));
+        let names = found.iter().map(|network| network.name.clone()).collect::<Vec<_>>().join(", ");
+        let mut found = found.into_iter();
+        match (found.next(), found.next()) {
+            (Some(only), None) => Ok(only),
+            (Some(_), Some(_)) => {
+                Err(format!("several networks use this plugin ({names}): choose one with --network"))
+            }
+            (None, _) => {
+                let which =
+                    name.map_or_else(|| "no network".to_owned(), |name| format!("no network {name:?}"));
+                Err(format!("{which} in {} uses this plugin: name its file with --config", config.display()))
+            }
+        }
+    }
+}
+
+fn files(config: &Path) -> Result<Vec<PathBuf>, String> {
+    let cannot = |error| {
+        format!("{} cannot be read ({error}): name a file or directory with --config", config.display())
+    };
+    if !fs::metadata(config).map_err(cannot)?.is_dir() {
+        return Ok(vec![config.to_owned()]);
+    }
+    let entries = fs::read_dir(config).map_err(cannot)?;
+    let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    files.retain(|file| {
+        file.extension()
+            .is_some_and(|extension| ["conf", "conflist", "json"].iter().any(|it| extension == *it))
+    });
+    files.sort();
+    Ok(files)
+}
+
+/// The networks of one file that use this plugin: a list of plugins, or a single one.
+fn read(file: &Path) -> Result<Vec<Network>, String> {
+    let cannot = |error: &dyn std::fmt::Display| format!("{} cannot be read: {error}", file.display());
+    let text = fs::read_to_string(file).map_err(|error| cannot(&error))?;
+    let config: Value = serde_json::from_str(&text).map_err(|error| cannot(&error))?;
+    let name = config["name"].as_str().unwrap_or_default();
+    let plugins = config["plugins"].as_array().map_or(std::slice::from_ref(&config), Vec::as_slice);
+    let ours = plugins.iter().filter_map(|plugin| plugin["ipam"].as_object());
+    let ours = ours.filter(|ipam| ipam.get("type").and_then(Value::as_str) == Some("aliyun-eni-ipam"));
+    Ok(ours.map(|ipam| Network { name: name.to_owned(), ipam: ipam.clone() }).collect())
+}

@@ -1,0 +1,73 @@
+//! Requests to assign whose ADD ended before it saw the answer: they are repeated with the same ClientToken, which has no
+//! second effect and tells what the first one did, and that is released.
+
+use std::net::IpAddr;
+
+use super::leader::{Leader, Step};
+use super::{Releaser, batch};
+use crate::clock::Timestamp;
+use crate::ecs::{Class, Concern, Error, ErrorKind, Family, Want};
+use crate::store::{self, Address, Ask, Pending, Releasing};
+
+/// The first record that has such a request and may be worked on: the caller's own, or any.
+pub(super) fn find(records: &[Releasing], mine: Option<&Pending>) -> Option<usize> {
+    let now = Timestamp::now();
+    let has = |record: &Releasing| !record.progress.unanswered.is_empty() && batch::is_due(record, now);
+    let own = records.iter().position(|record| mine.is_some_and(|mine| record.is(mine)) && has(record));
+    own.or_else(|| records.iter().position(has))
+}
+
+/// Repeats the record's requests, so that it names their addresses afterwards.
+pub(super) fn settle(leader: &mut Leader<'_, '_, '_>, index: usize) -> store::Result<Step> {
+    for ask in leader.records[index].progress.unanswered.clone() {
+        let assigned = match repeat(leader, &ask) {
+            Ok(assigned) => assigned,
+            Err(error) if has_assigned_nothing(&error) => {
+                log::info!("the request of an interrupted ADD on {} had assigned nothing: {error}", ask.eni);
+                Vec::new()
+            }
+            Err(error) => {
+                let record = &mut leader.records[index];
+                record.progress.attempts += 1;
+                record.progress.last_error = Some(error.to_string());
+                leader.lease.update(&leader.records[index])?;
+                return leader.failed(&[], &error);
+            }
+        };
+        // The answer is that of the first time: what it names may have been released since and be a live pod's by now.
+        let in_use = if assigned.is_empty() { store::InUse::new() } else { leader.lease.in_use()? };
+        let record = &mut leader.records[index];
+        for address in assigned.into_iter().filter(|address| !in_use.contains_key(address)) {
+            log::info!("an interrupted ADD had been given {address} on {}", ask.eni);
+            record.allocation.addresses.push(Address::alone(address));
+        }
+        record.progress.unanswered.retain(|other| *other != ask);
+        leader.lease.update(&leader.records[index])?;
+    }
+    // A record that named nothing but these requests is over now if they had assigned nothing.
+    leader.lease.settle(&mut leader.records, |_| false)?;
+    Ok(Step::Done)
+}
+
+fn repeat(leader: &Leader<'_, '_, '_>, ask: &Ask) -> Result<Vec<IpAddr>, Error> {
+    let (family, want) = request_of(ask);
+    let Releaser { client, region, .. } = leader.releaser;
+    client.assign(region, &ask.eni, family, &want, &ask.client_token, leader.limit())
+}
+
+/// What a recorded request asks ECS for.
+pub(crate) fn request_of(ask: &Ask) -> (Family, Want) {
+    let family = if ask.ipv6 { Family::V6 } else { Family::V4 };
+    let want = if ask.addresses.is_empty() { Want::Count(1) } else { Want::Addresses(ask.addresses.clone()) };
+    (family, want)
+}
+
+/// Whether the refusal of the repeated request proves that the first one had no effect: had it had one, the answer would
+/// have been that one's.
+fn has_assigned_nothing(error: &Error) -> bool {
+    match error.kind {
+        ErrorKind::Refused(Class::Permanent) => error.concern() != Concern::Account || error.token_is_spent(),
+        ErrorKind::Refused(Class::Released) => error.concern() == Concern::Eni,
+        _ => false,
+    }
+}

@@ -1,0 +1,72 @@
+//! What every verb and every command works with: the configuration, the store, the way to ECS, the deadline.
+
+use std::cell::OnceCell;
+
+use crate::cni::Attachment;
+use crate::config::Ipam;
+use crate::deadline::Deadline;
+use crate::ecs::{Client, RegionId};
+use crate::failure::{Failure, Result};
+use crate::release::{Outcome, Releaser};
+use crate::store::{Owner, Pending, Store};
+
+/// One call at work.
+pub(crate) struct Session<'a> {
+    pub(crate) ipam: Ipam<'a>,
+    pub(crate) store: Store,
+    /// By when the whole call has answered.
+    pub(crate) deadline: Deadline,
+    client: OnceCell<Client>,
+}
+
+impl<'a> Session<'a> {
+    pub(crate) fn open(ipam: Ipam<'a>) -> Result<Self> {
+        let deadline = Deadline::after(ipam.timeout()?);
+        Ok(Self { ipam, store: Store::open(&ipam.data_directory()?)?, deadline, client: OnceCell::new() })
+    }
+
+    /// The way to ECS. Nothing is dialled before it is used.
+    pub(crate) fn client(&self) -> Result<&Client> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
+        let settings = self.ipam.cloud()?.keeping_keys_in(&self.store.cache_directory());
+        Ok(self.client.get_or_init(|| Client::new(settings)))
+    }
+
+    /// What releases from ENIs of `region`.
+    pub(crate) fn releaser<'s>(&'s self, region: &'s RegionId) -> Result<Releaser<'s>> {
+        let most = self.ipam.release()?.most;
+        Ok(Releaser { store: &self.store, client: self.client()?, region, most })
+    }
+
+    /// Waits for these releases until the deadline, making them happen where nobody else does. What is left then stays
+    /// recorded; whether that fails the call is the configuration's choice.
+    pub(crate) fn release(&self, pending: &[Pending]) -> Result<()> {
+        let fail = self.ipam.release()?.fail;
+        for one in pending {
+            let region = RegionId::try_from(one.region.clone())?;
+            if let Outcome::Deferred { why } = self.releaser(&region)?.release(one, self.deadline)? {
+                if fail {
+                    return Err(Failure::NotReleased { eni: one.eni.clone(), why });
+                }
+                log::warn!("the release from {} is left to later calls: {why}", one.eni);
+            }
+        }
+        Ok(())
+    }
+
+    /// Releases everything that may be released now, of every ENI. With `anew` it forgets that earlier attempts failed.
+    pub(crate) fn drain(&self, anew: bool) -> Result<()> {
+        for any in self.store.pending_by_eni()? {
+            let region = RegionId::try_from(any.region.clone())?;
+            self.releaser(&region)?.drain(&any, anew, self.deadline)?;
+        }
+        Ok(())
+    }
+}
+
+/// Whose records an attachment's are.
+pub(crate) fn owner(attachment: &Attachment) -> Owner {
+    Owner { container_id: attachment.container_id.to_string(), ifname: attachment.ifname.to_string() }
+}

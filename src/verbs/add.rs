@@ -1,0 +1,132 @@
+//! ADD: the attachment gets a secondary private IP of the node's ENI, or two, one of each family.
+
+use std::io;
+
+use serde_json::Value;
+
+use crate::clock::{Timestamp, boot_id};
+use crate::cni::{self, Add, Dns, IpConfig, IpamResult};
+use crate::config::{AddressSettings, Ipam};
+use crate::store::{Active, Address, Allocation, Begun, Committed, Intent, Intention, Pod};
+
+use super::assign::Assigner;
+use super::facts::find_place;
+use crate::failure::{Failure, Result};
+use crate::session::{Session, owner};
+
+/// Serves an ADD and prints its result. An attachment that has its addresses already gets the same ones. An ADD that fails
+/// leaves nothing behind, because no caller cleans up after it: what it got is released, and what cannot be released at
+/// once is recorded as releasing.
+///
+/// # Errors
+/// When the configuration cannot be used, no address is to be had, or nobody reads the result.
+pub(super) fn add(call: &Add, print: &mut dyn FnMut(&Value) -> io::Result<()>) -> Result<()> {
+    let session = Session::open(Ipam::new(&call.network.ipam))?;
+    session.ipam.check_all()?;
+    for key in session.ipam.unknown_keys() {
+        log::warn!("ipam.{key} is not known to this version and has no effect");
+    }
+    let settings = session.ipam.address()?;
+    let dns = read_dns(&settings)?;
+    let intention = Intention {
+        owner: owner(&call.attachment),
+        network: call.network.name.clone(),
+        pod: pod(&call.arguments.pod),
+        boot_id: boot_id(),
+        since: Timestamp::now(),
+    };
+    let (active, ours) = match session.store.begin_add(&intention, session.deadline)? {
+        Begun::Existing(active) => (active, false),
+        Begun::Busy => return Err(Failure::StillAssigning),
+        Begun::New(intent) => (assign(&session, intent, call, &settings)?, true),
+    };
+    let ips = active
+        .0
+        .addresses
+        .iter()
+        .map(|&Address { address, gateway }| IpConfig { address, gateway })
+        .collect();
+    let result = IpamResult { ips, routes: settings.routes, dns };
+    if let Err(error) = print(&result.to_json(call.network.version)) {
+        // The runtime has given up, perhaps long ago, and its DEL may have come and gone. What an earlier ADD got is not
+        // ours to take away.
+        if ours {
+            let pending = session.store.begin_release(&intention.owner, session.deadline)?;
+            session.release(&pending)?;
+        }
+        return Err(Failure::Output(error));
+    }
+    Ok(())
+}
+
+/// Gets the addresses and makes the record; gives back everything where that fails.
+fn assign(
+    session: &Session<'_>,
+    mut intent: Intent,
+    call: &Add,
+    settings: &AddressSettings,
+) -> Result<Active> {
+    let mut got = None;
+    let failure = match obtain(session, &mut intent, call, settings, &mut got) {
+        Ok(active) => return Ok(active),
+        Err(failure) => failure,
+    };
+    if let Err(error) = give_back(session, &intent, got) {
+        log::error!("what a failed ADD got could not be given back, and stays recorded: {error}");
+    }
+    Err(failure)
+}
+
+fn obtain(
+    session: &Session<'_>,
+    intent: &mut Intent,
+    call: &Add,
+    settings: &AddressSettings,
+    got: &mut Option<Allocation>,
+) -> Result<Active> {
+    let place = find_place(session, settings)?;
+    let wanted = place.wanted(&call.arguments.requested)?;
+    let releaser = session.releaser(&place.region)?;
+    let got = got.insert(place.allocation(&intent.intention));
+    // Held until the record is active, so that nobody who holds the lock meets an address that is neither free nor recorded.
+    let mut lease = session.store.wait_lease(&place.eni, session.deadline)?;
+    releaser.catch_up(&mut lease, session.deadline)?;
+    let mut assigner =
+        Assigner { releaser, lease: &mut lease, intent, place: &place, deadline: session.deadline };
+    for want in &wanted {
+        let address = assigner.obtain(want)?;
+        // Recorded before it is judged: what is not in here is not given back.
+        got.addresses.push(Address::alone(address));
+        if let Some(recorded) = got.addresses.last_mut() {
+            *recorded = want.subnet.address(address)?;
+        }
+    }
+    let active = Active(got.clone());
+    match session.store.commit(intent, &active, session.deadline)? {
+        Committed::Active => {
+            let addresses: Vec<_> = got.ips().map(|address| address.to_string()).collect();
+            log::info!("assigned {} on {}", addresses.join(", "), place.eni);
+            Ok(active)
+        }
+        Committed::Deleted => Err(Failure::Deleted),
+    }
+}
+
+fn give_back(session: &Session<'_>, intent: &Intent, got: Option<Allocation>) -> Result<()> {
+    let pending = session.store.abandon(intent, got)?;
+    session.release(pending.as_slice())
+}
+
+fn read_dns(settings: &AddressSettings) -> Result<Dns> {
+    let Some(path) = &settings.resolv_conf else { return Ok(Dns::default()) };
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Dns::from_resolv_conf(&text)),
+        Err(error) => Err(Failure::ResolvConf { path: path.clone(), error }),
+    }
+}
+
+fn pod(pod: &cni::Pod) -> Option<Pod> {
+    let field = |field: &Option<String>| field.clone().unwrap_or_default();
+    let pod = Pod { namespace: field(&pod.namespace), name: field(&pod.name), uid: field(&pod.uid) };
+    (pod != Pod::default()).then_some(pod)
+}

@@ -1,0 +1,153 @@
+//! Asking ECS for one address, while the ENI's lock is held and the ADD's intent says so.
+
+use std::net::IpAddr;
+
+use crate::clock::Timestamp;
+use crate::deadline::Deadline;
+use crate::ecs::{Class, Concern, Error, ErrorKind, Family};
+use crate::release::{self, Releaser};
+use crate::store::{Address, Allocation, Ask, Intent, Lease, SUSPICION};
+
+use super::place::{Place, Wanted};
+use crate::failure::{Failure, Result};
+
+/// How many addresses in a row may turn out to be unusable.
+const TRIES: usize = 20;
+
+/// An ADD that holds the ENI's lock.
+pub(super) struct Assigner<'a, 's> {
+    pub(super) releaser: Releaser<'a>,
+    pub(super) lease: &'a mut Lease<'s>,
+    pub(super) intent: &'a mut Intent,
+    pub(super) place: &'a Place,
+    pub(super) deadline: Deadline,
+}
+
+impl Assigner<'_, '_> {
+    /// One address that the pod can have.
+    ///
+    /// # Errors
+    /// What ECS said last, or that a DEL came. The intent then names the request whose outcome is not known, if any.
+    pub(super) fn obtain(&mut self, want: &Wanted) -> Result<IpAddr> {
+        let mut may_make_room = true;
+        let mut failures = 0;
+        for _ in 0..TRIES {
+            if self.intent.is_deleted()? {
+                return Err(Failure::Deleted);
+            }
+            let ask = self.ask(want)?;
+            let error = match self.request(&ask) {
+                Ok(addresses) => match self.accept(&ask, &addresses)? {
+                    Some(address) => return Ok(address),
+                    None => continue,
+                },
+                Err(error) if error.kind == ErrorKind::Unknown => return Err(error.into()),
+                Err(error) => error,
+            };
+            // The answer says that nothing was assigned.
+            self.intent.settled(&ask.client_token)?;
+            failures += 1;
+            let full = error.concern() == Concern::Full;
+            if full
+                && std::mem::take(&mut may_make_room)
+                && self.releaser.make_room(self.lease, self.deadline)?
+            {
+                continue;
+            }
+            if is_final(&error) || !self.wait(&error, failures) {
+                return Err(error.into());
+            }
+        }
+        Err(Failure::NoUsableAddress { eni: self.place.eni.clone() })
+    }
+
+    /// Makes it durable that ECS is about to be asked.
+    fn ask(&mut self, want: &Wanted) -> Result<Ask> {
+        let ask = Ask {
+            eni: self.place.eni.clone(),
+            region: self.place.region.to_string(),
+            client_token: crate::random::hex128().map_err(Failure::Random)?,
+            ipv6: want.family == Family::V6,
+            addresses: want.address.into_iter().collect(),
+        };
+        self.intent.ask(&ask)?;
+        Ok(ask)
+    }
+
+    /// Sends the request, and again with the same ClientToken as long as nobody knows whether it was carried out.
+    fn request(&self, ask: &Ask) -> std::result::Result<Vec<IpAddr>, Error> {
+        let (family, want) = release::request_of(ask);
+        let mut failures = 0;
+        loop {
+            let limit = self.deadline.at_most(release::ATTEMPT);
+            let error = match self.releaser.client.assign(
+                self.releaser.region,
+                &ask.eni,
+                family,
+                &want,
+                &ask.client_token,
+                limit,
+            ) {
+                Ok(addresses) => return Ok(addresses),
+                Err(error) => error,
+            };
+            failures += 1;
+            if error.kind != ErrorKind::Unknown || !self.wait(&error, failures) {
+                return Err(error);
+            }
+        }
+    }
+
+    /// Waits before the next attempt; false if there is no time left for one.
+    fn wait(&self, error: &Error, failures: u32) -> bool {
+        let pause = release::pause_after(error, failures);
+        log::info!("trying again in {:.1} s: {error}", pause.as_secs_f64());
+        let possible = pause < self.deadline.remaining();
+        if possible {
+            self.deadline.sleep(pause);
+        }
+        possible
+    }
+
+    /// Judges what ECS assigned. That it hands an address out proves that an earlier release of it has happened, so the
+    /// record of that release ends first. But where nobody saw that release's outcome a short while ago, its request may
+    /// still be on its way and take the address from the pod that has it by then: such an address is put back, to be
+    /// released when the danger is over.
+    fn accept(&mut self, ask: &Ask, addresses: &[IpAddr]) -> Result<Option<IpAddr>> {
+        let now = Timestamp::now();
+        let mut usable = None;
+        let mut records = self.lease.releasing()?;
+        for &address in addresses {
+            let suspect = self.lease.state().is_suspect(address, now);
+            if usable.is_none() && !suspect {
+                usable = Some(address);
+            } else {
+                let not_before = if suspect { now.plus(SUSPICION) } else { now };
+                log::warn!(
+                    "{address} on {} is put back: an old release of it may still be on its way",
+                    ask.eni
+                );
+                self.lease.put_back(self.put_back(address), not_before)?;
+            }
+            self.lease.settle(&mut records, |settled| settled == address)?;
+        }
+        if usable.is_some() {
+            self.intent.answered(&ask.client_token);
+        } else {
+            self.intent.settled(&ask.client_token)?;
+        }
+        Ok(usable)
+    }
+
+    fn put_back(&self, address: IpAddr) -> Allocation {
+        Allocation {
+            addresses: vec![Address::alone(address)],
+            ..self.place.allocation(&self.intent.intention)
+        }
+    }
+}
+
+/// Whether asking again, with a new ClientToken, is of no use.
+fn is_final(error: &Error) -> bool {
+    matches!(error.kind, ErrorKind::Refused(Class::Permanent | Class::Released)) && !error.token_is_spent()
+}

@@ -1,0 +1,49 @@
+//! DEL: the attachment's addresses are looked up in the store and unassigned from their ENI.
+
+use std::time::Duration;
+
+use crate::cni::Del;
+use crate::config::Ipam;
+use crate::store::{Owner, Store};
+
+use crate::failure::{Failure, Result};
+use crate::session::{Session, owner};
+
+/// How often the end of an ADD is looked for.
+const POLL: Duration = Duration::from_millis(20);
+
+/// Serves a DEL. The attachment alone says what it is about: neither a network namespace nor a prevResult is needed, nor
+/// the network's name, nor that there was an ADD.
+///
+/// # Errors
+/// When the store cannot be used, or, where `onReleaseFailure` is `fail`, when ECS did not confirm in time. Nothing is lost:
+/// the record is active or releasing, and the next DEL goes on with it.
+pub(super) fn del(call: &Del) -> Result<()> {
+    let owner = owner(&call.attachment);
+    // Every pod gets at least two DELs: one that finds nothing costs nothing.
+    let ipam = Ipam::new(&call.network.ipam);
+    let store = Store::open(&ipam.data_directory()?)?;
+    if !store.knows(&owner)? {
+        log::debug!("nothing is recorded");
+        return Ok(());
+    }
+    let session = Session::open(ipam)?;
+    let mut pending = session.store.begin_release(&owner, session.deadline)?;
+    if pending.is_empty() && session.ipam.release()?.fail {
+        wait_for_add(&session, &owner)?;
+        pending = session.store.pending(&owner)?;
+    }
+    session.release(&pending)
+}
+
+/// An ADD that is still under way has been told to undo itself. Where DEL must not report more than is true, it waits for
+/// that.
+fn wait_for_add(session: &Session<'_>, owner: &Owner) -> Result<()> {
+    while session.store.is_assigning(owner) {
+        if session.deadline.has_passed() {
+            return Err(Failure::StillAssigning);
+        }
+        session.deadline.sleep(POLL);
+    }
+    Ok(())
+}

@@ -1,0 +1,182 @@
+//! Finding the place that addresses come from.
+//!
+//! What the configuration leaves out comes from instance metadata. None of it changes while the node runs, so it is asked
+//! for once a boot and kept. Before the first address is asked for it is also made sure that the ENI is this instance's and
+//! no cloud service's: nobody's pods must lose their addresses to a wrong id.
+
+use std::fs;
+use std::net::IpAddr;
+
+use ipnetwork::IpNetwork;
+use serde::{Deserialize, Serialize};
+
+use crate::clock::boot_id;
+use crate::config::{AddressSettings, Family4};
+use crate::deadline::Deadline;
+use crate::ecs::metadata::{self, Metadata};
+use crate::ecs::{RegionId, ownership};
+use crate::eni::EniId;
+
+use super::place::{Place, Subnet};
+use crate::failure::{Failure, Result};
+use crate::session::Session;
+
+/// What metadata and ECS have said in this boot of one ENI; each part is asked for when it is needed first.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Facts {
+    boot_id: String,
+    region: Option<RegionId>,
+    mac: Option<String>,
+    eni: Option<EniId>,
+    subnet: Option<IpNetwork>,
+    gateway: Option<IpAddr>,
+    subnet6: Option<IpNetwork>,
+    gateway6: Option<IpAddr>,
+    /// The ENI that is known to be this instance's and no cloud service's.
+    ours: Option<EniId>,
+}
+
+/// Finds the place from the configuration, from what earlier calls of this boot have found out, and from metadata.
+pub(super) fn find_place(session: &Session<'_>, settings: &AddressSettings) -> Result<Place> {
+    let name = cache_name(settings);
+    let boot_id = boot_id();
+    let known =
+        session.store.remembered::<Facts>(&name).filter(|facts| facts.boot_id == boot_id).unwrap_or_default();
+    let mut finder = Finder { session, settings, facts: Facts { boot_id, ..known.clone() } };
+    let place = finder.place()?;
+    if finder.facts != known {
+        session.store.remember(&name, &finder.facts)?;
+    }
+    Ok(place)
+}
+
+/// Facts are kept under what the configuration says about the ENI.
+fn cache_name(settings: &AddressSettings) -> String {
+    match (&settings.eni, &settings.interface) {
+        (Some(eni), _) => format!("facts-{eni}"),
+        (None, Some(interface)) => format!("facts-of-interface-{interface}"),
+        (None, None) => "facts-of-primary".to_owned(),
+    }
+}
+
+struct Finder<'a> {
+    session: &'a Session<'a>,
+    settings: &'a AddressSettings,
+    facts: Facts,
+}
+
+impl Finder<'_> {
+    fn place(&mut self) -> Result<Place> {
+        let region = self.region()?;
+        let eni = self.eni()?;
+        self.check_ownership(&region, &eni)?;
+        let mut subnets = Vec::new();
+        if self.settings.ipv4 != Family4::Off {
+            subnets.push(Subnet { block: self.subnet()?, gateway: Some(self.gateway()?) });
+        }
+        if self.settings.ipv6 {
+            subnets.push(Subnet { block: self.subnet6()?, gateway: self.gateway6()? });
+        }
+        Ok(Place { region, eni, subnets })
+    }
+
+    /// Asks metadata for something of the ENI.
+    fn ask<T>(
+        &mut self,
+        what: impl FnOnce(&Metadata, &str, Deadline) -> std::result::Result<T, metadata::Error>,
+    ) -> Result<T> {
+        let mac = self.mac()?;
+        Ok(what(self.session.client()?.metadata(), &mac, self.session.deadline)?)
+    }
+
+    fn region(&mut self) -> Result<RegionId> {
+        if let Some(region) = &self.settings.region {
+            return Ok(RegionId::try_from(region.clone())?);
+        }
+        if self.facts.region.is_none() {
+            self.facts.region = Some(self.session.client()?.metadata().region_id(self.session.deadline)?);
+        }
+        self.facts.region.clone().ok_or(Failure::Unfound { key: "regionId" })
+    }
+
+    fn eni(&mut self) -> Result<EniId> {
+        if let Some(eni) = &self.settings.eni {
+            return Ok(eni.clone());
+        }
+        if self.facts.eni.is_none() {
+            self.facts.eni = self.ask(|metadata, mac, deadline| metadata.eni_of_mac(mac, deadline))?;
+        }
+        self.facts.eni.clone().ok_or(Failure::Unfound { key: "networkInterfaceId" })
+    }
+
+    /// The hardware address of the ENI, by which metadata knows it.
+    fn mac(&mut self) -> Result<String> {
+        if let Some(mac) = &self.facts.mac {
+            return Ok(mac.clone());
+        }
+        let (metadata, deadline) = (self.session.client()?.metadata(), self.session.deadline);
+        let mac = match (&self.settings.eni, &self.settings.interface) {
+            (Some(eni), _) => ownership::mac_of(metadata, eni, deadline)?
+                .ok_or_else(|| Failure::NotOurs { eni: eni.clone() })?,
+            (None, Some(interface)) => mac_of_interface(interface)?,
+            (None, None) => metadata.primary_mac(deadline)?,
+        };
+        self.facts.mac = Some(mac.clone());
+        Ok(mac)
+    }
+
+    fn check_ownership(&mut self, region: &RegionId, eni: &EniId) -> Result<()> {
+        if self.facts.ours.as_ref() == Some(eni) {
+            return Ok(());
+        }
+        // That metadata knows the ENI's hardware address makes it this instance's.
+        self.mac()?;
+        match self.session.client()?.describe(region, eni, self.session.deadline)? {
+            None => return Err(Failure::NotOurs { eni: eni.clone() }),
+            Some(described) if described.service_managed => {
+                return Err(Failure::ServiceManaged { eni: eni.clone() });
+            }
+            Some(_) => self.facts.ours = Some(eni.clone()),
+        }
+        Ok(())
+    }
+
+    fn subnet(&mut self) -> Result<IpNetwork> {
+        if let Family4::Block(block) = self.settings.ipv4 {
+            return Ok(block);
+        }
+        if self.facts.subnet.is_none() {
+            self.facts.subnet = Some(self.ask(Metadata::subnet)?.into());
+        }
+        self.facts.subnet.ok_or(Failure::Unfound { key: "subnet" })
+    }
+
+    fn gateway(&mut self) -> Result<IpAddr> {
+        if self.settings.gateway.is_none() && self.facts.gateway.is_none() {
+            self.facts.gateway = Some(self.ask(Metadata::gateway)?.into());
+        }
+        self.settings.gateway.or(self.facts.gateway).ok_or(Failure::Unfound { key: "gateway" })
+    }
+
+    fn subnet6(&mut self) -> Result<IpNetwork> {
+        if self.settings.subnet6.is_none() && self.facts.subnet6.is_none() {
+            self.facts.subnet6 = self.ask(Metadata::subnet6)?.map(IpNetwork::from);
+        }
+        self.settings.subnet6.or(self.facts.subnet6).ok_or(Failure::Unfound { key: "subnet6" })
+    }
+
+    fn gateway6(&mut self) -> Result<Option<IpAddr>> {
+        if self.settings.gateway6.is_none() && self.facts.gateway6.is_none() {
+            self.facts.gateway6 = self.ask(Metadata::gateway6)?.map(IpAddr::from);
+        }
+        Ok(self.settings.gateway6.or(self.facts.gateway6))
+    }
+}
+
+fn mac_of_interface(interface: &str) -> Result<String> {
+    match fs::read_to_string(format!("/sys/class/net/{interface}/address")) {
+        Ok(mac) => Ok(mac.trim().to_owned()),
+        Err(error) => Err(Failure::Interface { name: interface.to_owned(), error }),
+    }
+}

@@ -1,0 +1,179 @@
+//! Calling the plugin as a container runtime does.
+
+use std::io::Write;
+use std::net::Shutdown;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+
+use ecs_simulator::World;
+use serde_json::Value;
+
+use crate::{Answer, Node};
+
+/// A call that is being prepared.
+#[derive(Debug)]
+#[must_use = "a call is made by `run` or `start`"]
+pub struct Calling<'a> {
+    node: &'a Node,
+    command: Command,
+    stdin: Vec<u8>,
+    what: String,
+}
+
+/// A call that is under way.
+#[derive(Debug)]
+pub struct Running<'a> {
+    node: &'a Node,
+    child: Child,
+    what: String,
+}
+
+impl<'a> Calling<'a> {
+    pub(crate) fn new(node: &'a Node, verb: &str, container: &str) -> Self {
+        let mut command = Command::new(node.plugin());
+        command.env_clear();
+        let stdin = node.config().to_string().into_bytes();
+        let mut call = Self { node, command, stdin, what: format!("{verb} {container}") };
+        for (name, value) in [
+            ("CNI_COMMAND", verb),
+            ("CNI_CONTAINERID", container),
+            ("CNI_IFNAME", "eth0"),
+            ("CNI_NETNS", "/var/run/netns/test"),
+            ("CNI_PATH", "/opt/cni/bin"),
+            ("ALIBABA_CLOUD_ACCESS_KEY_ID", World::ACCESS_KEY_ID),
+            ("ALIBABA_CLOUD_ACCESS_KEY_SECRET", World::ACCESS_KEY_SECRET),
+        ] {
+            call = call.env(name, value);
+        }
+        call
+    }
+
+    /// Sets a variable of the environment.
+    pub fn env(mut self, name: &str, value: impl AsRef<std::ffi::OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// Removes a variable of the environment.
+    pub fn without(mut self, name: &str) -> Self {
+        self.command.env_remove(name);
+        self
+    }
+
+    /// Changes the network configuration for this call.
+    ///
+    /// # Panics
+    /// When stdin has been replaced by what is no JSON.
+    #[expect(clippy::expect_used, reason = "a test without them is no test")]
+    pub fn config(mut self, change: impl FnOnce(&mut Value)) -> Self {
+        let mut config = serde_json::from_slice(&self.stdin).expect("stdin is a configuration");
+        change(&mut config);
+        self.stdin = config.to_string().into_bytes();
+        self
+    }
+
+    /// Replaces stdin.
+    pub fn stdin(mut self, stdin: impl Into<Vec<u8>>) -> Self {
+        self.stdin = stdin.into();
+        self
+    }
+
+    /// Runs the plugin under another program, such as a tracer.
+    pub fn under(mut self, program: &str, arguments: &[String]) -> Self {
+        let mut command = Command::new(program);
+        command.args(arguments).arg(self.node.plugin()).env_clear();
+        for (name, value) in self.command.get_envs() {
+            if let Some(value) = value {
+                command.env(name, value);
+            }
+        }
+        command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+        self.command = command;
+        self
+    }
+
+    /// Makes the call and waits for its end.
+    #[must_use]
+    pub fn run(self) -> Answer {
+        self.start().wait()
+    }
+
+    /// Makes the call with nobody there to read its answer.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "a test without them is no test")]
+    pub fn run_unread(mut self) -> Answer {
+        let (ours, theirs) = UnixStream::pair().expect("a socket pair");
+        ours.shutdown(Shutdown::Both).expect("it can be shut down");
+        drop(ours);
+        self.command.stdout(Stdio::from(OwnedFd::from(theirs)));
+        self.launch().wait()
+    }
+
+    /// Makes the call and does not wait for its end.
+    #[must_use]
+    pub fn start(mut self) -> Running<'a> {
+        self.command.stdout(Stdio::piped());
+        self.launch()
+    }
+
+    #[expect(clippy::expect_used, reason = "a test without them is no test")]
+    fn launch(mut self) -> Running<'a> {
+        self.command.stdin(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = self.command.spawn().expect("the plugin starts");
+        let mut pipe = child.stdin.take().expect("stdin is piped");
+        // In a thread, because the plugin need not read it all before it answers.
+        thread::spawn(move || drop(pipe.write_all(&self.stdin)));
+        Running { node: self.node, child, what: self.what }
+    }
+}
+
+impl Running<'_> {
+    /// The process's id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Kills the plugin, as nothing but a kernel or an operator does.
+    ///
+    /// # Panics
+    /// When it cannot be killed.
+    #[expect(clippy::expect_used, reason = "a test without them is no test")]
+    pub fn kill(mut self) {
+        self.child.kill().expect("it can be killed");
+        self.child.wait().expect("it ends");
+    }
+
+    /// Whether the plugin still runs.
+    ///
+    /// # Panics
+    /// When the system does not tell.
+    #[expect(clippy::expect_used, reason = "a test without them is no test")]
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("the system tells").is_none()
+    }
+
+    /// Goes away as a runtime does that has given up: nobody reads what the plugin will print, and nobody waits.
+    ///
+    /// # Panics
+    /// When the plugin cannot be waited for.
+    #[expect(clippy::expect_used, reason = "a test without them is no test")]
+    pub fn give_up(mut self) -> thread::JoinHandle<std::process::ExitStatus> {
+        drop(self.child.stdout.take());
+        drop(self.child.stderr.take());
+        thread::spawn(move || self.child.wait().expect("it ends"))
+    }
+
+    /// Waits for the end of the call.
+    ///
+    /// # Panics
+    /// When the plugin cannot be waited for.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "a test without them is no test")]
+    pub fn wait(self) -> Answer {
+        let output = self.child.wait_with_output().expect("the plugin ends");
+        Answer::new(self.what, output, self.node.scene())
+    }
+}

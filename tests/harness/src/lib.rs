@@ -1,0 +1,23 @@
+//! The harness of all tests: a [`Node`] on which the real plugin is called as a container runtime calls it, as a child
+//! process with an environment and stdin, against a simulated cloud on real sockets and a store in real files.
+//!
+//! ```no_run
+//! # let plugin = std::path::Path::new("aliyun-eni-ipam");
+//! use harness::Node;
+//!
+//! let node = Node::new(plugin);
+//! let address = node.add("c1").address();
+//! assert!(node.cloud.addresses(Node::ENI).contains(&address));
+//! node.del("c1").ok();
+//! assert!(node.cloud.addresses(Node::ENI).is_empty());
+//! ```
+//! A failed expectation prints the call, its answer, the log and what is in the store.
+
+mod answer;
+mod call;
+mod node;
+
+pub use answer::Answer;
+pub use call::{Calling, Running};
+pub use ecs_simulator::{self as simulator, Effect, Fault, World};
+pub use node::{Node, Record};

@@ -1,0 +1,229 @@
+//! A node: a simulated cloud, a store, a configuration.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::fs;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use ecs_simulator::{Simulator, World};
+use serde_json::{Map, Value, json};
+use tempfile::TempDir;
+
+use crate::{Answer, Calling};
+
+/// A node with one network.
+#[derive(Debug)]
+pub struct Node {
+    /// The cloud.
+    pub cloud: Simulator,
+    /// The `ipam` section of the network, to be changed at will.
+    pub ipam: Map<String, Value>,
+    /// The network's name.
+    pub network: String,
+    /// The network's `cniVersion`.
+    pub version: String,
+    plugin: PathBuf,
+    directory: TempDir,
+}
+
+/// One entry of `list --json`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record(pub Value);
+
+impl Node {
+    /// The ENI whose secondary addresses pods get.
+    pub const ENI: &'static str = World::SECONDARY_ENI;
+
+    /// A node in the simulator's usual world.
+    #[must_use]
+    pub fn new(plugin: impl AsRef<Path>) -> Self {
+        Self::in_world(plugin, World::single_node())
+    }
+
+    /// A node in a world of the test's own.
+    ///
+    /// # Panics
+    /// When the simulator or a temporary directory cannot be had.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "a test without them is no test")]
+    pub fn in_world(plugin: impl AsRef<Path>, world: World) -> Self {
+        let cloud = Simulator::start(world).expect("the simulator listens");
+        let directory = tempfile::tempdir().expect("there is room for temporary files");
+        let ipam = json!({
+            "type": "aliyun-eni-ipam",
+            "networkInterfaceId": Self::ENI,
+            "endpoint": cloud.endpoint(),
+            "metadataEndpoint": cloud.metadata_endpoint(),
+            "credentials": {"source": "env"},
+            "dataDir": directory.path().join("store"),
+            "logFile": directory.path().join("log"),
+            "logLevel": "debug",
+            "timeoutSeconds": 10,
+        });
+        Self {
+            cloud,
+            ipam: ipam.as_object().cloned().unwrap_or_default(),
+            network: "pods".into(),
+            version: "1.1.0".into(),
+            plugin: plugin.as_ref().to_owned(),
+            directory,
+        }
+    }
+
+    /// Changes one key of the configuration.
+    #[must_use]
+    pub fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.set(key, value);
+        self
+    }
+
+    /// Changes one key of the configuration.
+    pub fn set(&mut self, key: &str, value: impl Into<Value>) {
+        self.ipam.insert(key.into(), value.into());
+    }
+
+    /// The network configuration as the calling plugin passes it on.
+    #[must_use]
+    pub fn config(&self) -> Value {
+        json!({"cniVersion": self.version, "name": self.network, "type": "ptp", "ipam": self.ipam})
+    }
+
+    /// The plugin's binary.
+    #[must_use]
+    pub fn plugin(&self) -> &Path {
+        &self.plugin
+    }
+
+    /// The directory of this node: the store is `store` in it and the log is `log`.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// `dataDir`.
+    #[must_use]
+    pub fn store(&self) -> PathBuf {
+        self.directory().join("store")
+    }
+
+    /// What the plugin has logged.
+    #[must_use]
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.directory().join("log")).unwrap_or_default()
+    }
+
+    /// A call of the plugin, to be refined before it is made.
+    #[must_use]
+    pub fn call(&self, command: &str, container: &str) -> Calling<'_> {
+        Calling::new(self, command, container)
+    }
+
+    /// ADD.
+    #[must_use]
+    pub fn add(&self, container: &str) -> Answer {
+        self.call("ADD", container).run()
+    }
+
+    /// DEL, as the first one of a pod: the network namespace is still there.
+    #[must_use]
+    pub fn del(&self, container: &str) -> Answer {
+        self.call("DEL", container).run()
+    }
+
+    /// Runs an operator's command with this node's configuration.
+    ///
+    /// # Panics
+    /// When the plugin cannot be started.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "a test without them is no test")]
+    pub fn operator(&self, arguments: &[&str]) -> Answer {
+        let config = self.directory().join("pods.conflist");
+        let list = json!({"cniVersion": self.version, "name": self.network,
+                          "plugins": [{"type": "ptp", "ipam": self.ipam}]});
+        fs::write(&config, list.to_string()).expect("the configuration can be written");
+        let mut command = Command::new(&self.plugin);
+        command.env_clear().args(arguments).arg("--config").arg(&config);
+        command.env("ALIBABA_CLOUD_ACCESS_KEY_ID", World::ACCESS_KEY_ID);
+        command.env("ALIBABA_CLOUD_ACCESS_KEY_SECRET", World::ACCESS_KEY_SECRET);
+        let output = command.output().expect("the plugin starts");
+        Answer::new(format!("aliyun-eni-ipam {}", arguments.join(" ")), output, self.scene())
+    }
+
+    /// What `list --json` says.
+    ///
+    /// # Panics
+    /// When `list` fails.
+    #[must_use]
+    pub fn records(&self) -> Vec<Record> {
+        let listed = self.operator(&["list", "--json"]).json();
+        listed["records"].as_array().into_iter().flatten().cloned().map(Record).collect()
+    }
+
+    /// How many records there are in each state: assigning, active, releasing, quarantined.
+    #[must_use]
+    pub fn counts(&self) -> [usize; 4] {
+        let records = self.records();
+        ["assigning", "active", "releasing", "quarantined"]
+            .map(|state| records.iter().filter(|record| record.0["state"] == state).count())
+    }
+
+    /// The secondary addresses that the ENI has according to the cloud.
+    #[must_use]
+    pub fn on_eni(&self) -> BTreeSet<IpAddr> {
+        self.cloud.addresses(Self::ENI)
+    }
+
+    /// The addresses that the store names.
+    #[must_use]
+    pub fn recorded(&self) -> BTreeSet<IpAddr> {
+        self.records().iter().flat_map(Record::addresses).collect()
+    }
+
+    /// Every file of the store with its content, the log and what the cloud was asked, for the message of a failed
+    /// expectation.
+    #[must_use]
+    pub fn scene(&self) -> String {
+        let mut scene = String::new();
+        show(&self.store(), &mut scene);
+        let _ = writeln!(scene, "--- log\n{}--- the cloud was asked", self.log());
+        for entry in self.cloud.ledger() {
+            let _ = writeln!(scene, "{}", entry.to_json());
+        }
+        let _ = writeln!(scene, "--- on the ENI: {:?}", self.on_eni());
+        scene
+    }
+}
+
+fn show(directory: &Path, scene: &mut String) {
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            show(&path, scene);
+        } else {
+            // Temporary keys are kept in the cache: no secret goes into a test's output.
+            let secret = path.parent().is_some_and(|parent| parent.ends_with("cache"));
+            let content = if secret { "...".into() } else { fs::read_to_string(&path).unwrap_or_default() };
+            let _ = writeln!(scene, "--- {}\n{}", path.display(), content.trim_end());
+        }
+    }
+}
+
+impl Record {
+    /// The state.
+    #[must_use]
+    pub fn state(&self) -> &str {
+        self.0["state"].as_str().unwrap_or_default()
+    }
+
+    /// The addresses.
+    ///
+    /// # Panics
+    /// When one is none.
+    #[expect(clippy::expect_used, reason = "a test without them is no test")]
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        let addresses = self.0["addresses"].as_array().into_iter().flatten();
+        addresses.map(|address| address.as_str().and_then(|it| it.parse().ok()).expect("an address"))
+    }
+}
