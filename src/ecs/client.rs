@@ -66,6 +66,14 @@ impl Client {
         self.credentials.find(None, deadline)
     }
 
+    /// Whether the configured source of credentials is there, as far as this node knows by itself: nobody is asked.
+    ///
+    /// # Errors
+    /// When no source names a key, or somebody who gives one out.
+    pub fn check_credentials(&self) -> Result<(), super::credentials::Error> {
+        self.credentials.locate()
+    }
+
     /// Calls an action about an ENI.
     pub(super) fn call(
         &self,

@@ -29,7 +29,7 @@ pub struct Code {
     pub code: &'static str,
     /// What to do by program.
     pub class: Class,
-    /// What to do by hand, or what the code tells. `{action}` and `{eni}` stand for those of the request.
+    /// What to do by hand, or what the code tells. `{action}`, `{permission}` and `{eni}` stand for those of the request.
     pub hint: &'static str,
     /// Whether ECS may have done what it was asked, the error notwithstanding.
     pub open: bool,
@@ -50,7 +50,7 @@ const QUOTA: &str = "it is retried; if it goes on, look at the quota of {action}
 const CLOCK: &str = "set the node's clock";
 const KEY: &str = "check the AccessKey that credentials names";
 const ACCOUNT: &str = "check the account, its payment and its RAM settings in the console";
-const POLICY: &str = "grant ecs:{action} to the RAM user or role that signs";
+const POLICY: &str = "grant {permission} to the RAM user or role that signs";
 const ENI: &str = "check networkInterfaceId and the state of {eni} in the console";
 const FULL: &str = "use an instance type with more addresses per ENI, or another ENI";
 const REQUEST: &str = "the request is wrong; please report it with the RequestId";

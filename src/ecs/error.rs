@@ -102,7 +102,9 @@ impl Error {
         let code = self.code.as_deref()?;
         let hint = codes::judge(code, &self.message, self.status.unwrap_or_default()).hint;
         let eni = self.eni.as_ref().map_or("the ENI", EniId::as_str);
-        Some(hint.replace("{action}", self.action).replace("{eni}", eni))
+        let product = if self.action.starts_with("AssumeRole") { "sts" } else { "ecs" };
+        let permission = format!("{product}:{}", self.action);
+        Some(hint.replace("{permission}", &permission).replace("{action}", self.action).replace("{eni}", eni))
     }
 }
 

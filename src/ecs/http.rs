@@ -219,6 +219,9 @@ fn explain(error: &ureq::Error, host: &str, patience: Patience, sent: bool) -> F
         ureq::Error::Protocol(_) => {
             format!("what {host} answered is not HTTP ({detail}); is this endpoint ECS?")
         }
+        ureq::Error::HostNotFound => {
+            format!("the name {host} has no address; check the node's DNS and endpoint")
+        }
         _ if detail.contains("failed to lookup") => {
             format!("the name {host} cannot be resolved ({detail}); check the node's DNS and endpoint")
         }

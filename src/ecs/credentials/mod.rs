@@ -157,6 +157,27 @@ impl Provider {
         Ok(found)
     }
 
+    /// Whether any place of the source names an origin. Nobody is asked, so that what a role's service would say stays
+    /// open.
+    pub(super) fn locate(&self) -> Result<(), Error> {
+        let mut failures = Vec::new();
+        for (place, locate) in chain::places(&self.source, &self.environment) {
+            match locate() {
+                Ok(_) => return Ok(()),
+                Err(absence) => failures.push(format!("{place}: {}", absence.why)),
+            }
+        }
+        Err(Self::none(&failures, false))
+    }
+
+    fn none(tried: &[String], passing: bool) -> Error {
+        let message = format!(
+            "no credentials ({}); attach a RAM role to the instance, or say in credentials where a key is",
+            tried.join("; ")
+        );
+        Error { message: clean(&message, 2000), passing }
+    }
+
     /// Goes through the source's places in their order; the first that has a key wins. One that somebody set up and
     /// that fails is passed over too, as the SDKs do, but not in silence.
     fn search(&self, refused: Option<&Credentials>, deadline: Deadline) -> Result<Found, Error> {
@@ -185,10 +206,6 @@ impl Provider {
             }
         }
         let tried: Vec<_> = failures.into_iter().map(|(_, failure)| failure).collect();
-        let message = format!(
-            "no credentials ({}); attach a RAM role to the instance, or say in credentials where a key is",
-            tried.join("; ")
-        );
-        Err(Error { message: clean(&message, 2000), passing })
+        Err(Self::none(&tried, passing))
     }
 }

@@ -52,9 +52,12 @@ pub(super) fn role(
 pub(super) fn fetch(role: &OidcRole, services: &Services, deadline: Deadline) -> Result<Credentials, Error> {
     let about = |problem: &str| format!("{}: {problem}", role.session.role_arn);
     let token = file::read(&role.token_file).map_err(|problem| Error::lasting(&about(&problem)))?;
+    if token.trim().is_empty() {
+        return Err(Error::lasting(&about(&format!("{} is empty", role.token_file.display()))));
+    }
     let mut form = sts::parameters(&role.session);
     form.push(("OIDCProviderArn".to_owned(), role.provider_arn.clone()));
-    form.push(("OIDCToken".to_owned(), token));
+    form.push(("OIDCToken".to_owned(), token.clone()));
     let pairs: Vec<_> =
         form.iter().map(|(name, value)| format!("{name}={}", percent_encode(value))).collect();
     let endpoint = sts::endpoint(services.sts_endpoint.as_ref(), &role.session);
@@ -78,6 +81,7 @@ pub(super) fn fetch(role: &OidcRole, services: &Services, deadline: Deadline) ->
     match reply::read(&endpoint.authority(), response.status, &response.body) {
         Reply::Done { body, .. } => sts::key(&body),
         Reply::Refused { code, message, request_id } => {
+            let message = message.replace(token.trim(), "(secret)");
             let request_id = request_id.unwrap_or_default();
             Err(Error::lasting(&about(&format!("STS refused: {code}: {message}; RequestId {request_id}"))))
         }
