@@ -58,11 +58,14 @@ impl<'a> Session<'a> {
 
     /// Releases everything that may be released now, of every ENI. With `anew` it forgets that earlier attempts failed.
     pub(crate) fn drain(&self, anew: bool) -> Result<()> {
+        let mut outcome = Ok(());
         for any in self.store.pending_by_eni()? {
             let region = RegionId::try_from(any.region.clone())?;
-            self.releaser(&region)?.drain(&any, anew, self.deadline)?;
+            // Trouble with one ENI must not keep the others' addresses.
+            let drained = self.releaser(&region)?.drain(&any, anew, self.deadline);
+            outcome = outcome.and(drained.map_err(Failure::from));
         }
-        Ok(())
+        outcome
     }
 }
 

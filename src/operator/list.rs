@@ -23,14 +23,12 @@ pub(super) fn list(ipam: Ipam<'_>, as_json: bool) -> Result<(), Trouble> {
 
 fn to_json(listed: &Listed) -> Value {
     let allocation = listed.allocation.as_ref();
-    let addresses: Vec<_> =
-        allocation.iter().flat_map(|it| it.ips()).map(|address| address.to_string()).collect();
     json!({
         "state": name(listed.state),
         "network": allocation.map(|it| &it.network),
         "containerId": listed.owner.container_id,
         "ifname": listed.owner.ifname,
-        "addresses": addresses,
+        "addresses": listed.addresses(),
         "networkInterfaceId": allocation.map(|it| &it.eni),
         "regionId": allocation.map(|it| &it.region),
         "pod": pod(listed),
@@ -61,8 +59,6 @@ fn table(records: &[Listed], now: Timestamp) -> String {
     );
     for listed in records {
         let allocation = listed.allocation.as_ref();
-        let addresses: Vec<_> =
-            allocation.iter().flat_map(|it| it.ips()).map(|address| address.to_string()).collect();
         let whose = pod(listed).unwrap_or_else(|| listed.owner.container_id.chars().take(32).collect());
         let age = allocation.map_or_else(|| "-".to_owned(), |it| short(it.since.age(now)));
         let eni = allocation.map_or("-", |it| it.eni.as_str());
@@ -72,7 +68,7 @@ fn table(records: &[Listed], now: Timestamp) -> String {
             text,
             "{:<12} {:<20} {:<32} {:<28} {:>8} {:>8}  {}",
             name(listed.state),
-            or_dash(&addresses.join(",")),
+            or_dash(&listed.addresses().join(",")),
             or_dash(&whose),
             eni,
             age,

@@ -178,6 +178,7 @@ impl Leader<'_, '_, '_> {
         // In this order: killed in between, the next leader looks once more for what is long gone.
         self.lease.settle(&mut self.records, done)?;
         self.lease.answered(None)?;
+        self.lease.set_full(false)?;
         Ok(Step::Done)
     }
 

@@ -27,6 +27,9 @@ pub struct EniState {
     /// Why nobody should ask ECS to release anything of this ENI at the moment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backoff: Option<Backoff>,
+    /// Since when ECS has had no address left for this ENI.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub full: Option<Timestamp>,
 }
 
 /// An address whose release was asked for with an outcome that nobody saw.
@@ -58,7 +61,7 @@ pub struct Backoff {
 
 impl Default for EniState {
     fn default() -> Self {
-        Self { schema: SCHEMA, in_flight: Vec::new(), suspects: Vec::new(), backoff: None }
+        Self { schema: SCHEMA, in_flight: Vec::new(), suspects: Vec::new(), backoff: None, full: None }
     }
 }
 

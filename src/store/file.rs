@@ -217,6 +217,20 @@ pub(super) fn names(directory: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
+/// Whether a file of a record's size can be written to `directory`. Nothing is made durable, and nothing stays.
+pub(super) fn check_room(directory: &Path) -> Result<()> {
+    let unique = random::hex128().map_err(Error::io("read", Path::new("/dev/urandom")))?;
+    let path = directory.join(format!(".{unique}"));
+    let written = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&path)
+        .and_then(|mut file| file.write_all(&[0; 4096]));
+    let removed = remove(&path);
+    written.map_err(Error::io("write to", directory)).and(removed)
+}
+
 /// How old a draft must be to be taken for a dead process's: far older than any call becomes.
 const ABANDONED: Duration = Duration::from_hours(1);
 

@@ -103,7 +103,7 @@ pub struct Intent {
     pub(super) path: PathBuf,
     /// Whose.
     pub intention: Intention,
-    /// The ClientTokens of the requests whose answers this process has seen and keeps.
+    /// The `ClientToken`s of the requests whose answers this process has seen and keeps.
     answered: Vec<String>,
 }
 

@@ -140,6 +140,18 @@ impl<'a> Lease<'a> {
         self.save()
     }
 
+    /// Remembers whether ECS has an address left for this ENI.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn set_full(&mut self, full: bool) -> Result<()> {
+        if self.state.full.is_some() == full {
+            return Ok(());
+        }
+        self.state.full = full.then(Timestamp::now);
+        self.save()
+    }
+
     /// Ends what is over of these records: the addresses for which `done` holds are on the ENI no more. A record that has
     /// nothing left is gone afterwards, durably.
     ///

@@ -96,7 +96,7 @@ impl Store {
         for name in file::names(&self.releasing())? {
             match self.read_releasing(&name) {
                 Ok(Some(releasing)) => {
-                    drop(enis.insert(releasing.allocation.eni.clone(), releasing.pending()))
+                    enis.insert(releasing.allocation.eni.clone(), releasing.pending());
                 }
                 Ok(None) => {}
                 Err(error) => log::error!("{error}"),
@@ -156,6 +156,16 @@ impl Store {
 }
 
 impl Listed {
+    /// The addresses that it names, as text.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<String> {
+        self.allocation
+            .iter()
+            .flat_map(|allocation| allocation.ips())
+            .map(|address| address.to_string())
+            .collect()
+    }
+
     fn parse(state: State, path: &Path, content: &[u8]) -> std::result::Result<Self, Misread> {
         let (owner, allocation, progress) = match state {
             State::Assigning => {

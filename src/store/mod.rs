@@ -340,6 +340,15 @@ impl Store {
         file::replace(&path, &record::encode(facts, &path)?)
     }
 
+    /// Whether another record could be written: tried without a lock, and without making the directory.
+    ///
+    /// # Errors
+    /// The system's, or that the directory is not to be trusted.
+    pub fn check_room(&self) -> Result<()> {
+        let existing = self.directory.ancestors().find(|it| it.is_dir()).unwrap_or(Path::new("/"));
+        file::check_room(existing)
+    }
+
     fn eni_lock(&self, eni: &EniId) -> Result<PathBuf> {
         file::make_directory(&self.eni_directory())?;
         Ok(self.eni_directory().join(format!("{eni}.lock")))

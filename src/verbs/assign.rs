@@ -35,12 +35,18 @@ impl Assigner<'_, '_> {
             if self.intent.is_deleted()? {
                 return Err(Failure::Deleted);
             }
+            if want.address.is_some_and(|it| self.lease.state().is_suspect(it, Timestamp::now())) {
+                return Err(Failure::NoUsableAddress { eni: self.place.eni.clone() });
+            }
             let ask = self.ask(want)?;
             let error = match self.request(&ask) {
-                Ok(addresses) => match self.accept(&ask, &addresses)? {
-                    Some(address) => return Ok(address),
-                    None => continue,
-                },
+                Ok(addresses) => {
+                    self.lease.set_full(false)?;
+                    match self.accept(&ask, &addresses)? {
+                        Some(address) => return Ok(address),
+                        None => continue,
+                    }
+                }
                 Err(error) if error.kind == ErrorKind::Unknown => return Err(error.into()),
                 Err(error) => error,
             };
@@ -48,7 +54,10 @@ impl Assigner<'_, '_> {
             self.intent.settled(&ask.client_token)?;
             failures += 1;
             let full = error.concern() == Concern::Full;
-            if full
+            self.lease.set_full(full)?;
+            // What is wanted may be held by a release that nobody has got round to.
+            let may_help = full || (want.address.is_some() && error.concern() == Concern::Address);
+            if may_help
                 && std::mem::take(&mut may_make_room)
                 && self.releaser.make_room(self.lease, self.deadline)?
             {

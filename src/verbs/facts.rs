@@ -105,7 +105,7 @@ impl Finder<'_> {
             return Ok(eni.clone());
         }
         if self.facts.eni.is_none() {
-            self.facts.eni = self.ask(|metadata, mac, deadline| metadata.eni_of_mac(mac, deadline))?;
+            self.facts.eni = self.ask(Metadata::eni_of_mac)?;
         }
         self.facts.eni.clone().ok_or(Failure::Unfound { key: "networkInterfaceId" })
     }

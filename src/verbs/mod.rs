@@ -2,9 +2,12 @@
 
 mod add;
 mod assign;
+mod check;
 mod del;
 mod facts;
+mod gc;
 mod place;
+mod status;
 
 use std::io;
 
@@ -21,7 +24,9 @@ pub fn serve(call: &Call, print: &mut dyn FnMut(&Value) -> io::Result<()>) -> Re
     match call {
         Call::Add(add) => add::add(add, print),
         Call::Del(del) => del::del(del),
-        Call::Check(_) | Call::Status(_) | Call::Gc(_) => Ok(()),
+        Call::Check(check) => check::check(check),
+        Call::Status(status) => status::status(status),
+        Call::Gc(gc) => gc::gc(gc),
         Call::Version(version) => print(&version_reply(*version)).map_err(Failure::Output),
     }
 }

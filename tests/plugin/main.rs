@@ -2,6 +2,10 @@
 
 mod add;
 mod del;
+mod release;
+
+use std::thread;
+use std::time::{Duration, Instant};
 
 use harness::{Node, World};
 
@@ -13,4 +17,14 @@ fn node() -> Node {
 /// The same in a world of the test's own.
 fn node_in(world: World) -> Node {
     Node::in_world(env!("CARGO_BIN_EXE_aliyun-eni-ipam"), world)
+}
+
+/// Waits for something that is bound to happen; how long it takes is no matter.
+#[track_caller]
+fn eventually(what: &str, happened: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !happened() {
+        assert!(start.elapsed() < Duration::from_secs(60), "it never came to be that {what}");
+        thread::sleep(Duration::from_millis(10));
+    }
 }

@@ -115,6 +115,7 @@ impl Answer {
     ///
     /// # Panics
     /// When it is anything else.
+    #[must_use]
     #[track_caller]
     pub fn error(&self, code: u64) -> String {
         let text = self.any_error();

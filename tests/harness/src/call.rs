@@ -101,6 +101,9 @@ impl<'a> Calling<'a> {
     }
 
     /// Makes the call with nobody there to read its answer.
+    ///
+    /// # Panics
+    /// When the plugin cannot be started.
     #[must_use]
     #[expect(clippy::expect_used, reason = "a test without them is no test")]
     pub fn run_unread(mut self) -> Answer {
@@ -159,6 +162,7 @@ impl Running<'_> {
     ///
     /// # Panics
     /// When the plugin cannot be waited for.
+    #[must_use]
     #[expect(clippy::expect_used, reason = "a test without them is no test")]
     pub fn give_up(mut self) -> thread::JoinHandle<std::process::ExitStatus> {
         drop(self.child.stdout.take());

@@ -1,0 +1,75 @@
+//! GC: what this network's attachments left that are no more.
+
+use std::collections::BTreeSet;
+
+use crate::clock::{Timestamp, boot_id};
+use crate::cni::Gc;
+use crate::config::Ipam;
+use crate::failure::{Failure, Result};
+use crate::session::{Session, owner};
+use crate::store::{Listed, Owner, Pending, State};
+
+/// Serves a GC. Where the runtime does not say which attachments are valid, nothing is known to be left over, and nothing is
+/// done. It releases as much as it can, goes on past errors, and reports them at the end. What is younger than the grace
+/// time may be an attachment that the runtime's list is too old to have.
+///
+/// # Errors
+/// Everything that could not be released.
+pub(super) fn gc(call: &Gc) -> Result<()> {
+    let Some(valid) = &call.valid_attachments else {
+        log::debug!("the runtime does not say which attachments are valid");
+        return Ok(());
+    };
+    let session = Session::open(Ipam::new(&call.network.ipam))?;
+    let valid: BTreeSet<Owner> = valid.iter().map(owner).collect();
+    let (now, grace) = (Timestamp::now(), session.ipam.gc_grace()?);
+    let is_stale = |network: &str, owner: &Owner, since: Timestamp| {
+        network == call.network.name && !valid.contains(owner) && since.age(now) >= grace
+    };
+
+    let mut errors = Vec::new();
+    let buried = session.store.bury_dead(session.deadline, |it| is_stale(&it.network, &it.owner, it.since));
+    let mut pending = buried.unwrap_or_else(|error| note(&mut errors, &error));
+    for listed in session.store.list()? {
+        match (&listed.allocation, listed.state) {
+            (Some(it), State::Active) if is_stale(&it.network, &it.owner, it.since) => {
+                log::info!("{} is left over{}", describe(&listed), from_earlier_boot(&it.boot_id));
+                let begun = session.store.begin_release(&it.owner, session.deadline);
+                pending.extend(begun.unwrap_or_else(|error| note(&mut errors, &error)));
+            }
+            (_, State::Quarantined) => errors.extend(listed.progress.last_error),
+            _ => {}
+        }
+    }
+    if let Err(error) = session.drain(false) {
+        errors.push(error.to_string());
+    }
+    errors.extend(pending.iter().filter_map(|one| still_pending(&session, one)));
+    errors.dedup();
+    if errors.is_empty() { Ok(()) } else { Err(Failure::Leftover(errors)) }
+}
+
+fn note<T: Default>(errors: &mut Vec<String>, error: &crate::store::Error) -> T {
+    errors.push(error.to_string());
+    T::default()
+}
+
+/// Why a release has not happened; `None` when it has.
+fn still_pending(session: &Session<'_>, pending: &Pending) -> Option<String> {
+    match session.store.progress(pending) {
+        Ok(None) => None,
+        Ok(Some(progress)) => {
+            Some(progress.last_error.unwrap_or_else(|| format!("{} could not be asked in time", pending.eni)))
+        }
+        Err(error) => Some(error.to_string()),
+    }
+}
+
+fn describe(listed: &Listed) -> String {
+    format!("{} of {}/{}", listed.addresses().join(", "), listed.owner.container_id, listed.owner.ifname)
+}
+
+/// A reboot explains why; it is no reason to release anything.
+fn from_earlier_boot(boot: &str) -> &'static str {
+    if boot == boot_id() { "" } else { ", from before the last boot" }
+}

@@ -1,0 +1,45 @@
+//! STATUS: could an ADD succeed now, as far as this node knows by itself?
+//!
+//! Runtimes ask every few seconds and may hold a lock of their own meanwhile, so nothing here waits: no lock is taken and
+//! nobody is asked, neither the cloud nor the metadata service.
+
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+use crate::cni::Status;
+use crate::config::Ipam;
+use crate::failure::{Failure, Result};
+use crate::session::Session;
+
+/// How long releases may fail for a reason that stays, before the node is reported as broken.
+const GRACE: Duration = Duration::from_mins(5);
+
+/// Serves a STATUS.
+///
+/// # Errors
+/// Why an ADD cannot succeed, and what to do.
+pub(super) fn status(call: &Status) -> Result<()> {
+    let session = Session::open(Ipam::new(&call.network.ipam))?;
+    session.ipam.check_all()?;
+    session.store.check_room().map_err(|error| Failure::NotAvailable(error.to_string()))?;
+    session.client()?.check_credentials().map_err(|error| Failure::NotAvailable(error.to_string()))?;
+    let fails_when_full = session.ipam.status_fails_when_full()?;
+    let now = Timestamp::now();
+    for eni in session.store.known_enis()? {
+        let state = session.store.eni_state(&eni)?;
+        if let Some(backoff) = state.backoff.filter(|it| it.permanent && it.since.age(now) >= GRACE) {
+            return Err(Failure::NotAvailable(format!(
+                "releases have failed since {}: {}",
+                backoff.since, backoff.error
+            )));
+        }
+        if let Some(full) = state.full.filter(|_| fails_when_full) {
+            return Err(Failure::NotAvailable(format!(
+                "{eni} has had no address left since {full}: delete pods, or use {FULL}"
+            )));
+        }
+    }
+    Ok(())
+}
+
+const FULL: &str = "a larger vSwitch or an instance type with more addresses per ENI";
