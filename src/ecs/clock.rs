@@ -110,7 +110,7 @@ mod tests {
     fn stamps_follow_the_server_only_after_a_correction() {
         let clock = Clock::default();
         assert_eq!(clock.correct(), None);
-        clock.observe(SystemTime::now() + Duration::from_secs(3600));
+        clock.observe(SystemTime::now() + Duration::from_hours(1));
         let ahead =
             |clock: &Clock| seconds(parse_rfc3339(&clock.timestamp()).unwrap()) - seconds(SystemTime::now());
         assert!(ahead(&clock).abs() < 60);

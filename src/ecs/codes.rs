@@ -6,6 +6,7 @@
 //! code decides wherever it is known.
 
 use Class::{Permanent, RefreshOnce, Released, Retry, Throttled};
+use Concern::{Account, Address, Eni, Full, Request, Service};
 
 /// What a refused caller does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +23,23 @@ pub enum Class {
     Permanent,
 }
 
+/// What a refusal is about, and with it for which other requests it holds too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Concern {
+    /// One of the addresses.
+    Address,
+    /// The room that is left on the ENI or in its vSwitch.
+    Full,
+    /// The ENI or its instance.
+    Eni,
+    /// Who asks, from where, and how often.
+    Account,
+    /// What was asked; the code may be unknown.
+    Request,
+    /// The service itself.
+    Service,
+}
+
 /// A row of the table.
 #[derive(Clone, Copy, Debug)]
 pub struct Code {
@@ -29,18 +47,20 @@ pub struct Code {
     pub code: &'static str,
     /// What to do by program.
     pub class: Class,
+    /// What it is about.
+    pub concern: Concern,
     /// What to do by hand, or what the code tells. `{action}`, `{permission}` and `{eni}` stand for those of the request.
     pub hint: &'static str,
     /// Whether ECS may have done what it was asked, the error notwithstanding.
     pub open: bool,
 }
 
-const fn code(code: &'static str, class: Class, hint: &'static str) -> Code {
-    Code { code, class, hint, open: false }
+const fn code(code: &'static str, class: Class, concern: Concern, hint: &'static str) -> Code {
+    Code { code, class, concern, hint, open: false }
 }
 
 const fn open(code: &'static str, hint: &'static str) -> Code {
-    Code { code, class: Retry, hint, open: true }
+    Code { code, class: Retry, concern: Service, hint, open: true }
 }
 
 const BUSY: &str =
@@ -52,121 +72,120 @@ const KEY: &str = "check the AccessKey that credentials names";
 const ACCOUNT: &str = "check the account, its payment and its RAM settings in the console";
 const POLICY: &str = "grant {permission} to the RAM user or role that signs";
 const ENI: &str = "check networkInterfaceId and the state of {eni} in the console";
-const FULL: &str = "use an instance type with more addresses per ENI, or another ENI";
+const ROOM: &str = "use an instance type with more addresses per ENI, or another ENI";
 const REQUEST: &str = "the request is wrong; please report it with the RequestId";
 const ADDRESS: &str = "compare with `aliyun-eni-ipam reconcile`";
 
 /// Every known code, by subject.
 pub const CODES: &[Code] = &[
     // Done already.
-    code("InvalidIp.IpUnassigned", Released, "the address is not on {eni}"),
-    code("InvalidEniId.NotFound", Released, "{eni} does not exist in this region and account"),
+    code("InvalidIp.IpUnassigned", Released, Address, "the address is not on {eni}"),
+    code("InvalidEniId.NotFound", Released, Eni, "{eni} does not exist in this region and account"),
     // Too much.
-    code("Throttling", Throttled, QUOTA),
-    code("Throttling.User", Throttled, QUOTA),
-    code("Throttling.Api", Throttled, QUOTA),
-    code("Rejected.Throttling", Throttled, QUOTA),
+    code("Throttling", Throttled, Account, QUOTA),
+    code("Throttling.User", Throttled, Account, QUOTA),
+    code("Throttling.Api", Throttled, Account, QUOTA),
+    code("Rejected.Throttling", Throttled, Account, QUOTA),
     // The server's own trouble. It may have come after the deed.
     open("InternalError", SERVER),
     open("ServiceUnavailable", SERVER),
     open("ServiceUnavailable.RegionMaintaining", SERVER),
     open("UnknownError", SERVER),
     // Another operation is under way on the ENI or its instance.
-    code("Operation.Conflict", Retry, BUSY),
-    code("OperationConflict", Retry, BUSY),
-    code("InvalidOperation.Conflict", Retry, BUSY),
-    code("LastTokenProcessing", Retry, BUSY),
-    code("InvalidOperation.InvalidEniState", Retry, BUSY),
-    code("InvalidOperation.InvalidEcsState", Retry, BUSY),
+    code("Operation.Conflict", Retry, Eni, BUSY),
+    code("OperationConflict", Retry, Eni, BUSY),
+    code("InvalidOperation.Conflict", Retry, Eni, BUSY),
+    code("LastTokenProcessing", Retry, Eni, BUSY),
+    code("InvalidOperation.InvalidEniState", Retry, Eni, BUSY),
+    code("InvalidOperation.InvalidEcsState", Retry, Eni, BUSY),
     // Stale.
-    code("SignatureNonceUsed", RefreshOnce, "something between the node and ECS repeats requests"),
-    code("InvalidTimeStamp.Expired", RefreshOnce, CLOCK),
+    code("SignatureNonceUsed", RefreshOnce, Account, "something between the node and ECS repeats requests"),
+    code("InvalidTimeStamp.Expired", RefreshOnce, Account, CLOCK),
     code(
         "InvalidSecurityToken.Expired",
         RefreshOnce,
+        Account,
         "check the node's clock and the source of its credentials",
     ),
     // Who asks.
-    code("InvalidAccessKeyId.NotFound", Permanent, KEY),
-    code("InvalidAccessKeyId.Inactive", Permanent, "activate the AccessKey in the RAM console"),
-    code("SignatureDoesNotMatch", Permanent, "check the AccessKeySecret that credentials names"),
-    code("IncompleteSignature", Permanent, REQUEST),
-    code("InvalidTimeStamp.Format", Permanent, REQUEST),
-    code("InvalidSecurityToken.Malformed", Permanent, KEY),
-    code("InvalidSecurityToken.MismatchWithAccessKey", Permanent, KEY),
-    code("MissingSecurityToken", Permanent, "a temporary AccessKey (STS.) needs its security token"),
-    code("Forbidden.RAM", Permanent, POLICY),
-    code("Forbidden.SubUser", Permanent, POLICY),
-    code("Forbidden.Unauthorized", Permanent, POLICY),
-    code("Forbidden.AccessKeyDisabled", Permanent, "activate the AccessKey in the RAM console"),
-    code("Forbidden.RiskControl", Permanent, ACCOUNT),
-    code("Forbidden.NotSupportRAM", Permanent, "this needs the account itself, not a RAM user or role"),
-    code("Forbidden.RegionId", Permanent, "check regionId: this region does not offer it"),
-    code("InvalidUserType.NotSupported", Permanent, ACCOUNT),
-    code("Abs.InvalidAccount.NotFound", Permanent, ACCOUNT),
+    code("InvalidAccessKeyId.NotFound", Permanent, Account, KEY),
+    code("InvalidAccessKeyId.Inactive", Permanent, Account, "activate the AccessKey in the RAM console"),
+    code("SignatureDoesNotMatch", Permanent, Account, "check the AccessKeySecret that credentials names"),
+    code("IncompleteSignature", Permanent, Account, REQUEST),
+    code("InvalidTimeStamp.Format", Permanent, Account, REQUEST),
+    code("InvalidSecurityToken.Malformed", Permanent, Account, KEY),
+    code("InvalidSecurityToken.MismatchWithAccessKey", Permanent, Account, KEY),
+    code("MissingSecurityToken", Permanent, Account, "a temporary AccessKey (STS.) needs its security token"),
+    code("Forbidden.RAM", Permanent, Account, POLICY),
+    code("Forbidden.SubUser", Permanent, Account, POLICY),
+    code("Forbidden.Unauthorized", Permanent, Account, POLICY),
+    code("Forbidden.AccessKeyDisabled", Permanent, Account, "activate the AccessKey in the RAM console"),
+    code("Forbidden.RiskControl", Permanent, Account, ACCOUNT),
+    code(
+        "Forbidden.NotSupportRAM",
+        Permanent,
+        Account,
+        "this needs the account itself, not a RAM user or role",
+    ),
+    code("Forbidden.RegionId", Permanent, Account, "check regionId: this region does not offer it"),
+    code("InvalidUserType.NotSupported", Permanent, Account, ACCOUNT),
+    code("Abs.InvalidAccount.NotFound", Permanent, Account, ACCOUNT),
     // What was asked.
-    code("MissingParameter", Permanent, REQUEST),
-    code("InvalidParameter", Permanent, REQUEST),
-    code("UnsupportedParameter", Permanent, REQUEST),
-    code("InvalidAction", Permanent, REQUEST),
-    code("InvalidApi.NotFound", Permanent, "check that endpoint is a server of ECS"),
-    code("UnsupportedHTTPMethod", Permanent, REQUEST),
-    code("InvalidProtocol.NeedSsl", Permanent, "use an https endpoint"),
-    code("IdempotentParameterMismatch", Permanent, REQUEST),
-    code("IdempotentFailed", Permanent, "the first request with this ClientToken failed; ask with a new one"),
+    code("MissingParameter", Permanent, Request, REQUEST),
+    code("InvalidParameter", Permanent, Request, REQUEST),
+    code("UnsupportedParameter", Permanent, Request, REQUEST),
+    code("InvalidAction", Permanent, Request, REQUEST),
+    code("InvalidApi.NotFound", Permanent, Account, "check that endpoint is a server of ECS"),
+    code("UnsupportedHTTPMethod", Permanent, Account, REQUEST),
+    code("InvalidProtocol.NeedSsl", Permanent, Account, "use an https endpoint"),
+    code("IdempotentParameterMismatch", Permanent, Request, REQUEST),
+    code(
+        "IdempotentFailed",
+        Permanent,
+        Request,
+        "the first request with this ClientToken failed; ask with a new one",
+    ),
     // About what.
     code(
         "InvalidOperation.EniServiceManaged",
         Permanent,
+        Eni,
         "{eni} belongs to a cloud service; use another ENI",
     ),
-    code("InvalidOperation.InvalidEniType", Permanent, ENI),
-    code("InvalidOperation.DetachPrimaryEniNotAllowed", Permanent, ENI),
-    code("InvalidOperation.AvailabilityZoneMismatch", Permanent, ENI),
-    code("InvalidOperation.VpcMismatch", Permanent, ENI),
-    code("InvalidInstanceID.Malformed", Permanent, ENI),
-    code("InvalidInstanceId.NotFound", Permanent, ENI),
-    code("InvalidEcsId.NotFound", Permanent, ENI),
-    code("InvalidVSwitchId.NotFound", Permanent, ENI),
-    code("InvalidSecurityGroupId.NotFound", Permanent, ENI),
-    code("InvalidSecurityGroupId.NotVpc", Permanent, ENI),
-    code("SecurityGroupInstanceLimitExceed", Permanent, "the security group of {eni} is full"),
-    code("EniPerInstanceLimitExceeded", Permanent, "the instance type allows no more ENIs"),
+    code("InvalidOperation.InvalidEniType", Permanent, Eni, ENI),
+    code("InvalidOperation.DetachPrimaryEniNotAllowed", Permanent, Eni, ENI),
+    code("InvalidOperation.AvailabilityZoneMismatch", Permanent, Eni, ENI),
+    code("InvalidOperation.VpcMismatch", Permanent, Eni, ENI),
+    code("InvalidInstanceID.Malformed", Permanent, Eni, ENI),
+    code("InvalidInstanceId.NotFound", Permanent, Eni, ENI),
+    code("InvalidEcsId.NotFound", Permanent, Eni, ENI),
+    code("InvalidVSwitchId.NotFound", Permanent, Eni, ENI),
+    code("InvalidSecurityGroupId.NotFound", Permanent, Eni, ENI),
+    code("InvalidSecurityGroupId.NotVpc", Permanent, Eni, ENI),
+    code("SecurityGroupInstanceLimitExceed", Permanent, Eni, "the security group of {eni} is full"),
+    code("EniPerInstanceLimitExceeded", Permanent, Eni, "the instance type allows no more ENIs"),
     // Which addresses.
-    code("InvalidVSwitchId.IpInvalid", Permanent, "the address is not of the vSwitch of {eni}"),
+    code("InvalidVSwitchId.IpInvalid", Permanent, Address, "the address is not of the vSwitch of {eni}"),
     code(
         "InvalidVSwitchId.IpNotEnough",
         Permanent,
+        Full,
         "the vSwitch of {eni} has no free address; use a larger one",
     ),
     code(
         "QuotaExceeded.PrivateIpAddress",
         Permanent,
+        Full,
         "the vSwitch or {eni} has no free address; use a larger one",
     ),
-    code("MaxEniPrivateIpsCountExceeded", Permanent, FULL),
-    code("InvalidOperation.Ipv4CountExceeded", Permanent, FULL),
-    code("InvalidOperation.Ipv6CountExceeded", Permanent, FULL),
-    code("InvalidIp.IpAssigned", Permanent, ADDRESS),
-    code("InvalidIp.IpRepeated", Permanent, ADDRESS),
-    code("InvalidIp.Address", Permanent, ADDRESS),
-    code("InvalidPrivateIpAddress.Duplicated", Permanent, ADDRESS),
+    code("MaxEniPrivateIpsCountExceeded", Permanent, Full, ROOM),
+    code("InvalidOperation.Ipv4CountExceeded", Permanent, Full, ROOM),
+    code("InvalidOperation.Ipv6CountExceeded", Permanent, Full, ROOM),
+    code("InvalidIp.IpAssigned", Permanent, Address, ADDRESS),
+    code("InvalidIp.IpRepeated", Permanent, Address, ADDRESS),
+    code("InvalidIp.Address", Permanent, Address, ADDRESS),
+    code("InvalidPrivateIpAddress.Duplicated", Permanent, Address, ADDRESS),
 ];
-
-/// The codes of [`CODES`] that tell that an ENI or its vSwitch has no address left to give.
-const FULL_CODES: [&str; 5] = [
-    "InvalidVSwitchId.IpNotEnough",
-    "QuotaExceeded.PrivateIpAddress",
-    "MaxEniPrivateIpsCountExceeded",
-    "InvalidOperation.Ipv4CountExceeded",
-    "InvalidOperation.Ipv6CountExceeded",
-];
-
-/// Whether a code tells that there is no address left to give.
-#[must_use]
-pub fn means_full(code: &str) -> bool {
-    FULL_CODES.contains(&code)
-}
 
 /// What an answer with `code`, `message` and HTTP `status` means.
 ///
@@ -182,7 +201,7 @@ pub fn judge(code: &str, message: &str, status: u16) -> Code {
         return *row;
     }
     if code.starts_with("Throttling") {
-        return self::code("Throttling*", Throttled, QUOTA);
+        return self::code("Throttling*", Throttled, Account, QUOTA);
     }
     if code.starts_with("ServiceUnavailable") {
         return open("ServiceUnavailable*", SERVER);
@@ -194,10 +213,10 @@ pub fn judge(code: &str, message: &str, status: u16) -> Code {
 #[must_use]
 pub fn by_status(status: u16) -> Code {
     match status {
-        429 => code("", Throttled, QUOTA),
+        429 => code("", Throttled, Account, QUOTA),
         408 | 500..=599 => open("", SERVER),
-        409 => code("", Retry, BUSY),
-        _ => code("", Permanent, "look the code up in Alibaba Cloud's API error center"),
+        409 => code("", Retry, Eni, BUSY),
+        _ => code("", Permanent, Request, "look the code up in Alibaba Cloud's API error center"),
     }
 }
 
@@ -212,7 +231,6 @@ mod tests {
         let codes: BTreeSet<_> = CODES.iter().map(|row| row.code).collect();
         assert_eq!(codes.len(), CODES.len());
         assert!(CODES.iter().all(|row| !row.hint.is_empty()));
-        assert!(FULL_CODES.iter().all(|code| codes.contains(code)));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
-use super::codes::{self, Class};
+use super::codes::{self, Class, Concern};
 use super::http::Failure;
 use super::text::clean;
 use crate::eni::EniId;
@@ -90,17 +90,32 @@ impl Error {
         self.code.as_deref() == Some(code)
     }
 
+    /// What the refusal is about; the service, where there was none.
+    #[must_use]
+    pub fn concern(&self) -> Concern {
+        self.code().map_or(Concern::Service, |code| code.concern)
+    }
+
     /// Whether ECS has no address left to give on this ENI or in its vSwitch.
     #[must_use]
     pub fn means_full(&self) -> bool {
-        self.code.as_deref().is_some_and(codes::means_full)
+        self.concern() == Concern::Full
+    }
+
+    /// Whether the request with this `ClientToken` has failed for good, so that another needs another.
+    #[must_use]
+    pub fn token_is_spent(&self) -> bool {
+        self.is_code("IdempotentFailed")
+    }
+
+    fn code(&self) -> Option<codes::Code> {
+        Some(codes::judge(self.code.as_deref()?, &self.message, self.status.unwrap_or_default()))
     }
 
     /// What somebody could do about it, where the code tells.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
-        let code = self.code.as_deref()?;
-        let hint = codes::judge(code, &self.message, self.status.unwrap_or_default()).hint;
+        let hint = self.code()?.hint;
         let eni = self.eni.as_ref().map_or("the ENI", EniId::as_str);
         let product = if self.action.starts_with("AssumeRole") { "sts" } else { "ecs" };
         let permission = format!("{product}:{}", self.action);

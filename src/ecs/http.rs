@@ -170,7 +170,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
         .map(Duration::from_millis);
     let standard =
         || text(headers, "retry-after").and_then(|value| value.trim().parse().ok()).map(Duration::from_secs);
-    own.or_else(standard).map(|wait| wait.min(Duration::from_secs(2 * 60)))
+    own.or_else(standard).map(|wait| wait.min(Duration::from_mins(2)))
 }
 
 /// The last link of the chain that makes a connection: it is reached when the connection stands, the TLS handshake

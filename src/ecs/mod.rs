@@ -12,7 +12,6 @@ mod api;
 mod client;
 mod clock;
 pub mod codes;
-mod concern;
 pub mod credentials;
 mod describe;
 pub mod endpoint;
@@ -31,8 +30,7 @@ mod tls;
 
 pub use actions::{RequestId, Want};
 pub use client::Client;
-pub use codes::Class;
-pub use concern::Concern;
+pub use codes::{Class, Concern};
 pub use describe::{Eni, EniKind};
 pub use error::{Error, ErrorKind};
 pub use proxy::{InvalidProxy, Proxy, ProxyUrl};

@@ -1,12 +1,11 @@
 //! `list`: what is recorded.
 
-use std::fmt::Write;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::{Trouble, say};
-use crate::clock::Timestamp;
+use crate::clock::{Timestamp, boot_id};
 use crate::config::Ipam;
 use crate::failure::Failure;
 use crate::store::{Listed, State, Store};
@@ -18,7 +17,7 @@ pub(super) fn list(ipam: Ipam<'_>, as_json: bool) -> Result<(), Trouble> {
     if as_json {
         return say(json!({ "records": records.iter().map(to_json).collect::<Vec<_>>() }));
     }
-    say(table(&records, Timestamp::now()).trim_end())
+    say(table(&records, Timestamp::now()))
 }
 
 fn to_json(listed: &Listed) -> Value {
@@ -52,35 +51,34 @@ fn pod(listed: &Listed) -> Option<String> {
     Some(format!("{}/{}", pod.namespace, pod.name))
 }
 
+const HEAD: [&str; 8] = ["STATE", "ADDRESSES", "POD", "ENI", "AGE", "SINCE", "ATTEMPTS", "LAST ERROR"];
+
 fn table(records: &[Listed], now: Timestamp) -> String {
-    let mut text = format!(
-        "{:<12} {:<20} {:<32} {:<28} {:>8} {:>8}  {}\n",
-        "STATE", "ADDRESS", "POD", "ENI", "AGE", "ATTEMPTS", "LAST ERROR"
-    );
-    for listed in records {
-        let allocation = listed.allocation.as_ref();
-        let whose = pod(listed).unwrap_or_else(|| listed.owner.container_id.chars().take(32).collect());
-        let age = allocation.map_or_else(|| "-".to_owned(), |it| short(it.since.age(now)));
-        let eni = allocation.map_or("-", |it| it.eni.as_str());
-        let error = listed.progress.last_error.as_deref().unwrap_or("-");
-        // Writing to a string does not fail.
-        let _ = writeln!(
-            text,
-            "{:<12} {:<20} {:<32} {:<28} {:>8} {:>8}  {}",
-            name(listed.state),
-            or_dash(&listed.addresses().join(",")),
-            or_dash(&whose),
-            eni,
-            age,
-            listed.progress.attempts,
-            error
-        );
-    }
-    text
+    let boot = boot_id();
+    let rows: Vec<_> =
+        std::iter::once(HEAD.map(str::to_owned)).chain(records.iter().map(|listed| row(listed, now, &boot))).collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
+    let widths: [usize; HEAD.len()] = std::array::from_fn(width);
+    let padded = |(cell, width): (&String, usize)| format!("{cell:<width$}");
+    let line = |row: &[String; HEAD.len()]| row.iter().zip(widths).map(padded).collect::<Vec<_>>().join("  ");
+    rows.iter().map(|row| line(row).trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }
 
-fn or_dash(text: &str) -> &str {
-    if text.is_empty() { "-" } else { text }
+fn row(listed: &Listed, now: Timestamp, boot: &str) -> [String; HEAD.len()] {
+    let allocation = listed.allocation.as_ref();
+    let whose = pod(listed).unwrap_or_else(|| listed.owner.container_id.chars().take(32).collect());
+    let since = allocation.map_or("", |it| if it.boot_id == boot { "this boot" } else { "an earlier boot" });
+    [
+        name(listed.state).to_owned(),
+        listed.addresses().join(","),
+        whose,
+        allocation.map_or_else(String::new, |it| it.eni.to_string()),
+        allocation.map_or_else(String::new, |it| short(it.since.age(now))),
+        since.to_owned(),
+        listed.progress.attempts.to_string(),
+        listed.progress.last_error.clone().unwrap_or_default(),
+    ]
+    .map(|cell| if cell.is_empty() { "-".to_owned() } else { cell })
 }
 
 /// An age in its largest unit: what a person compares.

@@ -95,12 +95,12 @@ impl Leader<'_, '_, '_> {
                 self.lease.answered(None)?;
                 self.look_then_send_less(addresses)
             }
-            (ErrorKind::Refused(Class::Permanent), Concern::Address) if alone => {
+            (ErrorKind::Refused(Class::Permanent), Concern::Address | Concern::Request) if alone => {
                 self.lease.answered(None)?;
                 self.hold_back(addresses[0], &error.to_string());
                 Ok(Step::Done)
             }
-            (ErrorKind::Refused(Class::Permanent), Concern::Address) => {
+            (ErrorKind::Refused(Class::Permanent), Concern::Address | Concern::Request) => {
                 self.lease.answered(None)?;
                 self.one_by_one(addresses)
             }

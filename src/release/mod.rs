@@ -15,7 +15,7 @@ use std::time::Duration;
 use crate::clock::Timestamp;
 use crate::deadline::Deadline;
 use crate::ecs::{Client, RegionId};
-use crate::store::{self, Backoff, Lease, Pending, Progress, Store};
+use crate::store::{self, Backoff, Lease, Pending, Progress, Releasing, Store};
 pub(crate) use backoff::pause as pause_after;
 pub(crate) use leader::ATTEMPT;
 use leader::Step;
@@ -58,7 +58,7 @@ impl Releaser<'_> {
     pub fn release(&self, mine: &Pending, deadline: Deadline) -> store::Result<Outcome> {
         let mut last = String::from("other calls held the ENI's lock the whole time");
         loop {
-            let Some(progress) = self.store.progress(mine)? else { return Ok(Outcome::Released) };
+            let Some(Releasing { progress, .. }) = self.store.releasing(mine)? else { return Ok(Outcome::Released) };
             last = progress.last_error.clone().unwrap_or(last);
             if let Some(backoff) = self.store.eni_state(&mine.eni)?.backoff
                 && let Some(wait) = pause(&backoff, deadline)

@@ -73,7 +73,7 @@ impl<'a> Lease<'a> {
     /// When the directory cannot be read.
     pub fn releasing(&self) -> Result<Vec<Releasing>> {
         let mut found = Vec::new();
-        for name in file::names(&self.store.releasing())? {
+        for name in file::names(&self.store.releasing_directory())? {
             match self.store.read_releasing(&name) {
                 Ok(Some(releasing)) if releasing.allocation.eni == self.eni => found.push(releasing),
                 Ok(_) => {}
@@ -170,7 +170,7 @@ impl<'a> Lease<'a> {
             }
         }
         records.retain(|releasing| !releasing.is_over());
-        if removed { file::sync_directory(&self.store.releasing()) } else { Ok(()) }
+        if removed { file::sync_directory(&self.store.releasing_directory()) } else { Ok(()) }
     }
 
     /// Makes a changed record durable.
@@ -192,7 +192,7 @@ impl<'a> Lease<'a> {
     }
 
     fn path(&self, releasing: &Releasing) -> PathBuf {
-        self.store.releasing().join(&releasing.name)
+        self.store.releasing_directory().join(&releasing.name)
     }
 
     fn state_path(&self) -> PathBuf {

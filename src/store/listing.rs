@@ -46,9 +46,9 @@ impl Store {
     pub fn list(&self) -> Result<Vec<Listed>> {
         let mut found = Vec::new();
         for (state, directory) in [
-            (State::Assigning, self.assigning()),
+            (State::Assigning, self.assigning_directory()),
             (State::Active, self.active_directory()),
-            (State::Releasing, self.releasing()),
+            (State::Releasing, self.releasing_directory()),
             (State::Quarantined, self.directory.join("quarantine")),
         ] {
             for name in file::names(&directory)? {
@@ -67,7 +67,7 @@ impl Store {
     /// # Errors
     /// When a directory cannot be read.
     pub fn sweep(&self) -> Result<()> {
-        for directory in [self.assigning(), self.active_directory(), self.releasing(), self.eni_directory()] {
+        for directory in [self.assigning_directory(), self.active_directory(), self.releasing_directory(), self.eni_directory()] {
             file::sweep(&directory)?;
         }
         Ok(())
@@ -93,7 +93,7 @@ impl Store {
     /// When the directory cannot be read. Damaged records are set aside and do not count.
     pub fn pending_by_eni(&self) -> Result<Vec<Pending>> {
         let mut enis = BTreeMap::new();
-        for name in file::names(&self.releasing())? {
+        for name in file::names(&self.releasing_directory())? {
             match self.read_releasing(&name) {
                 Ok(Some(releasing)) => {
                     enis.insert(releasing.allocation.eni.clone(), releasing.pending());
@@ -125,8 +125,8 @@ impl Store {
         chosen: impl Fn(&intent::Intention) -> bool,
     ) -> Result<Vec<Pending>> {
         let (mut pending, mut failure) = (Vec::new(), None);
-        for name in file::names(&self.assigning())? {
-            match self.bury_one(&self.assigning().join(name), deadline, &chosen) {
+        for name in file::names(&self.assigning_directory())? {
+            match self.bury_one(&self.assigning_directory().join(name), deadline, &chosen) {
                 Ok(found) => pending.extend(found),
                 Err(error) => failure = Some(error),
             }

@@ -97,7 +97,7 @@ impl Store {
         &self.directory
     }
 
-    fn assigning(&self) -> PathBuf {
+    fn assigning_directory(&self) -> PathBuf {
         self.directory.join("assigning")
     }
 
@@ -105,7 +105,7 @@ impl Store {
         self.directory.join("active")
     }
 
-    fn releasing(&self) -> PathBuf {
+    fn releasing_directory(&self) -> PathBuf {
         self.directory.join("releasing")
     }
 
@@ -120,7 +120,7 @@ impl Store {
     pub fn knows(&self, owner: &Owner) -> Result<bool> {
         let key = key(owner);
         // In the order in which a record moves, so that one that moves meanwhile is met all the same.
-        for directory in [self.assigning(), self.active_directory()] {
+        for directory in [self.assigning_directory(), self.active_directory()] {
             if directory.join(&key).symlink_metadata().is_ok() {
                 return Ok(true);
             }
@@ -150,12 +150,12 @@ impl Store {
         if let Some(active) = self.active(&intention.owner)? {
             return Ok(Begun::Existing(active));
         }
-        for directory in [self.assigning(), self.active_directory(), self.releasing(), self.eni_directory()] {
+        for directory in [self.assigning_directory(), self.active_directory(), self.releasing_directory(), self.eni_directory()] {
             file::make_directory(&directory)?;
         }
-        let path = self.assigning().join(key(&intention.owner));
+        let path = self.assigning_directory().join(key(&intention.owner));
         let intent = loop {
-            if let Some(intent) = Intent::create(&self.assigning(), &path, intention.clone())? {
+            if let Some(intent) = Intent::create(&self.assigning_directory(), &path, intention.clone())? {
                 break intent;
             }
             match intent::find(&path)? {
@@ -217,7 +217,7 @@ impl Store {
 
     fn forget(&self, intent: &Intent) -> Result<()> {
         file::remove(&intent.path)?;
-        file::sync_directory(&self.assigning())
+        file::sync_directory(&self.assigning_directory())
     }
 
     /// Begins a DEL: what `owner` has is releasing from here on, and an ADD of its that is under way is marked, so that it
@@ -228,14 +228,14 @@ impl Store {
     pub fn begin_release(&self, owner: &Owner, deadline: Deadline) -> Result<Vec<Pending>> {
         let _lock = self.lock(deadline)?;
         let key = key(owner);
-        let path = self.assigning().join(&key);
+        let path = self.assigning_directory().join(&key);
         match intent::find(&path)? {
             Some(intent::Found::Alive(file)) => intent::mark(&file, &path)?,
             Some(intent::Found::Dead(dead)) => self.bury(&path, &dead)?,
             None => {}
         }
         if self.active(owner)?.is_some() {
-            let to = self.releasing().join(unique_name(&key)?);
+            let to = self.releasing_directory().join(unique_name(&key)?);
             file::rename(&self.active_directory().join(&key), &to)?;
         }
         self.pending(owner)
@@ -258,21 +258,21 @@ impl Store {
     /// Whether ECS has not confirmed this release yet.
     #[must_use]
     pub fn is_pending(&self, pending: &Pending) -> bool {
-        self.releasing().join(&pending.name).symlink_metadata().is_ok()
+        self.releasing_directory().join(&pending.name).symlink_metadata().is_ok()
     }
 
     /// Whether an ADD of `owner` is under way, or has ended without anybody knowing how.
     #[must_use]
     pub fn is_assigning(&self, owner: &Owner) -> bool {
-        self.assigning().join(key(owner)).symlink_metadata().is_ok()
+        self.assigning_directory().join(key(owner)).symlink_metadata().is_ok()
     }
 
-    /// How this release has gone so far; `None` when it is done.
+    /// The record of this release; `None` when it is done.
     ///
     /// # Errors
-    /// When its record cannot be read.
-    pub fn progress(&self, pending: &Pending) -> Result<Option<Progress>> {
-        Ok(self.read_releasing(&pending.name)?.map(|releasing| releasing.progress))
+    /// When it cannot be read.
+    pub fn releasing(&self, pending: &Pending) -> Result<Option<Releasing>> {
+        self.read_releasing(&pending.name)
     }
 
     /// Records addresses that nobody has, to be released: orphans, and what an ADD must not use.
@@ -280,10 +280,10 @@ impl Store {
     /// # Errors
     /// The system's.
     pub fn put_releasing(&self, allocation: Allocation, progress: Progress) -> Result<Pending> {
-        file::make_directory(&self.releasing())?;
+        file::make_directory(&self.releasing_directory())?;
         file::make_directory(&self.eni_directory())?;
         let name = unique_name(&key(&allocation.owner))?;
-        let path = self.releasing().join(&name);
+        let path = self.releasing_directory().join(&name);
         let releasing = Releasing { name, allocation, progress };
         file::replace(&path, &releasing.encode(&path)?)?;
         Ok(releasing.pending())
@@ -372,17 +372,17 @@ impl Store {
             )?;
         }
         file::remove(path)?;
-        file::sync_directory(&self.assigning())
+        file::sync_directory(&self.assigning_directory())
     }
 
     fn read_releasing(&self, name: &str) -> Result<Option<Releasing>> {
-        let path = self.releasing().join(name);
+        let path = self.releasing_directory().join(name);
         let Some(content) = file::read(&path)? else { return Ok(None) };
         Releasing::parse(name, &content).map(Some).map_err(|misread| self.misread(&path, misread))
     }
 
     fn releasing_names(&self, key: &str) -> Result<Vec<String>> {
-        let mut names = file::names(&self.releasing())?;
+        let mut names = file::names(&self.releasing_directory())?;
         names.retain(|name| name.split_once('.').is_some_and(|(owner, _)| owner == key));
         Ok(names)
     }

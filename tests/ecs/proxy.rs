@@ -2,13 +2,14 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
 use aliyun_eni_ipam::ecs::credentials::Source;
 use aliyun_eni_ipam::ecs::{Client, ErrorKind, Proxy, Settings};
 
-use crate::setup::{eni, region, settings, simulator, soon};
+use crate::setup::{eni, region, settings, settings_for, simulator, soon};
 
 /// A proxy that passes everything on, or refuses everything; and what it was asked, line by line.
 fn proxy(refuse: bool) -> (String, Receiver<String>) {
@@ -81,4 +82,43 @@ fn a_proxy_that_is_down_sent_nothing() {
     let error = client.describe(&region(), &eni(), soon()).unwrap_err();
     assert_eq!(error.kind, ErrorKind::NotSent);
     assert!(!error.to_string().contains("swordfish"), "{error}");
+}
+
+const CHILD: &str = "ECS_TEST_PROXY_CHILD";
+
+/// What the processes of the next test do. By itself it is nothing.
+#[test]
+fn one_with_another_environment() {
+    let Ok(arguments) = std::env::var(CHILD) else { return };
+    let [endpoint, metadata, proxy] = arguments.split(' ').collect::<Vec<_>>()[..] else {
+        panic!("{arguments}")
+    };
+    let proxy = if proxy == "env" { Proxy::Environment } else { Proxy::None };
+    let client = Client::new(Settings {
+        proxy,
+        credentials: Source::EcsRamRole { role_name: None },
+        ..settings_for(endpoint, metadata)
+    });
+    client.describe(&region(), &eni(), soon()).unwrap();
+}
+
+#[test]
+fn the_environments_proxy_is_taken_only_where_that_is_asked_for() {
+    let simulator = simulator();
+    let (url, asked) = proxy(false);
+    for (setting, expected) in [("none", 0), ("env", 1)] {
+        let arguments = format!("{} {} {setting}", simulator.endpoint(), simulator.metadata_endpoint());
+        let status = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "proxy::one_with_another_environment"])
+            .env(CHILD, arguments)
+            .env("ALL_PROXY", &url)
+            .env("HTTP_PROXY", &url)
+            .env_remove("NO_PROXY")
+            .env_remove("no_proxy")
+            .stdout(Stdio::null())
+            .status()
+            .unwrap();
+        assert!(status.success(), "{setting}");
+        assert_eq!(asked.try_iter().count(), expected, "{setting}");
+    }
 }

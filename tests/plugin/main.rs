@@ -2,7 +2,9 @@
 
 mod add;
 mod del;
+mod gc;
 mod release;
+mod status;
 
 use std::thread;
 use std::time::{Duration, Instant};

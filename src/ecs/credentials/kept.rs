@@ -7,14 +7,14 @@ use serde_json::{Value, json};
 use super::Credentials;
 
 /// The longest that a key is used without asking whether the instance still has the role it is of.
-const MAX_AGE: Duration = Duration::from_secs(3600);
+const MAX_AGE: Duration = Duration::from_hours(1);
 
 /// How long before its end a key is replaced: at most this, as the official SDKs do (they say `stale`), and a fifth of
 /// its life when that is short. ECS has the successor of a role's key ready half an hour before the end.
-const MARGIN: Duration = Duration::from_secs(15 * 60);
+const MARGIN: Duration = Duration::from_mins(15);
 
 /// How long a key serves whatever its times say: a clock that is wrong must not make every process fetch.
-const MIN_AGE: Duration = Duration::from_secs(60);
+const MIN_AGE: Duration = Duration::from_mins(1);
 
 /// How long a key must at least last to be worth signing with.
 const LAST: Duration = Duration::from_secs(30);

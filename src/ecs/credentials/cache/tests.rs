@@ -116,7 +116,7 @@ fn a_torn_file_is_replaced() {
 #[test]
 fn an_old_key_serves_while_no_new_one_can_be_had() {
     let directory = tempfile::tempdir().unwrap();
-    let fetched = SystemTime::now() - 2 * Duration::from_secs(3600);
+    let fetched = SystemTime::now() - Duration::from_hours(2);
     Slot::new(directory.path(), "i").write(&Kept::new("i", key("STS.1"), fetched));
     let failing = || Err(Error::passing("the service is down"));
     let obtained = cache(&directory).obtain("i", None, soon(), failing).unwrap();

@@ -1,0 +1,108 @@
+//! STATUS and CHECK.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use harness::{Answer, Effect, Fault, Node};
+use serde_json::json;
+
+use crate::node;
+
+fn status(node: &Node) -> Answer {
+    node.call("STATUS", "").without("CNI_CONTAINERID").without("CNI_IFNAME").without("CNI_NETNS").run()
+}
+
+/// A CHECK with these addresses in prevResult.
+fn check(node: &Node, container: &str, addresses: &[&str]) -> Answer {
+    let ips: Vec<_> = addresses.iter().map(|address| json!({"address": address})).collect();
+    node.call("CHECK", container)
+        .config(|config| config["prevResult"] = json!({"cniVersion": "1.1.0", "ips": ips}))
+        .run()
+}
+
+#[test]
+fn a_status_of_a_healthy_node_asks_nobody_and_makes_nothing() {
+    let node = node();
+    status(&node).ok();
+    assert!(node.cloud.ledger().is_empty() && node.cloud.metadata_requests().is_empty());
+    assert!(!node.store().exists());
+}
+
+#[test]
+fn a_status_does_not_wait_for_locks() {
+    let node = node();
+    let _ = node.add("c0").address();
+    let lock = fs::File::open(node.store().join("lock")).unwrap();
+    lock.lock().unwrap();
+    let eni = fs::File::open(node.store().join(format!("eni/{}.lock", Node::ENI))).unwrap();
+    eni.lock().unwrap();
+    status(&node).ok();
+}
+
+#[test]
+fn a_status_without_credentials_says_where_to_put_them() {
+    let node = node();
+    let call = node.call("STATUS", "").without("ALIBABA_CLOUD_ACCESS_KEY_ID").run();
+    let text = call.error(50);
+    assert!(text.contains("ALIBABA_CLOUD_ACCESS_KEY_ID"), "{text}");
+}
+
+#[test]
+fn a_status_with_a_store_that_others_can_write_to_fails() {
+    let node = node();
+    let _ = node.add("c0").address();
+    fs::set_permissions(node.store(), fs::Permissions::from_mode(0o777)).unwrap();
+    let text = status(&node).error(101);
+    assert!(text.contains("777") && text.contains("700"), "{text}");
+}
+
+#[test]
+fn a_full_eni_fails_a_status_only_where_that_is_wanted() {
+    let mut node = node();
+    let _ = node.add("c0").address();
+    node.cloud.inject(Fault::on("AssignPrivateIpAddresses").times(1).effect(Effect::code("QuotaExceeded.PrivateIpAddress")));
+    let _ = node.add("c1").error(112);
+    status(&node).ok();
+    node.set("statusFailsWhenFull", true);
+    assert!(status(&node).error(50).contains(Node::ENI));
+    // A release makes room.
+    node.del("c0").ok();
+    status(&node).ok();
+}
+
+#[test]
+fn a_release_that_only_a_person_can_help_fails_a_status_after_a_while() {
+    let node = node();
+    let _ = node.add("c0").address();
+    node.cloud.inject(Fault::on("UnassignPrivateIpAddresses").effect(Effect::code("Forbidden.RAM")));
+    node.del("c0").ok();
+    status(&node).ok();
+    // The grace time, by making the failure look older than it is.
+    let path = node.store().join(format!("eni/{}.json", Node::ENI));
+    let mut state: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    state["backoff"]["since"] = "2026-01-01T00:00:00.000Z".into();
+    fs::write(&path, state.to_string()).unwrap();
+    let text = status(&node).error(50);
+    assert!(text.contains("Forbidden.RAM") && text.contains("ecs:UnassignPrivateIpAddresses"), "{text}");
+}
+
+#[test]
+fn a_check_passes_as_long_as_the_record_says_what_prev_result_says() {
+    let node = node();
+    let address = node.add("c0").address();
+    node.cloud.clear_ledger();
+    check(&node, "c0", &[&format!("{address}/24")]).ok();
+    assert!(node.cloud.ledger().is_empty());
+}
+
+#[test]
+fn a_check_names_what_is_wrong() {
+    let node = node();
+    let address = node.add("c0").address();
+    let text = check(&node, "c0", &["192.168.0.77/24"]).error(103);
+    assert!(text.contains(&address.to_string()) && text.contains("192.168.0.77"), "{text}");
+    assert!(check(&node, "c1", &[&format!("{address}/24")]).error(103).contains("no addresses"));
+    node.cloud.inject(Fault::on("UnassignPrivateIpAddresses").effect(Effect::code("Forbidden.RAM")));
+    node.del("c0").ok();
+    assert!(check(&node, "c0", &[&format!("{address}/24")]).error(103).contains("being released"));
+}
