@@ -28,18 +28,9 @@ const OWN_TARGET: &str = env!("CARGO_CRATE_NAME");
 /// The longest message in bytes, which every syslog daemon still takes; the rest is cut off.
 const LONGEST_MESSAGE: usize = 8000;
 
-/// `O_NONBLOCK` and `O_NOFOLLOW` of Linux, which the standard library does not name: a log file that turns out to be a
-/// pipe without a reader must not hold the call up, and one that is a symbolic link is not ours.
-const OPEN_FLAGS: i32 = 0o4_000 | NOFOLLOW;
-#[cfg(any(target_arch = "aarch64", target_arch = "arm", target_arch = "powerpc", target_arch = "powerpc64"))]
-const NOFOLLOW: i32 = 0o100_000;
-#[cfg(not(any(
-    target_arch = "aarch64",
-    target_arch = "arm",
-    target_arch = "powerpc",
-    target_arch = "powerpc64"
-)))]
-const NOFOLLOW: i32 = 0o400_000;
+/// A log file that turns out to be a pipe without a reader must not hold the call up, and one that is a symbolic link is
+/// not ours.
+const OPEN_FLAGS: i32 = libc::O_NONBLOCK | libc::O_NOFOLLOW;
 
 static LOGGER: Logger = Logger(Mutex::new(None));
 

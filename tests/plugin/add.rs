@@ -25,3 +25,117 @@ fn an_add_that_is_repeated_gets_the_same_address_again() {
     assert_eq!(node.on_eni().len(), 1);
     assert_eq!(node.cloud.count("AssignPrivateIpAddresses"), 1);
 }
+
+#[test]
+fn the_full_result_has_the_addresses_routes_and_dns_of_the_configuration() {
+    let node = node().with("routes", json!([{"dst": "0.0.0.0/0"}])).with("ipv6", true);
+    let resolv_conf = node.directory().join("resolv.conf");
+    std::fs::write(&resolv_conf, "nameserver 100.100.2.136\nsearch example.com\n").unwrap();
+    let node = node.with("resolvConf", resolv_conf.to_str());
+    let result = node.add("c0").result();
+    assert_eq!(result["routes"], json!([{"dst": "0.0.0.0/0"}]));
+    assert_eq!(result["dns"], json!({"nameservers": ["100.100.2.136"], "search": ["example.com"]}));
+    let ips = result["ips"].as_array().unwrap();
+    assert_eq!(ips[1]["gateway"], "2001:db8:1234:1a00:ffff:ffff:ffff:fff5");
+    assert!(ips[1]["address"].as_str().unwrap().ends_with("/64"));
+}
+
+#[test]
+fn with_the_subnet_off_a_pod_gets_an_ipv6_address_only() {
+    let node = node().with("ipv6", true).with("subnet", "off");
+    let addresses = node.add("c0").addresses();
+    assert!(addresses.len() == 1 && addresses[0].is_ipv6());
+    node.del("c0").ok();
+    assert!(node.on_eni().is_empty() && node.cloud.count("UnassignPrivateIpAddresses") == 0);
+}
+
+#[test]
+fn a_requested_address_is_assigned() {
+    let node = node();
+    for (container, wanted, answer) in [
+        (
+            "c0",
+            "192.168.0.50",
+            node.call("ADD", "c0").env("CNI_ARGS", "IgnoreUnknown=1;IP=192.168.0.50").run(),
+        ),
+        (
+            "c1",
+            "192.168.0.51",
+            node.call("ADD", "c1").config(|it| it["args"] = json!({"cni": {"ips": ["192.168.0.51"]}})).run(),
+        ),
+        (
+            "c2",
+            "192.168.0.52",
+            node.call("ADD", "c2")
+                .config(|it| it["runtimeConfig"] = json!({"ips": ["192.168.0.52/24"]}))
+                .run(),
+        ),
+    ] {
+        assert_eq!(answer.address().to_string(), wanted);
+        node.del(container).ok();
+    }
+    assert!(node.on_eni().is_empty());
+}
+
+#[test]
+fn a_requested_address_that_cannot_be_had_is_refused_and_nothing_is_left() {
+    let node = node();
+    let outside = node.call("ADD", "c0").env("CNI_ARGS", "IP=10.0.0.1").run().error(114);
+    assert!(outside.contains("10.0.0.1") && outside.contains("192.168.0.0/24"), "{outside}");
+    let taken = node.add("c1").address();
+    let refused = node.call("ADD", "c2").env("CNI_ARGS", format!("IP={taken}")).run().error(111);
+    assert!(refused.contains("InvalidIp.IpAssigned"), "{refused}");
+    assert_eq!(node.counts(), [0, 1, 0, 0]);
+}
+
+#[test]
+fn what_the_configuration_leaves_out_comes_from_metadata_and_is_asked_for_once() {
+    let mut node = node();
+    node.ipam.remove("networkInterfaceId");
+    let address = node.add("c0").address();
+    assert!(node.cloud.addresses(harness::World::PRIMARY_ENI).contains(&address));
+    let asked = node.cloud.metadata_requests().len();
+    assert!(asked > 0);
+    let _ = node.add("c1").address();
+    node.del("c0").ok();
+    node.del("c1").ok();
+    assert_eq!(node.cloud.metadata_requests().len(), asked);
+    assert_eq!(node.cloud.count("DescribeNetworkInterfaces"), 1);
+}
+
+#[test]
+fn an_eni_that_is_not_this_nodes_is_not_touched() {
+    let other = harness::simulator::Eni::new(
+        "eni-bp1other00000000000001",
+        "00:16:3e:00:00:99",
+        [192, 168, 0, 99].into(),
+    );
+    let other = harness::simulator::Eni { instance_id: Some("i-another".into()), ..other };
+    let node = crate::node_in(harness::World::single_node().with_eni(other))
+        .with("networkInterfaceId", "eni-bp1other00000000000001");
+    let text = node.add("c0").error(113);
+    assert!(text.contains("eni-bp1other00000000000001") && text.contains("networkInterfaceId"), "{text}");
+    assert_eq!(node.cloud.count("AssignPrivateIpAddresses"), 0);
+}
+
+#[test]
+fn an_eni_of_a_cloud_service_is_not_touched() {
+    let node = node();
+    node.cloud.with_world(|world| world.eni_mut(harness::Node::ENI).service_managed = true);
+    let _ = node.add("c0").error(113);
+    assert_eq!(node.cloud.count("AssignPrivateIpAddresses"), 0);
+}
+
+#[test]
+fn the_secret_is_in_no_log_and_no_file() {
+    let node = node().with("logLevel", "trace");
+    let _ = node.add("c0").address();
+    node.cloud.inject(
+        harness::Fault::on("UnassignPrivateIpAddresses")
+            .effect(harness::Effect::code("SignatureDoesNotMatch")),
+    );
+    node.del("c0").ok();
+    let scene = node.scene();
+    assert!(scene.contains("SignatureDoesNotMatch"));
+    assert!(!scene.contains(harness::World::ACCESS_KEY_SECRET));
+}

@@ -73,7 +73,9 @@ fn a_gc_that_is_told_that_nothing_is_valid_releases_everything() {
 #[test]
 fn a_gc_with_a_malformed_list_releases_nothing() {
     let node = with_pods(&containers(1));
-    let call = node.call("GC", "").config(|config| config["cni.dev/valid-attachments"] = json!([{"containerID": 1}]));
+    let call = node
+        .call("GC", "")
+        .config(|config| config["cni.dev/valid-attachments"] = json!([{"containerID": 1}]));
     let _ = call.run().error(7);
     assert_eq!(node.counts(), [0, 1, 0, 0]);
 }
@@ -83,7 +85,8 @@ fn a_gc_goes_on_past_an_address_that_is_refused_and_names_it() {
     let containers = containers(150);
     let node = with_pods(&containers);
     let refused = *node.on_eni().iter().nth(70).unwrap();
-    node.cloud.inject(Fault::on(UNASSIGN).address(refused).effect(Effect::code("InvalidVSwitchId.IpInvalid")));
+    node.cloud
+        .inject(Fault::on(UNASSIGN).address(refused).effect(Effect::code("InvalidVSwitchId.IpInvalid")));
     let text = gc(&node, Some(&[])).error(11);
     assert!(text.contains(&refused.to_string()), "{text}");
     assert_eq!(node.on_eni(), BTreeSet::from([refused]));
@@ -121,7 +124,9 @@ fn a_gc_undoes_what_a_killed_add_left() {
 #[test]
 fn a_gc_does_not_touch_an_add_that_is_under_way() {
     let node = with_pods(&[]);
-    node.cloud.inject(Fault::on("AssignPrivateIpAddresses").times(1).effect(Effect::DelayAnswer(Duration::from_secs(1))));
+    node.cloud.inject(
+        Fault::on("AssignPrivateIpAddresses").times(1).effect(Effect::DelayAnswer(Duration::from_secs(1))),
+    );
     let add = node.call("ADD", "c0").start();
     crate::eventually("the address is assigned", || !node.on_eni().is_empty());
     gc(&node, Some(&[])).ok();

@@ -3,6 +3,7 @@
 mod add;
 mod del;
 mod gc;
+mod race;
 mod release;
 mod status;
 

@@ -60,7 +60,9 @@ fn a_status_with_a_store_that_others_can_write_to_fails() {
 fn a_full_eni_fails_a_status_only_where_that_is_wanted() {
     let mut node = node();
     let _ = node.add("c0").address();
-    node.cloud.inject(Fault::on("AssignPrivateIpAddresses").times(1).effect(Effect::code("QuotaExceeded.PrivateIpAddress")));
+    node.cloud.inject(
+        Fault::on("AssignPrivateIpAddresses").times(1).effect(Effect::code("QuotaExceeded.PrivateIpAddress")),
+    );
     let _ = node.add("c1").error(112);
     status(&node).ok();
     node.set("statusFailsWhenFull", true);

@@ -1,0 +1,138 @@
+//! ADDs and DELs of the same attachment that cross, and runtimes that give up.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use harness::{Effect, Fault, Node};
+
+use crate::{eventually, node};
+
+const ASSIGN: &str = "AssignPrivateIpAddresses";
+const UNASSIGN: &str = "UnassignPrivateIpAddresses";
+
+fn slow_assign(node: &Node) {
+    node.cloud.inject(Fault::on(ASSIGN).times(1).effect(Effect::DelayAnswer(Duration::from_millis(500))));
+}
+
+#[test]
+fn an_add_that_a_del_overtakes_gives_back_what_it_got() {
+    let node = node();
+    slow_assign(&node);
+    let add = node.call("ADD", "c0").start();
+    eventually("the address is assigned", || !node.on_eni().is_empty());
+    node.del("c0").ok();
+    let _ = add.wait().error(11);
+    assert!(node.on_eni().is_empty() && node.records().is_empty(), "{}", node.scene());
+}
+
+#[test]
+fn with_fail_a_del_that_overtakes_an_add_waits_for_what_becomes_of_it() {
+    let node = node().with("onReleaseFailure", "fail");
+    slow_assign(&node);
+    let add = node.call("ADD", "c0").start();
+    eventually("the address is assigned", || !node.on_eni().is_empty());
+    node.del("c0").ok();
+    assert!(node.on_eni().is_empty(), "{}", node.scene());
+    let _ = add.wait().error(11);
+}
+
+#[test]
+fn an_add_whose_runtime_has_given_up_undoes_itself() {
+    let node = node();
+    slow_assign(&node);
+    let add = node.call("ADD", "c0").start();
+    eventually("the address is assigned", || !node.on_eni().is_empty());
+    assert!(!add.give_up().join().unwrap().success());
+    assert!(node.on_eni().is_empty() && node.records().is_empty(), "{}", node.scene());
+}
+
+#[test]
+fn a_repeated_add_that_nobody_reads_does_not_take_the_address_away() {
+    let node = node();
+    let address = node.add("c0").address();
+    assert_ne!(node.call("ADD", "c0").run_unread().status(), 0);
+    assert_eq!(node.on_eni(), BTreeSet::from([address]));
+    assert_eq!(node.counts(), [0, 1, 0, 0]);
+}
+
+#[test]
+fn two_adds_of_one_attachment_at_once_do_not_get_two_addresses() {
+    let node = node();
+    slow_assign(&node);
+    let first = node.call("ADD", "c0").start();
+    eventually("the address is assigned", || !node.on_eni().is_empty());
+    let _ = node.add("c0").error(11);
+    let address = first.wait().address();
+    assert_eq!(node.on_eni(), BTreeSet::from([address]));
+}
+
+#[test]
+fn what_a_killed_add_was_given_is_released_by_its_del() {
+    let node = node();
+    node.cloud.inject(Fault::on(ASSIGN).times(1).effect(Effect::StallAfter));
+    let add = node.call("ADD", "c0").start();
+    eventually("the address is assigned", || !node.on_eni().is_empty());
+    add.kill();
+    node.del("c0").ok();
+    assert!(node.on_eni().is_empty() && node.records().is_empty(), "{}", node.scene());
+}
+
+#[test]
+fn an_add_after_a_killed_one_of_the_same_attachment_leaves_one_address() {
+    let node = node();
+    node.cloud.inject(Fault::on(ASSIGN).times(1).effect(Effect::StallAfter));
+    let add = node.call("ADD", "c0").start();
+    eventually("the address is assigned", || !node.on_eni().is_empty());
+    add.kill();
+    let _ = node.add("c0").address();
+    assert_eq!(node.operator(&["flush"]).status(), 0, "{}", node.scene());
+    assert_eq!(node.on_eni(), node.recorded());
+    assert_eq!(node.counts(), [0, 1, 0, 0]);
+}
+
+#[test]
+fn an_answer_that_is_lost_is_asked_for_again_and_brings_the_same_address() {
+    for effect in [Effect::DropAfter, Effect::DropBefore, Effect::Html502AfterActing] {
+        let node = node();
+        node.cloud.inject(Fault::on(ASSIGN).times(1).effect(effect));
+        let address = node.add("c0").address();
+        assert_eq!(node.on_eni(), BTreeSet::from([address]));
+    }
+}
+
+#[test]
+fn an_add_that_never_sees_an_answer_leaves_a_record_that_leads_to_the_address() {
+    let node = node().with("timeoutSeconds", 1);
+    node.cloud.inject(Fault::on(ASSIGN).effect(Effect::DropAfter));
+    let _ = node.add("c0").error(11);
+    assert_eq!(node.on_eni().len(), 1);
+    assert_eq!(node.counts(), [0, 0, 1, 0]);
+    node.cloud.clear_faults();
+    assert_eq!(node.operator(&["flush"]).status(), 0, "{}", node.scene());
+    assert!(node.on_eni().is_empty() && node.records().is_empty());
+}
+
+#[test]
+fn an_eni_that_is_full_is_relieved_of_what_is_releasing_before_an_add_fails() {
+    let mut node = node().with("timeoutSeconds", 1);
+    node.cloud.with_world(|world| world.quota.ipv4 = 2);
+    let _ = node.add("c0").address();
+    node.cloud.inject(Fault::on(UNASSIGN).effect(Effect::code("ServiceUnavailable")));
+    node.del("c0").ok();
+    node.cloud.clear_faults();
+    node.set("timeoutSeconds", 10);
+    // The failed release is not to be repeated before its time, full or not.
+    let text = node.add("c1").error(112);
+    assert!(text.contains(Node::ENI), "{text}");
+    assert_eq!(node.operator(&["flush"]).status(), 0);
+    let _ = node.add("c1").address();
+}
+
+#[test]
+fn where_one_family_fails_the_other_is_given_back() {
+    let node = node().with("ipv6", true).with("timeoutSeconds", 3);
+    node.cloud
+        .inject(Fault::on("AssignIpv6Addresses").effect(Effect::code("InvalidOperation.Ipv6CountExceeded")));
+    let _ = node.add("c0").error(112);
+    assert!(node.on_eni().is_empty() && node.records().is_empty(), "{}", node.scene());
+}
