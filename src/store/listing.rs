@@ -161,7 +161,7 @@ impl Listed {
     pub fn addresses(&self) -> Vec<String> {
         self.allocation
             .iter()
-            .flat_map(|allocation| allocation.ips())
+            .flat_map(Allocation::ips)
             .map(|address| address.to_string())
             .collect()
     }

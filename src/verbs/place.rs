@@ -71,11 +71,10 @@ impl Place {
 impl Subnet {
     /// What is recorded of an address that ECS gave from here.
     pub(super) fn address(&self, address: IpAddr) -> Result<Address> {
-        let with_prefix = IpNetwork::new(address, self.block.prefix());
+        let with_prefix = IpNetwork::new(address, self.block.prefix()).ok();
         let address = with_prefix
-            .ok()
             .filter(|it| self.block.contains(it.ip()))
-            .ok_or_else(|| Failure::Outside { address, block: self.block })?;
+            .ok_or(Failure::Outside { address, block: self.block })?;
         Ok(Address { address, gateway: self.gateway })
     }
 }

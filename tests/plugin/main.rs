@@ -2,7 +2,9 @@
 
 mod add;
 mod del;
+mod examples;
 mod gc;
+mod layers;
 mod race;
 mod release;
 mod status;

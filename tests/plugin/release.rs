@@ -31,7 +31,9 @@ fn unassigns(node: &Node) -> Vec<Entry> {
 /// Starts a DEL of each and waits for all.
 fn delete_at_once(node: &Node, containers: &[String]) {
     let running: Vec<_> = containers.iter().map(|container| node.call("DEL", container).start()).collect();
-    running.into_iter().for_each(|call| call.wait().ok());
+    for call in running {
+        call.wait().ok();
+    }
 }
 
 #[test]
@@ -110,7 +112,9 @@ fn an_address_that_is_off_already_does_not_keep_the_others_of_its_batch() {
     let node = with_pods(node().with("timeoutSeconds", 1), &containers);
     let gone = *node.on_eni().first().unwrap();
     node.cloud.inject(Fault::on(UNASSIGN).effect(Effect::code("ServiceUnavailable")));
-    containers.iter().for_each(|container| node.del(container).ok());
+    for container in &containers {
+        node.del(container).ok();
+    }
     node.cloud.clear_faults();
     node.cloud.unassign(Node::ENI, gone);
     assert_eq!(node.operator(&["flush"]).status(), 0, "{}", node.scene());
@@ -123,7 +127,9 @@ fn an_address_that_ecs_refuses_does_not_keep_the_others_of_its_batch() {
     let node = with_pods(node().with("timeoutSeconds", 1), &containers);
     let refused = *node.on_eni().first().unwrap();
     node.cloud.inject(Fault::on(UNASSIGN).effect(Effect::code("ServiceUnavailable")));
-    containers.iter().for_each(|container| node.del(container).ok());
+    for container in &containers {
+        node.del(container).ok();
+    }
     node.cloud.clear_faults();
     node.cloud
         .inject(Fault::on(UNASSIGN).address(refused).effect(Effect::code("InvalidVSwitchId.IpInvalid")));

@@ -33,7 +33,7 @@ const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What kubelet allows for a call that has no reason to be slow.
-const USUAL_DEADLINE: Duration = Duration::from_secs(60);
+const USUAL_DEADLINE: Duration = Duration::from_mins(1);
 
 /// Writes its process id, as it is inside, and becomes containerd.
 const START: &str = r#"echo $$ >/run/containerd/pid && exec containerd --config "$1""#;

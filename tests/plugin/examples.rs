@@ -1,0 +1,88 @@
+//! conf-examples: what is shown there works.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use crate::node;
+
+fn examples() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("conf-examples")
+}
+
+fn read(name: &str) -> Value {
+    serde_json::from_slice(&fs::read(examples().join(name)).unwrap()).unwrap()
+}
+
+/// Every configuration list of the folder, with its name.
+fn lists() -> Vec<(String, Value)> {
+    let names = fs::read_dir(examples()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| name.ends_with(".conflist")).map(|name| (name.clone(), read(&name))).collect()
+}
+
+#[test]
+fn every_list_gives_a_pod_an_address_once_it_points_at_the_simulated_cloud() {
+    assert_eq!(lists().len(), 3);
+    for (name, list) in lists() {
+        let mut node = node();
+        let simulated = std::mem::take(&mut node.ipam);
+        node.ipam = list["plugins"][0]["ipam"].as_object().unwrap().clone();
+        // What is a matter of the machine: where the cloud is, and which files there are.
+        for key in ["endpoint", "metadataEndpoint", "credentials", "dataDir", "logFile"] {
+            node.ipam.insert(key.into(), simulated[key].clone());
+        }
+        for key in ["caFile", "proxy", "resolvConf", "metricsFile"] {
+            node.ipam.remove(key);
+        }
+        // The machine of a test has no eth1, and the simulated cloud's ENIs have ids of their own.
+        if node.ipam.remove("interface").is_some() {
+            node.ipam.insert("networkInterfaceId".into(), simulated["networkInterfaceId"].clone());
+        }
+        node.version = list["cniVersion"].as_str().unwrap().into();
+        let answer = node.add("c0");
+        assert!(!answer.addresses().is_empty(), "{name}");
+        assert!(!node.log().contains("is not known"), "{name}: {}", node.log());
+    }
+}
+
+#[test]
+fn the_list_with_everything_names_every_key_there_is() {
+    let list = read("10-everything.conflist");
+    let shown: BTreeSet<&str> = list["plugins"][0]["ipam"].as_object().unwrap().keys().map(String::as_str).collect();
+    let known: BTreeSet<&str> = aliyun_eni_ipam::config::KEYS.iter().map(|key| key.name).collect();
+    assert_eq!(shown, known);
+}
+
+#[test]
+fn the_list_with_everything_is_accepted_as_it_stands() {
+    let list = read("10-everything.conflist");
+    let ipam = list["plugins"][0]["ipam"].as_object().unwrap();
+    aliyun_eni_ipam::config::Ipam::new(ipam).check_all().unwrap();
+}
+
+#[test]
+fn the_policy_allows_what_is_called_and_nothing_else() {
+    let policy = read("ram-policy.json");
+    let allowed: BTreeSet<&str> =
+        policy["Statement"][0]["Action"].as_array().unwrap().iter().map(|action| action.as_str().unwrap()).collect();
+    let node = node().with("ipv6", true);
+    let _ = node.add("c0").addresses();
+    node.del("c0").ok();
+    let called: BTreeSet<String> = node.cloud.ledger().iter().map(|entry| format!("ecs:{}", entry.action)).collect();
+    // The doctor alone asks for the quota.
+    let expected: BTreeSet<&str> =
+        called.iter().map(String::as_str).chain(["ecs:DescribeInstanceTypes"]).collect();
+    assert_eq!(allowed, expected);
+}
+
+#[test]
+fn the_readme_tells_of_every_key() {
+    let readme = fs::read_to_string(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    for key in aliyun_eni_ipam::config::KEYS {
+        let row = readme.lines().find(|line| line.starts_with(&format!("| `{}` |", key.name)));
+        let row = row.unwrap_or_else(|| panic!("README.md does not tell of {}", key.name));
+        assert!(row.contains(key.default), "README.md tells another default of {}: {row}", key.name);
+    }
+}
