@@ -1,5 +1,6 @@
 //! Reading JSON objects that people write: a mistyped key or value is an error that names it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -39,6 +40,17 @@ impl Fields {
     /// Takes a member that is written as a text.
     pub(crate) fn parsed<T: std::str::FromStr>(&mut self, key: &str) -> Result<Option<T>, String> {
         self.take(key, |value| value.as_str()?.parse().ok())
+    }
+
+    /// Takes the members of an array, none where there is no array.
+    pub(crate) fn list(&mut self, key: &str) -> Result<Vec<Value>, String> {
+        Ok(self.take(key, |value| value.as_array().cloned())?.unwrap_or_default())
+    }
+
+    /// Takes an object of texts, empty where there is none.
+    pub(crate) fn texts(&mut self, key: &str) -> Result<BTreeMap<String, String>, String> {
+        let text = |(name, value): (&String, &Value)| Some((name.clone(), value.as_str()?.to_owned()));
+        Ok(self.take(key, |value| value.as_object()?.iter().map(text).collect())?.unwrap_or_default())
     }
 
     /// Takes a member that is one of a few words.

@@ -4,8 +4,8 @@ use std::net::Ipv4Addr;
 
 use serde_json::Value;
 
-use crate::fields::Fields;
-use crate::world::{AddressPolicy, InstanceState, TokenMode, World};
+use crate::fields::{Fields, required};
+use crate::world::{AddressPolicy, Eni, InstanceState, TokenMode, World};
 
 impl World {
     /// Changes what an object's members name:
@@ -18,8 +18,10 @@ impl World {
     /// | `policy` | `lowest_free` or `round_robin` |
     /// | `token_mode` | `optional` or `required` |
     /// | `instance_state` | `Pending`, `Running`, `Starting`, `Stopping` or `Stopped` |
+    /// | `role_name` | name of the instance's role; empty where it has none |
     /// | `role_lifetime_ms` | lifetime of the role's credentials |
     /// | `oidc_token` | the OIDC token that is accepted |
+    /// | `enis` | more secondary ENIs on the node: `[{"id": …, "mac": …, "primary_ip": …, "tags": {…}}]` |
     ///
     /// # Errors
     ///
@@ -30,6 +32,7 @@ impl World {
         set(&mut self.quota.ipv4, fields.number("quota_ipv4")?);
         set(&mut self.quota.ipv6, fields.number("quota_ipv6")?);
         set(&mut self.role.lifetime, fields.milliseconds("role_lifetime_ms")?);
+        set(&mut self.role.name, fields.text("role_name")?);
         set(&mut self.oidc_token, fields.text("oidc_token")?);
         let policies =
             [("lowest_free", AddressPolicy::LowestFree), ("round_robin", AddressPolicy::RoundRobin)];
@@ -58,8 +61,24 @@ impl World {
             }
             (None, None) => {}
         }
+        // Last: their addresses are in the vSwitch as it is now.
+        for written in fields.list("enis")? {
+            let eni = eni(&written)?;
+            self.enis.insert(eni.id.clone(), eni);
+        }
         fields.finish()
     }
+}
+
+/// Reads an ENI.
+fn eni(written: &Value) -> Result<Eni, String> {
+    let mut fields = Fields::of(written)?;
+    let id = required("id", fields.text("id")?)?;
+    let mac = required("mac", fields.text("mac")?)?;
+    let mut eni = Eni::new(&id, &mac, required("primary_ip", fields.parsed("primary_ip")?)?);
+    eni.tags = fields.texts("tags")?;
+    fields.finish()?;
+    Ok(eni)
 }
 
 fn set<T>(place: &mut T, value: Option<T>) {
@@ -78,12 +97,17 @@ mod tests {
         let mut world = World::single_node();
         let overrides = json!({
             "latency_ms": 5, "quota_ipv4": 6, "policy": "lowest_free", "vswitch_cidr": "10.0.0.0/20",
+            "role_name": "Other",
+            "enis": [{"id": "eni-a", "mac": "00:16:3e:00:00:03", "primary_ip": "10.0.0.12", "tags": {"k": "v"}}],
         });
         world.apply_json(&overrides).unwrap();
         assert_eq!(world.latency.as_millis(), 5);
         assert_eq!((world.quota.ipv4, world.quota.ipv6), (6, 250));
         assert_eq!(world.policy, AddressPolicy::LowestFree);
         assert_eq!(world.vswitches[World::VSWITCH_ID].gateway, Ipv4Addr::new(10, 0, 15, 253));
+        assert_eq!(world.role.name, "Other");
+        let eni = &world.enis["eni-a"];
+        assert_eq!((eni.primary_ip, eni.tags["k"].as_str()), (Ipv4Addr::new(10, 0, 0, 12), "v"));
     }
 
     #[test]
@@ -95,6 +119,9 @@ mod tests {
             (json!({"policy": "random"}), "policy"),
             (json!({"gateway": "192.168.0"}), "gateway"),
             (json!([]), "not an object"),
+            (json!({"enis": {}}), "enis"),
+            (json!({"enis": [{"id": "eni-a"}]}), "mac is missing"),
+            (json!({"enis": [{"tags": 1, "id": "a", "mac": "m", "primary_ip": "10.0.0.1"}]}), "tags"),
         ] {
             assert!(world.apply_json(&overrides).unwrap_err().contains(named), "{overrides}");
         }
