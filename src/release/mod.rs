@@ -88,17 +88,18 @@ impl Releaser<'_> {
     /// # Errors
     /// The store's. Nothing is lost.
     pub fn drain(&self, any: &Pending, anew: bool, deadline: Deadline) -> store::Result<()> {
-        let mut lease = self.store.wait_lease(&any.eni, deadline)?;
         if anew {
-            lease.set_backoff(None)?;
+            self.store.wait_lease(&any.eni, deadline)?.set_backoff(None)?;
         }
         while !deadline.has_passed() {
-            match lease.state().backoff.as_ref().map(|backoff| pause(backoff, deadline)) {
-                Some(Some(None)) => break,
-                Some(Some(Some(wait))) => deadline.sleep(wait),
-                Some(None) | None => {}
+            match self.store.eni_state(&any.eni)?.backoff.and_then(|backoff| pause(&backoff, deadline)) {
+                Some(None) => break,
+                Some(Some(wait)) => deadline.sleep(wait),
+                None => {}
             }
-            if leader::step(self, &mut lease, None, deadline)? == Step::Nothing {
+            // Taken anew for every request, so that ADDs and DELs get their turn.
+            let mut lease = self.store.wait_lease(&any.eni, deadline)?;
+            if !is_paused(&lease) && leader::step(self, &mut lease, None, deadline)? == Step::Nothing {
                 break;
             }
         }

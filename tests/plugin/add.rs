@@ -135,7 +135,7 @@ fn the_secret_is_in_no_log_and_no_file() {
             .effect(harness::Effect::code("SignatureDoesNotMatch")),
     );
     node.del("c0").ok();
-    let scene = node.scene();
+    let scene = node.scene().to_string();
     assert!(scene.contains("SignatureDoesNotMatch"));
     assert!(!scene.contains(harness::World::ACCESS_KEY_SECRET));
 }

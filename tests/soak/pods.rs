@@ -72,7 +72,9 @@ impl Pods {
             let index = dice.roll(live.len().max(1) as u64);
             let chosen = live.keys().nth(usize::try_from(index).unwrap_or_default()).cloned();
             // From the beginning of its DEL on a pod has no claim on its address.
-            chosen.inspect(|container| drop(live.remove(container)))
+            chosen.inspect(|container| {
+                live.remove(container);
+            })
         };
         let Some(container) = chosen else { return };
         let call = node.call("DEL", &container).start();

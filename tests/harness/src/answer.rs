@@ -5,16 +5,18 @@ use std::process::Output;
 
 use serde_json::Value;
 
+use crate::Scene;
+
 /// The answer to a call, and the scene in which it was given.
 #[derive(Debug)]
 pub struct Answer {
     what: String,
     output: Output,
-    scene: String,
+    scene: Scene,
 }
 
 impl Answer {
-    pub(crate) fn new(what: String, output: Output, scene: String) -> Self {
+    pub(crate) fn new(what: String, output: Output, scene: Scene) -> Self {
         Self { what, output, scene }
     }
 

@@ -20,4 +20,4 @@ mod node;
 pub use answer::Answer;
 pub use call::{Calling, Running};
 pub use ecs_simulator::{self as simulator, Effect, Fault, World};
-pub use node::{Node, Record};
+pub use node::{Node, Record, Scene};

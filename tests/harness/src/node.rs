@@ -1,11 +1,12 @@
 //! A node: a simulated cloud, a store, a configuration.
 
 use std::collections::BTreeSet;
-use std::fmt::Write;
+use std::fmt;
 use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 use ecs_simulator::{Simulator, World};
 use serde_json::{Map, Value, json};
@@ -17,7 +18,7 @@ use crate::{Answer, Calling};
 #[derive(Debug)]
 pub struct Node {
     /// The cloud.
-    pub cloud: Simulator,
+    pub cloud: Arc<Simulator>,
     /// The `ipam` section of the network, to be changed at will.
     pub ipam: Map<String, Value>,
     /// The network's name.
@@ -49,7 +50,7 @@ impl Node {
     #[must_use]
     #[expect(clippy::expect_used, reason = "a test without them is no test")]
     pub fn in_world(plugin: impl AsRef<Path>, world: World) -> Self {
-        let cloud = Simulator::start(world).expect("the simulator listens");
+        let cloud = Arc::new(Simulator::start(world).expect("the simulator listens"));
         let directory = tempfile::tempdir().expect("there is room for temporary files");
         let ipam = json!({
             "type": "aliyun-eni-ipam",
@@ -183,33 +184,47 @@ impl Node {
         self.records().iter().flat_map(Record::addresses).collect()
     }
 
-    /// Every file of the store with its content, the log and what the cloud was asked, for the message of a failed
-    /// expectation.
+    /// What a failed expectation shows.
     #[must_use]
-    pub fn scene(&self) -> String {
-        let mut scene = String::new();
-        show(&self.store(), &mut scene);
-        let _ = writeln!(scene, "--- log\n{}--- the cloud was asked", self.log());
-        for entry in self.cloud.ledger() {
-            let _ = writeln!(scene, "{}", entry.to_json());
-        }
-        let _ = writeln!(scene, "--- on the ENI: {:?}", self.on_eni());
-        scene
+    pub fn scene(&self) -> Scene {
+        Scene { cloud: Arc::clone(&self.cloud), directory: self.directory().to_owned() }
     }
 }
 
-fn show(directory: &Path, scene: &mut String) {
+/// Where a call was made: displayed, it is every file of the store with its content, the log, what the cloud was asked
+/// and what the ENI has.
+#[derive(Clone, Debug)]
+pub struct Scene {
+    cloud: Arc<Simulator>,
+    directory: PathBuf,
+}
+
+impl fmt::Display for Scene {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        show(&self.directory.join("store"), f)?;
+        let log = fs::read_to_string(self.directory.join("log")).unwrap_or_default();
+        writeln!(f, "--- log\n{log}--- the cloud was asked")?;
+        for entry in self.cloud.ledger() {
+            writeln!(f, "{}", entry.to_json())?;
+        }
+        let enis = self.cloud.with_world(|world| world.enis.clone());
+        enis.values().try_for_each(|eni| writeln!(f, "--- on {}: {:?}", eni.id, eni.addresses))
+    }
+}
+
+fn show(directory: &Path, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         let path = entry.path();
         if path.is_dir() {
-            show(&path, scene);
+            show(&path, f)?;
         } else {
             // Temporary keys are kept in the cache: no secret goes into a test's output.
             let secret = path.parent().is_some_and(|parent| parent.ends_with("cache"));
             let content = if secret { "...".into() } else { fs::read_to_string(&path).unwrap_or_default() };
-            let _ = writeln!(scene, "--- {}\n{}", path.display(), content.trim_end());
+            writeln!(f, "--- {}\n{}", path.display(), content.trim_end())?;
         }
     }
+    Ok(())
 }
 
 impl Record {
