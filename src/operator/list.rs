@@ -55,8 +55,9 @@ const HEAD: [&str; 8] = ["STATE", "ADDRESSES", "POD", "ENI", "AGE", "SINCE", "AT
 
 fn table(records: &[Listed], now: Timestamp) -> String {
     let boot = boot_id();
-    let rows: Vec<_> =
-        std::iter::once(HEAD.map(str::to_owned)).chain(records.iter().map(|listed| row(listed, now, &boot))).collect();
+    let rows: Vec<_> = std::iter::once(HEAD.map(str::to_owned))
+        .chain(records.iter().map(|listed| row(listed, now, &boot)))
+        .collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
     let widths: [usize; HEAD.len()] = std::array::from_fn(width);
     let padded = |(cell, width): (&String, usize)| format!("{cell:<width$}");

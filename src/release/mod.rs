@@ -58,7 +58,9 @@ impl Releaser<'_> {
     pub fn release(&self, mine: &Pending, deadline: Deadline) -> store::Result<Outcome> {
         let mut last = String::from("other calls held the ENI's lock the whole time");
         loop {
-            let Some(Releasing { progress, .. }) = self.store.releasing(mine)? else { return Ok(Outcome::Released) };
+            let Some(Releasing { progress, .. }) = self.store.releasing(mine)? else {
+                return Ok(Outcome::Released);
+            };
             last = progress.last_error.clone().unwrap_or(last);
             if let Some(backoff) = self.store.eni_state(&mine.eni)?.backoff
                 && let Some(wait) = pause(&backoff, deadline)

@@ -67,7 +67,12 @@ impl Store {
     /// # Errors
     /// When a directory cannot be read.
     pub fn sweep(&self) -> Result<()> {
-        for directory in [self.assigning_directory(), self.active_directory(), self.releasing_directory(), self.eni_directory()] {
+        for directory in [
+            self.assigning_directory(),
+            self.active_directory(),
+            self.releasing_directory(),
+            self.eni_directory(),
+        ] {
             file::sweep(&directory)?;
         }
         Ok(())
@@ -159,11 +164,7 @@ impl Listed {
     /// The addresses that it names, as text.
     #[must_use]
     pub fn addresses(&self) -> Vec<String> {
-        self.allocation
-            .iter()
-            .flat_map(Allocation::ips)
-            .map(|address| address.to_string())
-            .collect()
+        self.allocation.iter().flat_map(Allocation::ips).map(|address| address.to_string()).collect()
     }
 
     fn parse(state: State, path: &Path, content: &[u8]) -> std::result::Result<Self, Misread> {

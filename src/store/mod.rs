@@ -150,7 +150,12 @@ impl Store {
         if let Some(active) = self.active(&intention.owner)? {
             return Ok(Begun::Existing(active));
         }
-        for directory in [self.assigning_directory(), self.active_directory(), self.releasing_directory(), self.eni_directory()] {
+        for directory in [
+            self.assigning_directory(),
+            self.active_directory(),
+            self.releasing_directory(),
+            self.eni_directory(),
+        ] {
             file::make_directory(&directory)?;
         }
         let path = self.assigning_directory().join(key(&intention.owner));
