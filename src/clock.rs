@@ -24,11 +24,12 @@ impl Timestamp {
         Self(self.0.checked_add(time).unwrap_or(self.0))
     }
 
-    /// How long from `now` to this moment, zero when it is past, and never more than `most`: a moment that was written
-    /// before the clock was set back would otherwise lie years ahead.
+    /// How long from `now` to this moment; zero when it is past, and when it lies further ahead than `most`: then it was
+    /// written before the clock was set back, and says nothing any more.
     #[must_use]
     pub fn wait(self, now: Timestamp, most: Duration) -> Duration {
-        self.0.duration_since(now.0).unwrap_or_default().min(most)
+        let wait = self.0.duration_since(now.0).unwrap_or_default();
+        if wait > most { Duration::ZERO } else { wait }
     }
 
     /// How long ago this was at `now`; zero when it lies ahead.
@@ -87,7 +88,11 @@ mod tests {
     fn a_clock_that_was_set_back_does_not_make_a_wait_endless() {
         let now = Timestamp::now();
         let next_year = now.plus(Duration::from_hours(365 * 24));
-        assert_eq!(next_year.wait(now, Duration::from_mins(1)), Duration::from_mins(1));
+        assert_eq!(next_year.wait(now, Duration::from_mins(1)), Duration::ZERO);
+        assert_eq!(
+            now.plus(Duration::from_secs(9)).wait(now, Duration::from_mins(1)),
+            Duration::from_secs(9)
+        );
         assert_eq!(now.wait(next_year, Duration::from_mins(1)), Duration::ZERO);
     }
 }

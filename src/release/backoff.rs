@@ -8,8 +8,12 @@ use crate::ecs::{Class, Error, ErrorKind};
 use crate::random;
 use crate::store::Backoff;
 
-/// No pause is longer, so that an ENI comes back soon after the cloud does, and a clock that was set back does no harm.
+/// No pause is longer, so that an ENI comes back soon after the cloud does.
 pub(super) const LONGEST: Duration = Duration::from_mins(5);
+
+/// No moment to wait for lies further ahead: the longest call (ten minutes) and the time after it for which its requests
+/// may still be carried out.
+pub(super) const FURTHEST: Duration = Duration::from_mins(15);
 
 /// The pause after the first failure; it doubles with every further one.
 const FIRST: Duration = Duration::from_millis(250);

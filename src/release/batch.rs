@@ -31,5 +31,5 @@ pub(super) fn choose(
 
 /// Whether nothing forbids to ask for this record's release now.
 pub(super) fn is_due(record: &Releasing, now: Timestamp) -> bool {
-    record.progress.not_before.is_none_or(|moment| moment.wait(now, super::backoff::LONGEST).is_zero())
+    record.progress.not_before.is_none_or(|moment| moment.wait(now, super::backoff::FURTHEST).is_zero())
 }

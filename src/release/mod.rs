@@ -133,7 +133,7 @@ impl Releaser<'_> {
 /// wait for it.
 #[expect(clippy::option_option, reason = "the outer one is whether, the inner one how long")]
 fn pause(backoff: &Backoff, deadline: Deadline) -> Option<Option<Duration>> {
-    let wait = backoff.not_before.wait(Timestamp::now(), backoff::LONGEST);
+    let wait = backoff.not_before.wait(Timestamp::now(), backoff::FURTHEST);
     if wait.is_zero() {
         return None;
     }
@@ -142,11 +142,11 @@ fn pause(backoff: &Backoff, deadline: Deadline) -> Option<Option<Duration>> {
 
 fn is_paused(lease: &Lease<'_>) -> bool {
     let now = Timestamp::now();
-    lease.state().backoff.as_ref().is_some_and(|it| !it.not_before.wait(now, backoff::LONGEST).is_zero())
+    lease.state().backoff.as_ref().is_some_and(|it| !it.not_before.wait(now, backoff::FURTHEST).is_zero())
 }
 
 /// Whether this one record must wait, whatever the ENI's state.
 fn is_held_back(progress: &Progress) -> bool {
     let now = Timestamp::now();
-    progress.not_before.is_some_and(|moment| !moment.wait(now, backoff::LONGEST).is_zero())
+    progress.not_before.is_some_and(|moment| !moment.wait(now, backoff::FURTHEST).is_zero())
 }

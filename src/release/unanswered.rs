@@ -7,7 +7,7 @@ use super::leader::{Leader, Step};
 use super::{Releaser, batch};
 use crate::clock::Timestamp;
 use crate::ecs::{Class, Concern, Error, ErrorKind, Family, Want};
-use crate::store::{self, Address, Ask, Pending, Releasing};
+use crate::store::{self, Address, Ask, Pending, Releasing, SUSPICION};
 
 /// The first record that has such a request and may be worked on: the caller's own, or any.
 pub(super) fn find(records: &[Releasing], mine: Option<&Pending>) -> Option<usize> {
@@ -22,12 +22,16 @@ pub(super) fn settle(leader: &mut Leader<'_, '_, '_>, index: usize) -> store::Re
     for ask in leader.records[index].progress.unanswered.clone() {
         let assigned = match repeat(leader, &ask) {
             Ok(assigned) => assigned,
+            Err(error) if has_assigned_nothing(&error) && is_open(&ask, &error) => {
+                return hold_back(leader, index, ask.open_until, &error);
+            }
             Err(error) if has_assigned_nothing(&error) => {
                 log::info!("the request of an interrupted ADD on {} had assigned nothing: {error}", ask.eni);
                 Vec::new()
             }
             Err(error) => {
                 let record = &mut leader.records[index];
+                reopen(record, &ask, &error);
                 record.progress.attempts += 1;
                 record.progress.last_error = Some(error.to_string());
                 leader.lease.update(&leader.records[index])?;
@@ -46,6 +50,35 @@ pub(super) fn settle(leader: &mut Leader<'_, '_, '_>, index: usize) -> store::Re
     }
     // A record that named nothing but these requests is over now if they had assigned nothing.
     leader.lease.settle(&mut leader.records, |_| false)?;
+    Ok(Step::Done)
+}
+
+/// Whether a copy of the request that was lost sight of may still be carried out, although this one was refused.
+fn is_open(ask: &Ask, error: &Error) -> bool {
+    ask.open_until > Timestamp::now() && !error.token_is_spent()
+}
+
+/// Nobody knows what became of this copy either.
+fn reopen(record: &mut Releasing, ask: &Ask, error: &Error) {
+    if error.kind == ErrorKind::Unknown {
+        let until = Timestamp::now().plus(SUSPICION).max(ask.open_until);
+        for other in record.progress.unanswered.iter_mut().filter(|other| *other == ask) {
+            other.open_until = until;
+        }
+    }
+}
+
+/// Leaves the record alone until its request can be carried out no more. That is a step done: others can be taken.
+fn hold_back(
+    leader: &mut Leader<'_, '_, '_>,
+    index: usize,
+    until: Timestamp,
+    error: &Error,
+) -> store::Result<Step> {
+    let record = &mut leader.records[index];
+    record.progress.not_before = Some(until);
+    record.progress.last_error = Some(format!("it is not certain yet that nothing was assigned: {error}"));
+    leader.lease.update(&leader.records[index])?;
     Ok(Step::Done)
 }
 

@@ -121,6 +121,9 @@ pub struct Ask {
     pub region: String,
     /// Makes the request the same one however often it is sent.
     pub client_token: String,
+    /// From this moment on no copy of the request that was ever sent can still take effect. Before it, that a repetition
+    /// is refused does not prove that there is nothing to release.
+    pub open_until: Timestamp,
     /// IPv6 addresses instead of IPv4 ones.
     #[serde(default)]
     pub ipv6: bool,

@@ -47,10 +47,10 @@ impl Assigner<'_, '_> {
                         None => continue,
                     }
                 }
-                Err(error) if error.kind == ErrorKind::Unknown => return Err(error.into()),
-                Err(error) => error,
+                Err(Unanswered { error, open: true }) => return Err(error.into()),
+                Err(Unanswered { error, open: false }) => error,
             };
-            // The answer says that nothing was assigned.
+            // ECS has said that nothing was assigned.
             self.intent.settled(&ask.client_token)?;
             failures += 1;
             let full = error.concern() == Concern::Full;
@@ -76,6 +76,7 @@ impl Assigner<'_, '_> {
             eni: self.place.eni.clone(),
             region: self.place.region.to_string(),
             client_token: crate::random::hex128().map_err(Failure::Random)?,
+            open_until: Timestamp::now().plus(self.deadline.remaining()).plus(SUSPICION),
             ipv6: want.family == Family::V6,
             addresses: want.address.into_iter().collect(),
         };
@@ -84,9 +85,10 @@ impl Assigner<'_, '_> {
     }
 
     /// Sends the request, and again with the same ClientToken as long as nobody knows whether it was carried out.
-    fn request(&self, ask: &Ask) -> std::result::Result<Vec<IpAddr>, Error> {
+    fn request(&self, ask: &Ask) -> std::result::Result<Vec<IpAddr>, Unanswered> {
         let (family, want) = release::request_of(ask);
         let mut failures = 0;
+        let mut open = false;
         loop {
             let limit = self.deadline.at_most(release::ATTEMPT);
             let error = match self.releaser.client.assign(
@@ -101,8 +103,10 @@ impl Assigner<'_, '_> {
                 Err(error) => error,
             };
             failures += 1;
+            open |= error.kind == ErrorKind::Unknown;
             if error.kind != ErrorKind::Unknown || !self.wait(&error, failures) {
-                return Err(error);
+                // A copy that was lost sight of may be carried out after this one was refused.
+                return Err(Unanswered { open: open && !error.token_is_spent(), error });
             }
         }
     }
@@ -154,6 +158,13 @@ impl Assigner<'_, '_> {
             ..self.place.allocation(&self.intent.intention)
         }
     }
+}
+
+/// No address, and why.
+struct Unanswered {
+    error: Error,
+    /// Whether the request may have assigned one all the same, or may yet.
+    open: bool,
 }
 
 /// Whether asking again, with a new ClientToken, is of no use.

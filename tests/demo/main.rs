@@ -1,6 +1,8 @@
 //! The plugin's main job on a simulated cloud: two ADDs, a DEL, the DEL again. The plugin runs as a container runtime runs
 //! it; no account and no root are needed.
 
+#![expect(clippy::print_stdout, reason = "that is what a demo is for")]
+
 use std::env;
 use std::error::Error;
 use std::path::PathBuf;

@@ -136,3 +136,23 @@ fn where_one_family_fails_the_other_is_given_back() {
     let _ = node.add("c0").error(112);
     assert!(node.on_eni().is_empty() && node.records().is_empty(), "{}", node.scene());
 }
+
+#[test]
+fn a_request_that_is_carried_out_after_its_repetition_was_refused_is_not_lost() {
+    let node = node().with("timeoutSeconds", 2);
+    node.cloud.inject(Fault::on(ASSIGN).times(1).effect(Effect::Late(Duration::from_secs(4))));
+    node.cloud.inject(Fault::on(ASSIGN).effect(Effect::code("QuotaExceeded.PrivateIpAddress")));
+    let _ = node.add("c0").error(112);
+    node.cloud.clear_faults();
+    eventually("the late request is carried out", || !node.on_eni().is_empty());
+    assert_eq!(node.counts(), [0, 0, 1, 0], "{}", node.scene());
+    // The time in which that could have happened passes.
+    let directory = node.store().join("releasing");
+    let file = std::fs::read_dir(directory).unwrap().next().unwrap().unwrap().path();
+    let mut record: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    record["release"]["notBefore"] = serde_json::Value::Null;
+    record["release"]["unanswered"][0]["openUntil"] = "2026-01-01T00:00:00.000Z".into();
+    std::fs::write(&file, record.to_string()).unwrap();
+    assert_eq!(node.operator(&["flush"]).status(), 0, "{}", node.scene());
+    assert!(node.on_eni().is_empty() && node.records().is_empty());
+}

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::ops::AddAssign;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,6 +18,7 @@ use crate::dice::Dice;
 pub(crate) struct Pods {
     live: Mutex<BTreeMap<String, IpAddr>>,
     tally: Mutex<Tally>,
+    named: AtomicU32,
 }
 
 /// How often what was done.
@@ -42,7 +44,7 @@ impl Pods {
     }
 
     fn add(&self, node: &Node, dice: &mut Dice) {
-        let container = format!("pod-{:016x}", dice.roll(u64::MAX));
+        let container = format!("pod-{}", self.named.fetch_add(1, Ordering::Relaxed));
         let call = node.call("ADD", &container).start();
         if dice.roll(6) == 0 {
             thread::sleep(Duration::from_millis(dice.roll(60)));
