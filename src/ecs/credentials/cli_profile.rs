@@ -68,10 +68,12 @@ impl Configuration {
         let profile = self.profiles.iter().find(|profile| profile.name.as_deref() == Some(name));
         let profile = profile.ok_or_else(|| broken("there is none of this name"))?;
         match profile.mode.as_deref().unwrap_or_default() {
-            "AK" => profile.key().map(Origin::Key).map_err(&broken),
+            "AK" => profile.key(environment).map(Origin::Key).map_err(&broken),
             "StsToken" => {
-                let key = profile.key().map_err(&broken)?;
-                let token = set(profile.sts_token.as_ref()).ok_or_else(|| broken("it has no sts_token"))?;
+                let key = profile.key(environment).map_err(&broken)?;
+                let token = set(profile.sts_token.as_ref())
+                    .or_else(|| environment.get("ALIBABA_CLOUD_SECURITY_TOKEN"))
+                    .ok_or_else(|| broken("it has no sts_token"))?;
                 let secret = key.access_key_secret.expose();
                 Ok(Origin::Key(Credentials::temporary(&key.access_key_id, secret, token, None)))
             }
@@ -86,7 +88,7 @@ impl Configuration {
             )
             .map_err(&within),
             "RamRoleArn" => {
-                let by = Origin::Key(profile.key().map_err(&broken)?);
+                let by = Origin::Key(profile.key(environment).map_err(&broken)?);
                 profile.assumed(by, environment).map_err(&within)
             }
             "ChainableRamRoleArn" => {
@@ -102,10 +104,17 @@ impl Configuration {
 }
 
 impl Profile {
-    fn key(&self) -> Result<Credentials, &'static str> {
-        let id = set(self.access_key_id.as_ref()).ok_or("it has no access_key_id")?;
-        let secret = set(self.access_key_secret.as_ref()).ok_or("it has no access_key_secret")?;
-        Ok(Credentials::permanent(id, secret))
+    /// The key, with that half from the environment which the profile leaves out: so do the SDKs.
+    fn key(&self, environment: &Environment) -> Result<Credentials, &'static str> {
+        let half = |own: Option<&String>, variable: &str| {
+            set(own).or_else(|| environment.get(variable)).map(str::to_owned)
+        };
+        let id = half(self.access_key_id.as_ref(), "ALIBABA_CLOUD_ACCESS_KEY_ID");
+        let secret = half(self.access_key_secret.as_ref(), "ALIBABA_CLOUD_ACCESS_KEY_SECRET");
+        Ok(Credentials::permanent(
+            &id.ok_or("it has no access_key_id")?,
+            &secret.ok_or("it has no access_key_secret")?,
+        ))
     }
 
     fn session(&self) -> SessionParts<'_> {

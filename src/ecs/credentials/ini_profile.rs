@@ -13,7 +13,8 @@ pub(super) fn parse(text: &str, section: Option<&str>, environment: &Environment
     let name = section.or_else(|| environment.get("ALIBABA_CLOUD_PROFILE")).unwrap_or("default");
     let broken = |why: &str| Absence::broken(format!("section [{name}]: {why}"));
     let within = |absence: Absence| broken(&absence.why);
-    let section = read_section(text, name).ok_or_else(|| broken("there is none of this name"))?;
+    let section = read_section(text, name).map_err(Absence::broken)?;
+    let section = section.ok_or_else(|| broken("there is none of this name"))?;
     let value = |key: &str| section.get(key).map(String::as_str).filter(|value| !value.is_empty());
     let needed = |key: &str| value(key).ok_or_else(|| broken(&format!("it has no {key}")));
     let key = || Ok(Credentials::permanent(needed("access_key_id")?, needed("access_key_secret")?));
@@ -38,25 +39,32 @@ pub(super) fn parse(text: &str, section: Option<&str>, environment: &Environment
     }
 }
 
-/// The keys and values of one section; nothing when there is no such section. Lines that are none of a section's are
-/// passed over, as a comment would be.
-fn read_section(text: &str, name: &str) -> Option<BTreeMap<String, String>> {
-    let mut section = None;
-    for line in text.lines().map(str::trim).filter(|line| !line.starts_with(['#', ';'])) {
+/// The keys and values of one section; nothing when there is no such section. A file with a line that says nothing, in
+/// whichever section, is not read at all: so do the SDKs, and what they do not read must not choose another account here.
+fn read_section(text: &str, name: &str) -> Result<Option<BTreeMap<String, String>>, String> {
+    let mut wanted = None;
+    let mut inside = false;
+    for (number, line) in (1..).zip(text.lines().map(str::trim)) {
+        if line.is_empty() || line.starts_with(['#', ';']) {
+            continue;
+        }
         if let Some(header) = line.strip_prefix('[').and_then(|line| line.split(']').next()) {
-            if section.is_some() {
-                break;
+            inside = header.trim() == name && wanted.is_none();
+            if inside {
+                wanted = Some(BTreeMap::new());
             }
-            section = (header.trim() == name).then(BTreeMap::new);
-        } else if let Some(section) = &mut section
-            && let Some((key, value)) = line.split_once(['=', ':'])
-        {
+            continue;
+        }
+        // The line may hold a secret, so it is not repeated.
+        let problem = || format!("line {number} is neither a [section] nor key = value");
+        let (key, value) = line.split_once(['=', ':']).ok_or_else(problem)?;
+        if let Some(section) = wanted.as_mut().filter(|_| inside) {
             // No key or role has a # in it, so what follows one is a comment.
             let value = value.split('#').next().unwrap_or_default().trim();
             section.insert(key.trim().to_ascii_lowercase(), value.to_owned());
         }
     }
-    section
+    Ok(wanted)
 }
 
 #[cfg(test)]
@@ -113,6 +121,15 @@ access_key_id = AK1
         {
             let absence = parse(FILE, Some(section), &Environment::default()).unwrap_err();
             assert!(absence.why.contains(words) && absence.why.contains(section), "{absence:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_with_a_line_that_says_nothing_is_refused_without_repeating_it() {
+        for text in [format!("{FILE}swordfish\n"), FILE.replacen("[pair]", "swordfish", 1)] {
+            let absence = parse(&text, None, &Environment::default()).unwrap_err();
+            assert!(absence.meant && absence.why.starts_with("line "), "{absence:?}");
+            assert!(!absence.why.contains("swordfish"), "{absence:?}");
         }
     }
 
