@@ -47,7 +47,10 @@ impl<'a, 'c> Exchange<'a, 'c> {
 
     fn run(mut self, request: &Request) -> io::Result<()> {
         match self.admit(request) {
-            Ok(admitted) => self.suffer(&admitted),
+            Ok(admitted) => {
+                self.shared.end.wait_while_held(&self.call.action)?;
+                self.suffer(&admitted)
+            }
             Err(error) => self.answer(Err(error)),
         }
     }

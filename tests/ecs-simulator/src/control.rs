@@ -79,6 +79,13 @@ fn change(shared: &Shared, command: &str, body: &Value) -> Result<Option<Value>,
                 eni.addresses.remove(&address)
             };
         }
+        "hold" => {
+            let mut fields = Fields::of(body)?;
+            let action = required("action", fields.text("action")?)?;
+            fields.finish()?;
+            shared.end.hold(&action);
+        }
+        "let-go" => shared.end.let_go(),
         "latency" => {
             let mut fields = Fields::of(body)?;
             let latency = required("ms", fields.milliseconds("ms")?)?;

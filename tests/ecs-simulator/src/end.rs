@@ -3,7 +3,7 @@
 //! Threads sleep in [`End::wait`] and block on sockets that are registered with [`End::watch`]; [`End::come`] wakes
 //! the former and shuts the latter down, so that a simulator stops at once whatever fault it is acting out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{Shutdown, TcpStream};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -27,12 +27,15 @@ impl From<Ended> for io::Error {
 #[derive(Debug, Default)]
 pub(crate) struct End {
     state: Mutex<State>,
-    came: Condvar,
+    /// The end has come, or somebody is let go.
+    news: Condvar,
 }
 
 #[derive(Debug, Default)]
 struct State {
     come: bool,
+    /// Actions whose requests are held back.
+    held: BTreeSet<String>,
     sockets: BTreeMap<u64, TcpStream>,
     last_socket: u64,
 }
@@ -42,8 +45,29 @@ impl End {
     pub(crate) fn wait(&self, duration: Duration) -> Result<(), Ended> {
         let state = lock(&self.state);
         let (state, _) = self
-            .came
+            .news
             .wait_timeout_while(state, duration, |state| !state.come)
+            .unwrap_or_else(PoisonError::into_inner);
+        if state.come { Err(Ended) } else { Ok(()) }
+    }
+
+    /// Has requests of an action wait until they are let go.
+    pub(crate) fn hold(&self, action: &str) {
+        lock(&self.state).held.insert(action.to_owned());
+    }
+
+    /// Lets everybody go who is held back.
+    pub(crate) fn let_go(&self) {
+        lock(&self.state).held.clear();
+        self.news.notify_all();
+    }
+
+    /// Waits for as long as requests of this action are held back.
+    pub(crate) fn wait_while_held(&self, action: &str) -> Result<(), Ended> {
+        let state = lock(&self.state);
+        let state = self
+            .news
+            .wait_while(state, |state| !state.come && state.held.contains(action))
             .unwrap_or_else(PoisonError::into_inner);
         if state.come { Err(Ended) } else { Ok(()) }
     }
@@ -61,7 +85,7 @@ impl End {
             // A socket that is closed already needs no shutting down.
             let _ = socket.shutdown(Shutdown::Both);
         }
-        self.came.notify_all();
+        self.news.notify_all();
     }
 
     /// Has a socket shut down at the end, until the answer is dropped.
@@ -105,5 +129,21 @@ mod tests {
             assert!(waiting.join().unwrap().is_err());
         });
         assert!(end.has_come());
+    }
+
+    #[test]
+    fn who_is_held_back_is_freed_by_being_let_go_and_by_the_end() {
+        let end = End::default();
+        end.hold("A");
+        assert!(end.wait_while_held("B").is_ok());
+        std::thread::scope(|scope| {
+            let held = scope.spawn(|| end.wait_while_held("A"));
+            end.let_go();
+            assert!(held.join().unwrap().is_ok());
+            end.hold("A");
+            let held = scope.spawn(|| end.wait_while_held("A"));
+            end.come();
+            assert!(held.join().unwrap().is_err());
+        });
     }
 }

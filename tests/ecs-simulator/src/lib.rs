@@ -38,6 +38,8 @@
 //! | `POST faults` | a fault or an array of them |
 //! | `POST metadata-faults` | the same, with `path` (a prefix), `times` and an effect |
 //! | `POST assign`, `POST unassign` | `{"eni": …, "address": …}`, behind the API's back |
+//! | `POST hold` | `{"action": …}`: holds back all requests of an action |
+//! | `POST let-go` | handles what is held back, and holds nothing back any more |
 //! | `POST latency` | `{"ms": …}` |
 //! | `POST clock` | `{"offset_seconds": …}` |
 //! | `POST world` | see [`World::apply_json`] |

@@ -156,6 +156,17 @@ impl Simulator {
         lock(&self.shared.faults).clear();
     }
 
+    /// Holds back all requests of an action from now on. They are in the ledger, but nothing happens to them, and their
+    /// ENI is not busy, until [`let_go`](Self::let_go): a slow cloud for a test that need not know how slow.
+    pub fn hold(&self, action: &str) {
+        self.shared.end.hold(action);
+    }
+
+    /// Handles what is held back, and holds nothing back any more.
+    pub fn let_go(&self) {
+        self.shared.end.let_go();
+    }
+
     /// Sets how long each API call takes. A mutation keeps its ENI busy meanwhile.
     pub fn set_latency(&self, latency: Duration) {
         self.with_world(|world| world.latency = latency);

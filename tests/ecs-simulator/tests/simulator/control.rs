@@ -78,6 +78,20 @@ fn a_test_in_another_language_changes_the_world() {
 }
 
 #[test]
+fn a_test_in_another_language_holds_requests_back() {
+    let simulator = single_node();
+    let client = Client::new(&simulator);
+    assert_eq!(post(&simulator, "hold", &json!({"action": DESCRIBE})).status, 200);
+    std::thread::scope(|scope| {
+        let held = scope.spawn(|| client.call(DESCRIBE, &[]).status);
+        while get(&simulator, &format!("count?action={DESCRIBE}")) != 1 {}
+        assert_eq!(get(&simulator, "ledger")[0]["ended_ms"], Value::Null);
+        assert_eq!(post(&simulator, "let-go", &Value::Null).status, 200);
+        assert_eq!(held.join().unwrap(), 200);
+    });
+}
+
+#[test]
 fn mistakes_are_explained() {
     let simulator = single_node();
     for (command, body, status, named) in [

@@ -74,6 +74,24 @@ fn delays_change_nothing_else() {
 }
 
 #[test]
+fn a_request_that_is_held_back_waits_in_the_ledger_until_it_is_let_go() {
+    let simulator = single_node();
+    simulator.assign(ENI, ADDRESS.parse().unwrap());
+    let client = Client::new(&simulator);
+    simulator.hold(UNASSIGN);
+    std::thread::scope(|scope| {
+        let held = scope.spawn(|| client.unassign(&[ADDRESS]).status);
+        eventually(|| simulator.count(UNASSIGN) == 1);
+        assert_eq!(client.call(DESCRIBE, &[]).status, 200);
+        assert!(is_assigned(&simulator));
+        assert!(!simulator.ledger()[0].executed);
+        simulator.let_go();
+        assert_eq!(held.join().unwrap(), 200);
+    });
+    assert!(!is_assigned(&simulator));
+}
+
+#[test]
 fn a_connection_is_dropped_before_or_after_acting() {
     for (effect, acts) in [(Effect::DropBefore, false), (Effect::DropAfter, true)] {
         let (simulator, client) = with(effect);
