@@ -14,6 +14,7 @@
 //! A failed expectation prints the call, its answer, the log and what is in the store.
 
 mod answer;
+mod books;
 mod call;
 mod node;
 

@@ -132,6 +132,12 @@ impl Node {
         self.call("DEL", container).run()
     }
 
+    /// The network configuration as it lies on a node's disk.
+    #[must_use]
+    pub fn conflist(&self) -> Value {
+        json!({"cniVersion": self.version, "name": self.network, "plugins": [{"type": "ptp", "ipam": self.ipam}]})
+    }
+
     /// Runs an operator's command with this node's configuration.
     ///
     /// # Panics
@@ -140,11 +146,19 @@ impl Node {
     #[expect(clippy::expect_used, reason = "a test without them is no test")]
     pub fn operator(&self, arguments: &[&str]) -> Answer {
         let config = self.directory().join("pods.conflist");
-        let list = json!({"cniVersion": self.version, "name": self.network,
-                          "plugins": [{"type": "ptp", "ipam": self.ipam}]});
-        fs::write(&config, list.to_string()).expect("the configuration can be written");
+        fs::write(&config, self.conflist().to_string()).expect("the configuration can be written");
+        self.operator_with(&config, arguments)
+    }
+
+    /// Runs an operator's command with the configuration of this file or directory.
+    ///
+    /// # Panics
+    /// When the plugin cannot be started.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "a test without them is no test")]
+    pub fn operator_with(&self, config: &Path, arguments: &[&str]) -> Answer {
         let mut command = Command::new(&self.plugin);
-        command.env_clear().args(arguments).arg("--config").arg(&config);
+        command.env_clear().args(arguments).arg("--config").arg(config);
         command.env("ALIBABA_CLOUD_ACCESS_KEY_ID", World::ACCESS_KEY_ID);
         command.env("ALIBABA_CLOUD_ACCESS_KEY_SECRET", World::ACCESS_KEY_SECRET);
         let output = command.output().expect("the plugin starts");
