@@ -22,15 +22,12 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::isolation::Isolation;
-use crate::tools::{self, Failure, holds_within, run};
+use crate::tools::{self, Failure, PATIENCE, Running, holds_within, run, start};
 
 /// As `setup` named it.
 const IMAGE: &str = "localhost/pause:test";
 
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
-
-/// How long containerd may take to do what usually takes it less than a second.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What kubelet allows for a call that has no reason to be slow.
 const USUAL_DEADLINE: Duration = Duration::from_mins(1);
@@ -80,13 +77,30 @@ impl Containerd {
     #[track_caller]
     pub(crate) fn write_conflist(&self, name: &str, conflist: &Value) {
         let text = conflist.to_string();
-        let path = self.directory.path().join("net.d").join(format!("{name}.conflist"));
-        fs::write(path, &text).expect("network configuration");
+        fs::write(self.conflist(name), &text).expect("network configuration");
         let used = || {
-            let status = self.succeed(self.cri(&["status"], USUAL_DEADLINE));
+            let status = self.status();
             status["networks"].as_array().is_some_and(|all| all.iter().any(|one| *one == text))
         };
         self.require(holds_within(PATIENCE, used), "containerd to load the network configuration");
+    }
+
+    /// Removes a network configuration, the only one, and waits until containerd has none.
+    #[track_caller]
+    pub(crate) fn remove_conflist(&self, name: &str) {
+        fs::remove_file(self.conflist(name)).expect("network configuration");
+        let gone = || self.status()["conditions"]["NetworkReady"]["status"] == false;
+        self.require(holds_within(PATIENCE, gone), "containerd to forget the network configuration");
+    }
+
+    /// The file of a network configuration, as seen from the test.
+    pub(crate) fn conflist(&self, name: &str) -> PathBuf {
+        self.directory.path().join("net.d").join(format!("{name}.conflist"))
+    }
+
+    #[track_caller]
+    fn status(&self) -> Value {
+        self.succeed(self.cri(&["status"], USUAL_DEADLINE))
     }
 
     /// Starts a pod and returns its sandbox's id, the container id of its CNI calls. Pods of the same name
@@ -96,12 +110,32 @@ impl Containerd {
         self.succeed(self.run_pod_with_deadline(name, USUAL_DEADLINE))
     }
 
+    /// Starts a pod with these options of the CRI client.
+    #[track_caller]
+    pub(crate) fn run_pod_with(&self, name: &str, options: &[&str]) -> String {
+        self.succeed(self.try_run_pod(name, options, USUAL_DEADLINE))
+    }
+
     /// Starts a pod for a client that waits only so long.
     pub(crate) fn run_pod_with_deadline(&self, name: &str, deadline: Duration) -> Result<String, Failure> {
-        let uid = format!("uid-{name}-{}", self.pods.fetch_add(1, Ordering::Relaxed));
-        let words = ["run", name, "--uid", &uid, "--cgroup-parent", &self.cgroup];
-        let answer = self.cri(&words, deadline)?;
+        self.try_run_pod(name, &[], deadline)
+    }
+
+    /// Begins to start a pod. A client that is ended before the outcome has given up.
+    #[track_caller]
+    pub(crate) fn begin_to_run_pod(&self, name: &str) -> Running {
+        self.succeed(start(&mut self.run_command(name, &[], USUAL_DEADLINE)))
+    }
+
+    fn try_run_pod(&self, name: &str, options: &[&str], deadline: Duration) -> Result<String, Failure> {
+        let answer = parse(&run(&mut self.run_command(name, options, deadline))?);
         Ok(text(&answer["id"]))
+    }
+
+    fn run_command(&self, name: &str, options: &[&str], deadline: Duration) -> Command {
+        let uid = format!("uid-{name}-{}", self.pods.fetch_add(1, Ordering::Relaxed));
+        let words = [&["run", name, "--uid", &uid, "--cgroup-parent", &self.cgroup], options].concat();
+        self.cri_command(&words, deadline)
     }
 
     #[track_caller]
@@ -109,15 +143,44 @@ impl Containerd {
         self.succeed(self.stop_pod_with_deadline(id, USUAL_DEADLINE));
     }
 
+    /// Stops a pod, which may fail.
+    pub(crate) fn try_stop_pod(&self, id: &str) -> Result<(), Failure> {
+        self.stop_pod_with_deadline(id, USUAL_DEADLINE)
+    }
+
     /// Stops a pod for a client that waits only so long.
     pub(crate) fn stop_pod_with_deadline(&self, id: &str, deadline: Duration) -> Result<(), Failure> {
         self.cri(&["stop", id], deadline).map(drop)
     }
 
+    /// Begins to stop a pod. A client that is ended before the outcome has given up.
+    #[track_caller]
+    pub(crate) fn begin_to_stop_pod(&self, id: &str) -> Running {
+        self.succeed(start(&mut self.cri_command(&["stop", id], USUAL_DEADLINE)))
+    }
+
     /// Removes a pod; one that still runs is stopped.
     #[track_caller]
     pub(crate) fn remove_pod(&self, id: &str) {
-        self.succeed(self.cri(&["remove", id], USUAL_DEADLINE));
+        self.succeed(self.try_remove_pod(id));
+    }
+
+    /// Removes a pod, which may fail.
+    pub(crate) fn try_remove_pod(&self, id: &str) -> Result<(), Failure> {
+        self.cri(&["remove", id], USUAL_DEADLINE).map(drop)
+    }
+
+    /// Kills a pod's only process, as the kernel does when memory is short, and waits until containerd has
+    /// noticed.
+    #[track_caller]
+    pub(crate) fn kill_pod(&self, id: &str) {
+        self.succeed(run(self.ctr("k8s.io").args(["tasks", "kill", "--signal", "SIGKILL", id])));
+        let not_ready = || {
+            let list = self.succeed(self.cri(&["list"], USUAL_DEADLINE));
+            let mut pods = list.as_array().into_iter().flatten();
+            pods.any(|pod| pod["id"] == id && pod["state"] == "SANDBOX_NOTREADY")
+        };
+        self.require(holds_within(PATIENCE, not_ready), "containerd to notice the pod's end");
     }
 
     /// The ids of all pods that containerd knows.
@@ -125,6 +188,12 @@ impl Containerd {
     pub(crate) fn pods(&self) -> Vec<String> {
         let list = self.succeed(self.cri(&["list"], USUAL_DEADLINE));
         list.as_array().into_iter().flatten().map(|pod| text(&pod["id"])).collect()
+    }
+
+    /// The network namespaces that containerd has made. A pod's goes when a DEL has succeeded.
+    #[track_caller]
+    pub(crate) fn network_namespaces(&self) -> Vec<String> {
+        self.run(&["ls", "/run/netns"]).lines().map(str::to_owned).collect()
     }
 
     /// The pod's first address, as containerd reports it.
@@ -182,6 +251,12 @@ impl Containerd {
         self.succeed(run(self.isolation.command("cat").arg(BOOT_ID))).trim().to_owned()
     }
 
+    /// Runs a command on the node and returns its output.
+    #[track_caller]
+    pub(crate) fn run(&self, command: &[&str]) -> String {
+        self.succeed(run(self.isolation.command(command[0]).args(&command[1..])))
+    }
+
     /// The node's `/var/lib/cni`, as seen from the test: host-local and others keep their state there.
     pub(crate) fn cni_state(&self) -> PathBuf {
         self.directory.path().join("cni")
@@ -208,11 +283,15 @@ impl Containerd {
         command
     }
 
-    fn cri(&self, words: &[&str], deadline: Duration) -> Result<Value, Failure> {
+    fn cri_command(&self, words: &[&str], deadline: Duration) -> Command {
         let mut command = self.isolation.command(tools::python());
         command.arg(tools::cri_client()).args(words);
-        let answer = run(command.args(["--timeout", &deadline.as_secs_f64().to_string()]))?;
-        Ok(serde_json::from_str(&answer).unwrap_or_else(|error| panic!("cri.py printed {answer:?}: {error}")))
+        command.args(["--timeout", &deadline.as_secs_f64().to_string()]);
+        command
+    }
+
+    fn cri(&self, words: &[&str], deadline: Duration) -> Result<Value, Failure> {
+        run(&mut self.cri_command(words, deadline)).map(|answer| parse(&answer))
     }
 
     #[track_caller]
@@ -313,4 +392,8 @@ fn remove_cgroups(name: &str) {
 
 fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
+}
+
+fn parse(answer: &str) -> Value {
+    serde_json::from_str(answer).unwrap_or_else(|error| panic!("cri.py printed {answer:?}: {error}"))
 }

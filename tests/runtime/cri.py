@@ -27,13 +27,25 @@ def run(runtime, options):
         namespace=options.namespace,
         attempt=options.attempt,
     )
+    namespaces = cri.NamespaceOption(network=cri.NODE if options.host_network else cri.POD)
+    linux = cri.LinuxPodSandboxConfig(
+        cgroup_parent=options.cgroup_parent,
+        security_context=cri.LinuxSandboxSecurityContext(namespace_options=namespaces),
+    )
     config = cri.PodSandboxConfig(
         metadata=metadata,
+        port_mappings=[port_mapping(pair) for pair in options.host_port],
         annotations=dict(pair.split("=", 1) for pair in options.annotation),
-        linux=cri.LinuxPodSandboxConfig(cgroup_parent=options.cgroup_parent),
+        linux=linux,
     )
     request = cri.RunPodSandboxRequest(config=config)
     return {"id": runtime.RunPodSandbox(request, timeout=options.timeout).pod_sandbox_id}
+
+
+def port_mapping(pair):
+    """A TCP port of the host that leads to one of the pod, from HOST-PORT:POD-PORT."""
+    host, pod = pair.split(":")
+    return cri.PortMapping(host_port=int(host), container_port=int(pod))
 
 
 def stop(runtime, options):
@@ -109,6 +121,8 @@ def parse_arguments():
     sub.add_argument("--attempt", type=int, default=0)
     sub.add_argument("--annotation", action="append", default=[], metavar="KEY=VALUE")
     sub.add_argument("--cgroup-parent", default="")
+    sub.add_argument("--host-network", action="store_true")
+    sub.add_argument("--host-port", action="append", default=[], metavar="HOST-PORT:POD-PORT")
     for name, function in (("stop", stop), ("remove", remove), ("pod-ip", pod_ip)):
         command(name, function).add_argument("id")
     command("status", status)

@@ -1,12 +1,23 @@
 //! Real container runtimes against CNI plugins: containerd by way of CRI, as kubelet uses it, by way of
 //! `ctr`, and libcni alone. `tests/runtime/setup` installs what they need; without it, or without root, these
 //! tests are skipped with one line that says so. With `RUNTIME_TESTS=required` they fail instead.
+//!
+//! `host_local` shows with a standard IPAM plugin that the harness works. The other modules are about the plugin
+//! under test: a [`stage::Stage`] has it, a simulated cloud and a containerd.
 
 #![allow(clippy::expect_used, reason = "clippy.toml allows it in tests, but sees only #[test] functions")]
 
+mod changes;
 mod containerd;
-mod harness;
+mod crashes;
+mod failures;
+mod host_local;
 mod isolation;
 mod libcni;
+mod outage;
+mod pods;
+mod secondary;
+mod slow;
+mod stage;
 mod tools;
 mod wrapper;

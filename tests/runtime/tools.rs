@@ -4,7 +4,7 @@ use std::fmt::{self, Debug, Display, Formatter};
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 use std::{env, fs, io, thread};
@@ -15,13 +15,19 @@ const STANDARD_PLUGINS: &str = "/usr/lib/cni";
 /// The longest that any single command of these tests may take.
 pub(crate) const COMMAND_LIMIT: &str = "120";
 
+/// How long something may take that usually takes less than a second.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A client's deadline that a call which is held back is sure to miss.
+pub(crate) const IMPATIENT: Duration = Duration::from_secs(2);
+
 /// What keeps the runtime tests from running here, in one line; `None` when they can run.
 pub(crate) fn missing() -> Option<String> {
     if !fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0) {
         return Some("the runtime tests need root".to_owned());
     }
     let files = [python(), libcni(), pause_image(), Path::new(STANDARD_PLUGINS).join("ptp")];
-    let programs = ["containerd", "ctr", "runc", "ip", "unshare", "nsenter"].map(find_program);
+    let programs = ["containerd", "ctr", "runc", "ip", "iptables", "unshare", "nsenter"].map(find_program);
     let absent: Vec<String> = files
         .into_iter()
         .chain(programs)
@@ -42,11 +48,25 @@ pub(crate) fn can_run() -> bool {
             panic!("{what}")
         }
         Some(what) => {
-            // Nothing depends on whether anybody reads it.
-            let _ = writeln!(io::stderr(), "skipped: {what}");
+            say_skipped(&what);
             false
         }
     })
+}
+
+/// Whether the kernel can make network interfaces of this kind, on top of others. Where not, says so.
+pub(crate) fn can_make(kind: &str) -> bool {
+    let script = format!("ip link add eth0 type veth && ip link add link eth0 name eth1 type {kind}");
+    let possible = run(Command::new("unshare").args(["--net", "sh", "-c", &script])).is_ok();
+    if !possible {
+        say_skipped(&format!("this kernel has no {kind}"));
+    }
+    possible
+}
+
+fn say_skipped(why: &str) {
+    // Nothing depends on whether anybody reads it.
+    let _ = writeln!(io::stderr(), "skipped: {why}");
 }
 
 /// The program's path, or its bare name where PATH does not have it.
@@ -107,6 +127,11 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
+    fn new(command: String, status: &impl Display, stdout: &[u8], stderr: &[u8]) -> Self {
+        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+        Self { command, status: status.to_string(), stdout: text(stdout), stderr: text(stderr) }
+    }
+
     /// Whether this is a CRI call's missed deadline. The runtime has the client's deadline too, and tells of
     /// what it killed when it is the first of the two to notice.
     pub(crate) fn is_deadline(&self) -> bool {
@@ -130,17 +155,39 @@ impl Debug for Failure {
 
 /// Runs a command to its end and returns what it printed to stdout.
 pub(crate) fn run(command: &mut Command) -> Result<String, Failure> {
+    start(command)?.wait()
+}
+
+/// Starts a command.
+pub(crate) fn start(command: &mut Command) -> Result<Running, Failure> {
     let described = format!("{command:?}");
-    let failure = |status: String, stdout: &[u8], stderr: &[u8]| Failure {
-        command: described,
-        status,
-        stdout: String::from_utf8_lossy(stdout).into_owned(),
-        stderr: String::from_utf8_lossy(stderr).into_owned(),
-    };
-    match command.stdin(Stdio::null()).output() {
-        Ok(output) if output.status.success() => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
-        Ok(output) => Err(failure(output.status.to_string(), &output.stdout, &output.stderr)),
-        Err(error) => Err(failure(error.to_string(), b"", b"")),
+    match command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn() {
+        Ok(child) => Ok(Running { command: described, child }),
+        Err(error) => Err(Failure::new(described, &error, b"", b"")),
+    }
+}
+
+/// A command that runs.
+pub(crate) struct Running {
+    command: String,
+    child: Child,
+}
+
+impl Running {
+    /// Waits for its end and returns what it printed to stdout.
+    pub(crate) fn wait(self) -> Result<String, Failure> {
+        match self.child.wait_with_output() {
+            Ok(output) if output.status.success() => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
+            Ok(output) => Err(Failure::new(self.command, &output.status, &output.stdout, &output.stderr)),
+            Err(error) => Err(Failure::new(self.command, &error, b"", b"")),
+        }
+    }
+
+    /// Ends it as `timeout` does, under which commands on a node run: with all that it has started.
+    pub(crate) fn end(self) {
+        // Where it has ended already, there is nothing to be ended; and it was not to succeed.
+        let _ = run(Command::new("kill").arg(self.child.id().to_string()));
+        let _ = self.wait();
     }
 }
 

@@ -3,21 +3,15 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::containerd::Containerd;
 use crate::libcni::Libcni;
-use crate::tools::{can_run, holds_within};
+use crate::tools::{IMPATIENT, PATIENCE, can_run, holds_within};
 use crate::wrapper::Wrapper;
 
 const HOST_LOCAL: &str = "/usr/lib/cni/host-local";
-
-/// A deadline that a held call is sure to miss.
-const IMPATIENT: Duration = Duration::from_secs(2);
-
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Pods of all tests share the machine's routing table: each test has a subnet of its own.
 fn conflist(ipam: &str, subnet: &str) -> Value {
