@@ -1,5 +1,6 @@
 //! Pods come and go: each has an address of the ENI for as long as it lives.
 
+use std::fs;
 use std::thread;
 
 use crate::libcni::Libcni;
@@ -104,6 +105,17 @@ fn libcni_validates_adds_checks_and_deletes() {
     cni.del("web-0", "").expect("DEL again");
     node.expect_in_use([]);
     assert_eq!(node.cloud.count(UNASSIGN), 1);
+}
+
+#[test]
+fn a_check_fails_when_the_record_is_lost() {
+    let Some(node) = node() else { return };
+    let cni = Libcni::new(&[("aliyun-eni-ipam", PLUGIN.as_ref())], &node.conflist());
+    let netns = cni.add_netns("web-0");
+    cni.add("web-0", &netns).expect("ADD");
+    fs::remove_dir_all(node.store()).expect("the store is lost");
+    let failure = cni.check("web-0", &netns).expect_err("nothing is recorded");
+    assert!(failure.stderr.contains(r#""code":103"#), "{failure}");
 }
 
 #[test]
