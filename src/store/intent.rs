@@ -139,6 +139,12 @@ impl Intent {
         self.answered.push(client_token.to_owned());
     }
 
+    /// Whether any answer has been seen that brought something.
+    #[must_use]
+    pub fn has_answers(&self) -> bool {
+        !self.answered.is_empty()
+    }
+
     /// The requests whose answers nobody has seen.
     pub(super) fn unanswered(&self) -> Result<Vec<Ask>> {
         let mut unanswered = read(&self.path, &self.file)?.unanswered;

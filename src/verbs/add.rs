@@ -88,11 +88,12 @@ fn obtain(
     let wanted = place.wanted(&call.arguments.requested)?;
     let releaser = session.releaser(&place.region)?;
     let got = got.insert(place.allocation(&intent.intention));
-    // Held until the record is active, so that nobody who holds the lock meets an address that is neither free nor recorded.
+    // Held from the first request that may have been carried out until the record is active, so that nobody who holds it
+    // meets an address that is neither free nor in use.
     let mut lease = session.store.wait_lease(&place.eni, session.deadline)?;
     releaser.catch_up(&mut lease, session.deadline)?;
     let mut assigner =
-        Assigner { releaser, lease: &mut lease, intent, place: &place, deadline: session.deadline };
+        Assigner { releaser, lease: Some(lease), intent, place: &place, deadline: session.deadline };
     for want in &wanted {
         let address = assigner.obtain(want)?;
         // Recorded before it is judged: what is not in here is not given back.

@@ -14,16 +14,18 @@ use crate::failure::{Failure, Result};
 /// How many addresses in a row may turn out to be unusable.
 const TRIES: usize = 20;
 
-/// An ADD that holds the ENI's lock.
+/// An ADD that asks while it holds the ENI's lock. It lets go of the lock while it waits to ask again, so that DELs do not
+/// wait behind ADDs, but only as long as it cannot have been given anything: whoever settles a dead ADD's request must not
+/// meet an address that no active record names yet.
 pub(super) struct Assigner<'a, 's> {
-    pub(super) releaser: Releaser<'a>,
-    pub(super) lease: &'a mut Lease<'s>,
+    pub(super) releaser: Releaser<'s>,
+    pub(super) lease: Option<Lease<'s>>,
     pub(super) intent: &'a mut Intent,
     pub(super) place: &'a Place,
     pub(super) deadline: Deadline,
 }
 
-impl Assigner<'_, '_> {
+impl<'s> Assigner<'_, 's> {
     /// One address that the pod can have.
     ///
     /// # Errors
@@ -35,13 +37,15 @@ impl Assigner<'_, '_> {
             if self.intent.is_deleted()? {
                 return Err(Failure::Deleted);
             }
-            if want.address.is_some_and(|it| self.lease.state().is_suspect(it, Timestamp::now())) {
+            let now = Timestamp::now();
+            let state = self.lease()?.state();
+            if want.address.is_some_and(|address| state.is_suspect(address, now)) {
                 return Err(Failure::NoUsableAddress { eni: self.place.eni.clone() });
             }
             let ask = self.ask(want)?;
             let error = match self.request(&ask) {
                 Ok(addresses) => {
-                    self.lease.set_full(false)?;
+                    self.lease()?.set_full(false)?;
                     match self.accept(&ask, &addresses)? {
                         Some(address) => return Ok(address),
                         None => continue,
@@ -54,20 +58,34 @@ impl Assigner<'_, '_> {
             self.intent.settled(&ask.client_token)?;
             failures += 1;
             let full = error.concern() == Concern::Full;
-            self.lease.set_full(full)?;
+            self.lease()?.set_full(full)?;
             // What is wanted may be held by a release that nobody has got round to.
             let may_help = full || (want.address.is_some() && error.concern() == Concern::Address);
-            if may_help
-                && std::mem::take(&mut may_make_room)
-                && self.releaser.make_room(self.lease, self.deadline)?
-            {
+            if may_help && std::mem::take(&mut may_make_room) && self.make_room()? {
                 continue;
+            }
+            if !self.intent.has_answers() {
+                self.lease = None;
             }
             if is_final(&error) || !self.wait(&error, failures) {
                 return Err(error.into());
             }
         }
         Err(Failure::NoUsableAddress { eni: self.place.eni.clone() })
+    }
+
+    /// The ENI's lock, taken again where it was let go of.
+    fn lease(&mut self) -> Result<&mut Lease<'s>> {
+        let lease = match self.lease.take() {
+            Some(lease) => lease,
+            None => self.releaser.store.wait_lease(&self.place.eni, self.deadline)?,
+        };
+        Ok(self.lease.insert(lease))
+    }
+
+    fn make_room(&mut self) -> Result<bool> {
+        let (releaser, deadline) = (self.releaser, self.deadline);
+        Ok(releaser.make_room(self.lease()?, deadline)?)
     }
 
     /// Makes it durable that ECS is about to be asked.
@@ -114,9 +132,9 @@ impl Assigner<'_, '_> {
     /// Waits before the next attempt; false if there is no time left for one.
     fn wait(&self, error: &Error, failures: u32) -> bool {
         let pause = release::pause_after(error, failures);
-        log::info!("trying again in {:.1} s: {error}", pause.as_secs_f64());
         let possible = pause < self.deadline.remaining();
         if possible {
+            log::info!("trying again in {:.1} s: {error}", pause.as_secs_f64());
             self.deadline.sleep(pause);
         }
         possible
@@ -127,22 +145,21 @@ impl Assigner<'_, '_> {
     /// still be on its way and take the address from the pod that has it by then: such an address is put back, to be
     /// released when the danger is over.
     fn accept(&mut self, ask: &Ask, addresses: &[IpAddr]) -> Result<Option<IpAddr>> {
-        let now = Timestamp::now();
+        let (now, place, intention) = (Timestamp::now(), self.place, self.intent.intention.clone());
+        let lease = self.lease()?;
+        let mut records = lease.releasing()?;
         let mut usable = None;
-        let mut records = self.lease.releasing()?;
         for &address in addresses {
-            let suspect = self.lease.state().is_suspect(address, now);
+            let suspect = lease.state().is_suspect(address, now);
             if usable.is_none() && !suspect {
                 usable = Some(address);
             } else {
-                let not_before = if suspect { now.plus(SUSPICION) } else { now };
-                log::warn!(
-                    "{address} on {} is put back: an old release of it may still be on its way",
-                    ask.eni
-                );
-                self.lease.put_back(self.put_back(address), not_before)?;
+                log::warn!("{address} is put back: an old release of it may still be on its way");
+                let allocation =
+                    Allocation { addresses: vec![Address::alone(address)], ..place.allocation(&intention) };
+                lease.put_back(allocation, if suspect { now.plus(SUSPICION) } else { now })?;
             }
-            self.lease.settle(&mut records, |settled| settled == address)?;
+            lease.settle(&mut records, |settled| settled == address)?;
         }
         if usable.is_some() {
             self.intent.answered(&ask.client_token);
@@ -150,13 +167,6 @@ impl Assigner<'_, '_> {
             self.intent.settled(&ask.client_token)?;
         }
         Ok(usable)
-    }
-
-    fn put_back(&self, address: IpAddr) -> Allocation {
-        Allocation {
-            addresses: vec![Address::alone(address)],
-            ..self.place.allocation(&self.intent.intention)
-        }
     }
 }
 
