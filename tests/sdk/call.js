@@ -1,5 +1,5 @@
-// Calls the API with Alibaba Cloud's official SDKs for JavaScript: reads calls, one JSON object a line, and answers each
-// with what the SDK made of the answer. `sdks.py` says what is in them.
+// Calls the API with Alibaba Cloud's official SDKs for JavaScript: reads calls, one JSON object a line, and answers
+// each with what the SDK made of the answer. `sdks.py` says what is in them.
 'use strict';
 
 const readline = require('readline');

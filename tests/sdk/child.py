@@ -3,18 +3,18 @@
 import json
 import os
 import subprocess
-from typing import Any, Mapping
+from typing import Any, Mapping, Optional
 
 
 class Child:
     """Such a program, running. It ends when its stdin is closed."""
 
-    def __init__(self, *arguments: Any, environment: Mapping[str, str] = {}) -> None:
+    def __init__(self, *arguments: Any, environment: Optional[Mapping[str, str]] = None) -> None:
         self._process = subprocess.Popen(
             arguments,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, **environment},
+            env={**os.environ, **(environment or {})},
             encoding="utf-8",
         )
 

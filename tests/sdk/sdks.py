@@ -1,5 +1,5 @@
-"""Alibaba Cloud's official SDKs, all called alike: an action and its parameters under the API's own names in, the answer
-as the SDK has parsed it out, again under the API's names.
+"""Alibaba Cloud's official SDKs, all called alike: an action and its parameters under the API's own names in, the
+answer as the SDK has parsed it out, again under the API's names.
 
 Requests and answers go through the SDKs' generated classes, not past them: what a class does not know is lost.
 """
@@ -37,14 +37,7 @@ class PythonCore:
 
     name, signature_method = "aliyun-python-sdk", "HMAC-SHA1"
 
-    def call(
-        self,
-        simulator: Simulator,
-        key: Credentials,
-        action: str,
-        parameters: dict,
-        version: str = ECS,
-    ) -> Any:
+    def call(self, simulator: Simulator, key: Credentials, action: str, parameters: dict, version: str = ECS) -> Any:
         """The answer."""
         request = self._ecs(action, parameters) if version == ECS else self._common(action, parameters, version)
         try:
@@ -103,12 +96,7 @@ class PythonTea:
         self.name, self.signature_method, self._algorithm = name, signature_method, algorithm
 
     def call(
-        self,
-        simulator: Simulator,
-        key: Optional[Credentials],
-        action: str,
-        parameters: dict,
-        version: str = ECS,
+        self, simulator: Simulator, key: Optional[Credentials], action: str, parameters: dict, version: str = ECS
     ) -> Any:
         """The answer, out of the action's response class. Without a key, the call is not signed."""
         config = Config(
@@ -161,12 +149,7 @@ class JavaScript:
         self.child: Optional[Child] = None
 
     def call(
-        self,
-        simulator: Simulator,
-        key: Optional[Credentials],
-        action: str,
-        parameters: dict,
-        version: str = ECS,
+        self, simulator: Simulator, key: Optional[Credentials], action: str, parameters: dict, version: str = ECS
     ) -> Any:
         """The answer. Without a key, the call is not signed."""
         question = {

@@ -1,5 +1,5 @@
-"""Every action that the simulator has, called by every SDK, with keys of every kind: the SDK understands the answer, and
-the simulator has understood the call."""
+"""Every action that the simulator has, called by every SDK, with keys of every kind: the SDK understands the answer,
+and the simulator has understood the call."""
 
 import pytest
 

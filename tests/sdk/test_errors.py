@@ -1,5 +1,5 @@
-"""Errors of the API, as every SDK understands them: code, status, message and request id; and the calls that the simulator
-must refuse although an official SDK has signed them."""
+"""Errors of the API, as every SDK understands them: code, status, message and request id; and the calls that the
+simulator must refuse although an official SDK has signed them."""
 
 from dataclasses import replace
 

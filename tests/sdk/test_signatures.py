@@ -87,11 +87,7 @@ def test_acs3_is_that_of_tea_for_python(generated, plugin):
         expected, parameters = cases.headers(case), dict(case["parameters"])
         request = SimpleNamespace(method=case["method"], pathname="/", query=parameters, headers=expected)
         authorization = Utils.get_authorization(
-            request,
-            "ACS3-HMAC-SHA256",
-            cases.EMPTY_SHA256,
-            case["access_key_id"],
-            case["access_key_secret"],
+            request, "ACS3-HMAC-SHA256", cases.EMPTY_SHA256, case["access_key_id"], case["access_key_secret"]
         )
         signed = plugin(case, "ACS3-HMAC-SHA256")
         assert signed["headers"] == {**expected, "authorization": authorization}, case

@@ -1,4 +1,4 @@
-"""The API's other form, which is what it answers when nobody asks for JSON. Of the SDKs, the first generation has it."""
+"""The API's other form, which is what it answers when nobody asks for JSON. Of the SDKs, the first has it."""
 
 from xml.etree import ElementTree
 
