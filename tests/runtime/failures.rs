@@ -132,7 +132,10 @@ fn an_error_reaches_the_client_whatever_its_characters() {
     }));
     let failure = stage.runtime.run_pod_with_deadline("web-0", Duration::from_mins(1));
     let failure = failure.expect_err("ECS refuses");
-    assert!(failure.stderr.contains(r#"plugin type="ptp" failed (add): ECS refuses"#), "{failure}");
+    assert!(
+        failure.stderr.contains(r#"plugin type="ptp" failed (add): ECS refuses the request; "#),
+        "{failure}"
+    );
     for word in ["first", "second", "quoted", "last"] {
         assert!(failure.stderr.contains(word), "{word} in {failure}");
     }

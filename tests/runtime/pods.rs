@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::thread;
+use std::time::Duration;
 
 use crate::libcni::Libcni;
 use crate::stage::{ASSIGN, PLUGIN, Stage, UNASSIGN, node};
@@ -52,6 +53,8 @@ fn the_second_del_of_a_pod_asks_the_cloud_nothing() {
 #[test]
 fn pods_that_come_and_go_at_the_same_time_do_not_disturb_each_other() {
     let Some(stage) = Stage::new() else { return };
+    // Long enough for calls to meet that do not wait for each other.
+    stage.node.cloud.set_latency(Duration::from_millis(200));
     let (stage, names) = (&stage, ["web-0", "web-1", "web-2", "web-3", "web-4", "web-5"]);
     let pods: Vec<String> = thread::scope(|scope| {
         let starting = names.map(|name| scope.spawn(move || stage.runtime.run_pod(name)));

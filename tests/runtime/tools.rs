@@ -18,7 +18,7 @@ pub(crate) const COMMAND_LIMIT: &str = "120";
 /// How long something may take that usually takes less than a second.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A client's deadline that a call which is held back is sure to miss.
+/// A client's deadline that a call which is held back is sure to miss, and that one which is not usually meets.
 pub(crate) const IMPATIENT: Duration = Duration::from_secs(2);
 
 /// What keeps the runtime tests from running here, in one line; `None` when they can run.
