@@ -8,13 +8,14 @@ use ipnetwork::IpNetwork;
 use super::Error;
 use super::value::Reader;
 use crate::cni::Route;
+use crate::ecs::RegionId;
 use crate::eni::EniId;
 
 /// Where a pod's address comes from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AddressSettings {
     /// `regionId`.
-    pub region: Option<String>,
+    pub region: Option<RegionId>,
     /// `networkInterfaceId`.
     pub eni: Option<EniId>,
     /// `interface`.
@@ -61,7 +62,9 @@ impl AddressSettings {
                 EniId::try_from(value.as_str()?.to_owned()).ok()
             })?;
         let settings = Self {
-            region: ipam.string("regionId", "a region id such as \"cn-hangzhou\"")?.map(str::to_owned),
+            region: ipam.read("regionId", "a region id such as \"cn-hangzhou\"", |value| {
+                RegionId::try_from(value.as_str()?.to_owned()).ok()
+            })?,
             eni,
             interface: ipam.read("interface", "the name of a network interface", |value| {
                 value.as_str().filter(|name| is_interface_name(name)).map(str::to_owned)

@@ -134,6 +134,9 @@ impl<'a> Ipam<'a> {
     /// # Errors
     /// The first value that cannot be used.
     pub fn check_all(&self) -> Result<(), Error> {
+        if self.0.choice("type", &["aliyun-eni-ipam"])?.is_none() {
+            return Err(self.0.error("type", "\"aliyun-eni-ipam\""));
+        }
         self.data_directory()?;
         self.timeout()?;
         self.release()?;

@@ -92,7 +92,7 @@ impl Finder<'_> {
 
     fn region(&mut self) -> Result<RegionId> {
         if let Some(region) = &self.settings.region {
-            return Ok(RegionId::try_from(region.clone())?);
+            return Ok(region.clone());
         }
         if self.facts.region.is_none() {
             self.facts.region = Some(self.session.client()?.metadata().region_id(self.session.deadline)?);
