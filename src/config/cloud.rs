@@ -18,19 +18,16 @@ impl CloudSettings {
         let allow_insecure = ipam.flag("allowInsecureEndpoint")?;
         if let Some(text) = ipam.string("endpoint", "the URL of the ECS API")? {
             settings.endpoint = Choice::parse(text, allow_insecure)
-                .map_err(|error| ipam.error("endpoint", &error.to_string()))?;
+                .map_err(|error| ipam.error("endpoint", &format!("the URL of the ECS API: {error}")))?;
         }
         if let Some(text) = ipam.string("metadataEndpoint", "the URL of the metadata service")? {
-            settings.metadata_endpoint = Endpoint::parse_any(text)
-                .map_err(|error| ipam.error("metadataEndpoint", &error.to_string()))?;
-        }
-        if let Some(text) = ipam.string("proxy", "the URL of a proxy or \"env\"")? {
-            // The URL may hold a password, so it is not repeated.
-            settings.proxy = Proxy::parse(text).map_err(|error| Error {
-                key: "proxy".into(),
-                value: "not a proxy".into(),
-                expected: error.to_string(),
+            settings.metadata_endpoint = Endpoint::parse_any(text).map_err(|error| {
+                ipam.error("metadataEndpoint", &format!("the URL of the metadata service: {error}"))
             })?;
+        }
+        let proxy = "\"env\" or the URL of an HTTP proxy such as \"http://proxy.example.com:3128\"";
+        if let Some(proxy) = ipam.read_secret("proxy", proxy, |value| Proxy::parse(value.as_str()?).ok())? {
+            settings.proxy = proxy;
         }
         if let Some(method) = ipam.choice("signatureMethod", &["HMAC-SHA1", "ACS3-HMAC-SHA256"])? {
             settings.signature =

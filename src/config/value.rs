@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::Error;
+use crate::cni::parse_cidr;
 
 /// A JSON object whose keys are read one by one.
 #[derive(Clone, Copy, Debug)]
@@ -28,9 +29,19 @@ impl<'a> Reader<'a> {
         self.object.keys().map(String::as_str)
     }
 
-    /// A reader of the object under `key`; `prefix` is the key with a dot.
+    /// A reader of the object under `key`; `prefix` is the key with a dot. What else stands there may be a secret.
     pub(super) fn object(&self, key: &str, prefix: &'static str) -> Result<Option<Reader<'a>>, Error> {
-        self.read(key, "an object", |value| Some(Reader { object: value.as_object()?, prefix }))
+        self.read_secret(key, "an object", |value| Some(Reader { object: value.as_object()?, prefix }))
+    }
+
+    /// As [`Self::read`], for a value that no error may repeat.
+    pub(super) fn read_secret<T>(
+        &self,
+        key: &str,
+        expected: &str,
+        parse: impl FnOnce(&'a Value) -> Option<T>,
+    ) -> Result<Option<T>, Error> {
+        self.read(key, expected, parse).map_err(|error| Error { value: "something else".to_owned(), ..error })
     }
 
     pub(super) fn read<T>(
@@ -102,8 +113,7 @@ impl<'a> Reader<'a> {
         let example = if ipv6 { "2001:db8:1234:1a00::/64" } else { "192.168.0.0/24" };
         let expected = format!("the CIDR block of the vSwitch, such as {example:?}");
         self.read(key, &expected, |value| {
-            let text = value.as_str().filter(|text| text.contains('/'))?;
-            let block: IpNetwork = text.parse().ok()?;
+            let block = parse_cidr(value.as_str()?)?;
             (block.is_ipv6() == ipv6 && block.ip() == block.network()).then_some(block)
         })
     }
@@ -126,7 +136,11 @@ fn whole(value: &Value) -> Option<u64> {
 }
 
 fn shortened(value: &Value) -> String {
-    let text = value.to_string();
+    let mut text = value.to_string();
+    // What stands before an @ in a URL may be a password.
+    if let Some(end) = text.rfind('@') {
+        text.replace_range(..end, "...");
+    }
     match text.char_indices().nth(60) {
         Some((end, _)) => format!("{}...", &text[..end]),
         None => text,
