@@ -65,6 +65,13 @@ pub enum Failure {
         /// What there is.
         blocks: String,
     },
+    /// An address was asked for that ECS does not give.
+    Withheld {
+        /// Which.
+        address: IpAddr,
+        /// What ECS said.
+        error: Box<ecs::Error>,
+    },
     /// ECS gave an address that the configured or announced block does not have.
     Outside {
         /// Which.
@@ -137,7 +144,7 @@ impl Failure {
             Self::Store(store::Error::Quarantined { .. } | store::Error::NewerSchema { .. }) => {
                 (code::RECORD, "a record cannot be read")
             }
-            Self::Ecs(error) => kind_of_refusal(error),
+            Self::Ecs(error) | Self::Withheld { error, .. } => kind_of_refusal(error),
             Self::Metadata(_) => (Code::TRY_AGAIN_LATER, "instance metadata did not answer as needed"),
             Self::NotOurs { .. } | Self::ServiceManaged { .. } => (code::ENI, "the ENI cannot be used"),
             Self::RequestedAddress { .. } => (code::REQUESTED_ADDRESS, "the requested address cannot be had"),
@@ -213,6 +220,7 @@ impl fmt::Display for Failure {
                     "{address} was requested, but pods get one address each of {blocks}: request one of those"
                 )
             }
+            Self::Withheld { address, error } => write!(f, "{address} was requested: {error}"),
             Self::Outside { address, block } => write!(
                 f,
                 "ECS assigned {address}, which is not of {block}: set ipam.subnet or ipam.subnet6 to the CIDR block of the \

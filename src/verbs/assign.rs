@@ -68,7 +68,10 @@ impl<'s> Assigner<'_, 's> {
                 self.lease = None;
             }
             if is_final(&error) || !self.wait(&error, failures) {
-                return Err(error.into());
+                return Err(match want.address {
+                    Some(address) => Failure::Withheld { address, error: Box::new(error) },
+                    None => error.into(),
+                });
             }
         }
         Err(Failure::NoUsableAddress { eni: self.place.eni.clone() })
