@@ -91,7 +91,9 @@ impl Releaser<'_> {
     /// The store's. Nothing is lost.
     pub fn drain(&self, any: &Pending, anew: bool, deadline: Deadline) -> store::Result<()> {
         if anew {
-            self.store.wait_lease(&any.eni, deadline)?.set_backoff(None)?;
+            let mut lease = self.store.wait_lease(&any.eni, deadline)?;
+            lease.set_backoff(None)?;
+            forget_failures(&lease)?;
         }
         while !deadline.has_passed() {
             match self.store.eni_state(&any.eni)?.backoff.and_then(|backoff| pause(&backoff, deadline)) {
@@ -127,6 +129,17 @@ impl Releaser<'_> {
     pub fn make_room(&self, lease: &mut Lease<'_>, deadline: Deadline) -> store::Result<bool> {
         Ok(!is_paused(lease) && leader::step(self, lease, None, deadline)? == Step::Done)
     }
+}
+
+/// Lets every record be tried that is held back because ECS refused it. One that was never tried is held back because an
+/// old request may still be on its way, and stays so.
+fn forget_failures(lease: &Lease<'_>) -> store::Result<()> {
+    for mut record in lease.releasing()? {
+        if record.progress.attempts > 0 && record.progress.not_before.take().is_some() {
+            lease.update(&record)?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether the ENI is to be left alone at the moment: `None` if not, else how long, or `Some(None)` if it is of no use to
