@@ -114,8 +114,20 @@ impl Http {
             Agent::with_parts(config, DefaultConnector::new().chain(mark), DefaultResolver::default());
         agent.run(message).and_then(read).map_err(|error| {
             let sent = connected.load(Ordering::Relaxed);
-            explain(&error, &request.endpoint.authority(), request.patience, sent)
+            explain(&error, &self.route_to(request.endpoint), request.patience, sent)
         })
+    }
+
+    /// Who is dialled to reach a server, for people.
+    fn route_to(&self, endpoint: &Endpoint) -> Route {
+        let host = endpoint.authority();
+        match self.proxy.resolve() {
+            Ok(Some(proxy)) => {
+                let dialled = clean(&format!("{}:{}", proxy.host(), proxy.port()), 200);
+                Route { via: format!(" through the proxy {dialled}"), host, dialled }
+            }
+            _ => Route { via: String::new(), dialled: host.clone(), host },
+        }
     }
 
     fn config(&self, request: &Request<'_>, deadline: Deadline) -> Result<Config, Failure> {
@@ -197,21 +209,33 @@ impl<In: Transport> Connector<In> for Mark {
     }
 }
 
-fn explain(error: &ureq::Error, host: &str, patience: Patience, sent: bool) -> Failure {
+/// The server, and who is dialled in its place where there is a proxy.
+struct Route {
+    host: String,
+    dialled: String,
+    via: String,
+}
+
+fn explain(error: &ureq::Error, route: &Route, patience: Patience, sent: bool) -> Failure {
+    let Route { host, dialled, via } = route;
     let detail = clean(&error.to_string(), 200);
     if !sent && let Some(message) = tls::explain(host, &detail) {
         return Failure::before_sending(message);
     }
     let message = match error {
-        ureq::Error::Timeout(Timeout::Resolve) => format!("the name {host} could not be resolved in time"),
+        ureq::Error::Timeout(Timeout::Resolve) => {
+            format!("the name {dialled} could not be resolved in time")
+        }
         ureq::Error::Timeout(Timeout::Connect) => {
-            format!("no connection to {host} within {} s", patience.connect.as_secs_f32())
+            format!("no connection to {host}{via} within {} s", patience.connect.as_secs_f32())
         }
         ureq::Error::Timeout(Timeout::RecvResponse) => {
             format!("no answer from {host} within {} s", patience.answer.as_secs_f32())
         }
         ureq::Error::Timeout(_) if sent => format!("the call's time ran out before {host} had answered"),
-        ureq::Error::Timeout(_) => format!("the call's time ran out before a connection to {host} stood"),
+        ureq::Error::Timeout(_) => {
+            format!("the call's time ran out before a connection to {host}{via} stood")
+        }
         ureq::Error::ConnectProxyFailed(_) => format!("the proxy refused to connect to {host} ({detail})"),
         ureq::Error::BodyExceedsLimit(_) | ureq::Error::LargeResponseHeader(..) => {
             format!("the answer of {host} is longer than any that ECS gives; is this endpoint ECS?")
@@ -220,13 +244,13 @@ fn explain(error: &ureq::Error, host: &str, patience: Patience, sent: bool) -> F
             format!("what {host} answered is not HTTP ({detail}); is this endpoint ECS?")
         }
         ureq::Error::HostNotFound => {
-            format!("the name {host} has no address; check the node's DNS and endpoint")
+            format!("the name {dialled} has no address; check the node's DNS and endpoint")
         }
         _ if detail.contains("failed to lookup") => {
-            format!("the name {host} cannot be resolved ({detail}); check the node's DNS and endpoint")
+            format!("the name {dialled} cannot be resolved ({detail}); check the node's DNS and endpoint")
         }
         _ if sent => format!("the connection to {host} was lost ({detail})"),
-        _ => format!("cannot connect to {host} ({detail})"),
+        _ => format!("cannot connect to {host}{via} ({detail})"),
     };
     Failure { sent, timed_out: matches!(error, ureq::Error::Timeout(_)), passing: true, message }
 }
