@@ -168,3 +168,6 @@ pub struct LogSettings {
     /// The file.
     pub file: PathBuf,
 }
+
+#[cfg(test)]
+mod tests;

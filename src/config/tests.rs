@@ -1,0 +1,279 @@
+//! The values that keys may have, and those that they may not.
+
+use std::net::IpAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use log::LevelFilter;
+use serde_json::{Map, Value, json};
+
+use super::*;
+use crate::ecs::credentials::Source;
+
+/// A section with these keys beside `type`.
+fn section(keys: &Value) -> Map<String, Value> {
+    let mut section = json!({"type": "aliyun-eni-ipam"}).as_object().unwrap().clone();
+    section.extend(keys.as_object().unwrap().clone());
+    section
+}
+
+fn address(keys: &Value) -> Result<AddressSettings, Error> {
+    Ipam::new(&section(keys)).address()
+}
+
+fn refusal(keys: &Value) -> String {
+    Ipam::new(&section(keys)).check_all().unwrap_err().to_string()
+}
+
+#[test]
+fn a_section_with_nothing_but_its_type_has_every_default() {
+    let section = section(&json!({}));
+    let ipam = Ipam::new(&section);
+    assert_eq!(ipam.check_all(), Ok(()));
+    assert_eq!(ipam.data_directory().as_deref(), Ok(Path::new("/var/lib/cni/aliyun-eni-ipam")));
+    assert_eq!(ipam.timeout(), Ok(Duration::from_secs(25)));
+    assert_eq!(ipam.release(), Ok(ReleaseSettings { fail: false, most: 10 }));
+    assert_eq!(ipam.gc_grace(), Ok(Duration::from_mins(1)));
+    assert_eq!(ipam.status_fails_when_full(), Ok(false));
+    let log = ipam.log();
+    assert_eq!(
+        (log.level, log.file.as_path()),
+        (LevelFilter::Info, Path::new("/var/log/aliyun-eni-ipam.log"))
+    );
+    let address = ipam.address().unwrap();
+    assert_eq!((address.ipv4, address.ipv6), (Family4::FromMetadata, false));
+    assert!(address.region.is_none() && address.eni.is_none() && address.interface.is_none());
+    assert!(address.gateway.is_none() && address.routes.is_empty() && address.resolv_conf.is_none());
+    let cloud = ipam.cloud().unwrap().keeping_keys_in(Path::new("/cache"));
+    assert_eq!(cloud.credentials, Source::Default);
+    assert_eq!(cloud.endpoint, crate::ecs::endpoint::Choice::Vpc);
+    assert_eq!(cloud.metadata_endpoint.to_string(), "http://100.100.100.200");
+}
+
+#[test]
+fn null_is_the_same_as_no_such_key() {
+    let null = KEYS.iter().filter(|key| key.name != "type").map(|key| (key.name.to_owned(), Value::Null));
+    let section = section(&Value::Object(null.collect()));
+    let ipam = Ipam::new(&section);
+    assert_eq!(ipam.check_all(), Ok(()));
+    assert_eq!(ipam.timeout(), Ok(Duration::from_secs(25)));
+    assert_eq!(ipam.address(), address(&json!({})));
+    assert_eq!(refusal(&json!({"type": null})), "ipam.type is null, but must be \"aliyun-eni-ipam\"");
+}
+
+#[test]
+fn the_type_is_required_and_this_plugins() {
+    let without = Map::new();
+    let error = Ipam::new(&without).check_all().unwrap_err();
+    assert_eq!(error.to_string(), "ipam.type is missing, but must be \"aliyun-eni-ipam\"");
+    assert_eq!(
+        refusal(&json!({"type": "host-local"})),
+        "ipam.type is \"host-local\", but must be \"aliyun-eni-ipam\""
+    );
+}
+
+#[test]
+fn numbers_may_come_as_floats_because_other_tools_write_them_so() {
+    for (number, seconds) in [("25", 25), ("25.0", 25), ("2.5e1", 25), ("600", 600), ("1", 1)] {
+        let section: Map<String, Value> =
+            serde_json::from_str(&format!(r#"{{"timeoutSeconds": {number}}}"#)).unwrap();
+        assert_eq!(Ipam::new(&section).timeout(), Ok(Duration::from_secs(seconds)), "{number}");
+    }
+    for number in ["0", "0.0", "-1", "-1.0", "2.5", "601", "1e300", "-0.5", "18446744073709551616", "\"25\""]
+    {
+        let section: Map<String, Value> =
+            serde_json::from_str(&format!(r#"{{"timeoutSeconds": {number}}}"#)).unwrap();
+        let error = Ipam::new(&section).timeout().unwrap_err();
+        assert_eq!(
+            (error.key.as_str(), &*error.expected),
+            ("timeoutSeconds", "a whole number from 1 to 600")
+        );
+    }
+}
+
+#[test]
+fn every_number_has_its_range() {
+    let grace = |value: Value| Ipam::new(&section(&json!({"gcGraceSeconds": value}))).gc_grace();
+    assert_eq!(grace(json!(0)), Ok(Duration::ZERO));
+    assert_eq!(grace(json!(86_400)), Ok(Duration::from_hours(24)));
+    assert!(grace(json!(86_401)).is_err());
+    let most = |value: Value| Ipam::new(&section(&json!({"maxAddressesPerCall": value}))).release();
+    assert_eq!(most(json!(1)).unwrap().most, 1);
+    assert_eq!(most(json!(10)).unwrap().most, 10);
+    assert!(most(json!(0)).is_err() && most(json!(11)).is_err());
+}
+
+#[test]
+fn a_block_is_written_with_its_prefix_and_without_host_bits() {
+    for (keys, text) in [
+        (json!({"subnet": "192.168.0.0/24"}), "192.168.0.0/24"),
+        (json!({"subnet": "10.0.0.0/8"}), "10.0.0.0/8"),
+        (json!({"subnet": "192.168.0.16/28"}), "192.168.0.16/28"),
+    ] {
+        assert_eq!(address(&keys).unwrap().ipv4, Family4::Block(text.parse().unwrap()));
+    }
+    for text in [
+        "",
+        "192.168.0.0",
+        "192.168.0.0/",
+        "192.168.0.0/33",
+        "192.168.0.0/-1",
+        "192.168.0.0/255.255.255.0",
+        "192.168.0.0/+24",
+        "192.168.0.1/24",
+        "192.168.0/24",
+        "192.168.0.0/24/24",
+        " 192.168.0.0/24",
+        "2001:db8::/64",
+    ] {
+        let error = address(&json!({"subnet": text})).unwrap_err();
+        assert_eq!((error.key.as_str(), error.value), ("subnet", format!("{text:?}")), "{text}");
+    }
+    let block6 = |text: &str| address(&json!({"subnet6": text})).map(|settings| settings.subnet6.unwrap());
+    assert_eq!(block6("2001:db8::/64"), Ok("2001:db8::/64".parse().unwrap()));
+    for text in ["2001:db8::", "2001:db8::1/64", "192.168.0.0/24", "2001:db8::/129"] {
+        assert_eq!(block6(text).unwrap_err().key, "subnet6");
+    }
+}
+
+#[test]
+fn ipv4_can_be_off_only_where_ipv6_is_on() {
+    assert_eq!(address(&json!({"subnet": "off", "ipv6": true})).unwrap().ipv4, Family4::Off);
+    for keys in [json!({"subnet": "off"}), json!({"subnet": "off", "ipv6": false})] {
+        let error = address(&keys).unwrap_err().to_string();
+        assert_eq!(error, "ipam.subnet is \"off\", but must be a CIDR block as long as `ipv6` is not true");
+    }
+}
+
+#[test]
+fn a_gateway_is_an_address_of_its_family_and_on_the_link() {
+    let gateway = |keys: &Value| address(keys).map(|settings| settings.gateway.unwrap());
+    let first = IpAddr::from([192, 168, 0, 1]);
+    assert_eq!(gateway(&json!({"gateway": "192.168.0.1"})), Ok(first));
+    assert_eq!(gateway(&json!({"gateway": "192.168.0.1", "subnet": "192.168.0.0/24"})), Ok(first));
+    for outside in ["192.168.1.1", "10.0.0.1", "169.254.1.1"] {
+        let error =
+            gateway(&json!({"gateway": outside, "subnet": "192.168.0.0/24"})).unwrap_err().to_string();
+        let expected = "an address of 192.168.0.0/24, which is `subnet`";
+        assert_eq!(error, format!("ipam.gateway is {outside:?}, but must be {expected}"));
+    }
+    for text in ["", "router", "192.168.0.1/24", "192.168.0.01", "192.168.0", "2001:db8::1"] {
+        assert_eq!(gateway(&json!({"gateway": text})).unwrap_err().key, "gateway", "{text}");
+    }
+    // An IPv6 gateway is often known by its link-local address.
+    for text in ["fe80::1", "2001:db8::fff5"] {
+        let keys = json!({"gateway6": text, "subnet6": "2001:db8::/64", "ipv6": true});
+        assert_eq!(address(&keys).unwrap().gateway6, Some(text.parse().unwrap()));
+    }
+    assert_eq!(address(&json!({"gateway6": "192.168.0.1"})).unwrap_err().key, "gateway6");
+}
+
+#[test]
+fn paths_are_absolute() {
+    for key in ["dataDir", "caFile", "resolvConf", "metricsFile", "logFile"] {
+        assert_eq!(Ipam::new(&section(&json!({key: "/a"}))).check_all(), Ok(()), "{key}");
+        for value in [json!(""), json!("a"), json!("./a"), json!("~/a"), json!(5), json!(["/a"])] {
+            let text = refusal(&json!({key: value}));
+            assert_eq!(text, format!("ipam.{key} is {value}, but must be an absolute path"));
+        }
+    }
+}
+
+#[test]
+fn a_flag_is_true_or_false() {
+    for key in ["ipv6", "allowInsecureEndpoint", "statusFailsWhenFull"] {
+        for value in [json!(true), json!(false)] {
+            assert_eq!(Ipam::new(&section(&json!({key: value}))).check_all(), Ok(()));
+        }
+        for value in [json!("true"), json!(1), json!(0.0), json!([])] {
+            assert_eq!(
+                refusal(&json!({key: value})),
+                format!("ipam.{key} is {value}, but must be true or false")
+            );
+        }
+    }
+}
+
+#[test]
+fn a_log_that_cannot_be_set_up_falls_back_to_the_default() {
+    let section = section(&json!({"logLevel": "loud", "logFile": "relative"}));
+    let log = Ipam::new(&section).log();
+    assert_eq!(
+        (log.level, log.file.as_path()),
+        (LevelFilter::Info, Path::new("/var/log/aliyun-eni-ipam.log"))
+    );
+    for (text, level) in [("error", LevelFilter::Error), ("trace", LevelFilter::Trace)] {
+        let section = self::section(&json!({"logLevel": text, "logFile": "/a"}));
+        assert_eq!(Ipam::new(&section).log(), LogSettings { level, file: "/a".into() });
+    }
+}
+
+#[test]
+fn each_source_of_credentials_reads_its_own_keys() {
+    let source = |credentials: Value| {
+        let section = section(&json!({"credentials": credentials}));
+        Ipam::new(&section).cloud().map(|cloud| cloud.keeping_keys_in(Path::new("/cache")).credentials)
+    };
+    for (credentials, expected) in [
+        (json!({}), Source::Default),
+        (json!({"source": null}), Source::Default),
+        (json!({"source": "env"}), Source::Environment),
+        (json!({"source": "oidc"}), Source::Oidc),
+        (json!({"source": "uri"}), Source::Uri),
+        (json!({"source": "ecs-ram-role"}), Source::EcsRamRole { role_name: None }),
+        (
+            json!({"source": "ecs-ram-role", "roleName": "r"}),
+            Source::EcsRamRole { role_name: Some("r".into()) },
+        ),
+        (
+            json!({"source": "file", "path": "/a", "profile": "p"}),
+            Source::File { path: "/a".into(), profile: Some("p".into()) },
+        ),
+        // What another source would need is no matter.
+        (json!({"source": "env", "path": 5}), Source::Environment),
+    ] {
+        assert_eq!(source(credentials), Ok(expected));
+    }
+    let error = source(json!({"source": "file"})).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "ipam.credentials.path is missing, but must be the absolute path of the credentials file"
+    );
+}
+
+#[test]
+fn no_error_repeats_what_may_be_a_secret() {
+    for keys in [
+        json!({"credentials": "swordfish"}),
+        json!({"credentials": ["swordfish"]}),
+        json!({"proxy": "socks5://user:swordfish@proxy.example.com"}),
+        json!({"proxy": {"url": "http://user:swordfish@proxy.example.com"}}),
+        json!({"endpoint": "https://user:swordfish@ecs.example.com"}),
+        json!({"endpoint": "https://user:swordfish@ecs.example.com/@"}),
+        json!({"metadataEndpoint": "http://user:swordfish@100.100.100.200"}),
+    ] {
+        let text = refusal(&keys);
+        assert!(!text.contains("swordfish"), "{text}");
+    }
+}
+
+#[test]
+fn a_long_value_is_shortened() {
+    let text = refusal(&json!({"regionId": "é".repeat(1000)}));
+    assert!(text.len() < 300 && text.contains("éé...,"), "{text}");
+}
+
+#[test]
+fn a_key_that_is_not_known_is_told_from_one_that_is() {
+    let section = section(&json!({"regionID": "x", "ranges": [], "dataDir": "/a"}));
+    let unknown: Vec<_> = Ipam::new(&section).unknown_keys().into_iter().collect();
+    assert_eq!(unknown, ["ranges", "regionID"]);
+    assert_eq!(Ipam::new(&section).check_all(), Ok(()));
+}
+
+#[test]
+fn the_table_has_each_key_once_with_what_holds_without_it() {
+    let names: BTreeSet<_> = KEYS.iter().map(|key| key.name).collect();
+    assert_eq!(names.len(), KEYS.len());
+    assert!(KEYS.iter().all(|key| !key.default.is_empty()));
+}
