@@ -1,9 +1,11 @@
 //! Calling the plugin as a container runtime does.
 
-use std::io::Write;
+use std::fmt;
+use std::io::{self, Read};
 use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
@@ -18,8 +20,15 @@ use crate::{Answer, Node};
 pub struct Calling<'a> {
     node: &'a Node,
     command: Command,
-    stdin: Vec<u8>,
+    stdin: Input,
     what: String,
+}
+
+/// Where stdin comes from.
+enum Input {
+    Bytes(Vec<u8>),
+    Stream(Box<dyn Read + Send>),
+    Handle(Stdio),
 }
 
 /// A call that is under way.
@@ -34,7 +43,7 @@ impl<'a> Calling<'a> {
     pub(crate) fn new(node: &'a Node, verb: &str, container: &str) -> Self {
         let mut command = Command::new(node.plugin());
         command.env_clear();
-        let stdin = node.config().to_string().into_bytes();
+        let stdin = Input::Bytes(node.config().to_string().into_bytes());
         let mut call = Self { node, command, stdin, what: format!("{verb} {container}") };
         for (name, value) in [
             ("CNI_COMMAND", verb),
@@ -42,12 +51,22 @@ impl<'a> Calling<'a> {
             ("CNI_IFNAME", "eth0"),
             ("CNI_NETNS", "/var/run/netns/test"),
             ("CNI_PATH", "/opt/cni/bin"),
-            ("ALIBABA_CLOUD_ACCESS_KEY_ID", World::ACCESS_KEY_ID),
-            ("ALIBABA_CLOUD_ACCESS_KEY_SECRET", World::ACCESS_KEY_SECRET),
         ] {
             call = call.env(name, value);
         }
-        call
+        call.with_access_key()
+    }
+
+    pub(crate) fn with_arguments(node: &'a Node, arguments: &[&str]) -> Self {
+        let mut command = Command::new(node.plugin());
+        command.env_clear().args(arguments);
+        let what = format!("aliyun-eni-ipam {}", arguments.join(" "));
+        Self { node, command, stdin: Input::Bytes(Vec::new()), what }.with_access_key()
+    }
+
+    fn with_access_key(self) -> Self {
+        self.env("ALIBABA_CLOUD_ACCESS_KEY_ID", World::ACCESS_KEY_ID)
+            .env("ALIBABA_CLOUD_ACCESS_KEY_SECRET", World::ACCESS_KEY_SECRET)
     }
 
     /// Sets a variable of the environment.
@@ -68,22 +87,41 @@ impl<'a> Calling<'a> {
     /// When stdin has been replaced by what is no JSON.
     #[expect(clippy::expect_used, reason = "a test without them is no test")]
     pub fn config(mut self, change: impl FnOnce(&mut Value)) -> Self {
-        let mut config = serde_json::from_slice(&self.stdin).expect("stdin is a configuration");
+        let Input::Bytes(bytes) = &self.stdin else { panic!("stdin is no configuration: {:?}", self.stdin) };
+        let mut config = serde_json::from_slice(bytes).expect("stdin is a configuration");
         change(&mut config);
-        self.stdin = config.to_string().into_bytes();
+        self.stdin = Input::Bytes(config.to_string().into_bytes());
         self
     }
 
     /// Replaces stdin.
     pub fn stdin(mut self, stdin: impl Into<Vec<u8>>) -> Self {
-        self.stdin = stdin.into();
+        self.stdin = Input::Bytes(stdin.into());
+        self
+    }
+
+    /// Replaces stdin by what a reader yields, which may be more than fits into memory.
+    pub fn stdin_stream(mut self, stream: impl Read + Send + 'static) -> Self {
+        self.stdin = Input::Stream(Box::new(stream));
+        self
+    }
+
+    /// Replaces stdin by an open file or pipe, which the test may share.
+    pub fn stdin_handle(mut self, handle: impl Into<Stdio>) -> Self {
+        self.stdin = Input::Handle(handle.into());
+        self
+    }
+
+    /// Makes the call in this working directory.
+    pub fn in_directory(mut self, directory: &Path) -> Self {
+        self.command.current_dir(directory);
         self
     }
 
     /// Runs the plugin under another program, such as a tracer.
     pub fn under(mut self, program: &str, arguments: &[String]) -> Self {
         let mut command = Command::new(program);
-        command.args(arguments).arg(self.node.plugin()).env_clear();
+        command.args(arguments).arg(self.node.plugin()).args(self.command.get_args()).env_clear();
         for (name, value) in self.command.get_envs() {
             if let Some(value) = value {
                 command.env(name, value);
@@ -106,11 +144,17 @@ impl<'a> Calling<'a> {
     /// When the plugin cannot be started.
     #[must_use]
     #[expect(clippy::expect_used, reason = "a test without them is no test")]
-    pub fn run_unread(mut self) -> Answer {
+    pub fn run_unread(self) -> Answer {
         let (ours, theirs) = UnixStream::pair().expect("a socket pair");
         ours.shutdown(Shutdown::Both).expect("it can be shut down");
         drop(ours);
-        self.command.stdout(Stdio::from(OwnedFd::from(theirs)));
+        self.run_into(OwnedFd::from(theirs))
+    }
+
+    /// Makes the call with another stdout.
+    #[must_use]
+    pub fn run_into(mut self, stdout: impl Into<Stdio>) -> Answer {
+        self.command.stdout(stdout);
         self.launch().wait()
     }
 
@@ -123,12 +167,30 @@ impl<'a> Calling<'a> {
 
     #[expect(clippy::expect_used, reason = "a test without them is no test")]
     fn launch(mut self) -> Running<'a> {
-        self.command.stdin(Stdio::piped()).stderr(Stdio::piped());
+        let (handle, mut source): (_, Box<dyn Read + Send>) = match self.stdin {
+            Input::Bytes(bytes) => (Stdio::piped(), Box::new(io::Cursor::new(bytes))),
+            Input::Stream(stream) => (Stdio::piped(), stream),
+            Input::Handle(handle) => (handle, Box::new(io::empty())),
+        };
+        self.command.stdin(handle).stderr(Stdio::piped());
         let mut child = self.command.spawn().expect("the plugin starts");
-        let mut pipe = child.stdin.take().expect("stdin is piped");
-        // In a thread, because the plugin need not read it all before it answers.
-        thread::spawn(move || drop(pipe.write_all(&self.stdin)));
+        // The command keeps its own copy of a handle until it is dropped.
+        drop(self.command);
+        if let Some(mut pipe) = child.stdin.take() {
+            // In a thread, because the plugin need not read it all before it answers.
+            thread::spawn(move || drop(io::copy(&mut source, &mut pipe)));
+        }
         Running { node: self.node, child, what: self.what }
+    }
+}
+
+impl fmt::Debug for Input {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bytes(bytes) => f.write_str(&String::from_utf8_lossy(bytes)),
+            Self::Stream(_) => f.write_str("a stream"),
+            Self::Handle(_) => f.write_str("a handle"),
+        }
     }
 }
 

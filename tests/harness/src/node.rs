@@ -5,7 +5,6 @@ use std::fmt;
 use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
 
 use ecs_simulator::{Simulator, World};
@@ -151,18 +150,15 @@ impl Node {
     }
 
     /// Runs an operator's command with the configuration of this file or directory.
-    ///
-    /// # Panics
-    /// When the plugin cannot be started.
     #[must_use]
-    #[expect(clippy::expect_used, reason = "a test without them is no test")]
     pub fn operator_with(&self, config: &Path, arguments: &[&str]) -> Answer {
-        let mut command = Command::new(&self.plugin);
-        command.env_clear().args(arguments).arg("--config").arg(config);
-        command.env("ALIBABA_CLOUD_ACCESS_KEY_ID", World::ACCESS_KEY_ID);
-        command.env("ALIBABA_CLOUD_ACCESS_KEY_SECRET", World::ACCESS_KEY_SECRET);
-        let output = command.output().expect("the plugin starts");
-        Answer::new(format!("aliyun-eni-ipam {}", arguments.join(" ")), output, self.scene())
+        let config = config.display().to_string();
+        self.program(&[arguments, &["--config", &config]].concat()).run()
+    }
+
+    /// Runs the plugin with these arguments, as a person does, to be refined before it is run.
+    pub fn program(&self, arguments: &[&str]) -> Calling<'_> {
+        Calling::with_arguments(self, arguments)
     }
 
     /// What `list --json` says.
