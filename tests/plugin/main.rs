@@ -9,6 +9,7 @@ mod figures;
 mod gc;
 mod hostile;
 mod layers;
+mod protocol;
 mod race;
 mod release;
 mod status;

@@ -1,0 +1,287 @@
+//! The keys of the `ipam` section: a value that cannot be used is refused by the calls that use it, and by no others.
+
+use std::collections::BTreeSet;
+
+use aliyun_eni_ipam::config::KEYS;
+use harness::{Answer, Node};
+use serde_json::{Value, json};
+
+use super::expect_nothing_lost;
+use crate::node;
+
+/// Which calls a key can keep from working.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Use {
+    /// Those that judge the whole configuration: it says how addresses are given, or what is reported about.
+    Giving,
+    /// Also those that release, where there is anything to release.
+    Releasing,
+    /// Also those that look whether there is anything.
+    Looking,
+}
+
+/// Each key with values that it must not have. What is in braces is named with the key inside.
+fn table() -> Vec<(&'static str, Use, Vec<Value>)> {
+    use Use::{Giving, Looking, Releasing};
+    let not_a_path = || vec![json!(5), json!(""), json!("relative/path"), json!(["/a"])];
+    let not_a_flag = || vec![json!(1), json!("true"), json!([])];
+    let not_a_server = || {
+        vec![
+            json!(5),
+            json!(""),
+            json!("ecs.example.com"),
+            json!("ftp://ecs.example.com"),
+            json!("https://ecs.example.com/path"),
+            json!("https://ecs.example.com:0"),
+        ]
+    };
+    vec![
+        ("type", Giving, vec![json!(5), json!(""), json!("host-local"), json!({})]),
+        ("regionId", Giving, vec![json!(5), json!(""), json!("CN-Hangzhou"), json!("cn.evil.example/")]),
+        ("networkInterfaceId", Giving, vec![json!(5), json!(""), json!("../eni-1"), json!(["eni-1"])]),
+        (
+            "interface",
+            Giving,
+            vec![json!(5), json!(""), json!("a/b"), json!(".."), json!("sixteen-bytes-xx")],
+        ),
+        (
+            "subnet",
+            Giving,
+            vec![
+                json!(5),
+                json!(""),
+                json!("192.168.0.0"),
+                json!("192.168.0.0/33"),
+                json!("192.168.0.1/24"),
+                json!("2001:db8::/64"),
+                json!("off"),
+            ],
+        ),
+        ("gateway", Giving, vec![json!(5), json!("router"), json!("192.168.0.253/24"), json!("2001:db8::1")]),
+        (
+            "routes",
+            Giving,
+            vec![
+                json!(5),
+                json!({"dst": "0.0.0.0/0"}),
+                json!([5]),
+                json!([{}]),
+                json!([{"dst": "default"}]),
+                json!([{"dst": "0.0.0.0/0", "gw": "router"}]),
+                json!([{"dst": "0.0.0.0/0", "mtu": 1400.5}]),
+            ],
+        ),
+        ("resolvConf", Giving, not_a_path()),
+        ("ipv6", Giving, not_a_flag()),
+        ("subnet6", Giving, vec![json!(5), json!("192.168.0.0/24"), json!("2001:db8::1/64"), json!("off")]),
+        ("gateway6", Giving, vec![json!(5), json!("192.168.0.253"), json!("2001:db8::1/64")]),
+        ("dataDir", Looking, not_a_path()),
+        ("endpoint", Releasing, [not_a_server(), vec![json!("http://ecs.example.com")]].concat()),
+        ("metadataEndpoint", Releasing, not_a_server()),
+        ("allowInsecureEndpoint", Releasing, not_a_flag()),
+        ("caFile", Releasing, not_a_path()),
+        (
+            "proxy",
+            Releasing,
+            vec![json!(5), json!(""), json!("socks5://127.0.0.1:1080"), json!(["http://a"])],
+        ),
+        (
+            "credentials",
+            Releasing,
+            vec![
+                json!(5),
+                json!("env"),
+                json!([]),
+                json!({"source": "magic"}),
+                json!({"source": 5}),
+                json!({"source": "file"}),
+                json!({"source": "file", "path": "relative"}),
+                json!({"source": "file", "path": "/a", "profile": 5}),
+                json!({"source": "ecs-ram-role", "roleName": 5}),
+            ],
+        ),
+        ("signatureMethod", Releasing, vec![json!(5), json!("MD5"), json!("hmac-sha1")]),
+        (
+            "timeoutSeconds",
+            Releasing,
+            vec![json!("25"), json!(0), json!(-1), json!(2.5), json!(601), json!(1e300), json!(true)],
+        ),
+        ("onReleaseFailure", Releasing, vec![json!(true), json!("ignore"), json!("Fail")]),
+        ("gcGraceSeconds", Giving, vec![json!("60"), json!(-1), json!(0.5), json!(86_401)]),
+        ("statusFailsWhenFull", Giving, not_a_flag()),
+        ("maxAddressesPerCall", Releasing, vec![json!("10"), json!(0), json!(11), json!(2.5)]),
+        ("metricsFile", Giving, not_a_path()),
+        ("logLevel", Giving, vec![json!(5), json!("loud"), json!("INFO")]),
+        ("logFile", Giving, not_a_path()),
+    ]
+}
+
+/// The part of the error that says what is wrong with `value` of `key`.
+fn complaint(key: &str, value: &Value) -> String {
+    let inner = value.as_object().filter(|_| key == "credentials").map(|object| {
+        let wrong = ["roleName", "profile", "path"].into_iter().find(|key| object.contains_key(*key));
+        match wrong {
+            Some(wrong) => (wrong, object[wrong].to_string()),
+            None if object["source"] == "file" => ("path", "missing".to_owned()),
+            None => ("source", object["source"].to_string()),
+        }
+    });
+    match (key, inner) {
+        (_, Some((inner, value))) => format!("ipam.{key}.{inner} is {value}, but must be "),
+        // These may hold a secret, so only what sort of value it is may be said.
+        ("credentials" | "proxy", None) => format!("ipam.{key} is "),
+        (_, None) => format!("ipam.{key} is {value}, but must be "),
+    }
+}
+
+#[test]
+fn every_key_is_in_the_table() {
+    let tried: BTreeSet<_> = table().into_iter().map(|(key, ..)| key).collect();
+    assert_eq!(tried, KEYS.iter().map(|key| key.name).collect());
+}
+
+#[test]
+fn an_add_refuses_every_wrong_value_naming_key_and_value() {
+    let node = node();
+    for (key, _, values) in table() {
+        for value in values {
+            let answer = node.call("ADD", "c1").config(|config| config["ipam"][key] = value.clone()).run();
+            let text = answer.error(7);
+            let expected = format!("the ipam configuration cannot be used; {}", complaint(key, &value));
+            assert!(text.starts_with(&expected), "{text}\ndoes not begin with\n{expected}");
+        }
+    }
+    assert!(node.cloud.ledger().is_empty() && !node.store().exists());
+}
+
+#[test]
+fn a_del_that_finds_nothing_minds_no_key_but_the_stores() {
+    let node = node();
+    for (key, used, values) in table() {
+        for value in values {
+            let answer = node.call("DEL", "c1").config(|config| config["ipam"][key] = value.clone()).run();
+            if used == Use::Looking {
+                assert!(answer.error(7).contains(&complaint(key, &value)));
+            } else {
+                answer.ok();
+            }
+        }
+    }
+    assert!(node.cloud.ledger().is_empty() && !node.store().exists());
+}
+
+#[test]
+fn a_del_minds_only_the_keys_it_uses_and_loses_nothing() {
+    let node = node();
+    for (key, used, values) in table() {
+        for value in values {
+            let _ = node.add("c1").address();
+            let answer = node.call("DEL", "c1").config(|config| config["ipam"][key] = value.clone()).run();
+            if used == Use::Giving {
+                answer.ok();
+            } else {
+                assert!(answer.error(7).contains(&complaint(key, &value)), "{}", answer.stdout());
+                assert_eq!(node.on_eni(), node.recorded(), "{key} {value}");
+                assert_eq!(node.on_eni().len(), 1, "{key} {value}");
+                node.del("c1").ok();
+            }
+            assert!(node.on_eni().is_empty(), "{key} {value}");
+        }
+    }
+    expect_nothing_lost(&node);
+}
+
+#[test]
+fn a_status_refuses_what_an_add_would_refuse() {
+    let node = node();
+    for (key, _, values) in table() {
+        for value in values {
+            let answer = node.call("STATUS", "c1").config(|config| config["ipam"][key] = value.clone()).run();
+            assert!(answer.error(7).contains(&complaint(key, &value)), "{}", answer.stdout());
+        }
+    }
+    assert!(!node.store().exists());
+}
+
+/// A GC of everything, or of nothing but what is not `c1`'s.
+fn gc(node: &Node, all: bool, key: &str, value: &Value) -> Answer {
+    let valid = if all { json!([]) } else { json!([{"containerID": "c1", "ifname": "eth0"}]) };
+    let change = |config: &mut Value| {
+        config["cni.dev/valid-attachments"] = valid;
+        config["ipam"][key] = value.clone();
+    };
+    node.call("GC", "").without("CNI_NETNS").config(change).run()
+}
+
+#[test]
+fn a_gc_minds_only_the_keys_it_uses_and_loses_nothing() {
+    let node = node().with("gcGraceSeconds", 0);
+    let _ = node.add("c1").address();
+    for (key, used, values) in table() {
+        for value in values {
+            let always = ["dataDir", "timeoutSeconds", "gcGraceSeconds"].contains(&key);
+            let nothing_to_release = gc(&node, false, key, &value);
+            if always {
+                assert!(nothing_to_release.error(7).contains(&complaint(key, &value)));
+            } else {
+                nothing_to_release.ok();
+            }
+            assert_eq!(node.counts(), [0, 1, 0, 0], "{key} {value}");
+            // Whether a DEL is to fail is no question of a GC's.
+            if used == Use::Releasing && key != "onReleaseFailure" {
+                let text = gc(&node, true, key, &value).any_error();
+                assert!(text.contains(&complaint(key, &value)), "{text}");
+                assert_eq!((node.on_eni(), node.on_eni().len()), (node.recorded(), 1), "{key} {value}");
+                node.del("c1").ok();
+            } else if !always {
+                gc(&node, true, key, &value).ok();
+            } else {
+                continue;
+            }
+            assert!(node.on_eni().is_empty(), "{key} {value}");
+            let _ = node.add("c1").address();
+        }
+    }
+}
+
+#[test]
+fn a_gateway_is_on_the_link() {
+    let node = node().with("subnet", "192.168.0.0/24").with("gateway", "192.168.1.1");
+    let text = node.add("c1").error(7);
+    assert!(
+        text.contains(r#"ipam.gateway is "192.168.1.1", but must be an address of 192.168.0.0/24"#),
+        "{text}"
+    );
+}
+
+#[test]
+fn no_error_repeats_a_secret_that_stands_in_a_wrong_place() {
+    let node = node();
+    let secret = "swordfish";
+    for (key, value) in [
+        ("credentials", json!(secret)),
+        ("credentials", json!([secret])),
+        ("credentials", json!({"source": "file", "accessKeySecret": secret})),
+        ("proxy", json!({"url": format!("http://user:{secret}@proxy.example.com")})),
+        ("proxy", json!(format!("socks5://user:{secret}@proxy.example.com"))),
+        ("endpoint", json!(format!("https://user:{secret}@ecs.example.com"))),
+        ("metadataEndpoint", json!(format!("http://user:{secret}@100.100.100.200"))),
+    ] {
+        let answer = node.call("ADD", "c1").config(|config| config["ipam"][key] = value.clone()).run();
+        assert!(answer.error(7).contains(&format!("ipam.{key}")), "{}", answer.stdout());
+        assert!(
+            !answer.stdout().contains(secret) && !answer.stderr().contains(secret),
+            "{}",
+            answer.stdout()
+        );
+    }
+    assert!(!node.log().contains(secret), "{}", node.log());
+}
+
+#[test]
+fn an_unknown_key_is_a_warning() {
+    let node = node().with("regionID", "cn-hangzhou");
+    let _ = node.add("c1").address();
+    assert!(node.log().contains("ipam.regionID is not known"), "{}", node.log());
+    node.del("c1").ok();
+}
