@@ -82,24 +82,29 @@ impl Client {
         action: &Action,
         deadline: Deadline,
     ) -> Result<Answer, Error> {
+        self.call_in(region, action, deadline).map_err(|error| error.about(eni))
+    }
+
+    /// Calls an action about nothing but a region.
+    pub(super) fn call_in(
+        &self,
+        region: &RegionId,
+        action: &Action,
+        deadline: Deadline,
+    ) -> Result<Answer, Error> {
         // Without a key, ECS has not done it: either it was not asked, or it has just refused.
         let no_key = |error: credentials::Error| Error {
             kind: ErrorKind::NotSent,
             passing: error.passing,
             ..Error::not_sent(action.name, &error.to_string())
         };
-        let key = || Ok(self.credentials.find(None, deadline)?.key());
-        key()
-            .map_err(no_key)
-            .and_then(|key| {
-                let renew = |refused: &_| Ok(self.credentials.find(Some(refused), deadline)?.key());
-                self.api.call_fresh(&self.endpoint(region), action, key, deadline, renew).map_err(|failed| {
-                    match failed {
-                        Failed::Call(error) => error,
-                        Failed::Key(error) => no_key(error),
-                    }
-                })
-            })
-            .map_err(|error| error.about(eni))
+        let key = self.credentials.find(None, deadline).map_err(no_key)?.key();
+        let renew = |refused: &_| Ok(self.credentials.find(Some(refused), deadline)?.key());
+        self.api.call_fresh(&self.endpoint(region), action, key, deadline, renew).map_err(|failed| {
+            match failed {
+                Failed::Call(error) => error,
+                Failed::Key(error) => no_key(error),
+            }
+        })
     }
 }

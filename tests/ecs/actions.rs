@@ -1,7 +1,7 @@
 //! The actions, in both signatures, with permanent and temporary keys.
 
 use aliyun_eni_ipam::ecs::credentials::Source;
-use aliyun_eni_ipam::ecs::{Client, EniKind, ErrorKind, Family, Settings, SignatureMethod, Want};
+use aliyun_eni_ipam::ecs::{Client, EniKind, ErrorKind, Family, Quota, Settings, SignatureMethod, Want};
 use aliyun_eni_ipam::eni::EniId;
 use ecs_simulator::World;
 
@@ -66,6 +66,16 @@ fn a_description_tells_primary_from_secondary() {
 
     let primary = EniId::try_from(World::PRIMARY_ENI.to_owned()).unwrap();
     assert_eq!(client.describe(&region(), &primary, soon()).unwrap().unwrap().kind, EniKind::Primary);
+}
+
+#[test]
+fn the_quota_of_an_instance_type_is_told() {
+    let simulator = simulator();
+    simulator.with_world(|world| (world.quota.ipv4, world.quota.ipv6) = (6, 1));
+    let client = client(&simulator);
+    let quota = client.quota(&region(), "ecs.g7.large", soon()).unwrap();
+    assert_eq!(quota, Some(Quota { ipv4: 6, ipv6: 1 }));
+    assert_eq!(client.quota(&region(), "ecs.none", soon()).unwrap(), None);
 }
 
 #[test]
