@@ -38,10 +38,22 @@ impl Timestamp {
         now.0.duration_since(self.0).unwrap_or_default()
     }
 
+    /// The whole seconds since 1970, as Prometheus has it.
+    #[must_use]
+    pub fn unix_seconds(self) -> u64 {
+        self.0.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
+    }
+
     /// The form with whole seconds (`2026-11-22T09:12:44Z`).
     #[must_use]
     pub fn to_seconds(self) -> String {
         humantime::format_rfc3339_seconds(self.0).to_string()
+    }
+}
+
+impl From<SystemTime> for Timestamp {
+    fn from(moment: SystemTime) -> Self {
+        Self(moment)
     }
 }
 
@@ -82,6 +94,7 @@ mod tests {
         assert_eq!(text, "\"2026-11-22T09:12:44.250Z\"");
         assert_eq!(serde_json::from_str::<Timestamp>(&text).unwrap(), moment);
         assert_eq!(moment.to_seconds(), "2026-11-22T09:12:44Z");
+        assert_eq!(moment.unix_seconds(), 1_795_338_764);
     }
 
     #[test]

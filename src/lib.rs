@@ -21,6 +21,7 @@ pub mod ecs;
 pub mod eni;
 pub mod failure;
 pub mod logging;
+mod metrics;
 pub mod operator;
 pub mod random;
 pub mod release;

@@ -7,6 +7,7 @@ use crate::config::Ipam;
 use crate::deadline::Deadline;
 use crate::ecs::{Client, RegionId};
 use crate::failure::{Failure, Result};
+use crate::metrics;
 use crate::release::{Outcome, Releaser};
 use crate::store::{Owner, Pending, Store};
 
@@ -66,6 +67,17 @@ impl<'a> Session<'a> {
             outcome = outcome.and(drained.map_err(Failure::from));
         }
         outcome
+    }
+}
+
+/// However a call ends, the metrics tell what it has left.
+impl Drop for Session<'_> {
+    fn drop(&mut self) {
+        match self.ipam.metrics_file() {
+            Ok(Some(path)) => metrics::update(&self.store, &path),
+            Ok(None) => {}
+            Err(error) => log::warn!("{error}"),
+        }
     }
 }
 

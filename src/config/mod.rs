@@ -98,6 +98,14 @@ impl<'a> Ipam<'a> {
         self.0.flag("statusFailsWhenFull")
     }
 
+    /// `metricsFile`.
+    ///
+    /// # Errors
+    /// When it is not an absolute path.
+    pub fn metrics_file(&self) -> Result<Option<PathBuf>, Error> {
+        self.0.absolute_path("metricsFile")
+    }
+
     /// `logLevel` and `logFile`. A value that cannot be used is as good as none: a call must not fail for its log's sake.
     #[must_use]
     pub fn log(&self) -> LogSettings {
@@ -144,7 +152,7 @@ impl<'a> Ipam<'a> {
         self.status_fails_when_full()?;
         self.0.choice("logLevel", &["error", "warn", "info", "debug", "trace"])?;
         self.0.absolute_path("logFile")?;
-        self.0.absolute_path("metricsFile")?;
+        self.metrics_file()?;
         self.cloud()?;
         self.address()?;
         Ok(())

@@ -34,8 +34,24 @@ pub struct Listed {
     pub allocation: Option<Allocation>,
     /// Whose it is; nobody's for a quarantined one.
     pub owner: Owner,
-    /// How its release has gone so far.
+    /// How its release has gone so far. Of an ADD, the requests whose answers are open.
     pub progress: Progress,
+}
+
+impl State {
+    /// Every state, in the order in which a record moves.
+    pub const ALL: [Self; 4] = [Self::Assigning, Self::Active, Self::Releasing, Self::Quarantined];
+
+    /// Its name, for people and programs.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Assigning => "assigning",
+            Self::Active => "active",
+            Self::Releasing => "releasing",
+            Self::Quarantined => "quarantined",
+        }
+    }
 }
 
 impl Store {
@@ -45,12 +61,8 @@ impl Store {
     /// When a directory or a file cannot be read. Damaged records are listed, not moved.
     pub fn list(&self) -> Result<Vec<Listed>> {
         let mut found = Vec::new();
-        for (state, directory) in [
-            (State::Assigning, self.assigning_directory()),
-            (State::Active, self.active_directory()),
-            (State::Releasing, self.releasing_directory()),
-            (State::Quarantined, self.directory.join("quarantine")),
-        ] {
+        for state in State::ALL {
+            let directory = self.directory_of(state);
             for name in file::names(&directory)? {
                 let path = directory.join(name);
                 // Gone meanwhile: it has moved on to a directory that is still to be listed, or is over.
@@ -60,6 +72,27 @@ impl Store {
             }
         }
         Ok(found)
+    }
+
+    /// How many records there are, by the names in the directories: nothing is opened.
+    ///
+    /// # Errors
+    /// When a directory cannot be read.
+    pub fn counts(&self) -> Result<[(State, usize); 4]> {
+        let mut counts = State::ALL.map(|state| (state, 0));
+        for (state, count) in &mut counts {
+            *count = file::names(&self.directory_of(*state))?.len();
+        }
+        Ok(counts)
+    }
+
+    fn directory_of(&self, state: State) -> PathBuf {
+        match state {
+            State::Assigning => self.assigning_directory(),
+            State::Active => self.active_directory(),
+            State::Releasing => self.releasing_directory(),
+            State::Quarantined => self.directory.join("quarantine"),
+        }
     }
 
     /// Removes what killed processes left half written.
@@ -171,7 +204,9 @@ impl Listed {
         let (owner, allocation, progress) = match state {
             State::Assigning => {
                 let content = Content::parse(content)?;
-                (content.intention.owner.clone(), content.allocation(), Progress::default())
+                let allocation = content.allocation();
+                let progress = Progress { unanswered: content.unanswered, ..Progress::default() };
+                (content.intention.owner, allocation, progress)
             }
             State::Active => {
                 let Active(allocation) = Active::parse(content)?;

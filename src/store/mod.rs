@@ -20,6 +20,7 @@
 mod eni_state;
 mod error;
 mod file;
+mod inspection;
 mod intent;
 mod key;
 mod lease;

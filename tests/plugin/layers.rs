@@ -16,12 +16,13 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("config", &["cni", "ecs", "eni"]),
     ("release", &["clock", "deadline", "ecs", "random", "store"]),
     ("failure", &["cni", "config", "ecs", "eni", "store"]),
-    ("session", &["cni", "config", "deadline", "ecs", "failure", "release", "store"]),
+    ("metrics", &["random", "store"]),
+    ("session", &["cni", "config", "deadline", "ecs", "failure", "metrics", "release", "store"]),
     (
         "verbs",
         &[
-            "clock", "cni", "config", "deadline", "ecs", "eni", "failure", "metrics", "random", "release",
-            "session", "store",
+            "clock", "cni", "config", "deadline", "ecs", "eni", "failure", "random", "release", "session",
+            "store",
         ],
     ),
 ];
