@@ -12,7 +12,7 @@ use std::thread;
 use ecs_simulator::World;
 use serde_json::Value;
 
-use crate::{Answer, Node};
+use crate::{Answer, Conversation, Node};
 
 /// A call that is being prepared.
 #[derive(Debug)]
@@ -163,6 +163,18 @@ impl<'a> Calling<'a> {
     pub fn start(mut self) -> Running<'a> {
         self.command.stdout(Stdio::piped());
         self.launch()
+    }
+
+    /// Runs a command until it asks something, and lets it wait for the answer.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "a test without them is no test")]
+    pub fn ask(mut self) -> Conversation<'a> {
+        self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = self.command.spawn().expect("the plugin starts");
+        Conversation::begin(self.node, child, self.what)
     }
 
     #[expect(clippy::expect_used, reason = "a test without them is no test")]

@@ -16,9 +16,11 @@
 mod answer;
 mod books;
 mod call;
+mod conversation;
 mod node;
 
 pub use answer::Answer;
 pub use call::{Calling, Running};
+pub use conversation::Conversation;
 pub use ecs_simulator::{self as simulator, Effect, Fault, World};
 pub use node::{Node, Record, Scene};

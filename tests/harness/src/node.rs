@@ -137,16 +137,10 @@ impl Node {
         json!({"cniVersion": self.version, "name": self.network, "plugins": [{"type": "ptp", "ipam": self.ipam}]})
     }
 
-    /// Runs an operator's command with this node's configuration.
-    ///
-    /// # Panics
-    /// When the plugin cannot be started.
+    /// Runs an operator's command with this node's configuration and nobody there to answer a question.
     #[must_use]
-    #[expect(clippy::expect_used, reason = "a test without them is no test")]
     pub fn operator(&self, arguments: &[&str]) -> Answer {
-        let config = self.directory().join("pods.conflist");
-        fs::write(&config, self.conflist().to_string()).expect("the configuration can be written");
-        self.operator_with(&config, arguments)
+        self.command(arguments).run()
     }
 
     /// Runs an operator's command with the configuration of this file or directory.
@@ -154,6 +148,17 @@ impl Node {
     pub fn operator_with(&self, config: &Path, arguments: &[&str]) -> Answer {
         let config = config.display().to_string();
         self.program(&[arguments, &["--config", &config]].concat()).run()
+    }
+
+    /// An operator's command with this node's configuration, to be refined before it is run.
+    ///
+    /// # Panics
+    /// When the configuration cannot be written.
+    #[expect(clippy::expect_used, reason = "a test without them is no test")]
+    pub fn command(&self, arguments: &[&str]) -> Calling<'_> {
+        let config = self.directory().join("pods.conflist");
+        fs::write(&config, self.conflist().to_string()).expect("the configuration can be written");
+        self.program(&[arguments, &["--config", &config.display().to_string()]].concat())
     }
 
     /// Runs the plugin with these arguments, as a person does, to be refined before it is run.

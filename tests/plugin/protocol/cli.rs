@@ -105,7 +105,11 @@ fn a_configuration_that_cannot_be_had_is_wrong_usage() {
     let missing = node.directory().join("none").display().to_string();
     let answer = node.program(&["list", "--config", &missing]).run();
     assert_eq!((answer.status(), answer.stdout()), (2, String::new()));
-    assert!(answer.stderr().contains(&missing) && answer.stderr().contains("--config"), "{}", answer.stderr());
+    assert!(
+        answer.stderr().contains(&missing) && answer.stderr().contains("--config"),
+        "{}",
+        answer.stderr()
+    );
 }
 
 #[test]
