@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Trouble, say};
+use super::{Trouble, say, table};
 use crate::clock::{Timestamp, boot_id};
 use crate::config::Ipam;
 use crate::failure::Failure;
-use crate::store::{Listed, State, Store};
+use crate::store::{Listed, Store};
 
 /// Prints every record, without a lock and without a question to the cloud.
 pub(super) fn list(ipam: Ipam<'_>, as_json: bool) -> Result<(), Trouble> {
@@ -23,7 +23,7 @@ pub(super) fn list(ipam: Ipam<'_>, as_json: bool) -> Result<(), Trouble> {
 fn to_json(listed: &Listed) -> Value {
     let allocation = listed.allocation.as_ref();
     json!({
-        "state": name(listed.state),
+        "state": listed.state.name(),
         "network": allocation.map(|it| &it.network),
         "containerId": listed.owner.container_id,
         "ifname": listed.owner.ifname,
@@ -37,15 +37,6 @@ fn to_json(listed: &Listed) -> Value {
     })
 }
 
-fn name(state: State) -> &'static str {
-    match state {
-        State::Assigning => "assigning",
-        State::Active => "active",
-        State::Releasing => "releasing",
-        State::Quarantined => "quarantined",
-    }
-}
-
 fn pod(listed: &Listed) -> Option<String> {
     let pod = listed.allocation.as_ref()?.pod.as_ref()?;
     Some(format!("{}/{}", pod.namespace, pod.name))
@@ -55,14 +46,7 @@ const HEAD: [&str; 8] = ["STATE", "ADDRESSES", "POD", "ENI", "AGE", "SINCE", "AT
 
 fn table(records: &[Listed], now: Timestamp) -> String {
     let boot = boot_id();
-    let rows: Vec<_> = std::iter::once(HEAD.map(str::to_owned))
-        .chain(records.iter().map(|listed| row(listed, now, &boot)))
-        .collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
-    let widths: [usize; HEAD.len()] = std::array::from_fn(width);
-    let padded = |(cell, width): (&String, usize)| format!("{cell:<width$}");
-    let line = |row: &[String; HEAD.len()]| row.iter().zip(widths).map(padded).collect::<Vec<_>>().join("  ");
-    rows.iter().map(|row| line(row).trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+    table::render(HEAD, records.iter().map(|listed| row(listed, now, &boot)))
 }
 
 fn row(listed: &Listed, now: Timestamp, boot: &str) -> [String; HEAD.len()] {
@@ -70,7 +54,7 @@ fn row(listed: &Listed, now: Timestamp, boot: &str) -> [String; HEAD.len()] {
     let whose = pod(listed).unwrap_or_else(|| listed.owner.container_id.chars().take(32).collect());
     let since = allocation.map_or("", |it| if it.boot_id == boot { "this boot" } else { "an earlier boot" });
     [
-        name(listed.state).to_owned(),
+        listed.state.name().to_owned(),
         listed.addresses().join(","),
         whose,
         allocation.map_or_else(String::new, |it| it.eni.to_string()),
@@ -79,7 +63,6 @@ fn row(listed: &Listed, now: Timestamp, boot: &str) -> [String; HEAD.len()] {
         listed.progress.attempts.to_string(),
         listed.progress.last_error.clone().unwrap_or_default(),
     ]
-    .map(|cell| if cell.is_empty() { "-".to_owned() } else { cell })
 }
 
 /// An age in its largest unit: what a person compares.

@@ -1,9 +1,16 @@
 //! The commands for the person who runs the node.
 
 mod arguments;
+mod compare;
+mod consent;
+mod doctor;
 mod flush;
 mod list;
 mod networks;
+mod reconcile;
+mod release;
+mod releasing;
+mod table;
 
 use std::fmt;
 use std::io::{self, Write};
@@ -66,9 +73,15 @@ fn execute(arguments: &Arguments) -> Result<(), Trouble> {
     let settings = network.ipam().log();
     logging::start(settings.level, Some(&settings.file));
     logging::context(arguments.command.name());
+    let json = arguments.json;
     match &arguments.command {
-        Command::List => list::list(network.ipam(), arguments.json),
-        Command::Flush => flush::flush(network.ipam(), arguments.json),
+        Command::List => list::list(network.ipam(), json),
+        Command::Release { addresses, consent } => {
+            release::release(network.ipam(), addresses, *consent, json)
+        }
+        Command::Flush => flush::flush(network.ipam(), json),
+        Command::Reconcile { orphans } => reconcile::reconcile(&network, *orphans, json),
+        Command::Doctor => doctor::doctor(&network, json),
         Command::Help | Command::Version => Ok(()),
     }
 }

@@ -14,6 +14,10 @@ pub(super) struct Network {
 }
 
 impl Network {
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     pub(super) fn ipam(&self) -> Ipam<'_> {
         Ipam::new(&self.ipam)
     }

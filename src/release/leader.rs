@@ -14,7 +14,7 @@ pub(crate) const ATTEMPT: Duration = Duration::from_secs(10);
 
 /// How long `DescribeNetworkInterfaces` may lag behind an assign: that it does not show an address which is younger than
 /// this proves nothing. (Nobody states a bound; Terway waits up to ten seconds.)
-const LAG: Duration = Duration::from_mins(1);
+pub(crate) const LAG: Duration = Duration::from_mins(1);
 
 /// How one request's worth of work went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -17,8 +17,8 @@ use crate::deadline::Deadline;
 use crate::ecs::{Client, RegionId};
 use crate::store::{self, Backoff, Lease, Pending, Progress, Releasing, Store};
 pub(crate) use backoff::pause as pause_after;
-pub(crate) use leader::ATTEMPT;
 use leader::Step;
+pub(crate) use leader::{ATTEMPT, LAG};
 pub(crate) use unanswered::request_of;
 
 /// How often a follower looks whether its record is gone or the lock is free.

@@ -68,8 +68,8 @@ impl fmt::Display for Error {
             Self::Untrusted { path, why } => write!(f, "{} is not used: {why}", path.display()),
             Self::Quarantined { path, why } => write!(
                 f,
-                "a record could not be read ({why}) and was set aside as {}: look into it for the addresses that it \
-                 names, release those with `aliyun-eni-ipam reconcile --release-orphans`, then delete it",
+                "a record could not be read ({why}) and was set aside as {}: look into it, and if its pod is gone, \
+                 delete it and release what it names with `aliyun-eni-ipam reconcile --release-orphans`",
                 path.display()
             ),
             Self::NewerSchema { path, schema } => write!(

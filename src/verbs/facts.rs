@@ -39,16 +39,20 @@ struct Facts {
 
 /// Finds the place from the configuration, from what earlier calls of this boot have found out, and from metadata.
 pub(super) fn find_place(session: &Session<'_>, settings: &AddressSettings) -> Result<Place> {
-    let name = cache_name(settings);
-    let boot_id = boot_id();
-    let known =
-        session.store.remembered::<Facts>(&name).filter(|facts| facts.boot_id == boot_id).unwrap_or_default();
-    let mut finder = Finder { session, settings, facts: Facts { boot_id, ..known.clone() } };
+    let mut finder = Finder::new(session, settings);
+    let known = finder.facts.clone();
     let place = finder.place()?;
     if finder.facts != known {
-        session.store.remember(&name, &finder.facts)?;
+        session.store.remember(&cache_name(settings), &finder.facts)?;
     }
     Ok(place)
+}
+
+/// The ENI that pods get addresses of, and its region. Whether it is this instance's is another question, and nothing is
+/// kept.
+pub(crate) fn find_eni(session: &Session<'_>, settings: &AddressSettings) -> Result<(RegionId, EniId)> {
+    let mut finder = Finder::new(session, settings);
+    Ok((finder.region()?, finder.eni()?))
 }
 
 /// Facts are kept under what the configuration says about the ENI.
@@ -66,7 +70,15 @@ struct Finder<'a> {
     facts: Facts,
 }
 
-impl Finder<'_> {
+impl<'a> Finder<'a> {
+    /// Begins with what is known of this boot.
+    fn new(session: &'a Session<'a>, settings: &'a AddressSettings) -> Self {
+        let boot_id = boot_id();
+        let known = session.store.remembered::<Facts>(&cache_name(settings));
+        let known = known.filter(|facts| facts.boot_id == boot_id).unwrap_or_default();
+        Self { session, settings, facts: Facts { boot_id, ..known } }
+    }
+
     fn place(&mut self) -> Result<Place> {
         let region = self.region()?;
         let eni = self.eni()?;

@@ -4,7 +4,7 @@ mod add;
 mod assign;
 mod check;
 mod del;
-mod facts;
+pub(crate) mod facts;
 mod gc;
 mod place;
 mod status;

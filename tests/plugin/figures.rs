@@ -1,7 +1,5 @@
 //! Figures, printed and not judged: `cargo test --release --test plugin figures -- --ignored --nocapture --test-threads 1`.
 
-#![expect(clippy::print_stdout, reason = "that is what figures are for")]
-
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};

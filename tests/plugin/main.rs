@@ -1,16 +1,21 @@
 //! The plugin as runtimes and people meet it: the real binary, real files, real locks, and a cloud on real sockets.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::print_stdout, reason = "a test that cannot run here says so")]
 
 mod add;
 mod del;
+mod doctor;
 mod examples;
 mod figures;
 mod gc;
 mod hostile;
 mod layers;
+mod metrics;
+mod operator;
 mod protocol;
 mod race;
+mod reconcile;
 mod release;
 mod status;
 

@@ -80,6 +80,14 @@ impl Metadata {
         &self.endpoint
     }
 
+    /// Whether the service gives out tokens, which is its hardened mode, and is asked with one.
+    ///
+    /// # Errors
+    /// When it does not answer, or must not be asked without a token and gives none.
+    pub fn is_hardened(&self, deadline: Deadline) -> Result<bool, Error> {
+        self.mode(deadline).map(|mode| matches!(mode, Mode::Hardened(_)))
+    }
+
     /// The text at `path` below `/latest/`; nothing where the service has none.
     pub(super) fn get(&self, path: &str, deadline: Deadline) -> Result<Option<String>, Error> {
         let path = format!("/latest/{path}");

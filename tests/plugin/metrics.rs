@@ -1,0 +1,158 @@
+//! `metricsFile`: what a monitoring system is told.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+use harness::{Effect, Fault, Node};
+
+use crate::node;
+
+const UNASSIGN: &str = "UnassignPrivateIpAddresses";
+
+fn file(node: &Node) -> PathBuf {
+    node.directory().join("aliyun_eni_ipam.prom")
+}
+
+fn with_metrics() -> Node {
+    let mut node = node();
+    let path = file(&node);
+    node.set("metricsFile", path.to_str().unwrap());
+    node
+}
+
+/// The value of a sample; `None` where there is none.
+#[track_caller]
+fn sample(node: &Node, name: &str) -> Option<u64> {
+    let text = fs::read_to_string(file(node)).unwrap();
+    let value = text.lines().find_map(|line| line.strip_prefix(&format!("aliyun_eni_ipam_{name} ")));
+    value.map(|value| value.parse().unwrap())
+}
+
+/// The number of records in each state: assigning, active, releasing, quarantined.
+#[track_caller]
+fn records(node: &Node) -> [u64; 4] {
+    ["assigning", "active", "releasing", "quarantined"]
+        .map(|state| sample(node, &format!("records{{state=\"{state}\"}}")).unwrap())
+}
+
+#[test]
+fn every_call_that_changes_something_brings_the_file_up_to_date() {
+    let node = with_metrics();
+    let _ = node.add("c0").address();
+    assert_eq!(records(&node), [0, 1, 0, 0]);
+    let _ = node.add("c1").address();
+    assert_eq!(records(&node), [0, 2, 0, 0]);
+    node.del("c0").ok();
+    assert_eq!(records(&node), [0, 1, 0, 0]);
+    let mode = fs::metadata(file(&node)).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o644);
+    let hidden = fs::read_dir(node.directory()).unwrap().flatten();
+    assert!(
+        !hidden.into_iter().any(|it| it.file_name().to_string_lossy().starts_with('.')),
+        "nothing is left beside it"
+    );
+}
+
+#[test]
+fn each_metric_is_explained_once_before_its_samples() {
+    let node = with_metrics();
+    let _ = node.add("c0").address();
+    node.cloud.inject(Fault::on(UNASSIGN).effect(Effect::code("Forbidden.RAM")));
+    node.del("c0").ok();
+    let text = fs::read_to_string(file(&node)).unwrap();
+    let mut explained = Vec::new();
+    for line in text.lines() {
+        let words: Vec<_> = line.split(' ').collect();
+        if let ["#", "TYPE", name, "gauge"] = words[..] {
+            assert!(text.contains(&format!("# HELP {name} ")) && !explained.contains(&name), "{text}");
+            explained.push(name);
+        } else if !line.starts_with('#') {
+            let name = line.split(['{', ' ']).next();
+            assert_eq!(name, explained.last().copied(), "{text}");
+        }
+    }
+    assert_eq!(explained.len(), 4, "{text}");
+}
+
+#[test]
+fn failing_releases_and_a_full_eni_can_be_seen() {
+    let node = with_metrics();
+    let of_eni = |name: &str| sample(&node, &format!("{name}{{eni=\"{}\"}}", Node::ENI));
+    let _ = node.add("c0").address();
+    node.cloud.inject(
+        Fault::on("AssignPrivateIpAddresses").times(1).effect(Effect::code("QuotaExceeded.PrivateIpAddress")),
+    );
+    let _ = node.add("c1").error(112);
+    assert_eq!(of_eni("eni_full"), Some(1));
+    node.cloud.inject(Fault::on(UNASSIGN).effect(Effect::code("Forbidden.RAM")));
+    node.del("c0").ok();
+    assert_eq!(records(&node), [0, 0, 1, 0]);
+    assert_eq!(of_eni("release_failures"), Some(1));
+    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    let since = of_eni("releases_failing_since_timestamp_seconds").unwrap();
+    assert!((now - 3600..=now).contains(&since), "{since}");
+    node.cloud.clear_faults();
+    assert_eq!(node.operator(&["flush"]).status(), 0);
+    assert_eq!(records(&node), [0; 4]);
+    assert_eq!((of_eni("release_failures"), of_eni("eni_full")), (Some(0), Some(0)));
+    assert_eq!(of_eni("releases_failing_since_timestamp_seconds"), None);
+}
+
+#[test]
+fn status_and_reconcile_bring_the_file_up_to_date_too() {
+    let node = with_metrics();
+    let _ = node.add("c0").address();
+    fs::remove_file(file(&node)).unwrap();
+    let without = ["CNI_CONTAINERID", "CNI_IFNAME", "CNI_NETNS"];
+    without.into_iter().fold(node.call("STATUS", ""), harness::Calling::without).run().ok();
+    assert_eq!(records(&node), [0, 1, 0, 0]);
+    fs::remove_file(file(&node)).unwrap();
+    assert_eq!(node.operator(&["reconcile"]).status(), 0);
+    assert_eq!(records(&node), [0, 1, 0, 0]);
+}
+
+#[test]
+fn a_del_without_a_record_does_not_even_write_metrics() {
+    let node = with_metrics();
+    node.del("c0").ok();
+    assert!(!file(&node).exists());
+}
+
+#[test]
+fn records_are_counted_and_not_read() {
+    let node = with_metrics().with("logLevel", "warn");
+    let _ = node.add("c0").address();
+    fs::write(node.store().join("active/damaged"), "{").unwrap();
+    node.del("c0").ok();
+    assert_eq!(records(&node), [0, 1, 0, 0]);
+    assert_eq!(node.log(), "");
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_a_line_in_the_log_and_no_more() {
+    let mut node = with_metrics();
+    node.set("metricsFile", node.directory().join("missing/metrics.prom").to_str().unwrap());
+    let _ = node.add("c0").address();
+    assert!(node.log().contains("metricsFile"), "{}", node.log());
+    node.del("c0").ok();
+    // A wrong value keeps no pod from being deleted either.
+    let call = node.call("DEL", "c0").config(|config| config["ipam"]["metricsFile"] = 7.into());
+    call.run().ok();
+}
+
+#[test]
+fn whoever_writes_last_has_seen_the_last_change() {
+    let node = with_metrics();
+    let containers: Vec<_> = (0..20).map(|number| format!("c{number}")).collect();
+    let adds: Vec<_> = containers.iter().map(|it| node.call("ADD", it).start()).collect();
+    for add in adds {
+        let _ = add.wait().address();
+    }
+    assert_eq!(records(&node), [0, 20, 0, 0]);
+    let dels: Vec<_> = containers.iter().map(|it| node.call("DEL", it).start()).collect();
+    for del in dels {
+        del.wait().ok();
+    }
+    assert_eq!(records(&node), [0; 4]);
+}
