@@ -37,14 +37,14 @@ impl<'a> Session<'a> {
 
     /// What releases from ENIs of `region`.
     pub(crate) fn releaser<'s>(&'s self, region: &'s RegionId) -> Result<Releaser<'s>> {
-        let most = self.ipam.release()?.most;
+        let most = self.ipam.most_per_call()?;
         Ok(Releaser { store: &self.store, client: self.client()?, region, most })
     }
 
     /// Waits for these releases until the deadline, making them happen where nobody else does. What is left then stays
     /// recorded; whether that fails the call is the configuration's choice.
     pub(crate) fn release(&self, pending: &[Pending]) -> Result<()> {
-        let fail = self.ipam.release()?.fail;
+        let fail = self.ipam.fails_when_not_released()?;
         for one in pending {
             let region = RegionId::try_from(one.region.clone())?;
             if let Outcome::Deferred { why } = self.releaser(&region)?.release(one, self.deadline)? {

@@ -72,14 +72,22 @@ impl<'a> Ipam<'a> {
         self.0.seconds("timeoutSeconds", 1..=600, 25)
     }
 
-    /// `onReleaseFailure` and `maxAddressesPerCall`.
+    /// `onReleaseFailure`: whether a DEL fails whose addresses could not be released in time, instead of leaving that to
+    /// later calls.
     ///
     /// # Errors
-    /// When either is none of the allowed values.
-    pub fn release(&self) -> Result<ReleaseSettings, Error> {
-        let on_failure = self.0.choice("onReleaseFailure", &["defer", "fail"])?;
+    /// When it is none of the allowed values.
+    pub fn fails_when_not_released(&self) -> Result<bool, Error> {
+        Ok(self.0.choice("onReleaseFailure", &["defer", "fail"])? == Some("fail"))
+    }
+
+    /// `maxAddressesPerCall`; ECS documents ten.
+    ///
+    /// # Errors
+    /// When it is not a number from 1 to 10.
+    pub fn most_per_call(&self) -> Result<usize, Error> {
         let most = self.0.integer("maxAddressesPerCall", 1..=10, 10)?;
-        Ok(ReleaseSettings { fail: on_failure == Some("fail"), most: usize::try_from(most).unwrap_or(10) })
+        Ok(usize::try_from(most).unwrap_or(10))
     }
 
     /// `gcGraceSeconds`: GC leaves records alone that are younger.
@@ -147,7 +155,8 @@ impl<'a> Ipam<'a> {
         }
         self.data_directory()?;
         self.timeout()?;
-        self.release()?;
+        self.fails_when_not_released()?;
+        self.most_per_call()?;
         self.gc_grace()?;
         self.status_fails_when_full()?;
         self.0.choice("logLevel", &["error", "warn", "info", "debug", "trace"])?;
@@ -157,15 +166,6 @@ impl<'a> Ipam<'a> {
         self.address()?;
         Ok(())
     }
-}
-
-/// How releases are made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ReleaseSettings {
-    /// Whether a DEL fails whose addresses could not be released in time, instead of leaving that to later calls.
-    pub fail: bool,
-    /// The most addresses in one request; ECS documents ten.
-    pub most: usize,
 }
 
 /// Where the log goes.

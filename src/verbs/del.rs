@@ -29,7 +29,7 @@ pub(super) fn del(call: &Del) -> Result<()> {
     }
     let session = Session::open(ipam)?;
     let mut pending = session.store.begin_release(&owner, session.deadline)?;
-    if pending.is_empty() && session.ipam.release()?.fail {
+    if pending.is_empty() && session.ipam.fails_when_not_released()? {
         wait_for_add(&session, &owner)?;
         pending = session.store.pending(&owner)?;
     }

@@ -29,7 +29,7 @@ fn what_cannot_be_made_out_is_wrong_usage() {
     let node = node();
     for (arguments, why) in [
         (&["lst"][..], "\"lst\" is no command"),
-        (&["list", "flush"], "unexpected argument \"flush\""),
+        (&["list", "flush"], "\"flush\" is too much for `list`"),
         (&["--json"], "no command is given"),
         (&["list", "--verbose"], "invalid option '--verbose'"),
         (&["list", "--config"], "missing argument for option '--config'"),

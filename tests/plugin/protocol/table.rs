@@ -299,7 +299,7 @@ const MISTAKES: &[Mistake] = &[
         make: |call| in_ipam(call, "credentials", json!({"source": "file", "path": "/none/keys"})),
         code: 50,
         msg: "pods cannot get addresses",
-        details: "no credentials (the file /none/keys: it does not exist); attach a RAM role to the instance, or say in \
+        details: "no credentials (credentials file: /none/keys: it does not exist); attach a RAM role to the instance, or say in \
                   credentials where a key is",
     },
     Mistake {
