@@ -29,3 +29,34 @@ impl Cloud {
         Self { world, sessions: Sessions::default(), nonces: BTreeSet::new(), assignments: BTreeMap::new() }
     }
 }
+
+/// What the cloud was like at some moment: its inventory, and what it had assigned under each `ClientToken`.
+#[derive(Clone, Debug)]
+pub struct Saved {
+    /// The inventory.
+    pub world: World,
+    assignments: BTreeMap<String, Assignment>,
+}
+
+impl Saved {
+    pub(crate) fn of(cloud: &Cloud) -> Self {
+        Self { world: cloud.world.clone(), assignments: cloud.assignments.clone() }
+    }
+
+    /// Makes it so again. Nonces and sessions stay: a client never sends the same ones twice.
+    pub(crate) fn restore(&self, cloud: &mut Cloud) {
+        let Self { world, assignments } = self.clone();
+        (cloud.world, cloud.assignments) = (world, assignments);
+    }
+
+    /// Forgets all requests but those with these `ClientToken`s, as if they had not come.
+    pub fn keep_requests(&mut self, keep: impl Fn(&str) -> bool) {
+        self.assignments.retain(|token, _| keep(token));
+    }
+
+    /// What was assigned under a `ClientToken`.
+    #[must_use]
+    pub fn assigned_under(&self, client_token: &str) -> &[IpAddr] {
+        self.assignments.get(client_token).map(|it| it.addresses.as_slice()).unwrap_or_default()
+    }
+}

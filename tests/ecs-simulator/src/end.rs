@@ -29,6 +29,8 @@ pub(crate) struct End {
     state: Mutex<State>,
     /// The end has come, or somebody is let go.
     news: Condvar,
+    /// No socket is watched any more.
+    idle: Condvar,
 }
 
 #[derive(Debug, Default)]
@@ -88,6 +90,12 @@ impl End {
         self.news.notify_all();
     }
 
+    /// Waits until no socket is watched.
+    pub(crate) fn wait_until_idle(&self) {
+        let state = lock(&self.state);
+        drop(self.idle.wait_while(state, |state| !state.sockets.is_empty()));
+    }
+
     /// Has a socket shut down at the end, until the answer is dropped.
     pub(crate) fn watch(&self, socket: &TcpStream) -> io::Result<Watched<'_>> {
         let socket = socket.try_clone()?;
@@ -111,7 +119,11 @@ pub(crate) struct Watched<'a> {
 
 impl Drop for Watched<'_> {
     fn drop(&mut self) {
-        lock(&self.end.state).sockets.remove(&self.number);
+        let mut state = lock(&self.end.state);
+        state.sockets.remove(&self.number);
+        if state.sockets.is_empty() {
+            self.end.idle.notify_all();
+        }
     }
 }
 

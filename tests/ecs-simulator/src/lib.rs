@@ -80,6 +80,7 @@ mod spoil;
 mod tls;
 mod world;
 
+pub use cloud::Saved;
 pub use faults::{Effect, Fault};
 pub use ledger::Entry;
 pub use simulator::Simulator;

@@ -1,7 +1,7 @@
 //! Listening: a thread for each connection, and all of them gone when the simulator ends.
 
-use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::{self, Read};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -40,6 +40,14 @@ impl Server {
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
+
+    /// Waits until every connection that was made before has been accepted.
+    pub(crate) fn catch_up(&self) -> io::Result<()> {
+        let mut last = TcpStream::connect(self.address)?;
+        last.shutdown(Shutdown::Write)?;
+        // They are accepted in the order in which they were made; this one is closed without an answer.
+        last.read_to_end(&mut Vec::new()).map(drop)
+    }
 }
 
 impl Drop for Server {
@@ -60,9 +68,12 @@ fn accept(listener: &TcpListener, tls: Option<&Arc<ServerConfig>>, shared: &Shar
                 break;
             }
             let started = socket.and_then(|socket| {
+                // Here and not in the thread, so that connections are known in the order in which they were made.
+                let watched = shared.end.watch(&socket)?;
                 thread::Builder::new().spawn_scoped(scope, move || {
                     // An error here is the client's going away, which is its right.
                     let _ = converse(socket, tls, shared, service);
+                    drop(watched);
                 })
             });
             if started.is_err() && shared.end.wait(Duration::from_millis(10)).is_err() {
@@ -79,7 +90,6 @@ fn converse(
     shared: &Shared,
     service: Service,
 ) -> io::Result<()> {
-    let _watched = shared.end.watch(&socket)?;
     // An answer is one write; waiting for more to send with it only costs time.
     socket.set_nodelay(true)?;
     let stream: Box<dyn Stream> = match tls {

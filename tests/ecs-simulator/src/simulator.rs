@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use rustls::ServerConfig;
 
+use crate::cloud::Saved;
 use crate::end::lock;
 use crate::faults::{Effect, Fault};
 use crate::ledger::Entry;
@@ -138,6 +139,29 @@ impl Simulator {
     /// Changes the world, or looks at it. The simulator waits meanwhile: the closure must not call its methods.
     pub fn with_world<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
         change(&mut lock(&self.shared.cloud).world)
+    }
+
+    /// The state of the cloud.
+    #[must_use]
+    pub fn save(&self) -> Saved {
+        Saved::of(&lock(&self.shared.cloud))
+    }
+
+    /// Puts the cloud back into a state that it had. The ledger goes on.
+    pub fn restore(&self, saved: &Saved) {
+        saved.restore(&mut lock(&self.shared.cloud));
+    }
+
+    /// Waits until every request that has been sent is dealt with, those of clients that were killed included.
+    ///
+    /// # Errors
+    ///
+    /// If the simulator cannot be reached.
+    pub fn wait_until_idle(&self) -> io::Result<()> {
+        self.api.catch_up()?;
+        self.metadata.catch_up()?;
+        self.shared.end.wait_until_idle();
+        Ok(())
     }
 
     /// Has something go wrong. Faults are tried in the order in which they were injected.

@@ -22,5 +22,5 @@ mod node;
 pub use answer::Answer;
 pub use call::{Calling, Running};
 pub use conversation::Conversation;
-pub use ecs_simulator::{self as simulator, Effect, Fault, World};
+pub use ecs_simulator::{self as simulator, Effect, Fault, Saved, World};
 pub use node::{Node, Record, Scene};

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use ecs_simulator::{Effect, Entry, Fault, Simulator, codes};
 
-use crate::client::{Client, DESCRIBE, ENI, UNASSIGN, connect, exchange, parse, send_and_leave, single_node};
+use crate::client::{
+    ASSIGN, Client, DESCRIBE, ENI, UNASSIGN, connect, exchange, parse, send_and_leave, single_node,
+};
 
 const ADDRESS: &str = "192.168.0.50";
 
@@ -111,6 +113,30 @@ fn a_late_request_is_carried_out_after_its_connection_is_gone() {
     eventually(|| !is_assigned(&simulator));
     let entry = entry(&simulator);
     assert!(entry.executed && !entry.answered);
+}
+
+#[test]
+fn who_waits_until_all_is_done_waits_for_late_requests_too() {
+    let (simulator, client) = with(Effect::Late(Duration::from_millis(50)));
+    assert!(exchange(&client.endpoint, &unassign(&client)).unwrap_or_default().is_empty());
+    simulator.wait_until_idle().unwrap();
+    assert!(!is_assigned(&simulator));
+}
+
+#[test]
+fn a_state_that_is_brought_back_knows_no_request_that_came_later() {
+    let simulator = single_node();
+    let client = Client::new(&simulator);
+    let (before, token) = (simulator.save(), [("NetworkInterfaceId", ENI), ("ClientToken", "once")]);
+    let assign =
+        |count| client.call(ASSIGN, &[&token[..], &[("SecondaryPrivateIpAddressCount", count)]].concat());
+    assert_eq!(assign("1").status, 200);
+    let after = simulator.save();
+    assert_eq!(after.assigned_under("once").len(), 1);
+    simulator.restore(&before);
+    assert!(simulator.addresses(ENI).is_empty() && before.assigned_under("once").is_empty());
+    assert_eq!(assign("2").status, 200, "the token is new again");
+    assert_eq!(simulator.addresses(ENI).len(), 2);
 }
 
 #[test]
