@@ -75,7 +75,7 @@ impl Releaser<'_> {
             match self.store.try_lease(&mine.eni)? {
                 None => deadline.sleep(POLL),
                 // Somebody may have failed, or released this record, between the look and the lock.
-                Some(lease) if is_paused(&lease) || !self.store.is_pending(mine) => {}
+                Some(lease) if is_paused(&lease) || !self.store.is_pending(mine)? => {}
                 Some(mut lease) => match leader::step(self, &mut lease, Some(mine), deadline)? {
                     Step::Done | Step::Failed => {}
                     Step::Nothing => return Ok(Outcome::Deferred { why: last }),

@@ -98,6 +98,15 @@ pub(super) fn read_open(path: &Path, file: &File) -> Result<Vec<u8>> {
     Ok(content)
 }
 
+/// Whether there is anything at `path`. That the system does not tell is an error: what cannot be seen may be there.
+pub(super) fn exists(path: &Path) -> Result<bool> {
+    match fs::symlink_metadata(path) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(Error::io("look at", path)(error)),
+    }
+}
+
 /// Opens a lock's file, making it where it is missing.
 pub(super) fn open_lock(path: &Path) -> Result<File> {
     let file =

@@ -5,7 +5,7 @@
 //! file would not have) for as long as it lives: that is how others tell a slow ADD's intent from a dead one's.
 
 use std::fs::{File, OpenOptions};
-use std::io::{Seek, SeekFrom, Write};
+use std::io::{ErrorKind, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -201,6 +201,9 @@ fn append(mut file: &File, path: &Path, event: &Event) -> Result<()> {
 fn same_file(file: &File, path: &Path) -> Result<bool> {
     use std::os::unix::fs::MetadataExt;
     let open = file.metadata().map_err(Error::io("look at", path))?;
-    Ok(std::fs::symlink_metadata(path)
-        .is_ok_and(|named| named.ino() == open.ino() && named.dev() == open.dev()))
+    match std::fs::symlink_metadata(path) {
+        Ok(named) => Ok(named.ino() == open.ino() && named.dev() == open.dev()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(Error::io("look at", path)(error)),
+    }
 }

@@ -122,7 +122,7 @@ impl Store {
         let key = key(owner);
         // In the order in which a record moves, so that one that moves meanwhile is met all the same.
         for directory in [self.assigning_directory(), self.active_directory()] {
-            if directory.join(&key).symlink_metadata().is_ok() {
+            if file::exists(&directory.join(&key))? {
                 return Ok(true);
             }
         }
@@ -262,15 +262,19 @@ impl Store {
     }
 
     /// Whether ECS has not confirmed this release yet.
-    #[must_use]
-    pub fn is_pending(&self, pending: &Pending) -> bool {
-        self.releasing_directory().join(&pending.name).symlink_metadata().is_ok()
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub fn is_pending(&self, pending: &Pending) -> Result<bool> {
+        file::exists(&self.releasing_directory().join(&pending.name))
     }
 
     /// Whether an ADD of `owner` is under way, or has ended without anybody knowing how.
-    #[must_use]
-    pub fn is_assigning(&self, owner: &Owner) -> bool {
-        self.assigning_directory().join(key(owner)).symlink_metadata().is_ok()
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub fn is_assigning(&self, owner: &Owner) -> Result<bool> {
+        file::exists(&self.assigning_directory().join(key(owner)))
     }
 
     /// The record of this release; `None` when it is done.

@@ -19,7 +19,7 @@ pub(super) fn check(call: &Check) -> Result<()> {
     let Some(active) = store.active(&owner)? else {
         let what = if !store.pending(&owner)?.is_empty() {
             "its addresses are being released"
-        } else if store.is_assigning(&owner) {
+        } else if store.is_assigning(&owner)? {
             "its ADD has not ended"
         } else {
             "it has no addresses"

@@ -39,7 +39,7 @@ pub(super) fn del(call: &Del) -> Result<()> {
 /// An ADD that is still under way has been told to undo itself. Where DEL must not report more than is true, it waits for
 /// that.
 fn wait_for_add(session: &Session<'_>, owner: &Owner) -> Result<()> {
-    while session.store.is_assigning(owner) {
+    while session.store.is_assigning(owner)? {
         if session.deadline.has_passed() {
             return Err(Failure::StillAssigning);
         }
