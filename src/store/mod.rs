@@ -195,7 +195,13 @@ impl Store {
             return Ok(Committed::Deleted);
         }
         draft.replace(&path)?;
-        file::sync_directory(&self.active_directory())?;
+        if let Err(error) = file::sync_directory(&self.active_directory()) {
+            // Taken back before anybody else sees it: what this ADD got is released now, and a record that stayed active
+            // would take the address from whoever has it next.
+            file::remove(&path)?;
+            let _ = file::sync_directory(&self.active_directory());
+            return Err(error);
+        }
         // From here on the record is what counts. An intent that stays behind repeats a request that has no second effect,
         // and nothing is released that an active record names.
         if let Err(error) = self.forget(intent) {
@@ -210,6 +216,10 @@ impl Store {
     /// # Errors
     /// The system's; the intent stays then and is settled later.
     pub fn abandon(&self, intent: &Intent, got: Option<Allocation>) -> Result<Option<Pending>> {
+        // Of a commit that could not be taken back: the record names what was got, and the pod's DEL releases it.
+        if self.active(&intent.intention.owner)?.is_some() {
+            return Ok(None);
+        }
         let unanswered = intent.unanswered()?;
         let pending = match got {
             Some(got) if !(got.addresses.is_empty() && unanswered.is_empty()) => {
