@@ -41,6 +41,12 @@ pub(super) fn step(
     }
     let now = Timestamp::now();
     let chosen = batch::choose(&leader.records, mine, releaser.most, now);
+    let is_others = |record: &Releasing| {
+        !mine.is_some_and(|mine| record.is(mine)) && record.allocation.ips().any(|ip| chosen.contains(&ip))
+    };
+    if leader.records.iter().any(is_others) {
+        leader.lease.make_moves_durable()?;
+    }
     if chosen.is_empty() {
         Ok(Step::Nothing)
     } else if chosen.iter().any(|&address| leader.lease.state().is_suspect(address, now)) {

@@ -24,10 +24,16 @@ pub(super) fn make_directory(directory: &Path) -> Result<()> {
         make_directory(parent)?;
     }
     match DirBuilder::new().mode(0o700).create(directory) {
-        Ok(()) => directory.parent().map_or(Ok(()), sync_directory),
+        // The parent's own name as well: whoever made the parent may have been killed before it was durable.
+        Ok(()) => directory.ancestors().skip(1).take(2).filter(named).try_for_each(sync_directory),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(Error::io("create the directory", directory)(error)),
     }
+}
+
+/// Whether a path's ancestor is a name and not the empty rest of a relative path.
+fn named(path: &&Path) -> bool {
+    !path.as_os_str().is_empty()
 }
 
 /// Checks that only this process's user can have put anything into `directory`. A directory that is not there passes: then

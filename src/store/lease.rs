@@ -99,6 +99,14 @@ impl<'a> Lease<'a> {
         Ok(owners)
     }
 
+    /// Makes it durable that other processes' records are releasing: to be called before any of them is released.
+    ///
+    /// # Errors
+    /// When the disk refuses; then they must not be released.
+    pub fn make_moves_durable(&self) -> Result<()> {
+        self.store.make_moves_durable()
+    }
+
     /// Makes durable which addresses ECS is about to be asked to unassign; only then may it be.
     ///
     /// # Errors

@@ -253,8 +253,24 @@ impl Store {
         if self.active(owner)?.is_some() {
             let to = self.releasing_directory().join(unique_name(&key)?);
             file::rename(&self.active_directory().join(&key), &to)?;
+            return self.pending(owner);
         }
-        self.pending(owner)
+        let pending = self.pending(owner)?;
+        if !pending.is_empty() {
+            self.make_moves_durable()?;
+        }
+        Ok(pending)
+    }
+
+    /// Makes it durable that records have moved from active to releasing. Whoever moved them may not have got so far, and
+    /// may be dead; were an address released before that, a power cut could bring its record back as active.
+    fn make_moves_durable(&self) -> Result<()> {
+        for directory in [self.releasing_directory(), self.active_directory()] {
+            if file::exists(&directory)? {
+                file::sync_directory(&directory)?;
+            }
+        }
+        Ok(())
     }
 
     /// The releases of `owner` that ECS has not confirmed.
