@@ -1,0 +1,158 @@
+//! Every call to a file or directory fails once, in each of the ways in which such a call can fail.
+//!
+//! Whatever fails, the plugin says so in one document with a code, or succeeds because it could do without; nothing is lost,
+//! and the next call, of which nothing fails, recovers.
+
+use std::collections::BTreeSet;
+
+use harness::{Answer, Node};
+
+use crate::aftermath;
+use crate::checks::{Recorded, guarded};
+use crate::moment::Moment;
+use crate::scenario::{self, At, POD, Scenario, Verb};
+use crate::tracer::{self, SystemCall, Tracing};
+
+/// How calls fail: the disk is full, the disk is broken, something denies access, the process has too many files open, the
+/// kernel has no memory for another lock.
+const FAILURES: [(&str, &[&str]); 16] = [
+    ("openat", &["error=EMFILE", "error=EACCES", "error=EIO", "error=ENOSPC"]),
+    ("read", &["error=EIO"]),
+    ("write", &["error=ENOSPC", "error=EIO"]),
+    ("fsync", &["error=EIO", "error=ENOSPC"]),
+    ("fdatasync", &["error=EIO", "error=ENOSPC"]),
+    ("rename", &["error=ENOSPC", "error=EIO", "error=EACCES"]),
+    ("linkat", &["error=ENOSPC", "error=EIO", "error=EACCES"]),
+    ("link", &["error=ENOSPC", "error=EIO", "error=EACCES"]),
+    ("unlink", &["error=EIO", "error=EACCES"]),
+    ("mkdir", &["error=ENOSPC", "error=EIO", "error=EACCES"]),
+    ("flock", &["error=ENOLCK", "error=EIO"]),
+    ("statx", &["error=EIO", "error=EACCES"]),
+    ("newfstatat", &["error=EIO"]),
+    ("getdents64", &["error=EIO"]),
+    ("lseek", &["error=EIO"]),
+    ("socket", &["error=EMFILE"]),
+];
+
+/// Has each of the scenario's calls fail.
+fn survives(scenario: &Scenario) {
+    if !tracer::can_trace() {
+        return;
+    }
+    let node = scenario.node();
+    let start = Moment::of(&node);
+    let whole = scenario.trace(&node, &Tracing::Watch);
+    if whole.status() != 0 {
+        whole.fail("success of the call that is to be interrupted");
+    }
+    let (mut survived, mut succeeded, mut states) = (0, 0, BTreeSet::new());
+    let failing = failing(&tracer::calls(&tracer::trace_of(&node)));
+    for (SystemCall { name, nth, text }, effect) in failing.clone() {
+        start.restore(&node);
+        let _at = At(format!("{}, {effect} at {text}", scenario.name));
+        let tracing = Tracing::Inject { name, nth, effect };
+        let answer = guarded(&node, &[POD], || scenario.trace(&node, &tracing));
+        if !tracer::has_failed(&tracer::trace_of(&node)) {
+            continue;
+        }
+        survived += 1;
+        if answer.status() == 0 {
+            succeeded += 1;
+            has_done(&node, scenario.verb, &answer);
+        } else if scenario.verb != Verb::Flush {
+            let _ = answer.any_error();
+        }
+        // What was left before, to the byte but for times and random names, has been recovered from already.
+        if states.insert(Moment::of(&node).digest(&node)) {
+            assert_eq!(node.counts()[3], 0, "every record can be read\n{}", node.scene());
+            recovers(&node, scenario);
+        }
+    }
+    println!(
+        "{}: {survived} of {survived} failing calls survived, {succeeded} of them without an error of the plugin's, \
+         {} different states among them",
+        scenario.name,
+        states.len()
+    );
+    // Waiting can take a few calls more or less; that most are reached shows that the tracer makes them fail at all.
+    assert!(survived * 20 >= failing.len() * 19, "only {survived} of {} calls were reached", failing.len());
+}
+
+/// The calls that are to fail, and how. What comes before the configuration is read is the loader's and the runtime
+/// library's.
+fn failing(calls: &[SystemCall]) -> Vec<(SystemCall, &'static str)> {
+    let own = |call: &SystemCall| call.text.starts_with("read(0,") || call.text.contains("pods.conflist");
+    let begin = calls.iter().position(own).expect("the plugin reads its configuration");
+    let mut failing = Vec::new();
+    for call in &calls[begin..] {
+        let effects = FAILURES.iter().find(|(name, _)| *name == call.name).map(|(_, effects)| *effects);
+        // A full disk does not keep a file that exists from being opened.
+        let possible = |effect: &&str| {
+            *effect != "error=ENOSPC" || call.name != "openat" || call.text.contains("O_CREAT")
+        };
+        failing.extend(
+            effects.unwrap_or_default().iter().copied().filter(possible).map(|it| (call.clone(), it)),
+        );
+    }
+    failing
+}
+
+/// A call that reports success has done its work, or has recorded what is left to do.
+fn has_done(node: &Node, verb: Verb, answer: &Answer) {
+    let recorded = Recorded::read(&Moment::of(node).tree).expect("a store that can be read");
+    match verb {
+        Verb::Add => {
+            let addresses = answer.addresses().into_iter().collect();
+            if recorded.active.get(POD) != Some(&addresses) {
+                answer.fail("a record of what the ADD answered");
+            }
+        }
+        Verb::Del | Verb::Gc => {
+            if recorded.active.contains_key(POD) {
+                answer.fail("no address in use by a pod that is deleted");
+            }
+        }
+        Verb::Flush => {}
+    }
+}
+
+/// The same call again, and then the pod's end.
+fn recovers(node: &Node, scenario: &Scenario) {
+    let again = guarded(node, &[POD], || scenario.run(node));
+    match scenario.verb {
+        Verb::Add => drop(again.result()),
+        Verb::Del => again.ok(),
+        // What failed a moment ago is not tried again at once, and GC says so.
+        Verb::Gc | Verb::Flush => {}
+    }
+    aftermath::the_runtime_deletes_the_pod(node);
+}
+
+macro_rules! tests {
+    ($($name:ident: $scenario:ident,)*) => {
+        $(
+            #[test]
+            fn $name() {
+                survives(&scenario::$scenario);
+            }
+        )*
+    };
+}
+
+tests! {
+    of_the_first_add_on_a_node: FIRST_ADD,
+    of_an_add: ADD,
+    of_an_add_of_both_families: DUAL_STACK_ADD,
+    of_an_add_that_is_given_an_address_whose_release_is_pending: ADD_OF_A_RELEASED_ADDRESS,
+    of_an_add_that_makes_up_for_a_failed_release: ADD_THAT_CATCHES_UP,
+    of_an_add_after_a_killed_add: ADD_AFTER_A_DEAD_ADD,
+    of_an_add_of_a_pod_that_has_its_address: REPEATED_ADD,
+    of_a_del: DEL,
+    of_a_del_of_both_families: DUAL_STACK_DEL,
+    of_a_del_that_releases_for_killed_dels: LEADING_DEL,
+    of_a_del_after_a_killed_leader: DEL_AFTER_A_DEAD_LEADER,
+    of_a_del_with_an_older_release_pending: DEL_WITH_A_PENDING_RELEASE,
+    of_a_del_of_a_killed_add: DEL_OF_A_DEAD_ADD,
+    of_a_flush: FLUSH,
+    of_a_gc: GC,
+}

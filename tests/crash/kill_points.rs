@@ -1,0 +1,78 @@
+//! The plugin is killed at every system call, from the first to the last.
+//!
+//! A kill before a call is all there is: nothing that a process does between two calls can be seen from outside. Then the
+//! cloud finishes what it was asked, the promises are checked, and everything in [`aftermath`] is tried from there. Where
+//! the killed run left what an earlier one had left too, to the byte but for times and random names, that is not repeated.
+
+use std::collections::BTreeSet;
+
+use crate::aftermath;
+use crate::checks::guarded;
+use crate::moment::Moment;
+use crate::scenario::{self, At, POD, Scenario};
+use crate::tracer::{self, SystemCall, Tracing};
+
+/// Kills the scenario's call everywhere.
+fn survives(scenario: &Scenario) {
+    if !tracer::can_trace() {
+        return;
+    }
+    let node = scenario.node();
+    let start = Moment::of(&node);
+    let whole = scenario.trace(&node, &Tracing::Watch);
+    if whole.status() != 0 {
+        whole.fail("success of the call that is to be interrupted");
+    }
+    // Before its execve there is no plugin.
+    let calls: Vec<_> = tracer::calls(&tracer::trace_of(&node)).into_iter().skip(1).collect();
+    let (mut killed, mut states) = (0, BTreeSet::new());
+    for SystemCall { name, nth, text } in &calls {
+        start.restore(&node);
+        let _at = At(format!("{}, killed at {text}", scenario.name));
+        let answer = guarded(&node, &[POD], || scenario.trace(&node, &Tracing::kill(name, *nth)));
+        if answer.status() != -1 {
+            continue;
+        }
+        killed += 1;
+        if states.insert(Moment::of(&node).digest(&node)) {
+            aftermath::all(&node);
+        }
+    }
+    println!(
+        "{}: {killed} of {killed} kill points survived, {} different states among them",
+        scenario.name,
+        states.len()
+    );
+    // Waiting can take a few calls more or less; that most are reached shows that the tracer kills at all.
+    assert!(killed * 20 >= calls.len() * 19, "only {killed} of {} calls were reached", calls.len());
+}
+
+macro_rules! tests {
+    ($($name:ident: $scenario:ident,)*) => {
+        $(
+            #[test]
+            fn $name() {
+                survives(&scenario::$scenario);
+            }
+        )*
+    };
+}
+
+tests! {
+    of_the_first_add_on_a_node: FIRST_ADD,
+    of_an_add: ADD,
+    of_an_add_of_both_families: DUAL_STACK_ADD,
+    of_an_add_that_is_given_an_address_whose_release_is_pending: ADD_OF_A_RELEASED_ADDRESS,
+    of_an_add_that_makes_up_for_a_failed_release: ADD_THAT_CATCHES_UP,
+    of_an_add_after_a_killed_add: ADD_AFTER_A_DEAD_ADD,
+    of_an_add_of_a_pod_that_has_its_address: REPEATED_ADD,
+    of_a_del: DEL,
+    of_a_del_of_both_families: DUAL_STACK_DEL,
+    of_a_del_that_releases_for_killed_dels: LEADING_DEL,
+    of_a_del_after_a_killed_leader: DEL_AFTER_A_DEAD_LEADER,
+    of_a_del_that_finds_the_lock_taken: FOLLOWING_DEL,
+    of_a_del_with_an_older_release_pending: DEL_WITH_A_PENDING_RELEASE,
+    of_a_del_of_a_killed_add: DEL_OF_A_DEAD_ADD,
+    of_a_flush: FLUSH,
+    of_a_gc: GC,
+}

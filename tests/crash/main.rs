@@ -1,0 +1,26 @@
+//! Nothing is ever lost: the plugin is killed at every system call, has every file operation fail once, and loses its power
+//! at every moment, and each time what is left must keep the two promises of [`checks`].
+//!
+//! One command each, with the counts printed:
+//! ```text
+//! cargo test --test crash kill_points -- --nocapture
+//! cargo test --test crash failing_calls -- --nocapture
+//! cargo test --test crash power_cuts -- --nocapture
+//! ```
+//! They need `strace` and the right to trace. Without, they are skipped with one line that says so; with
+//! `CRASH_TESTS=required` they fail instead.
+
+#![allow(clippy::expect_used, reason = "clippy.toml allows it in tests, but sees only #[test] functions")]
+#![allow(clippy::print_stdout, reason = "the counts are what these tests are run for")]
+
+mod aftermath;
+mod checks;
+mod disk;
+mod failing_calls;
+
+mod kill_points;
+mod moment;
+mod power_cuts;
+mod recording;
+mod scenario;
+mod tracer;

@@ -1,0 +1,149 @@
+//! The node at one moment: every file of the store, and the cloud. It can be taken, looked at, and brought back.
+
+use std::collections::BTreeMap;
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use harness::{Node, Saved};
+use serde_json::{Value, json};
+
+/// What is below the data directory, and that directory itself under an empty path.
+pub(crate) type Tree = BTreeMap<PathBuf, Entry>;
+
+/// One name in a directory.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Entry {
+    Directory,
+    File(Vec<u8>),
+}
+
+/// A moment of a node.
+#[derive(Clone, Debug)]
+pub(crate) struct Moment {
+    pub(crate) tree: Tree,
+    pub(crate) cloud: Saved,
+}
+
+impl Moment {
+    /// The present moment, when the cloud has done all that was asked of it.
+    pub(crate) fn of(node: &Node) -> Self {
+        node.cloud.wait_until_idle().expect("the simulator answers");
+        let mut tree = Tree::new();
+        if node.store().exists() {
+            read(&node.store(), Path::new(""), &mut tree);
+        }
+        Self { tree, cloud: node.cloud.save() }
+    }
+
+    /// Makes it so again, with an empty log and an empty ledger.
+    pub(crate) fn restore(&self, node: &Node) {
+        for removed in [fs::remove_dir_all(node.store()), fs::remove_file(node.directory().join("log"))] {
+            assert!(removed.is_ok() || removed.is_err_and(|it| it.kind() == ErrorKind::NotFound));
+        }
+        for (path, entry) in &self.tree {
+            let path = if path == Path::new("") { node.store() } else { node.store().join(path) };
+            match entry {
+                Entry::Directory => DirBuilder::new().mode(0o700).create(path).expect("a directory"),
+                Entry::File(content) => {
+                    let mut options = OpenOptions::new();
+                    let file = options.write(true).create_new(true).mode(0o600).open(path);
+                    file.and_then(|mut file| file.write_all(content)).expect("a file");
+                }
+            }
+        }
+        node.cloud.clear_faults();
+        node.cloud.clear_ledger();
+        node.cloud.restore(&self.cloud);
+    }
+
+    /// Ends what the store remembers for a minute: that an old request may still take an address away, and that an address
+    /// is not to be released yet.
+    pub(crate) fn let_a_minute_pass(&mut self) {
+        for (path, entry) in &mut self.tree {
+            let Entry::File(content) = entry else { continue };
+            let Ok(mut document) = serde_json::from_slice::<Value>(content) else { continue };
+            if path.starts_with("releasing") {
+                document["release"]["notBefore"] = Value::Null;
+            } else if path.starts_with("eni") {
+                document["suspects"] = json!([]);
+            }
+            *content = format!("{document}\n").into_bytes();
+        }
+    }
+
+    /// The same text for all moments that differ in nothing but times and random names: what a call does next depends on
+    /// nothing else.
+    pub(crate) fn digest(&self, node: &Node) -> String {
+        let name = |path: &Path| plain(&path.to_string_lossy());
+        let mut files: Vec<_> = self
+            .tree
+            .iter()
+            .map(|(path, entry)| match entry {
+                Entry::Directory => name(path),
+                Entry::File(content) => {
+                    format!("{}: {}", name(path), plain(&String::from_utf8_lossy(content)))
+                }
+            })
+            .collect();
+        files.sort();
+        let done: Vec<_> = node
+            .cloud
+            .ledger()
+            .into_iter()
+            .map(|entry| (entry.action, entry.addresses, entry.executed))
+            .collect();
+        format!("{}\n{done:?} {:?}", files.join("\n"), node.on_eni())
+    }
+}
+
+fn read(directory: &Path, name: &Path, tree: &mut Tree) {
+    tree.insert(name.to_owned(), Entry::Directory);
+    for entry in fs::read_dir(directory).expect("a directory").map(|entry| entry.expect("its entries")) {
+        let (path, name) = (entry.path(), name.join(entry.file_name()));
+        if path.is_dir() {
+            read(&path, &name, tree);
+        } else {
+            tree.insert(name, Entry::File(fs::read(&path).expect("a file")));
+        }
+    }
+}
+
+/// Without what differs from run to run: random numbers and digests in hexadecimal, and moments.
+fn plain(text: &str) -> String {
+    let parts: Vec<_> =
+        text.split('"').map(|part| if is_moment(part) { String::new() } else { unhexed(part) }).collect();
+    parts.join("\"")
+}
+
+/// Whether this is a moment such as 2026-11-22T09:12:44.250Z.
+fn is_moment(text: &str) -> bool {
+    text.len() >= 20 && text.ends_with('Z') && text.get(10..11) == Some("T")
+}
+
+/// Without long numbers in hexadecimal.
+fn unhexed(text: &str) -> String {
+    const SHORTEST: usize = 16;
+    let mut plain = String::new();
+    for word in text.split_inclusive(|it: char| !it.is_ascii_hexdigit()) {
+        let digits = word.trim_end_matches(|it: char| !it.is_ascii_hexdigit());
+        plain.push_str(if digits.len() < SHORTEST { word } else { &word[digits.len()..] });
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain;
+
+    #[test]
+    fn moments_and_random_names_make_no_difference_but_addresses_do() {
+        let text = |unique: &str, since: &str, address: &str| {
+            plain(&format!("c1-{unique}: {{\"address\":\"{address}/24\",\"since\":\"{since}\"}}"))
+        };
+        let first = text("0123456789abcdef", "2026-11-22T09:12:44.250Z", "192.168.0.1");
+        assert_eq!(first, text("fedcba9876543210", "2027-01-02T19:02:00.001Z", "192.168.0.1"));
+        assert_ne!(first, text("0123456789abcdef", "2026-11-22T09:12:44.250Z", "192.168.0.2"));
+    }
+}

@@ -1,0 +1,156 @@
+//! `strace`: the system calls of a run, and a run in which one of them kills the process or fails.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use harness::Calling;
+
+/// The calls that change files or use the network.
+const RECORDED: [&str; 26] = [
+    "open",
+    "openat",
+    "creat",
+    "close",
+    "mkdir",
+    "mkdirat",
+    "write",
+    "writev",
+    "pwrite64",
+    "pwritev",
+    "truncate",
+    "ftruncate",
+    "fallocate",
+    "fsync",
+    "fdatasync",
+    "rename",
+    "renameat",
+    "renameat2",
+    "link",
+    "linkat",
+    "unlink",
+    "unlinkat",
+    "rmdir",
+    "sendto",
+    "recvfrom",
+    "flock",
+];
+
+/// One system call of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SystemCall {
+    pub(crate) name: String,
+    /// Among those of its name, from 1.
+    pub(crate) nth: usize,
+    /// As strace shows it.
+    pub(crate) text: String,
+}
+
+/// How a run is traced.
+#[derive(Clone, Debug)]
+pub(crate) enum Tracing {
+    /// All calls are written down.
+    Watch,
+    /// What concerns files and the network is written down in full. With the name of a call, and its number among those of
+    /// that name, the process is killed when it is about to make that one.
+    Record { kill: Option<(String, usize)> },
+    /// One call, counted among those of its name, does not take place: instead something happens, in strace's words.
+    Inject { name: String, nth: usize, effect: &'static str },
+}
+
+impl Tracing {
+    /// The process is killed when it is about to make this call.
+    pub(crate) fn kill(name: &str, nth: usize) -> Self {
+        Self::Inject { name: name.to_owned(), nth, effect: "signal=SIGKILL" }
+    }
+
+    /// Has `call` traced into `output`. Locks that are tried are written down in any case.
+    pub(crate) fn apply<'a>(&self, call: Calling<'a>, output: &Path) -> Calling<'a> {
+        let output = output.to_string_lossy().into_owned();
+        let mut arguments = ["-f", "-qq", "-e", "signal=none", "-o", &output].map(str::to_owned).to_vec();
+        let kill = "signal=SIGKILL";
+        let injection = match self {
+            Self::Watch => None,
+            Self::Record { kill: it } => {
+                // A question mark, because not every architecture has them all.
+                let names: Vec<_> = RECORDED.iter().map(|name| format!("?{name}")).collect();
+                arguments.extend(["-xx", "-s", "1000000", "-e"].map(str::to_owned));
+                arguments.push(format!("trace={}", names.join(",")));
+                it.as_ref().map(|(name, nth)| (name, nth, kill))
+            }
+            Self::Inject { name, nth, effect } => {
+                arguments.extend(["-e".to_owned(), format!("trace={name},flock")]);
+                Some((name, nth, *effect))
+            }
+        };
+        if let Some((name, nth, effect)) = injection {
+            arguments.extend(["-e".to_owned(), format!("inject={name}:{effect}:when={nth}")]);
+        }
+        call.under("strace", &arguments)
+    }
+}
+
+/// The calls in a trace that the process's first thread made. Its other threads, which look up names of hosts, neither write
+/// nor send.
+pub(crate) fn calls(trace: &Path) -> Vec<SystemCall> {
+    let mut counts = BTreeMap::<String, usize>::new();
+    let mut main = None;
+    let mut calls = Vec::new();
+    for line in fs::read_to_string(trace).expect("a trace").lines() {
+        let (thread, text) = line.split_once(' ').expect("a thread and a call");
+        let text = text.trim_start();
+        if *main.get_or_insert_with(|| thread.to_owned()) != thread {
+            continue;
+        }
+        // The second half of a call, or the end of a thread.
+        let Some((name, _)) = text.split_once('(').filter(|_| !text.starts_with(['<', '+'])) else {
+            continue;
+        };
+        let nth = counts.entry(name.to_owned()).or_default();
+        *nth += 1;
+        calls.push(SystemCall { name: name.to_owned(), nth: *nth, text: text.to_owned() });
+    }
+    calls
+}
+
+/// Whether the call that was to fail was reached, and did.
+pub(crate) fn has_failed(trace: &Path) -> bool {
+    fs::read_to_string(trace).expect("a trace").contains("(INJECTED)")
+}
+
+/// Whether processes can be traced here. Where not, says why, past the test runner's capture of what passing tests print;
+/// with `CRASH_TESTS=required` it panics instead.
+pub(crate) fn can_trace() -> bool {
+    static ANSWER: OnceLock<bool> = OnceLock::new();
+    *ANSWER.get_or_init(|| match obstacle() {
+        None => true,
+        Some(what) if env::var_os("CRASH_TESTS").is_some_and(|value| value == "required") => panic!("{what}"),
+        Some(what) => {
+            // Nothing depends on whether anybody reads it.
+            let _ = writeln!(io::stderr(), "skipped: {what}");
+            false
+        }
+    })
+}
+
+fn obstacle() -> Option<String> {
+    let arguments = ["-f", "-e", "trace=none", "-e", "inject=getppid:error=EIO", "true"];
+    let mut command = Command::new("strace");
+    match command.args(arguments).stdout(Stdio::null()).stderr(Stdio::piped()).output() {
+        Ok(output) if output.status.success() => None,
+        Ok(output) => {
+            let why = String::from_utf8_lossy(&output.stderr).lines().next().unwrap_or_default().to_owned();
+            Some(format!("the crash tests need to trace processes with strace: {why}"))
+        }
+        Err(error) => Some(format!("the crash tests need strace (Debian's package strace): {error}")),
+    }
+}
+
+/// Where traces of a node's runs go.
+pub(crate) fn trace_of(node: &harness::Node) -> PathBuf {
+    node.directory().join("trace")
+}
