@@ -37,16 +37,16 @@ impl<'s> Assigner<'_, 's> {
             if self.intent.is_deleted()? {
                 return Err(Failure::Deleted);
             }
-            let now = Timestamp::now();
+            let asked = Timestamp::now();
             let state = self.lease()?.state();
-            if want.address.is_some_and(|address| state.is_suspect(address, now)) {
+            if want.address.is_some_and(|address| state.is_suspect(address, asked)) {
                 return Err(Failure::NoUsableAddress { eni: self.place.eni.clone() });
             }
             let ask = self.ask(want)?;
             let error = match self.request(&ask) {
                 Ok(addresses) => {
                     self.lease()?.set_full(false)?;
-                    match self.accept(&ask, &addresses)? {
+                    match self.accept(&ask, &addresses, asked)? {
                         Some(address) => return Ok(address),
                         None => continue,
                     }
@@ -146,14 +146,15 @@ impl<'s> Assigner<'_, 's> {
     /// Judges what ECS assigned. That it hands an address out proves that an earlier release of it has happened, so the
     /// record of that release ends first. But where nobody saw that release's outcome a short while ago, its request may
     /// still be on its way and take the address from the pod that has it by then: such an address is put back, to be
-    /// released when the danger is over.
-    fn accept(&mut self, ask: &Ask, addresses: &[IpAddr]) -> Result<Option<IpAddr>> {
+    /// released when the danger is over. What counts is the moment of asking: a suspicion that has ended since may have
+    /// come true after ECS assigned the address and before its answer was here.
+    fn accept(&mut self, ask: &Ask, addresses: &[IpAddr], asked: Timestamp) -> Result<Option<IpAddr>> {
         let (now, place, intention) = (Timestamp::now(), self.place, self.intent.intention.clone());
         let lease = self.lease()?;
         let mut records = lease.releasing()?;
         let mut usable = None;
         for &address in addresses {
-            let suspect = lease.state().is_suspect(address, now);
+            let suspect = lease.state().is_suspect(address, asked);
             if usable.is_none() && !suspect {
                 usable = Some(address);
             } else {
