@@ -20,9 +20,10 @@ pub(super) fn find(records: &[Releasing], mine: Option<&Pending>) -> Option<usiz
 /// Repeats the record's requests, so that it names their addresses afterwards.
 pub(super) fn settle(leader: &mut Leader<'_, '_, '_>, index: usize) -> store::Result<Step> {
     for ask in leader.records[index].progress.unanswered.clone() {
+        let asked = Timestamp::now();
         let assigned = match repeat(leader, &ask) {
             Ok(assigned) => assigned,
-            Err(error) if has_assigned_nothing(&error) && is_open(&ask, &error) => {
+            Err(error) if has_assigned_nothing(&error) && is_open(&ask, &error, asked) => {
                 return hold_back(leader, index, ask.open_until, &error);
             }
             Err(error) if has_assigned_nothing(&error) => {
@@ -53,9 +54,10 @@ pub(super) fn settle(leader: &mut Leader<'_, '_, '_>, index: usize) -> store::Re
     Ok(Step::Done)
 }
 
-/// Whether a copy of the request that was lost sight of may still be carried out, although this one was refused.
-fn is_open(ask: &Ask, error: &Error) -> bool {
-    ask.open_until > Timestamp::now() && !error.token_is_spent()
+/// Whether a copy of the request that was lost sight of may be carried out, or have been, after this one was refused. The
+/// time in which that can be may have ended since this one was `asked`.
+fn is_open(ask: &Ask, error: &Error, asked: Timestamp) -> bool {
+    ask.open_until > asked && !error.token_is_spent()
 }
 
 /// Nobody knows what became of this copy either.
