@@ -47,7 +47,11 @@ pub(super) fn settle(leader: &mut Leader<'_, '_, '_>, index: usize) -> store::Re
             record.allocation.addresses.push(Address::alone(address));
         }
         record.progress.unanswered.retain(|other| *other != ask);
-        leader.lease.update(&leader.records[index])?;
+        // One of which nothing is left is removed below. Written once more, and left so by a kill, it would stay for ever:
+        // there would be nothing in it that anybody could ask ECS for.
+        if !record.is_over() {
+            leader.lease.update(&leader.records[index])?;
+        }
     }
     // A record that named nothing but these requests is over now if they had assigned nothing.
     leader.lease.settle(&mut leader.records, |_| false)?;

@@ -215,7 +215,8 @@ impl<'a> Lease<'a> {
 
 impl Releasing {
     /// Whether nothing is left of it to release.
-    fn is_over(&self) -> bool {
+    #[must_use]
+    pub fn is_over(&self) -> bool {
         self.allocation.addresses.is_empty() && self.progress.unanswered.is_empty()
     }
 
