@@ -22,6 +22,8 @@ pub struct Lease<'a> {
     store: &'a Store,
     eni: EniId,
     state: EniState,
+    /// What ECS has given the holder itself, and no record names yet.
+    given: InUse,
     _lock: Lock,
 }
 
@@ -29,7 +31,7 @@ impl<'a> Lease<'a> {
     /// Takes over from the last holder. If that one was killed with a request on its way, the addresses of the request are
     /// of unknown outcome from here on.
     pub(super) fn new(store: &'a Store, eni: EniId, lock: Lock) -> Result<Self> {
-        let mut lease = Self { store, eni, state: EniState::default(), _lock: lock };
+        let mut lease = Self { store, eni, state: EniState::default(), given: InUse::new(), _lock: lock };
         let now = Timestamp::now();
         match file::read(&lease.state_path())?.map(|content| record::parse(&content)) {
             None => {}
@@ -85,18 +87,23 @@ impl<'a> Lease<'a> {
         Ok(found)
     }
 
-    /// Who has which address of this ENI in use. Reads every active record: not for the way of an ADD or a DEL.
+    /// Who has which address of this ENI in use, this lock's holder included. Reads every active record: not for the way of an ADD or a DEL.
     ///
     /// # Errors
     /// When a record cannot be read: then nobody knows what is in use.
     pub fn in_use(&self) -> Result<InUse> {
-        let mut owners = InUse::new();
+        let mut owners = self.given.clone();
         for active in self.store.all_active()? {
             if active.0.eni == self.eni {
                 owners.extend(active.0.ips().map(|address| (address, active.0.owner.clone())));
             }
         }
         Ok(owners)
+    }
+
+    /// ECS has given `address` to `owner`, the ADD that holds this lock: until it is recorded, nothing else says so.
+    pub fn give(&mut self, address: IpAddr, owner: &Owner) {
+        self.given.insert(address, owner.clone());
     }
 
     /// Makes it durable that other processes' records are releasing: to be called before any of them is released.

@@ -156,6 +156,7 @@ impl<'s> Assigner<'_, 's> {
         for &address in addresses {
             let suspect = lease.state().is_suspect(address, asked);
             if usable.is_none() && !suspect {
+                lease.give(address, &intention.owner);
                 usable = Some(address);
             } else {
                 log::warn!("{address} is put back: an old release of it may still be on its way");
