@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::clock::{Timestamp, boot_id};
 use crate::cni::{self, Add, Dns, IpConfig, IpamResult};
 use crate::config::{AddressSettings, Ipam};
-use crate::store::{Active, Address, Allocation, Begun, Committed, Intent, Intention, Pod};
+use crate::store::{Active, Address, Allocation, Begun, Committed, Intent, Intention, Lease, Pod};
 
 use super::assign::Assigner;
 use super::facts::find_place;
@@ -66,34 +66,36 @@ fn assign(
     call: &Add,
     settings: &AddressSettings,
 ) -> Result<Active> {
+    // Held from the first request that may have been carried out until what it brought is recorded, as in use or as
+    // releasing, so that nobody who holds it meets an address that is neither free nor recorded.
+    let mut lease = None;
     let mut got = None;
-    let failure = match obtain(session, &mut intent, call, settings, &mut got) {
+    let failure = match obtain(session, &mut intent, call, settings, &mut lease, &mut got) {
         Ok(active) => return Ok(active),
         Err(failure) => failure,
     };
-    if let Err(error) = give_back(session, &intent, got) {
+    if let Err(error) = give_back(session, &intent, lease, got) {
         log::error!("what a failed ADD got could not be given back, and stays recorded: {error}");
     }
     Err(failure)
 }
 
-fn obtain(
-    session: &Session<'_>,
+fn obtain<'s>(
+    session: &'s Session<'_>,
     intent: &mut Intent,
     call: &Add,
     settings: &AddressSettings,
+    lease: &mut Option<Lease<'s>>,
     got: &mut Option<Allocation>,
 ) -> Result<Active> {
     let place = find_place(session, settings)?;
     let wanted = place.wanted(&call.arguments.requested)?;
     let releaser = session.releaser(&place.region)?;
     let got = got.insert(place.allocation(&intent.intention));
-    // Held from the first request that may have been carried out until the record is active, so that nobody who holds it
-    // meets an address that is neither free nor in use.
-    let mut lease = session.store.wait_lease(&place.eni, session.deadline)?;
-    releaser.catch_up(&mut lease, session.deadline)?;
-    let mut assigner =
-        Assigner { releaser, lease: Some(lease), intent, place: &place, deadline: session.deadline };
+    let taken = lease.insert(session.store.wait_lease(&place.eni, session.deadline)?);
+    releaser.catch_up(taken, session.deadline)?;
+    let (store, deadline) = (&session.store, session.deadline);
+    let mut assigner = Assigner { releaser, store, lease, intent, place: &place, deadline };
     for want in &wanted {
         let address = assigner.obtain(want)?;
         // Recorded before it is judged: what is not in here is not given back.
@@ -113,8 +115,14 @@ fn obtain(
     }
 }
 
-fn give_back(session: &Session<'_>, intent: &Intent, got: Option<Allocation>) -> Result<()> {
+fn give_back(
+    session: &Session<'_>,
+    intent: &Intent,
+    lease: Option<Lease<'_>>,
+    got: Option<Allocation>,
+) -> Result<()> {
     let pending = session.store.abandon(intent, got)?;
+    drop(lease);
     session.release(pending.as_slice())
 }
 

@@ -6,7 +6,7 @@ use crate::clock::Timestamp;
 use crate::deadline::Deadline;
 use crate::ecs::{Class, Concern, Error, ErrorKind, Family};
 use crate::release::{self, Releaser};
-use crate::store::{Address, Allocation, Ask, Intent, Lease, SUSPICION};
+use crate::store::{Address, Allocation, Ask, Intent, Lease, SUSPICION, Store};
 
 use super::place::{Place, Wanted};
 use crate::failure::{Failure, Result};
@@ -18,8 +18,10 @@ const TRIES: usize = 20;
 /// wait behind ADDs, but only as long as it cannot have been given anything: whoever settles a dead ADD's request must not
 /// meet an address that no active record names yet.
 pub(super) struct Assigner<'a, 's> {
-    pub(super) releaser: Releaser<'s>,
-    pub(super) lease: Option<Lease<'s>>,
+    pub(super) releaser: Releaser<'a>,
+    pub(super) store: &'s Store,
+    /// Its caller's, who goes on holding it until what was given is recorded, as in use or as releasing.
+    pub(super) lease: &'a mut Option<Lease<'s>>,
     pub(super) intent: &'a mut Intent,
     pub(super) place: &'a Place,
     pub(super) deadline: Deadline,
@@ -65,7 +67,7 @@ impl<'s> Assigner<'_, 's> {
                 continue;
             }
             if !self.intent.has_answers() {
-                self.lease = None;
+                *self.lease = None;
             }
             if is_final(&error) || !self.wait(&error, failures) {
                 return Err(match want.address {
@@ -81,7 +83,7 @@ impl<'s> Assigner<'_, 's> {
     fn lease(&mut self) -> Result<&mut Lease<'s>> {
         let lease = match self.lease.take() {
             Some(lease) => lease,
-            None => self.releaser.store.wait_lease(&self.place.eni, self.deadline)?,
+            None => self.store.wait_lease(&self.place.eni, self.deadline)?,
         };
         Ok(self.lease.insert(lease))
     }
