@@ -46,7 +46,7 @@ fn survives(scenario: &Scenario) {
         whole.fail("success of the call that is to be interrupted");
     }
     let (mut survived, mut succeeded, mut states) = (0, 0, BTreeSet::new());
-    let failing = failing(&tracer::calls(&tracer::trace_of(&node)));
+    let failing = tracer::chosen(failing(&tracer::calls(&tracer::trace_of(&node))));
     for (SystemCall { name, nth, text }, effect) in failing.clone() {
         start.restore(&node);
         let _at = At(format!("{}, {effect} at {text}", scenario.name));

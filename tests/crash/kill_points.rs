@@ -25,8 +25,9 @@ fn survives(scenario: &Scenario) {
     }
     // Before its execve there is no plugin.
     let calls: Vec<_> = tracer::calls(&tracer::trace_of(&node)).into_iter().skip(1).collect();
+    let chosen: Vec<_> = tracer::chosen(calls);
     let (mut killed, mut states) = (0, BTreeSet::new());
-    for SystemCall { name, nth, text } in &calls {
+    for SystemCall { name, nth, text } in &chosen {
         start.restore(&node);
         let _at = At(format!("{}, killed at {text}", scenario.name));
         let answer = guarded(&node, &[POD], || scenario.trace(&node, &Tracing::kill(name, *nth)));
@@ -44,7 +45,7 @@ fn survives(scenario: &Scenario) {
         states.len()
     );
     // Waiting can take a few calls more or less; that most are reached shows that the tracer kills at all.
-    assert!(killed * 20 >= calls.len() * 19, "only {killed} of {} calls were reached", calls.len());
+    assert!(killed * 10 >= chosen.len() * 9, "only {killed} of {} calls were reached", chosen.len());
 }
 
 macro_rules! tests {

@@ -7,8 +7,8 @@
 //! cargo test --test crash failing_calls -- --nocapture
 //! cargo test --test crash power_cuts -- --nocapture
 //! ```
-//! They need `strace` and the right to trace. Without, they are skipped with one line that says so; with
-//! `CRASH_TESTS=required` they fail instead.
+//! They need `strace` and the right to trace. Without, they are skipped with one line that says so. Every seventh point is
+//! tried; with `CRASH_TESTS=required` all are, and what is skipped otherwise fails.
 
 #![allow(clippy::expect_used, reason = "clippy.toml allows it in tests, but sees only #[test] functions")]
 #![allow(clippy::print_stdout, reason = "the counts are what these tests are run for")]
@@ -17,7 +17,6 @@ mod aftermath;
 mod checks;
 mod disk;
 mod failing_calls;
-
 mod kill_points;
 mod moment;
 mod power_cuts;
