@@ -195,6 +195,20 @@ fn a_flag_is_true_or_false() {
 }
 
 #[test]
+fn a_choice_is_one_of_its_values_to_the_letter() {
+    let fails =
+        |value: Value| Ipam::new(&section(&json!({"onReleaseFailure": value}))).fails_when_not_released();
+    assert_eq!((fails(json!("defer")), fails(json!("fail"))), (Ok(false), Ok(true)));
+    for value in [json!(""), json!("Fail"), json!("fail "), json!(true)] {
+        let text = fails(value.clone()).unwrap_err().to_string();
+        assert_eq!(text, format!("ipam.onReleaseFailure is {value}, but must be \"defer\" or \"fail\""));
+    }
+    for value in ["HMAC-SHA1", "ACS3-HMAC-SHA256"] {
+        assert!(Ipam::new(&section(&json!({"signatureMethod": value}))).cloud().is_ok(), "{value}");
+    }
+}
+
+#[test]
 fn a_log_that_cannot_be_set_up_falls_back_to_the_default() {
     let section = section(&json!({"logLevel": "loud", "logFile": "relative"}));
     let log = Ipam::new(&section).log();
