@@ -22,6 +22,7 @@ struct Peers {
 }
 
 impl Peers {
+    #[expect(clippy::print_stdout, reason = "who runs the tests is to see what was left out")]
     fn find() -> Option<Self> {
         if !Path::new(HOST_LOCAL).exists() {
             assert!(

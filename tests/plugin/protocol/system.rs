@@ -2,7 +2,6 @@
 //! forget a pod, so they must not come through.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use harness::{Answer, Node};
@@ -115,87 +114,4 @@ fn a_store_that_cannot_be_made_fails_the_add_before_the_cloud_is_asked() {
         assert!(answer.error(code).contains(directory.to_str().unwrap()), "{}", answer.stdout());
     }
     assert!(node.cloud.ledger().is_empty());
-}
-
-#[test]
-fn a_store_that_others_may_write_is_not_used() {
-    let node = strict_node();
-    let address = node.add("c1").address();
-    fs::set_permissions(node.store(), fs::Permissions::from_mode(0o777)).unwrap();
-    for verb in ["ADD", "DEL"] {
-        assert!(node.call(verb, "c1").run().error(101).contains("mode 777"));
-    }
-    fs::set_permissions(node.store(), fs::Permissions::from_mode(0o700)).unwrap();
-    assert_eq!(node.on_eni(), [address].into());
-    node.del("c1").ok();
-    assert!(node.on_eni().is_empty());
-}
-
-#[test]
-fn a_link_to_a_store_is_not_used() {
-    let node = strict_node();
-    let _ = node.add("c1").address();
-    let link = node.directory().join("link");
-    symlink(node.store(), &link).unwrap();
-    for verb in ["ADD", "DEL"] {
-        let answer = node.call(verb, "c1").config(|config| config["ipam"]["dataDir"] = json!(link)).run();
-        assert!(answer.error(101).contains("/link"));
-    }
-    node.del("c1").ok();
-}
-
-/// The one file of a state's directory.
-fn record(node: &Node, state: &str) -> PathBuf {
-    let entries = fs::read_dir(node.store().join(state)).unwrap();
-    let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
-    assert_eq!(files.len(), 1, "{files:?}");
-    files.remove(0)
-}
-
-#[test]
-fn a_damaged_record_is_set_aside_and_the_del_says_where() {
-    let node = strict_node();
-    for damage in ["", "not found", "{}", "{\"schema\":1}"] {
-        let _ = node.add("c1").address();
-        fs::write(record(&node, "active"), damage).unwrap();
-        let answer = node.del("c1");
-        let aside = record(&node, "quarantine");
-        assert!(answer.error(102).contains(aside.to_str().unwrap()), "{}", answer.stdout());
-        assert_eq!(fs::read_to_string(&aside).unwrap(), damage);
-        assert_eq!(node.counts(), [0, 0, 0, 1]);
-        fs::remove_file(aside).unwrap();
-    }
-}
-
-#[test]
-fn a_record_of_a_later_version_is_left_alone() {
-    let node = strict_node();
-    let address = node.add("c1").address();
-    let path = record(&node, "active");
-    let newer = fs::read_to_string(&path).unwrap().replace("\"schema\":1", "\"schema\":2");
-    fs::write(&path, &newer).unwrap();
-    for verb in ["ADD", "DEL"] {
-        assert!(node.call(verb, "c1").run().error(102).contains("schema version 2"));
-    }
-    assert_eq!(fs::read_to_string(&path).unwrap(), newer);
-    assert_eq!(node.on_eni(), [address].into());
-}
-
-#[test]
-fn a_link_in_the_place_of_a_record_is_not_followed() {
-    let node = strict_node();
-    let _ = node.add("c1").address();
-    let path = record(&node, "active");
-    let elsewhere = node.directory().join("elsewhere");
-    fs::rename(&path, &elsewhere).unwrap();
-    for target in [elsewhere.as_path(), Path::new("/none")] {
-        symlink(target, &path).unwrap();
-        for verb in ["ADD", "DEL"] {
-            assert!(node.call(verb, "c1").run().error(101).contains("symbolic link"));
-        }
-        fs::remove_file(&path).unwrap();
-    }
-    fs::rename(&elsewhere, &path).unwrap();
-    node.del("c1").ok();
-    assert!(node.on_eni().is_empty());
 }
