@@ -5,7 +5,7 @@ use std::fs;
 use harness::{Effect, Fault, Node};
 use serde_json::{Value, json};
 
-use crate::node;
+use crate::{eventually, node};
 
 #[test]
 fn help_and_version_go_to_stdout() {
@@ -168,9 +168,7 @@ fn list_prints_one_object_with_exactly_the_promised_keys() {
 
     node.cloud.inject(Fault::on("AssignPrivateIpAddresses").effect(Effect::Stall));
     let stalled = node.call("ADD", "c2").start();
-    while node.cloud.count("AssignPrivateIpAddresses") < 2 {
-        std::thread::yield_now();
-    }
+    eventually("ECS is asked", || node.cloud.count("AssignPrivateIpAddresses") == 2);
     let (assigning, since) = listed("assigning");
     assert_eq!((&assigning["containerId"], &assigning["addresses"]), (&json!("c2"), &json!([])));
     assert_is_time(&since);
