@@ -70,11 +70,13 @@ fn a_healthy_node_has_a_line_for_everything_and_nothing_is_changed() {
 fn a_used_node_is_healthy_too_and_keeps_its_addresses() {
     let node = node();
     let address = node.add("c0").address();
+    node.cloud.clear_ledger();
     let answer = doctor(&node);
     expect(&answer, "records", "ok", &["1 active"]);
     expect(&answer, "store", "ok", &["mode 700"]);
     expect(&answer, "quota", "ok", &["2 of 250"]);
     assert!(node.on_eni().contains(&address) && node.counts() == [0, 1, 0, 0]);
+    assert!(node.cloud.ledger().iter().all(|entry| !entry.executed), "{}", node.scene());
 }
 
 #[test]

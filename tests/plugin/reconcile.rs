@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
@@ -184,6 +184,34 @@ fn what_a_killed_add_may_have_got_is_undecided_as_long_as_ecs_does_not_tell() {
     assert_eq!(node.on_eni(), BTreeSet::from([got]));
 }
 
+#[test]
+fn what_an_add_has_got_that_is_killed_meanwhile_is_undecided() {
+    let node = node();
+    node.cloud.inject(Fault::on(ASSIGN).times(1).effect(Effect::StallAfter));
+    let add = node.call("ADD", "c0").start();
+    eventually("the address is assigned", || !node.on_eni().is_empty());
+    let got = node.on_eni();
+    // It has found the ADD alive, and waits for the lock that the ADD holds.
+    let words = ["reconcile", "--release-orphans", "--yes", "--json"];
+    let reconcile = node.command(&words).start();
+    let lock = node.store().join(format!("eni/{}.lock", Node::ENI));
+    eventually("it waits for the lock", || has_open(reconcile.pid(), &lock));
+    add.kill();
+    let answer = reconcile.wait();
+    assert_eq!((answer.status(), &answer.json()["released"]), (1, &json!([])));
+    assert_eq!(entry(&answer)["undecided"].as_array().unwrap().len(), 1);
+    assert_eq!(node.on_eni(), got);
+    // Now it is dead for everybody to see.
+    assert_eq!(release_orphans(&node).status(), 0);
+    assert!(node.on_eni().is_empty() && node.records().is_empty(), "{}", node.scene());
+}
+
+/// Whether a process has a file open.
+fn has_open(pid: u32, path: &Path) -> bool {
+    let open = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    open.filter_map(|it| fs::read_link(it.path()).ok()).any(|it| it == path)
+}
+
 /// An ADD that is killed when ECS has assigned an address and has not answered; the address.
 fn kill_add(node: &Node) -> IpAddr {
     node.cloud.inject(Fault::on(ASSIGN).times(1).effect(Effect::StallAfter));
@@ -215,19 +243,13 @@ fn what_a_damaged_record_may_name_is_not_released_before_somebody_has_looked() {
 }
 
 #[test]
-fn an_eni_of_another_instance_is_left_alone() {
-    let node = node();
-    let others = orphan(&node, "192.168.0.77");
-    for spoil in
-        [(|eni: &mut Eni| eni.instance_id = Some("i-bp1another00000000".into())) as fn(&mut Eni), |eni| {
-            eni.service_managed = true;
-        }]
-    {
-        node.cloud.with_world(|world| {
-            let eni = world.eni_mut(Node::ENI);
-            eni.instance_id = Some(World::INSTANCE_ID.into());
-            spoil(eni);
-        });
+fn an_eni_that_is_not_this_nodes_to_change_is_left_alone() {
+    let spoil: [fn(&mut Eni); 2] =
+        [|eni| eni.instance_id = Some("i-bp1another00000000".into()), |eni| eni.service_managed = true];
+    for spoil in spoil {
+        let node = node();
+        let others = orphan(&node, "192.168.0.77");
+        node.cloud.with_world(|world| spoil(world.eni_mut(Node::ENI)));
         let answer = release_orphans(&node);
         assert_eq!((answer.status(), &entry(&answer)["orphans"]), (1, &json!([])));
         assert!(entry(&answer)["problem"].as_str().unwrap().contains(Node::ENI), "{answer:?}");
