@@ -24,6 +24,9 @@ pub(crate) use unanswered::request_of;
 /// How often a follower looks whether its record is gone or the lock is free.
 const POLL: Duration = Duration::from_millis(10);
 
+/// An attempt that has less time than this is not begun: it could only end in an error that hides the last one.
+const LEAST: Duration = Duration::from_millis(250);
+
 /// How a release ended for the one who waited for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -69,7 +72,7 @@ impl Releaser<'_> {
                 deadline.sleep(wait.min(POLL));
                 continue;
             }
-            if deadline.has_passed() || is_held_back(&progress) {
+            if deadline.remaining() < LEAST || is_held_back(&progress) {
                 return Ok(Outcome::Deferred { why: last });
             }
             match self.store.try_lease(&mine.eni)? {
@@ -150,7 +153,7 @@ fn pause(backoff: &Backoff, deadline: Deadline) -> Option<Option<Duration>> {
     if wait.is_zero() {
         return None;
     }
-    Some((!backoff.gave_up && wait < deadline.remaining()).then_some(wait))
+    Some((!backoff.gave_up && wait + LEAST < deadline.remaining()).then_some(wait))
 }
 
 fn is_paused(lease: &Lease<'_>) -> bool {
