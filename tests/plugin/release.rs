@@ -201,3 +201,21 @@ fn addresses_of_both_families_are_released_one_family_a_request() {
     assert!(node.on_eni().is_empty() && node.records().is_empty());
     assert_eq!((node.cloud.count(UNASSIGN), node.cloud.count("UnassignIpv6Addresses")), (1, 1));
 }
+
+#[test]
+fn a_hundred_dels_at_once_ask_the_metadata_service_for_a_key_once() {
+    let containers = containers(100);
+    let credentials = serde_json::json!({"source": "ecs-ram-role"});
+    let node = with_pods(node().with("credentials", credentials).with("timeoutSeconds", 60), &containers);
+    // What an earlier call has kept is not to help.
+    std::fs::remove_dir_all(node.store().join("cache")).unwrap();
+    let keys = |node: &Node| {
+        let asked = node.cloud.metadata_requests().into_iter();
+        asked.filter(|(_, path, _)| path.contains("ram/security-credentials/Node")).count()
+    };
+    let before = keys(&node);
+    delete_at_once(&node, &containers);
+    assert!(node.on_eni().is_empty() && node.records().is_empty());
+    println!("{} requests for a key", keys(&node) - before);
+    assert!(keys(&node) - before <= 2, "{} requests for a key", keys(&node) - before);
+}

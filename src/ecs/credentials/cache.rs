@@ -4,9 +4,9 @@
 //! one and leaves it in a file; the others wait for it at a lock. What is in the file is only ever believed as far as
 //! it makes sense, and a file that does not is as good as none.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -45,7 +45,7 @@ impl Cache {
         fetch: impl FnOnce() -> Result<Credentials, Error>,
     ) -> Result<Key, Error> {
         let fetched = |credentials| Key { credentials, cached: false };
-        let Some(directory) = self.directory.as_deref().filter(|directory| directory.is_dir()) else {
+        let Some(directory) = self.directory.as_deref().filter(|it| is_there(it)) else {
             return fetch().map(fetched);
         };
         let slot = Slot::new(directory, identity);
@@ -86,6 +86,11 @@ impl Cache {
         drop(lock);
         result
     }
+}
+
+/// Whether keys can be kept in `directory`, which may be deleted at any time. The one that it is in is its owner's to make.
+fn is_there(directory: &Path) -> bool {
+    directory.is_dir() || DirBuilder::new().mode(0o700).create(directory).is_ok() || directory.is_dir()
 }
 
 /// The files of one identity.
