@@ -93,7 +93,9 @@ fn a_key_that_is_refused_everywhere_is_replaced_by_one() {
 #[test]
 fn a_key_of_a_role_that_is_gone_is_replaced() {
     let directory = tempfile::tempdir().unwrap();
-    let old = simulator();
+    // On a loopback address of its own: nobody else's simulator gets the port in between.
+    let api = ([127, 0, 0, 1], 0).into();
+    let old = Simulator::start_on(World::single_node(), api, ([127, 0, 0, 107], 0).into()).unwrap();
     // Simulators number their keys; this one's second is not the other's first.
     let oidc = oidc_environment(&old, directory.path());
     Client::new(Settings { credentials: Source::Oidc, environment: oidc, ..settings(&old) })
@@ -104,7 +106,7 @@ fn a_key_of_a_role_that_is_gone_is_replaced() {
     let metadata = old.metadata_endpoint();
     drop(old);
     let address = metadata.strip_prefix("http://").unwrap().parse().unwrap();
-    let new = Simulator::start_on(World::single_node(), ([127, 0, 0, 1], 0).into(), address).unwrap();
+    let new = Simulator::start_on(World::single_node(), api, address).unwrap();
     new.with_world(|world| world.role.name = "OtherRole".to_owned());
     let client = Client::new(caching(settings(&new), directory.path()));
     client.describe(&region(), &eni(), soon()).unwrap();
