@@ -12,10 +12,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub struct Timestamp(SystemTime);
 
 impl Timestamp {
-    /// The present moment.
+    /// The present moment, in whole milliseconds: what is written and read again is the same.
     #[must_use]
     pub fn now() -> Self {
-        Self(SystemTime::now())
+        let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let below = Duration::from_nanos(u64::from(since_epoch.subsec_nanos() % 1_000_000));
+        Self(SystemTime::UNIX_EPOCH + (since_epoch - below))
     }
 
     /// The moment `time` later.
@@ -95,6 +97,13 @@ mod tests {
         assert_eq!(serde_json::from_str::<Timestamp>(&text).unwrap(), moment);
         assert_eq!(moment.to_seconds(), "2026-11-22T09:12:44Z");
         assert_eq!(moment.unix_seconds(), 1_795_338_764);
+    }
+
+    #[test]
+    fn the_present_moment_is_the_same_when_it_is_read_again() {
+        let now = Timestamp::now();
+        let text = serde_json::to_string(&now).unwrap();
+        assert_eq!(serde_json::from_str::<Timestamp>(&text).unwrap(), now);
     }
 
     #[test]

@@ -251,8 +251,7 @@ impl Store {
             None => {}
         }
         if self.active(owner)?.is_some() {
-            let to = self.releasing_directory().join(unique_name(&key)?);
-            file::rename(&self.active_directory().join(&key), &to)?;
+            self.move_to_releasing(&key)?;
             return self.pending(owner);
         }
         let pending = self.pending(owner)?;
@@ -260,6 +259,25 @@ impl Store {
             self.make_moves_durable()?;
         }
         Ok(pending)
+    }
+
+    /// Begins the release of what an ADD has committed and nobody was told of. Another record of the same attachment is not
+    /// touched: a DEL may have come meanwhile, and another ADD.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Quarantined`] and the system's.
+    pub fn take_back(&self, active: &Active, deadline: Deadline) -> Result<Vec<Pending>> {
+        let _lock = self.lock(deadline)?;
+        let owner = &active.0.owner;
+        if self.active(owner)?.as_ref() == Some(active) {
+            self.move_to_releasing(&key(owner))?;
+        }
+        self.pending(owner)
+    }
+
+    fn move_to_releasing(&self, key: &str) -> Result<()> {
+        let to = self.releasing_directory().join(unique_name(key)?);
+        file::rename(&self.active_directory().join(key), &to)
     }
 
     /// Makes it durable that records have moved from active to releasing. Whoever moved them may not have got so far, and

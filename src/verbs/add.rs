@@ -48,10 +48,10 @@ pub(super) fn add(call: &Add, print: &mut dyn FnMut(&Value) -> io::Result<()>) -
         .collect();
     let result = IpamResult { ips, routes: settings.routes, dns };
     if let Err(error) = print(&result.to_json(call.network.version)) {
-        // The runtime has given up, perhaps long ago, and its DEL may have come and gone. What an earlier ADD got is not
-        // ours to take away.
+        // The runtime has given up, perhaps long ago, and its DEL may have come and gone. What another ADD got, earlier or
+        // since, is not ours to take away.
         if ours {
-            let pending = session.store.begin_release(&intention.owner, session.deadline)?;
+            let pending = session.store.take_back(&active, session.deadline)?;
             session.release(&pending)?;
         }
         return Err(Failure::Output(error));

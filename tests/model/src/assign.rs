@@ -1,0 +1,182 @@
+//! Asking ECS for an address: `verbs/assign.rs`.
+
+use crate::mistake::Mistake;
+use crate::process::{At, Leader, Outcome};
+use crate::set::Set;
+use crate::state::{Call, Releasing, Reply, TRIES};
+use crate::turn::Turn;
+
+impl Turn<'_> {
+    pub(crate) fn is_deleted(&mut self) -> Option<()> {
+        if self.own_intent_is_deleted() || self.me().add.asks == self.model.tries {
+            return self.fail();
+        }
+        self.go(if self.state.lease == Some(self.pid) { At::Ask } else { At::LeaseAgain })
+    }
+
+    /// The ENI's lock, taken again where it was let go of.
+    pub(crate) fn lease_again(&mut self) -> Option<()> {
+        if self.choice == 1 {
+            return self.state.lease.and_then(|_| self.fail());
+        }
+        self.take_lease(At::Ask)
+    }
+
+    pub(crate) fn ask(&mut self) -> Option<()> {
+        let token = self.pid * TRIES + self.me().add.asks;
+        let suspects = self.state.disk.suspects;
+        if !self.makes(Mistake::AskNotWritten) {
+            self.write_ask(token);
+        }
+        let add = &mut self.me().add;
+        (add.asks, add.token, add.suspects) = (add.asks + 1, token, suspects);
+        (add.unseen, add.full) = (false, false);
+        self.me().leader = Leader::default();
+        self.go(At::Request)
+    }
+
+    fn write_ask(&mut self, token: u8) {
+        let owner = self.owner();
+        if let Some(intent) = &mut self.state.disk.assigning[owner] {
+            intent.asks = intent.asks.with(token);
+        }
+    }
+
+    pub(crate) fn request(&mut self) -> Option<()> {
+        let token = self.me().add.token;
+        self.send(Call::Assign(token), At::RequestAnswered)
+    }
+
+    pub(crate) fn request_answered(&mut self) -> Option<()> {
+        let reply = self.reply()?;
+        if self.makes(Mistake::AskNotWritten) {
+            let token = self.me().add.token;
+            self.write_ask(token);
+        }
+        match reply {
+            Reply::Assigned(address) => {
+                self.only()?;
+                self.me().add.given = address;
+                self.go(At::AcceptReleasing)
+            }
+            Reply::Unknown => {
+                self.me().add.unseen = true;
+                if self.choice == 0 { self.go(At::Request) } else { self.fail() }
+            }
+            // A copy that was lost sight of may be carried out after this one was refused.
+            Reply::Refused | Reply::Full
+                if self.me().add.unseen && !self.makes(Mistake::RefusalSettlesUnseen) =>
+            {
+                self.only()?;
+                self.fail()
+            }
+            reply => {
+                self.only()?;
+                self.me().add.full = reply == Reply::Full;
+                self.go(At::Settled)
+            }
+        }
+    }
+
+    /// The answer says that nothing was assigned.
+    pub(crate) fn settled(&mut self) -> Option<()> {
+        self.settle_ask();
+        let add = &mut self.me().add;
+        if !add.full || std::mem::replace(&mut add.made_room, true) {
+            return self.go(At::LetGo);
+        }
+        self.me().after_step = At::MadeRoom;
+        self.go(At::Step)
+    }
+
+    /// Lets go of the ENI's lock while it waits, unless it has been given something; or gives up.
+    pub(crate) fn let_go(&mut self) -> Option<()> {
+        if self.me().add.answered.is_empty() || self.makes(Mistake::LetsGoWithAnswers) {
+            self.drop_lease();
+        }
+        let last = self.me().add.full;
+        match self.choice {
+            0 if !last => self.go(At::IsDeleted),
+            0 => self.fail(),
+            1 if !last => self.fail(),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn made_room(&mut self) -> Option<()> {
+        if self.me().leader.outcome == Outcome::Done {
+            return self.go(At::IsDeleted);
+        }
+        self.go(At::LetGo)
+    }
+
+    pub(crate) fn accept_releasing(&mut self) -> Option<()> {
+        let add = self.me().add;
+        let suspects =
+            if self.makes(Mistake::SuspectsJudgedByAnswer) { self.state.disk.suspects } else { add.suspects };
+        self.me().add.usable = !suspects.has(add.given);
+        self.me().leader.over = Set::of(add.given);
+        self.me().leader.records = self.state.disk.names(|record| record.addresses.has(add.given));
+        if suspects.has(add.given) {
+            let first =
+                if self.makes(Mistake::SettledBeforePutBack) { At::AcceptSettled } else { At::AcceptPutBack };
+            return self.go(first);
+        }
+        if self.makes(Mistake::SettleAfterCommit) || !self.has_to_settle() {
+            return self.accepted();
+        }
+        self.go(At::AcceptSettle)
+    }
+
+    pub(crate) fn accept_put_back(&mut self) -> Option<()> {
+        let addresses = Set::of(self.me().add.given);
+        self.put_releasing(Releasing { owner: None, addresses, unanswered: Set::EMPTY, held_back: true });
+        if self.has_to_settle() { self.go(At::AcceptSettle) } else { self.accepted() }
+    }
+
+    pub(crate) fn accept_settle(&mut self) -> Option<()> {
+        self.settle_one();
+        if self.has_to_settle() {
+            return Some(());
+        }
+        if self.state.disk.active[self.owner()].is_some() && self.makes(Mistake::SettleAfterCommit) {
+            return self.go(At::AddDropLease);
+        }
+        self.accepted()
+    }
+
+    fn accepted(&mut self) -> Option<()> {
+        if !self.makes(Mistake::SettleAfterCommit) {
+            self.me().leader = Leader::default();
+        }
+        if !self.me().add.usable {
+            let is_settled = self.makes(Mistake::SettledBeforePutBack);
+            return self.go(if is_settled { At::IsDeleted } else { At::AcceptSettled });
+        }
+        if self.makes(Mistake::LeaseEndsBeforeCommit) {
+            self.drop_lease();
+        }
+        let wanted = self.model.wanted;
+        let add = &mut self.me().add;
+        add.answered = add.answered.with(add.token);
+        add.got = add.got.with(add.given);
+        if add.got.len() == wanted {
+            return self.go(At::CommitLock);
+        }
+        add.made_room = false;
+        self.go(At::IsDeleted)
+    }
+
+    pub(crate) fn accept_settled(&mut self) -> Option<()> {
+        self.settle_ask();
+        self.go(if self.makes(Mistake::SettledBeforePutBack) { At::AcceptPutBack } else { At::IsDeleted })
+    }
+
+    /// `Intent::settled`.
+    fn settle_ask(&mut self) {
+        let (owner, token) = (self.owner(), self.me().add.token);
+        if let Some(intent) = &mut self.state.disk.assigning[owner] {
+            intent.asks = intent.asks.without(Set::of(token));
+        }
+    }
+}

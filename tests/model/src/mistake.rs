@@ -1,0 +1,58 @@
+//! Mistakes that the protocol could make and assumptions that it could lose. The checker is shown to notice each.
+
+/// One thing that is not as it should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mistake {
+    /// ADD lets go of the ENI's lock once it has its answer, before the record is active.
+    LeaseEndsBeforeCommit,
+    /// ADD lets go of the ENI's lock before what it got and does not use is recorded as releasing.
+    LeaseEndsBeforeAbandon,
+    /// The release that an assigned address proves to be over ends after the new record is active.
+    SettleAfterCommit,
+    /// Whether an old release may take an address away is asked when the answer is there, not when it was asked for.
+    SuspectsJudgedByAnswer,
+    /// No suspicion outlives the request.
+    NoSuspicion,
+    /// The leader does not write down what it is about to ask.
+    SendingNotWritten,
+    /// What a repeated request had assigned is released even if it is somebody's by now.
+    NoInUseGuard,
+    /// An ADD that makes room does not know the addresses that it has got already.
+    GotNotInUse,
+    /// An ADD whose result nobody reads releases what its pod has, even if a later ADD has got it.
+    TakesBackAnything,
+    /// DEL leaves no mark in a living ADD's intent.
+    DelDoesNotMark,
+    /// ADD does not look for a mark when it commits.
+    CommitDoesNotLook,
+    /// DEL does not take the store's lock, nor does commit.
+    NoStoreLock,
+    /// The intent is removed before the active record is there.
+    ForgetBeforeActive,
+    /// The request is sent before the intent names it.
+    AskNotWritten,
+    /// A request counts as settled when a later attempt at it is refused in passing.
+    RefusalSettlesUnseen,
+    /// ADD lets go of the ENI's lock while it waits, although it has been given an address.
+    LetsGoWithAnswers,
+    /// Whether a copy may still be on its way is asked when the refusal is there, not when it was asked for.
+    OpenJudgedByAnswer,
+    /// That a repeated request is refused counts for the copies of it that are still on their way.
+    RefusalCrossesOff,
+    /// A failed ADD removes its intent before what it got is recorded as releasing.
+    AbandonForgetsFirst,
+    /// A dead ADD's intent is removed before its requests are recorded as releasing.
+    BuryRemovesFirst,
+    /// What must not be used is settled in the intent before it is put back.
+    SettledBeforePutBack,
+    /// A repeated request is crossed off before what it had assigned is recorded.
+    CrossedOffBeforeNamed,
+    /// A record of which nothing is left is written once more before it is removed.
+    EmptyRecordWritten,
+    /// A leader settles its records before it has an answer.
+    SettleBeforeAnswer,
+    /// A leader gives up for good on a batch of which one address is not on the ENI.
+    NobodyLooks,
+    /// The cloud: a request may be carried out however late.
+    LateWithoutBound,
+}

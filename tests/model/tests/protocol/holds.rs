@@ -1,0 +1,125 @@
+//! What must hold does, in every state that can be reached.
+
+use protocol_model::process::Verb::{Add, Del, Flush, Gc};
+use protocol_model::protocol::Protocol;
+use protocol_model::set::Set;
+use protocol_model::state::Faults;
+
+use crate::{NONE, holds};
+
+#[test]
+fn an_add_and_its_del_that_cross() {
+    let faults = Faults { kills: 2, lost: 2, late: 2, refused: 1, unread: 1 };
+    holds("ADD, DEL of one pod", Protocol { faults, ..Protocol::of(&[Add(0), Del(0)]) });
+}
+
+#[test]
+fn an_add_and_two_dels_of_the_same_pod() {
+    let faults = Faults { kills: 1, lost: 1, unread: 1, ..NONE };
+    holds("ADD, DEL, DEL of one pod", Protocol { faults, ..Protocol::of(&[Add(0), Del(0), Del(0)]) });
+}
+
+#[test]
+fn two_adds_and_a_del_of_the_same_pod() {
+    let faults = Faults { kills: 1, unread: 1, ..NONE };
+    let model = Protocol { addresses: 1, faults, ..Protocol::of(&[Add(0), Add(0), Del(0)]) };
+    holds("ADD, ADD, DEL of one pod", model);
+}
+
+#[test]
+fn an_address_that_is_handed_out_again() {
+    let faults = Faults { kills: 1, lost: 2, late: 2, refused: 1, unread: 0 };
+    let active = vec![(0, 0)];
+    let model = Protocol { addresses: 1, active, faults, ..Protocol::of(&[Del(0), Add(1)]) };
+    holds("DEL, ADD of another pod, one address", model);
+}
+
+#[test]
+fn an_address_that_is_handed_out_again_or_another_one() {
+    let faults = Faults { kills: 2, lost: 2, late: 2, refused: 0, unread: 0 };
+    let model = Protocol { active: vec![(0, 0)], faults, ..Protocol::of(&[Del(0), Add(1)]) };
+    holds("DEL, ADD of another pod, two addresses", model);
+}
+
+#[test]
+fn a_leader_a_follower_and_an_add() {
+    let faults = Faults { lost: 1, late: 1, ..NONE };
+    let active = vec![(0, 0), (1, 1)];
+    let model = Protocol { active, faults, ..Protocol::of(&[Del(0), Del(1), Add(2)]) };
+    holds("DEL, DEL, ADD of three pods, an answer lost", model);
+}
+
+#[test]
+fn a_leader_that_is_killed_a_follower_and_an_add() {
+    let faults = Faults { kills: 1, late: 1, ..NONE };
+    let active = vec![(0, 0), (1, 1)];
+    let model = Protocol { active, faults, ..Protocol::of(&[Del(0), Del(1), Add(2)]) };
+    holds("DEL, DEL, ADD of three pods, one killed", model);
+}
+
+#[test]
+fn batches_smaller_than_what_is_releasing() {
+    let faults = Faults { kills: 1, late: 1, ..NONE };
+    let active = vec![(0, 0), (1, 1), (2, 2)];
+    let model = Protocol { addresses: 3, active, faults, ..Protocol::of(&[Del(0), Del(1), Del(2)]) };
+    holds("three DELs, batches of two", model);
+}
+
+#[test]
+fn an_interrupted_add_and_another_pod() {
+    for remembers_refusals in [false, true] {
+        let faults = Faults { kills: 1, lost: 1, late: 1, ..NONE };
+        let verbs = [Add(0), Del(0), Add(1)];
+        let model = Protocol { addresses: 1, remembers_refusals, faults, ..Protocol::of(&verbs) };
+        holds(&format!("ADD, DEL, ADD of two pods, ECS remembers refusals: {remembers_refusals}"), model);
+    }
+}
+
+#[test]
+fn a_dead_adds_request_whose_address_has_a_new_owner() {
+    let left_behind = Some((0, 0));
+    let faults = Faults { kills: 1, lost: 1, ..NONE };
+    let verbs = [Add(1), Del(1), Add(2)];
+    holds(
+        "the same after a dead ADD",
+        Protocol { addresses: 1, left_behind, faults, ..Protocol::of(&verbs) },
+    );
+    let verbs = [Add(1), Del(1), Add(2), Flush];
+    holds("the same with flush", Protocol { addresses: 1, left_behind, ..Protocol::of(&verbs) });
+}
+
+#[test]
+fn pods_of_two_addresses() {
+    let (wanted, tries, left_behind, elsewhere) = (2, 3, Some((0, 0)), Set::of(1));
+    let faults = Faults { kills: 1, lost: 1, late: 1, ..NONE };
+    let verbs = [Add(1), Flush];
+    let model = Protocol { wanted, tries, left_behind, elsewhere, faults, ..Protocol::of(&verbs) };
+    holds("ADD of two addresses after a dead ADD, flush", model);
+}
+
+#[test]
+fn garbage_collection() {
+    let active = vec![(0, 0)];
+    let faults = Faults { kills: 1, lost: 1, late: 1, ..NONE };
+    let verbs = [Gc(Set::of(0)), Add(1)];
+    holds("GC, ADD of another pod", Protocol { active: active.clone(), faults, ..Protocol::of(&verbs) });
+    let verbs = [Gc(Set::of(0)), Del(0), Add(1), Flush];
+    holds("GC, DEL of the same pod, ADD, flush", Protocol { active, ..Protocol::of(&verbs) });
+}
+
+#[test]
+#[ignore = "takes two minutes: `cargo test -p protocol-model -- --ignored`"]
+fn a_leader_a_follower_and_an_add_with_everything_that_may_go_wrong() {
+    let faults = Faults { kills: 1, lost: 1, late: 1, ..NONE };
+    let active = vec![(0, 0), (1, 1)];
+    let model = Protocol { active, faults, ..Protocol::of(&[Del(0), Del(1), Add(2)]) };
+    holds("DEL, DEL, ADD of three pods, an answer lost and one killed", model);
+}
+
+#[test]
+#[ignore = "takes ten minutes: `cargo test -p protocol-model -- --ignored`"]
+fn two_adds_and_a_del_of_the_same_pod_with_everything_that_may_go_wrong() {
+    let faults = Faults { kills: 1, lost: 1, late: 1, refused: 0, unread: 1 };
+    let model = Protocol { faults, ..Protocol::of(&[Add(0), Add(0), Del(0)]) };
+    holds("ADD, ADD, DEL of one pod, two addresses", model);
+}
