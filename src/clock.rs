@@ -16,8 +16,8 @@ impl Timestamp {
     #[must_use]
     pub fn now() -> Self {
         let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let below = Duration::from_nanos(u64::from(since_epoch.subsec_nanos() % 1_000_000));
-        Self(SystemTime::UNIX_EPOCH + (since_epoch - below))
+        let millis = u64::try_from(since_epoch.as_millis()).unwrap_or_default();
+        Self(SystemTime::UNIX_EPOCH + Duration::from_millis(millis))
     }
 
     /// The moment `time` later.

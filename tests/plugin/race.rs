@@ -1,6 +1,8 @@
 //! ADDs and DELs of the same attachment that cross, and runtimes that give up.
 
 use std::collections::BTreeSet;
+use std::io::{self, Write};
+use std::thread;
 use std::time::Duration;
 
 use harness::{Effect, Fault, Node};
@@ -53,6 +55,24 @@ fn a_repeated_add_that_nobody_reads_does_not_take_the_address_away() {
     assert_ne!(node.call("ADD", "c0").run_unread().status(), 0);
     assert_eq!(node.on_eni(), BTreeSet::from([address]));
     assert_eq!(node.counts(), [0, 1, 0, 0]);
+}
+
+#[test]
+fn an_add_that_nobody_reads_does_not_take_away_what_a_later_one_got() {
+    let node = node();
+    let (reader, mut writer) = io::pipe().unwrap();
+    // So full that the plugin waits when it prints its result.
+    writer.write_all(&vec![b' '; 64 << 10]).unwrap();
+    thread::scope(|scope| {
+        let slow = scope.spawn(|| node.call("ADD", "c0").run_into(writer));
+        eventually("the first ADD has its address", || node.counts() == [0, 1, 0, 0]);
+        node.del("c0").ok();
+        let address = node.add("c0").address();
+        drop(reader);
+        assert_ne!(slow.join().unwrap().status(), 0);
+        assert_eq!(node.on_eni(), BTreeSet::from([address]), "{}", node.scene());
+    });
+    assert_eq!(node.counts(), [0, 1, 0, 0], "{}", node.scene());
 }
 
 #[test]

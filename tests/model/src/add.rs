@@ -156,7 +156,7 @@ impl Turn<'_> {
     pub(crate) fn take_back_active(&mut self) -> Option<()> {
         let owner = self.owner();
         let own = self.state.disk.active[owner].is_some_and(|active| active.by == self.pid);
-        self.go(if own { At::BeginReleaseRename } else { At::Pending })
+        self.go(if own { At::BeginReleaseRename } else { At::BeginReleaseUnlock })
     }
 
     /// The ADD ends badly: what it got is given back.

@@ -1,7 +1,7 @@
 //! What must hold does, in every state that can be reached.
 
 use protocol_model::process::Verb::{Add, Del, Flush, Gc};
-use protocol_model::protocol::Protocol;
+use protocol_model::protocol::{Protocol, steps_left_out};
 use protocol_model::set::Set;
 use protocol_model::state::Faults;
 
@@ -122,4 +122,24 @@ fn two_adds_and_a_del_of_the_same_pod_with_everything_that_may_go_wrong() {
     let faults = Faults { kills: 1, lost: 1, late: 1, refused: 0, unread: 1 };
     let model = Protocol { faults, ..Protocol::of(&[Add(0), Add(0), Del(0)]) };
     holds("ADD, ADD, DEL of one pod, two addresses", model);
+}
+
+/// A step that no configuration comes to would not be checked.
+#[test]
+fn every_step_of_the_code_is_taken() {
+    let faults = Faults { kills: 1, lost: 1, late: 1, refused: 1, unread: 0 };
+    let recovers = false;
+    let in_use = |active| Protocol { recovers, faults, active, ..Protocol::of(&[]) };
+    let unread = Faults { unread: 1, ..NONE };
+    let taken = [
+        Protocol { recovers, faults: Faults { kills: 1, ..unread }, ..Protocol::of(&[Add(0), Add(0)]) },
+        Protocol { recovers, faults: unread, ..Protocol::of(&[Add(0), Del(0)]) },
+        Protocol { verbs: vec![Del(0), Add(1)], addresses: 1, ..in_use(vec![(0, 0)]) },
+        Protocol { verbs: vec![Gc(Set::below(2)), Del(1)], ..in_use(vec![(0, 0), (1, 1)]) },
+        Protocol { verbs: vec![Add(0), Flush], wanted: 2, ..in_use(vec![(1, 1)]) },
+    ]
+    .map(|model| holds("to see every step", model))
+    .into_iter()
+    .fold(0, |all, taken| all | taken);
+    assert_eq!(steps_left_out(taken), 0, "taken: {taken:b}");
 }
