@@ -137,7 +137,7 @@ fn nobody_waits_for_another_process_past_the_deadline() {
 
 #[test]
 fn without_a_usable_directory_keys_are_fetched_each_time() {
-    for directory in [None, Some(PathBuf::from("/proc/self/fd")), Some(PathBuf::from("/nowhere"))] {
+    for directory in [None, Some(PathBuf::from("/proc/self/fd")), Some(PathBuf::from("/nowhere/at/all"))] {
         let obtained = Cache::new(directory).obtain("i", None, soon(), || Ok(key("STS.1"))).unwrap();
         assert!(!obtained.cached);
     }
