@@ -41,6 +41,8 @@ fn survives(scenario: &Scenario) {
     }
     let node = scenario.node();
     let start = Moment::of(&node);
+    // From the same files in the same order as all later runs.
+    start.restore(&node);
     let whole = scenario.trace(&node, &Tracing::Watch);
     if whole.status() != 0 {
         whole.fail("success of the call that is to be interrupted");
@@ -70,12 +72,13 @@ fn survives(scenario: &Scenario) {
     }
     println!(
         "{}: {survived} of {survived} failing calls survived, {succeeded} of them without an error of the plugin's, \
-         {} different states among them",
+         {} different states among them, {} not reached",
         scenario.name,
-        states.len()
+        states.len(),
+        failing.len() - survived
     );
     // Waiting can take a few calls more or less; that most are reached shows that the tracer makes them fail at all.
-    assert!(survived * 10 >= failing.len() * 9, "only {survived} of {} calls were reached", failing.len());
+    assert!(survived * 20 >= failing.len() * 19, "only {survived} of {} calls were reached", failing.len());
 }
 
 /// The calls that are to fail, and how. What comes before the configuration is read is the loader's and the runtime

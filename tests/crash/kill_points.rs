@@ -19,6 +19,8 @@ fn survives(scenario: &Scenario) {
     }
     let node = scenario.node();
     let start = Moment::of(&node);
+    // From the same files in the same order as all later runs.
+    start.restore(&node);
     let whole = scenario.trace(&node, &Tracing::Watch);
     if whole.status() != 0 {
         whole.fail("success of the call that is to be interrupted");
@@ -40,12 +42,13 @@ fn survives(scenario: &Scenario) {
         }
     }
     println!(
-        "{}: {killed} of {killed} kill points survived, {} different states among them",
+        "{}: {killed} of {killed} kill points survived, {} different states among them, {} not reached",
         scenario.name,
-        states.len()
+        states.len(),
+        chosen.len() - killed
     );
     // Waiting can take a few calls more or less; that most are reached shows that the tracer kills at all.
-    assert!(killed * 10 >= chosen.len() * 9, "only {killed} of {} calls were reached", chosen.len());
+    assert!(killed * 20 >= chosen.len() * 19, "only {killed} of {} calls were reached", chosen.len());
 }
 
 macro_rules! tests {

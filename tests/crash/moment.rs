@@ -5,6 +5,7 @@ use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use harness::{Node, Saved};
 use serde_json::{Value, json};
@@ -24,6 +25,8 @@ pub(crate) enum Entry {
 pub(crate) struct Moment {
     pub(crate) tree: Tree,
     pub(crate) cloud: Saved,
+    /// When it was.
+    pub(crate) taken: SystemTime,
 }
 
 impl Moment {
@@ -34,14 +37,16 @@ impl Moment {
         if node.store().exists() {
             read(&node.store(), Path::new(""), &mut tree);
         }
-        Self { tree, cloud: node.cloud.save() }
+        Self { tree, cloud: node.cloud.save(), taken: SystemTime::now() }
     }
 
-    /// Makes it so again, with an empty log and an empty ledger.
+    /// Makes it so again, with an empty log and an empty ledger, and as if no time had passed since: what the store knows to
+    /// be so long ago stays so.
     pub(crate) fn restore(&self, node: &Node) {
         for removed in [fs::remove_dir_all(node.store()), fs::remove_file(node.directory().join("log"))] {
             assert!(removed.is_ok() || removed.is_err_and(|it| it.kind() == ErrorKind::NotFound));
         }
+        let age = self.taken.elapsed().unwrap_or_default();
         for (path, entry) in &self.tree {
             let path = if path == Path::new("") { node.store() } else { node.store().join(path) };
             match entry {
@@ -49,7 +54,7 @@ impl Moment {
                 Entry::File(content) => {
                     let mut options = OpenOptions::new();
                     let file = options.write(true).create_new(true).mode(0o600).open(path);
-                    file.and_then(|mut file| file.write_all(content)).expect("a file");
+                    file.and_then(|mut file| file.write_all(&later(content, age))).expect("a file");
                 }
             }
         }
@@ -117,9 +122,20 @@ fn plain(text: &str) -> String {
     parts.join("\"")
 }
 
+/// With all its moments that much later.
+fn later(content: &[u8], time: Duration) -> Vec<u8> {
+    let Ok(text) = std::str::from_utf8(content) else { return content.to_vec() };
+    let shifted = |part: &str| match humantime::parse_rfc3339(part) {
+        Ok(moment) => humantime::format_rfc3339_millis(moment + time).to_string(),
+        Err(_) => part.to_owned(),
+    };
+    let parts: Vec<_> = text.split('"').map(shifted).collect();
+    parts.join("\"").into_bytes()
+}
+
 /// Whether this is a moment such as 2026-11-22T09:12:44.250Z.
 fn is_moment(text: &str) -> bool {
-    text.len() >= 20 && text.ends_with('Z') && text.get(10..11) == Some("T")
+    humantime::parse_rfc3339(text).is_ok()
 }
 
 /// Without long numbers in hexadecimal.
@@ -135,7 +151,16 @@ fn unhexed(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::plain;
+    use std::time::Duration;
+
+    use super::{later, plain};
+
+    #[test]
+    fn time_passes_for_moments_alone() {
+        let text = |since: &str| format!("{{\"since\":\"{since}\",\"address\":\"192.168.0.1/24\"}}\n");
+        let shifted = later(text("2026-11-22T09:12:44.250Z").as_bytes(), Duration::from_millis(61_000));
+        assert_eq!(shifted, text("2026-11-22T09:13:45.250Z").as_bytes());
+    }
 
     #[test]
     fn moments_and_random_names_make_no_difference_but_addresses_do() {

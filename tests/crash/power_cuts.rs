@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::time::SystemTime;
 
 use harness::{Effect, Fault, Node, Saved};
 use serde_json::json;
@@ -58,7 +59,7 @@ fn survives(name: &str, settings: &[(&str, serde_json::Value)], history: fn(&mut
 fn power_cuts(events: &[Event], clouds: &[Saved]) -> Vec<Found> {
     let (mut disk, mut told) = (Disk::default(), BTreeMap::new());
     let (mut asked, mut answered) = (0, true);
-    let mut found = Vec::new();
+    let (mut found, taken) = (Vec::new(), SystemTime::now());
     for (index, event) in events.iter().enumerate() {
         disk.apply(event);
         match event {
@@ -72,7 +73,7 @@ fn power_cuts(events: &[Event], clouds: &[Saved]) -> Vec<Found> {
         let least = if answered { asked } else { asked - 1 };
         for tree in disk.after_a_power_cut() {
             for (done, cloud) in clouds.iter().enumerate().take(asked + 1).skip(least) {
-                let moment = Moment { tree: tree.clone(), cloud: cloud.clone() };
+                let moment = Moment { tree: tree.clone(), cloud: cloud.clone(), taken };
                 found.push(Found { moment, at: (index, done), told: told.clone() });
             }
         }
