@@ -269,9 +269,10 @@ impl Store {
     pub fn take_back(&self, active: &Active, deadline: Deadline) -> Result<Vec<Pending>> {
         let _lock = self.lock(deadline)?;
         let owner = &active.0.owner;
-        if self.active(owner)?.as_ref() == Some(active) {
-            self.move_to_releasing(&key(owner))?;
+        if self.active(owner)?.as_ref() != Some(active) {
+            return Ok(Vec::new());
         }
+        self.move_to_releasing(&key(owner))?;
         self.pending(owner)
     }
 
