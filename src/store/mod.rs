@@ -261,12 +261,12 @@ impl Store {
         Ok(pending)
     }
 
-    /// Begins the release of what an ADD has committed and nobody was told of. Another record of the same attachment is not
-    /// touched: a DEL may have come meanwhile, and another ADD.
+    /// Begins the release of this very record, for who has not been told to by a DEL: an ADD whose result nobody reads, GC.
+    /// Another record of the same attachment is not touched: a DEL may have come meanwhile, and another ADD.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Quarantined`] and the system's.
-    pub fn take_back(&self, active: &Active, deadline: Deadline) -> Result<Vec<Pending>> {
+    pub fn begin_release_of(&self, active: &Active, deadline: Deadline) -> Result<Vec<Pending>> {
         let _lock = self.lock(deadline)?;
         let owner = &active.0.owner;
         if self.active(owner)?.as_ref() != Some(active) {

@@ -51,7 +51,7 @@ pub(super) fn add(call: &Add, print: &mut dyn FnMut(&Value) -> io::Result<()>) -
         // The runtime has given up, perhaps long ago, and its DEL may have come and gone. What another ADD got, earlier or
         // since, is not ours to take away.
         if ours {
-            let pending = session.store.take_back(&active, session.deadline)?;
+            let pending = session.store.begin_release_of(&active, session.deadline)?;
             session.release(&pending)?;
         }
         return Err(Failure::Output(error));

@@ -7,7 +7,7 @@ use crate::cni::Gc;
 use crate::config::Ipam;
 use crate::failure::{Failure, Result};
 use crate::session::{Session, owner};
-use crate::store::{Listed, Owner, Pending, State};
+use crate::store::{Active, Listed, Owner, Pending, State};
 
 /// Serves a GC. Where the runtime does not say which attachments are valid, nothing is known to be left over, and nothing is
 /// done. It releases as much as it can, goes on past errors, and reports them at the end. What is younger than the grace
@@ -34,7 +34,7 @@ pub(super) fn gc(call: &Gc) -> Result<()> {
         match (&listed.allocation, listed.state) {
             (Some(it), State::Active) if is_stale(&it.network, &it.owner, it.since) => {
                 log::info!("{} is left over{}", describe(&listed), from_earlier_boot(&it.boot_id));
-                let begun = session.store.begin_release(&it.owner, session.deadline);
+                let begun = session.store.begin_release_of(&Active(it.clone()), session.deadline);
                 pending.extend(begun.unwrap_or_else(|error| note(&mut errors, &error)));
             }
             (_, State::Quarantined) => errors.extend(listed.progress.last_error),

@@ -134,7 +134,8 @@ impl Turn<'_> {
         // Nobody reads: what it got is released.
         let unread = &mut self.state.left.unread;
         *unread = unread.checked_sub(1)?;
-        self.go(if self.makes(Mistake::TakesBackAnything) { At::BeginReleaseLock } else { At::TakeBackLock })
+        let pid = self.pid;
+        self.begin_release_of(pid)
     }
 
     /// The runtime knows of the pod's addresses from here on, unless it is deleting it already.
@@ -145,18 +146,6 @@ impl Turn<'_> {
         if by == Some(self.pid) && !self.state.processes.iter().any(deletes) {
             self.state.told = self.state.told.with(owner);
         }
-    }
-
-    pub(crate) fn take_back_lock(&mut self) -> Option<()> {
-        self.take_store_lock()?;
-        self.go(At::TakeBackActive)
-    }
-
-    /// A DEL may have come meanwhile, and another ADD.
-    pub(crate) fn take_back_active(&mut self) -> Option<()> {
-        let owner = self.owner();
-        let own = self.state.disk.active[owner].is_some_and(|active| active.by == self.pid);
-        self.go(if own { At::BeginReleaseRename } else { At::BeginReleaseUnlock })
     }
 
     /// The ADD ends badly: what it got is given back.

@@ -3,7 +3,7 @@
 use crate::mistake::Mistake;
 use crate::process::{At, Verb};
 use crate::set::Set;
-use crate::state::{Active, Releasing};
+use crate::state::{Active, Pid, Releasing};
 use crate::turn::Turn;
 
 impl Turn<'_> {
@@ -79,6 +79,28 @@ impl Turn<'_> {
             self.put_releasing(Releasing { owner, addresses, unanswered: Set::EMPTY, held_back: false });
         }
         self.go(At::Pending)
+    }
+
+    /// `Store::begin_release_of` of the record that this process made.
+    pub(crate) fn begin_release_of(&mut self, by: Pid) -> Option<()> {
+        self.me().inode = by;
+        self.go(if self.makes(Mistake::ReleasesAnything) {
+            At::BeginReleaseLock
+        } else {
+            At::BeginReleaseOfLock
+        })
+    }
+
+    pub(crate) fn begin_release_of_lock(&mut self) -> Option<()> {
+        self.take_store_lock()?;
+        self.go(At::BeginReleaseOfActive)
+    }
+
+    /// A DEL may have come meanwhile, and another ADD.
+    pub(crate) fn begin_release_of_active(&mut self) -> Option<()> {
+        let (owner, by) = (self.owner(), self.me().inode);
+        let same = self.state.disk.active[owner].is_some_and(|active| active.by == by);
+        self.go(if same { At::BeginReleaseRename } else { At::BeginReleaseUnlock })
     }
 
     pub(crate) fn pending(&mut self) -> Option<()> {

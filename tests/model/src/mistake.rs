@@ -19,8 +19,8 @@ pub enum Mistake {
     NoInUseGuard,
     /// An ADD that makes room does not know the addresses that it has got already.
     GotNotInUse,
-    /// An ADD whose result nobody reads releases what its pod has, even if a later ADD has got it.
-    TakesBackAnything,
+    /// GC, or an ADD whose result nobody reads, releases what the pod has, even if a later ADD has got it.
+    ReleasesAnything,
     /// DEL leaves no mark in a living ADD's intent.
     DelDoesNotMark,
     /// ADD does not look for a mark when it commits.

@@ -73,9 +73,9 @@ pub enum At {
     BeginReleaseRename,
     Pending,
     BeginReleaseUnlock,
-    // Store::take_back
-    TakeBackLock,
-    TakeBackActive,
+    // Store::begin_release_of
+    BeginReleaseOfLock,
+    BeginReleaseOfActive,
     // Store::bury
     Bury,
     BuryRemove,
@@ -156,7 +156,7 @@ pub struct Process {
     pub request: Option<Request>,
     /// Whose records it is about.
     pub owner: u8,
-    /// The file of the living ADD's intent that a DEL has found.
+    /// The file that it has found: a living ADD's intent, or the record that is to be released; by the process that made it.
     pub inode: u8,
     /// Where it goes on after `bury`.
     pub after_bury: At,

@@ -73,7 +73,7 @@ pub struct Intent {
 pub struct Active {
     /// Its addresses.
     pub addresses: Set,
-    /// The process that made it; the one at the last place for one from before the beginning.
+    /// The process that made it; [`PROCESSES`] for one from before the beginning.
     pub by: Pid,
 }
 

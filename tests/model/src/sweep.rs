@@ -2,7 +2,7 @@
 
 use crate::process::{At, Leader, Outcome, Verb};
 use crate::set::Set;
-use crate::state::OWNERS;
+use crate::state::{Active, OWNERS, PROCESSES};
 use crate::turn::Turn;
 
 impl Turn<'_> {
@@ -38,10 +38,13 @@ impl Turn<'_> {
         self.go(At::BuryDead)
     }
 
-    /// What is in use by attachments that are no more.
+    /// What attachments have in use that are no more. Only what was there at the beginning is as old as `gcGraceSeconds`.
     pub(crate) fn gc_list(&mut self) -> Option<()> {
-        let found = self.next_owner(|turn, owner| turn.state.disk.active[owner].is_some());
-        self.go(if found { At::BeginReleaseLock } else { At::PendingByEni })
+        let old = |active: Active| active.by == PROCESSES;
+        if self.next_owner(|turn, owner| turn.state.disk.active[owner].is_some_and(old)) {
+            return self.begin_release_of(PROCESSES);
+        }
+        self.go(At::PendingByEni)
     }
 
     /// The next owner that it is about, and for which `has` holds.

@@ -104,7 +104,11 @@ fn garbage_collection() {
     let verbs = [Gc(Set::of(0)), Add(1)];
     holds("GC, ADD of another pod", Protocol { active: active.clone(), faults, ..Protocol::of(&verbs) });
     let verbs = [Gc(Set::of(0)), Del(0), Add(1), Flush];
-    holds("GC, DEL of the same pod, ADD, flush", Protocol { active, ..Protocol::of(&verbs) });
+    let model = Protocol { active: active.clone(), ..Protocol::of(&verbs) };
+    holds("GC, DEL of the same pod, ADD, flush", model);
+    let verbs = [Gc(Set::of(0)), Del(0), Add(0)];
+    let faults = Faults { kills: 1, ..NONE };
+    holds("GC, DEL, ADD of the same pod", Protocol { addresses: 1, active, faults, ..Protocol::of(&verbs) });
 }
 
 #[test]

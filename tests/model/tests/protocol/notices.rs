@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use protocol_model::mistake::Mistake;
-use protocol_model::process::Verb::{Add, Del, Flush};
+use protocol_model::process::Verb::{Add, Del, Flush, Gc};
 use protocol_model::properties::{KEPT, NAMED, NOT_SENT, ON_ENI, ONE_OWNER, OVERTAKEN, RELEASED};
 use protocol_model::protocol::Protocol;
 use protocol_model::set::Set;
@@ -84,10 +84,13 @@ fn a_del_that_an_add_does_not_hear_of() {
 }
 
 #[test]
-fn taking_back_what_another_add_has_got() {
+fn releasing_what_another_add_has_got() {
     let faults = Faults { unread: 1, ..NONE };
     let model = Protocol { addresses: 1, faults, ..Protocol::of(&[Add(0), Del(0), Add(0)]) };
-    notices(Mistake::TakesBackAnything, KEPT, model);
+    notices(Mistake::ReleasesAnything, KEPT, model);
+    let verbs = [Gc(Set::of(0)), Del(0), Add(0)];
+    let model = Protocol { addresses: 1, active: vec![(0, 0)], ..Protocol::of(&verbs) };
+    notices(Mistake::ReleasesAnything, KEPT, model);
 }
 
 #[test]
