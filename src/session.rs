@@ -9,7 +9,7 @@ use crate::ecs::{Client, RegionId};
 use crate::failure::{Failure, Result};
 use crate::metrics;
 use crate::release::{Outcome, Releaser};
-use crate::store::{Owner, Pending, Store};
+use crate::store::{self, Owner, Pending, Releasing, Store};
 
 /// One call at work.
 pub(crate) struct Session<'a> {
@@ -55,6 +55,17 @@ impl<'a> Session<'a> {
             }
         }
         Ok(())
+    }
+
+    /// What is still to be released of `pending`, and why it has not been: its own last failure, or that of the ENI, which
+    /// is left alone for a while after one. `None` when it is released.
+    pub(crate) fn left(&self, pending: &Pending) -> store::Result<Option<(Releasing, String)>> {
+        let Some(releasing) = self.store.releasing(pending)? else { return Ok(None) };
+        let why = match &releasing.progress.last_error {
+            Some(error) => Some(error.clone()),
+            None => self.store.eni_state(&pending.eni)?.backoff.map(|backoff| backoff.error),
+        };
+        Ok(Some((releasing, why.unwrap_or_else(|| "ECS could not be asked in time".into()))))
     }
 
     /// Releases everything that may be released now, of every ENI. With `anew` it forgets that earlier attempts failed.

@@ -38,12 +38,8 @@ pub(super) fn release_now(session: &Session<'_>, pending: &[Pending]) -> Result<
     outcome?;
     let mut left = Vec::new();
     for one in pending {
-        if let Some(releasing) = session.store.releasing(one)? {
-            left.push(Left {
-                eni: one.eni.clone(),
-                addresses: releasing.allocation.ips().collect(),
-                why: releasing.progress.last_error.unwrap_or_else(|| "ECS could not be asked in time".into()),
-            });
+        if let Some((releasing, why)) = session.left(one)? {
+            left.push(Left { eni: one.eni.clone(), addresses: releasing.allocation.ips().collect(), why });
         }
     }
     Ok(left)

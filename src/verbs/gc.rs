@@ -56,12 +56,10 @@ fn note<T: Default>(errors: &mut Vec<String>, error: &crate::store::Error) -> T 
 
 /// Why a release has not happened; `None` when it has.
 fn still_pending(session: &Session<'_>, pending: &Pending) -> Option<String> {
-    match session.store.releasing(pending) {
+    match session.left(pending) {
         Ok(None) => None,
-        Ok(Some(releasing)) => {
+        Ok(Some((releasing, why))) => {
             let addresses: Vec<_> = releasing.allocation.ips().map(|address| address.to_string()).collect();
-            let why =
-                releasing.progress.last_error.unwrap_or_else(|| "ECS could not be asked in time".into());
             Some(format!("{} on {} stays: {why}", addresses.join(", "), pending.eni))
         }
         Err(error) => Some(error.to_string()),

@@ -94,6 +94,16 @@ fn a_gc_goes_on_past_an_address_that_is_refused_and_names_it() {
 }
 
 #[test]
+fn a_gc_that_leaves_ecs_alone_after_a_failure_says_what_failed() {
+    let node = with_pods(&containers(2));
+    node.cloud.inject(Fault::on(UNASSIGN).times(1).effect(Effect::code("Forbidden.RAM")));
+    node.del("c0").ok();
+    let text = gc(&node, Some(&[])).error(11);
+    assert!(text.contains("Forbidden.RAM"), "{text}");
+    assert_eq!((node.cloud.count(UNASSIGN), node.counts()), (1, [0, 0, 2, 0]));
+}
+
+#[test]
 fn a_gc_leaves_other_networks_alone() {
     let mut node = with_pods(&containers(1));
     node.network = "others".into();
