@@ -1,11 +1,11 @@
 //! An ADD's intent: on disk before ECS is asked, and for as long as the ADD's end is open.
 //!
-//! The file is a log, one JSON object a line: whose the ADD is, then each request before it is sent, whatever was settled of
-//! them, and a DEL's mark. It is appended to in place, because its ADD holds a lock on it (on the inode, which a renamed
-//! file would not have) for as long as it lives: that is how others tell a slow ADD's intent from a dead one's.
+//! The file is a log, a JSON text sequence (RFC 7464): whose the ADD is, then each request before it is sent, whatever was
+//! settled of them, and a DEL's mark. It is appended to in place, because its ADD holds a lock on it (on the inode, which a
+//! renamed file would not have) for as long as it lives: that is how others tell a slow ADD's intent from a dead one's.
 
 use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Seek, SeekFrom, Write};
+use std::io::{self, ErrorKind, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -33,14 +33,17 @@ pub struct Intention {
     pub since: Timestamp,
 }
 
-/// The first line of the file.
+/// Stands before each text. A full disk can cut a text short, and where the next one begins must be clear all the same.
+const BEGIN: u8 = 0x1e;
+
+/// The first text of the file.
 #[derive(Serialize, Deserialize)]
 struct Head {
     schema: u32,
     intention: Intention,
 }
 
-/// Every later line.
+/// Every later text.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 enum Event {
@@ -63,16 +66,19 @@ pub(super) struct Content {
 
 impl Content {
     pub(super) fn parse(content: &[u8]) -> std::result::Result<Self, Misread> {
-        let mut lines = content.split_inclusive(|&byte| byte == b'\n');
-        let Head { intention, .. } = record::parse(lines.next().unwrap_or_default())?;
+        let mut texts = content.split(|&byte| byte == BEGIN);
+        if texts.next().is_none_or(|before| !before.is_empty()) {
+            return Err(Misread::Damaged("it does not begin as an intent does".into()));
+        }
+        let Head { intention, .. } =
+            record::parse(whole(texts.next().unwrap_or_default()).unwrap_or_default())?;
         let mut read = Self { intention, unanswered: Vec::new(), deleted: false };
-        for line in lines {
-            match serde_json::from_slice(line) {
+        // Nobody has acted upon one that is not whole.
+        for text in texts.filter_map(whole) {
+            match serde_json::from_slice(text) {
                 Ok(Event::Ask(ask)) => read.unanswered.push(ask),
                 Ok(Event::Settled(token)) => read.unanswered.retain(|ask| ask.client_token != token),
                 Ok(Event::Deleted) => read.deleted = true,
-                // A line without its end was cut off while it was written, so before anybody acted upon it.
-                Err(_) if !line.ends_with(b"\n") => {}
                 Err(error) => return Err(Misread::Damaged(error.to_string())),
             }
         }
@@ -96,6 +102,13 @@ impl Content {
     }
 }
 
+/// The text at the beginning of `bytes`, unless it was never written to its end: a full disk leaves its end out, and a power
+/// cut can leave zeros in the place of any of it, or behind the text before.
+fn whole(bytes: &[u8]) -> Option<&[u8]> {
+    let text = bytes.split_inclusive(|&byte| byte == b'\n').next()?;
+    (text.ends_with(b"\n") && !text.contains(&0)).then_some(text)
+}
+
 /// The intent of this process's own ADD, locked until it is dropped.
 #[derive(Debug)]
 pub struct Intent {
@@ -110,7 +123,7 @@ pub struct Intent {
 impl Intent {
     /// Writes the intent to `path` if nobody has one there; `None` where somebody has.
     pub(super) fn create(directory: &Path, path: &Path, intention: Intention) -> Result<Option<Self>> {
-        let head = record::encode(&Head { schema: SCHEMA, intention: intention.clone() }, path)?;
+        let head = encode(&Head { schema: SCHEMA, intention: intention.clone() }, path)?;
         let draft = file::Draft::write(directory, &head, |file| lock::try_file(file).map(|_| ()))?;
         let Some(file) = draft.claim(path)? else { return Ok(None) };
         file::sync_directory(directory)?;
@@ -191,11 +204,27 @@ pub(super) fn read(path: &Path, file: &File) -> Result<Content> {
     Content::parse(&file::read_open(path, file)?).map_err(|misread| misread.into_error(path))
 }
 
-fn append(mut file: &File, path: &Path, event: &Event) -> Result<()> {
-    // One write of one line, so that an ADD and a DEL that append at the same time do not mix their lines.
-    let line = record::encode(event, path)?;
-    file.write_all(&line).map_err(Error::io("write", path))?;
+/// A text of the sequence.
+fn encode(value: &impl Serialize, path: &Path) -> Result<Vec<u8>> {
+    Ok([&[BEGIN], record::encode(value, path)?.as_slice()].concat())
+}
+
+fn append(file: &File, path: &Path, event: &Event) -> Result<()> {
+    write_at_once(file, &encode(event, path)?).map_err(Error::io("write", path))?;
     file.sync_data().map_err(Error::io("make durable", path))
+}
+
+/// One write, so that an ADD and a DEL that append at the same time do not mix their texts. What a short one has left out
+/// could come behind the other's, and is not sent after.
+fn write_at_once(mut file: &File, text: &[u8]) -> io::Result<()> {
+    loop {
+        return match file.write(text) {
+            Ok(written) if written == text.len() => Ok(()),
+            Ok(_) => Err(io::Error::other("only a part could be written; is the disk full?")),
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(error) => Err(error),
+        };
+    }
 }
 
 fn same_file(file: &File, path: &Path) -> Result<bool> {
@@ -205,5 +234,52 @@ fn same_file(file: &File, path: &Path) -> Result<bool> {
         Ok(named) => Ok(named.ino() == open.ino() && named.dev() == open.dev()),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
         Err(error) => Err(Error::io("look at", path)(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &str = "\u{1e}{\"schema\":1,\"intention\":{\"owner\":{\"containerId\":\"c\",\"ifname\":\"eth0\"},\
+        \"network\":\"pods\",\"since\":\"2026-11-22T09:12:44.250Z\"}}\n";
+    const ASK: &str = "\u{1e}{\"ask\":{\"networkInterfaceId\":\"eni-1\",\"regionId\":\"cn-hangzhou\",\
+        \"clientToken\":\"t1\",\"openUntil\":\"2026-11-22T09:12:44.250Z\"}}\n";
+    const DELETED: &str = "\u{1e}\"deleted\"\n";
+
+    fn parse(content: &str) -> std::result::Result<Content, String> {
+        Content::parse(content.as_bytes()).map_err(|misread| match misread {
+            Misread::Newer(schema) => schema.to_string(),
+            Misread::Damaged(why) => why,
+        })
+    }
+
+    #[test]
+    fn a_text_that_a_full_disk_cut_short_hides_nothing_that_comes_before_or_after_it() {
+        for end in 0..ASK.len() {
+            let content = parse(&[HEAD, ASK, &ASK[..end], DELETED].concat()).unwrap();
+            assert!(content.deleted, "cut at {end}");
+            assert_eq!(content.unanswered[0].client_token, "t1");
+        }
+    }
+
+    #[test]
+    fn zeros_where_a_power_cut_stopped_a_write_hide_nothing() {
+        for start in 0..ASK.len() {
+            for end in start + 1..=ASK.len() {
+                let torn = [&ASK[..start], &"\0".repeat(end - start), &ASK[end..]].concat();
+                let content = parse(&[HEAD, ASK, &torn, DELETED].concat()).unwrap();
+                assert!(content.deleted, "zeros in {start}..{end}");
+                assert_eq!(content.unanswered.len(), 1, "zeros in {start}..{end}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_text_that_was_whole_once_and_cannot_be_read_is_damage() {
+        let damaged = ASK.replacen("eni-1", "eni\"1", 1);
+        assert!(parse(&[HEAD, &damaged, DELETED].concat()).is_err());
+        assert!(parse(&[HEAD.trim_start_matches('\u{1e}'), ASK].concat()).is_err());
+        assert!(parse("").is_err());
     }
 }

@@ -11,6 +11,9 @@ use serde_json::Value;
 
 use crate::moment::{Entry, Moment, Tree};
 
+/// Stands before each document of an intent (RFC 7464).
+const BEGIN: u8 = 0x1e;
+
 /// What the files of a store say, read without the plugin.
 #[derive(Debug, Default)]
 pub(crate) struct Recorded {
@@ -95,11 +98,12 @@ fn split(path: &std::path::Path) -> Option<(&str, &str)> {
     Some((path.parent()?.to_str()?, path.file_name()?.to_str()?))
 }
 
-/// The documents of a file, one a line. A last line without its end does not count: it was cut off while it was written.
+/// The documents of a file. A later one that is not whole does not count: the power was cut while it was written.
 fn documents(content: &[u8]) -> Result<Vec<Value>, String> {
-    let lines = content.split_inclusive(|&byte| byte == b'\n').enumerate();
-    let whole = lines.filter(|(index, line)| *index == 0 || line.ends_with(b"\n"));
-    let documents: Result<Vec<_>, _> = whole.map(|(_, line)| serde_json::from_slice(line)).collect();
+    let texts = content.split(|&byte| byte == BEGIN).filter(|text| !text.is_empty());
+    let texts = texts.filter_map(|text| text.split_inclusive(|&byte| byte == b'\n').next()).enumerate();
+    let whole = texts.filter(|(index, text)| *index == 0 || (text.ends_with(b"\n") && !text.contains(&0)));
+    let documents: Result<Vec<_>, _> = whole.map(|(_, text)| serde_json::from_slice(text)).collect();
     match documents {
         Ok(documents) if documents.is_empty() => Err("it is empty".to_owned()),
         documents => documents.map_err(|error| error.to_string()),
