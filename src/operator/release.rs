@@ -34,8 +34,8 @@ pub(super) fn release(
         ));
     }
     let (mut pending, mut begun) = (Vec::new(), Ok(()));
-    for Active(allocation) in &chosen {
-        match session.store.begin_release(&allocation.owner, session.deadline) {
+    for active in &chosen {
+        match session.store.begin_release_of(active, session.deadline) {
             Ok(found) => pending.extend(found),
             Err(error) => begun = begun.and(Err(Failure::from(error))),
         }
@@ -55,25 +55,13 @@ pub(super) fn release(
     if left.is_empty() { Ok(()) } else { Err(Trouble::LeftOver) }
 }
 
-/// The active records that name any of `wanted`, and those that share an address with them: what an active record names
-/// must not be released.
+/// The active records that name any of `wanted`.
 fn choose(store: &Store, wanted: &BTreeSet<IpAddr>) -> Result<Vec<Active>, Trouble> {
-    let mut all = store.all_active().map_err(Failure::from)?;
-    all.sort_by(|a, b| a.0.owner.cmp(&b.0.owner));
-    let mut sought = wanted.clone();
-    loop {
-        let chosen: Vec<Active> =
-            all.iter().filter(|it| it.0.ips().any(|address| sought.contains(&address))).cloned().collect();
-        let named = addresses(&chosen);
-        let unnamed: Vec<IpAddr> = wanted.difference(&named).copied().collect();
-        if !unnamed.is_empty() {
-            return Err(Trouble::Failed(refusal(store, &unnamed)?));
-        }
-        if named == sought {
-            return Ok(chosen);
-        }
-        sought = named;
-    }
+    let mut chosen = store.all_active().map_err(Failure::from)?;
+    chosen.retain(|it| it.0.ips().any(|address| wanted.contains(&address)));
+    chosen.sort_by(|a, b| a.0.owner.cmp(&b.0.owner));
+    let unnamed: Vec<IpAddr> = wanted.difference(&addresses(&chosen)).copied().collect();
+    if unnamed.is_empty() { Ok(chosen) } else { Err(Trouble::Failed(refusal(store, &unnamed)?)) }
 }
 
 fn addresses(records: &[Active]) -> BTreeSet<IpAddr> {

@@ -41,6 +41,9 @@ pub(super) fn step(
     }
     let now = Timestamp::now();
     let chosen = batch::choose(&leader.records, mine, releaser.most, now);
+    if leader.leave_to_holders(&chosen)? {
+        return Ok(Step::Done);
+    }
     let is_others = |record: &Releasing| {
         !mine.is_some_and(|mine| record.is(mine)) && record.allocation.ips().any(|ip| chosen.contains(&ip))
     };
@@ -68,6 +71,25 @@ impl Leader<'_, '_, '_> {
     /// By when the answer to one request must be there.
     pub(super) fn limit(&self) -> Deadline {
         self.deadline.at_most(ATTEMPT)
+    }
+
+    /// Ends the release of those of `addresses` that somebody has in use: their own release is that one's. Whether there were
+    /// any. What ECS hands out is not releasing any more by the time it is in use, so that this is the last of several
+    /// guards.
+    fn leave_to_holders(&mut self, addresses: &[IpAddr]) -> store::Result<bool> {
+        let mut held = Vec::new();
+        for &address in addresses {
+            if let Some(owner) = self.lease.holder(address)? {
+                log::error!(
+                    "{address} is not released: {}/{} has it in use",
+                    owner.container_id,
+                    owner.ifname
+                );
+                held.push(address);
+            }
+        }
+        self.lease.settle(&mut self.records, |address| held.contains(&address))?;
+        Ok(!held.is_empty())
     }
 
     /// Asks ECS to unassign `addresses`, and acts upon the answer.

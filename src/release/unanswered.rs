@@ -40,12 +40,13 @@ pub(super) fn settle(leader: &mut Leader<'_, '_, '_>, index: usize) -> store::Re
             }
         };
         // The answer is that of the first time: what it names may have been released since and be a live pod's by now.
-        let in_use = if assigned.is_empty() { store::InUse::new() } else { leader.lease.in_use()? };
-        let record = &mut leader.records[index];
-        for address in assigned.into_iter().filter(|address| !in_use.contains_key(address)) {
-            log::info!("an interrupted ADD had been given {address} on {}", ask.eni);
-            record.allocation.addresses.push(Address::alone(address));
+        for address in assigned {
+            if leader.lease.holder(address)?.is_none() {
+                log::info!("an interrupted ADD had been given {address} on {}", ask.eni);
+                leader.records[index].allocation.addresses.push(Address::alone(address));
+            }
         }
+        let record = &mut leader.records[index];
         record.progress.unanswered.retain(|other| *other != ask);
         // One of which nothing is left is removed below. Written once more, and left so by a kill, it would stay for ever:
         // there would be nothing in it that anybody could ask ECS for.

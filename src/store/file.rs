@@ -152,6 +152,11 @@ impl Draft {
         Ok(draft)
     }
 
+    /// Gives the draft one more name; the caller makes the directory durable.
+    pub(super) fn name_too(&self, path: &Path) -> Result<()> {
+        fs::hard_link(&self.path, path).map_err(Error::io("put in place", path))
+    }
+
     /// Gives the draft the place `path`, whatever is there; the caller makes the directory durable.
     pub(super) fn replace(mut self, path: &Path) -> Result<()> {
         fs::rename(&self.path, path).map_err(Error::io("put in place", path))?;

@@ -13,9 +13,6 @@ use super::{Pending, Store, file};
 use crate::clock::Timestamp;
 use crate::eni::EniId;
 
-/// Who has which address of an ENI in use.
-pub type InUse = BTreeMap<IpAddr, Owner>;
-
 /// A held ENI lock; dropping it lets go.
 #[derive(Debug)]
 pub struct Lease<'a> {
@@ -23,7 +20,7 @@ pub struct Lease<'a> {
     eni: EniId,
     state: EniState,
     /// What ECS has given the holder itself, and no record names yet.
-    given: InUse,
+    given: BTreeMap<IpAddr, Owner>,
     _lock: Lock,
 }
 
@@ -31,7 +28,7 @@ impl<'a> Lease<'a> {
     /// Takes over from the last holder. If that one was killed with a request on its way, the addresses of the request are
     /// of unknown outcome from here on.
     pub(super) fn new(store: &'a Store, eni: EniId, lock: Lock) -> Result<Self> {
-        let mut lease = Self { store, eni, state: EniState::default(), given: InUse::new(), _lock: lock };
+        let mut lease = Self { store, eni, state: EniState::default(), given: BTreeMap::new(), _lock: lock };
         let now = Timestamp::now();
         match file::read(&lease.state_path())?.map(|content| record::parse(&content)) {
             None => {}
@@ -87,18 +84,15 @@ impl<'a> Lease<'a> {
         Ok(found)
     }
 
-    /// Who has which address of this ENI in use, this lock's holder included. Reads every active record: not for the way of an ADD or a DEL.
+    /// Who has `address` of this ENI in use, this lock's holder included.
     ///
     /// # Errors
-    /// When a record cannot be read: then nobody knows what is in use.
-    pub fn in_use(&self) -> Result<InUse> {
-        let mut owners = self.given.clone();
-        for active in self.store.all_active()? {
-            if active.0.eni == self.eni {
-                owners.extend(active.0.ips().map(|address| (address, active.0.owner.clone())));
-            }
+    /// When a record that may name it cannot be read.
+    pub fn holder(&self, address: IpAddr) -> Result<Option<Owner>> {
+        match self.given.get(&address) {
+            Some(owner) => Ok(Some(owner.clone())),
+            None => self.store.holder(&self.eni, address),
         }
-        Ok(owners)
     }
 
     /// ECS has given `address` to `owner`, the ADD that holds this lock: until it is recorded, nothing else says so.
@@ -174,6 +168,9 @@ impl<'a> Lease<'a> {
     /// When the disk refuses; the release is tried again then, to no effect.
     pub fn settle(&self, records: &mut Vec<Releasing>, done: impl Fn(IpAddr) -> bool) -> Result<()> {
         let mut removed = false;
+        for address in records.iter().flat_map(|record| record.allocation.ips()).filter(|it| done(*it)) {
+            self.store.forget_holder(&self.eni, address)?;
+        }
         for releasing in &mut *records {
             let before = releasing.allocation.addresses.len();
             releasing.allocation.addresses.retain(|address| !done(address.address.ip()));

@@ -5,6 +5,7 @@
 //!   lock                held for the moment of a transition, never across a network call
 //!   assigning/<key>     an ADD's intent, durable before ECS is asked
 //!   active/<key>        addresses in use
+//!   address/<eni>-<ip>  another name of the active record that names this address
 //!   releasing/<key>.<unique>   DEL has begun, ECS has not confirmed
 //!   quarantine/         files that could not be read, set aside
 //!   eni/<id>.lock       held across one mutation of that ENI in the cloud
@@ -20,6 +21,7 @@
 mod eni_state;
 mod error;
 mod file;
+mod holders;
 mod inspection;
 mod intent;
 mod key;
@@ -33,7 +35,7 @@ use std::path::{Path, PathBuf};
 pub use eni_state::{Backoff, EniState, SUSPICION};
 pub use error::{Error, Result};
 pub use intent::{Intent, Intention};
-pub use lease::{InUse, Lease};
+pub use lease::Lease;
 pub use listing::{Listed, State};
 pub use record::{Active, Address, Allocation, Ask, Owner, Pod, Progress, Releasing};
 
@@ -154,6 +156,7 @@ impl Store {
         for directory in [
             self.assigning_directory(),
             self.active_directory(),
+            self.address_directory(),
             self.releasing_directory(),
             self.eni_directory(),
         ] {
@@ -194,6 +197,7 @@ impl Store {
         if intent.is_deleted()? {
             return Ok(Committed::Deleted);
         }
+        self.enter(active, &draft)?;
         draft.replace(&path)?;
         if let Err(error) = file::sync_directory(&self.active_directory()) {
             // Taken back before anybody else sees it: what this ADD got is released now, and a record that stayed active
@@ -261,8 +265,8 @@ impl Store {
         Ok(pending)
     }
 
-    /// Begins the release of this very record, for who has not been told to by a DEL: an ADD whose result nobody reads, GC.
-    /// Another record of the same attachment is not touched: a DEL may have come meanwhile, and another ADD.
+    /// Begins the release of this very record, for who has not been told to by a DEL: an ADD whose result nobody reads, GC, a
+    /// person. Another record of the same attachment is not touched: a DEL may have come meanwhile, and another ADD.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Quarantined`] and the system's.

@@ -6,7 +6,7 @@ use crate::clock::Timestamp;
 use crate::deadline::Deadline;
 use crate::ecs::{Class, Concern, Error, ErrorKind, Family};
 use crate::release::{self, Releaser};
-use crate::store::{Address, Allocation, Ask, Intent, Lease, SUSPICION, Store};
+use crate::store::{Address, Allocation, Ask, Intent, Lease, Owner, SUSPICION, Store};
 
 use super::place::{Place, Wanted};
 use crate::failure::{Failure, Result};
@@ -149,7 +149,8 @@ impl<'s> Assigner<'_, 's> {
     /// record of that release ends first. But where nobody saw that release's outcome a short while ago, its request may
     /// still be on its way and take the address from the pod that has it by then: such an address is put back, to be
     /// released when the danger is over. What counts is the moment of asking: a suspicion that has ended since may have
-    /// come true after ECS assigned the address and before its answer was here.
+    /// come true after ECS assigned the address and before its answer was here. An address that a record has in use was taken
+    /// off the ENI behind the plugin's back: its pod has it again now, and keeps it.
     fn accept(&mut self, ask: &Ask, addresses: &[IpAddr], asked: Timestamp) -> Result<Option<IpAddr>> {
         let (now, place, intention) = (Timestamp::now(), self.place, self.intent.intention.clone());
         let lease = self.lease()?;
@@ -157,7 +158,12 @@ impl<'s> Assigner<'_, 's> {
         let mut usable = None;
         for &address in addresses {
             let suspect = lease.state().is_suspect(address, asked);
-            if usable.is_none() && !suspect {
+            if let Some(Owner { container_id, ifname }) = lease.holder(address)? {
+                log::warn!(
+                    "{address} had been taken off {}; {container_id}/{ifname} has it again",
+                    place.eni
+                );
+            } else if usable.is_none() && !suspect {
                 lease.give(address, &intention.owner);
                 usable = Some(address);
             } else {

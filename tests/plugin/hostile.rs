@@ -23,7 +23,7 @@ fn the_store_is_readable_by_its_owner_alone() {
     let _ = node.add("c0").address();
     let mode = |path: PathBuf| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
     assert_eq!(mode(node.store()), 0o700);
-    for directory in ["active", "assigning", "releasing", "eni", "cache"] {
+    for directory in ["active", "address", "assigning", "releasing", "eni", "cache"] {
         assert_eq!(mode(node.store().join(directory)), 0o700, "{directory}");
     }
     assert_eq!(mode(only_file(&node, "active")), 0o600);

@@ -88,20 +88,6 @@ fn a_record_of_both_families_goes_whole_and_the_question_says_so() {
 }
 
 #[test]
-fn records_that_share_an_address_go_together() {
-    let mut node = node().with("ipv6", true);
-    let addresses = node.add("c0").addresses();
-    // Somebody takes one off the ENI behind the plugin's back, and ECS gives it to another pod.
-    node.cloud.unassign(Node::ENI, addresses[0]);
-    node.set("ipv6", false);
-    let _ = node.call("ADD", "c1").env("CNI_ARGS", format!("IP={}", addresses[0])).run().address();
-    let conversation = node.command(&["release", &addresses[1].to_string()]).ask();
-    assert!(conversation.question().contains("c1"), "{}", conversation.question());
-    assert_eq!(conversation.answer("yes").status(), 0);
-    assert!(node.on_eni().is_empty() && node.records().is_empty());
-}
-
-#[test]
 fn a_pod_that_got_the_address_while_the_person_was_thinking_keeps_it() {
     let (node, addresses) = with_pods(1);
     let conversation = node.command(&["release", &addresses[0].to_string()]).ask();

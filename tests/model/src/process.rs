@@ -101,7 +101,7 @@ pub enum At {
     // unanswered::settle
     Repeat,
     RepeatAnswered,
-    InUse,
+    Holder,
     UnansweredHoldBack,
     UnansweredUpdate,
     UnansweredOver,

@@ -107,7 +107,7 @@ impl Turn<'_> {
             At::LookSettle => self.look_settle(),
             At::Repeat => self.repeat(),
             At::RepeatAnswered => self.repeat_answered(),
-            At::InUse => self.in_use(),
+            At::Holder => self.holder(),
             At::UnansweredHoldBack => self.unanswered_hold_back(),
             At::UnansweredUpdate => self.unanswered_update(),
             At::UnansweredOver => self.unanswered_over(),

@@ -18,7 +18,7 @@ impl Turn<'_> {
             Reply::Assigned(address) => {
                 self.only()?;
                 self.me().leader.found = Some(address);
-                self.go(if self.makes(Mistake::NoInUseGuard) { At::UnansweredUpdate } else { At::InUse })
+                self.go(if self.makes(Mistake::NoInUseGuard) { At::UnansweredUpdate } else { At::Holder })
             }
             // A copy of the request may still be on its way, of which nobody says that it is refused as well.
             Reply::Full if self.choice == 0 => {
@@ -54,7 +54,7 @@ impl Turn<'_> {
     }
 
     /// The answer is that of the first time: what it names may be somebody's by now.
-    pub(crate) fn in_use(&mut self) -> Option<()> {
+    pub(crate) fn holder(&mut self) -> Option<()> {
         let mut in_use = self.state.disk.in_use();
         if matches!(self.me().verb, Verb::Add(_)) && !self.makes(Mistake::GotNotInUse) {
             in_use = in_use.and(self.me().add.got);
