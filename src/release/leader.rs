@@ -36,6 +36,9 @@ pub(super) fn step(
 ) -> store::Result<Step> {
     let records = lease.releasing()?;
     let mut leader = Leader { releaser, lease, records, deadline };
+    if let Some(step) = leader.check_holder()? {
+        return Ok(step);
+    }
     if let Some(index) = unanswered::find(&leader.records, mine) {
         return unanswered::settle(&mut leader, index);
     }
@@ -105,7 +108,7 @@ impl Leader<'_, '_, '_> {
                 log::info!("released {} from {} (RequestId {request_id})", join(addresses), self.lease.eni());
                 return self.released(|address| addresses.contains(&address));
             }
-            Err(error) => error,
+            Err(error) => self.doubt(&error).unwrap_or(error),
         };
         let alone = addresses.len() == 1;
         match (error.kind, error.concern()) {
@@ -218,23 +221,25 @@ impl Leader<'_, '_, '_> {
         }
         let backoff = backoff::after(error, self.lease.state().backoff.as_ref(), self.deadline);
         self.lease.answered(Some(backoff))?;
-        self.note(addresses, &error.to_string(), None);
+        self.note(naming(addresses), &error.to_string(), None);
         Ok(Step::Failed)
     }
 
     /// Takes the record with `address` out of the way of the others for a while.
     fn hold_back(&mut self, address: IpAddr, why: &str) {
         log::error!("{why}");
-        self.note(&[address], why, Some(Timestamp::now().plus(backoff::LONGEST)));
+        self.note(naming(&[address]), why, Some(Timestamp::now().plus(backoff::LONGEST)));
     }
 
-    /// Writes a failure into the records with any of `addresses`. It informs a person; that it cannot be written must not
-    /// stop the release.
-    fn note(&mut self, addresses: &[IpAddr], why: &str, not_before: Option<Timestamp>) {
-        for record in &mut self.records {
-            if !record.allocation.ips().any(|address| addresses.contains(&address)) {
-                continue;
-            }
+    /// Writes a failure into the records that `which` chooses. It informs a person; that it cannot be written must not stop
+    /// the release.
+    pub(super) fn note(
+        &mut self,
+        which: impl Fn(&Releasing) -> bool,
+        why: &str,
+        not_before: Option<Timestamp>,
+    ) {
+        for record in self.records.iter_mut().filter(|record| which(record)) {
             record.progress.attempts += 1;
             record.progress.last_error = Some(why.to_owned());
             record.progress.not_before = not_before.or(record.progress.not_before);
@@ -243,6 +248,11 @@ impl Leader<'_, '_, '_> {
             }
         }
     }
+}
+
+/// The records with any of `addresses`.
+fn naming(addresses: &[IpAddr]) -> impl Fn(&Releasing) -> bool {
+    |record| record.allocation.ips().any(|address| addresses.contains(&address))
 }
 
 pub(super) fn join(addresses: &[IpAddr]) -> String {

@@ -9,6 +9,7 @@ mod backoff;
 mod batch;
 mod leader;
 mod unanswered;
+mod whose;
 
 use std::time::Duration;
 

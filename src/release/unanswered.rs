@@ -21,16 +21,21 @@ pub(super) fn find(records: &[Releasing], mine: Option<&Pending>) -> Option<usiz
 pub(super) fn settle(leader: &mut Leader<'_, '_, '_>, index: usize) -> store::Result<Step> {
     for ask in leader.records[index].progress.unanswered.clone() {
         let asked = Timestamp::now();
-        let assigned = match repeat(leader, &ask) {
+        let answer = repeat(leader, &ask).map_err(|error| {
+            let doubted = leader.doubt(&error);
+            (error, doubted)
+        });
+        let assigned = match answer {
             Ok(assigned) => assigned,
-            Err(error) if has_assigned_nothing(&error) && is_open(&ask, &error, asked) => {
+            Err((error, None)) if has_assigned_nothing(&error) && is_open(&ask, &error, asked) => {
                 return hold_back(leader, index, ask.open_until, &error);
             }
-            Err(error) if has_assigned_nothing(&error) => {
+            Err((error, None)) if has_assigned_nothing(&error) => {
                 log::info!("the request of an interrupted ADD on {} had assigned nothing: {error}", ask.eni);
                 Vec::new()
             }
-            Err(error) => {
+            Err((error, doubted)) => {
+                let error = doubted.unwrap_or(error);
                 let record = &mut leader.records[index];
                 reopen(record, &ask, &error);
                 record.progress.attempts += 1;

@@ -30,6 +30,9 @@ pub struct EniState {
     /// Since when ECS has had no address left for this ENI.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub full: Option<Timestamp>,
+    /// The boot in which it was seen, for a release, that the ENI is attached to this instance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) ours_in: Option<String>,
 }
 
 /// An address whose release was asked for with an outcome that nobody saw.
@@ -61,11 +64,24 @@ pub struct Backoff {
 
 impl Default for EniState {
     fn default() -> Self {
-        Self { schema: SCHEMA, in_flight: Vec::new(), suspects: Vec::new(), backoff: None, full: None }
+        Self {
+            schema: SCHEMA,
+            in_flight: Vec::new(),
+            suspects: Vec::new(),
+            backoff: None,
+            full: None,
+            ours_in: None,
+        }
     }
 }
 
 impl EniState {
+    /// Whether the ENI was seen to be this instance's in this boot.
+    #[must_use]
+    pub fn is_ours_in(&self, boot_id: &str) -> bool {
+        self.ours_in.as_deref() == Some(boot_id)
+    }
+
     /// Whether a release of `address` that nobody saw the end of may still take effect.
     #[must_use]
     pub fn is_suspect(&self, address: IpAddr, now: Timestamp) -> bool {

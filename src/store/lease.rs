@@ -149,6 +149,15 @@ impl<'a> Lease<'a> {
         self.save()
     }
 
+    /// Remembers that the ENI was seen to be this instance's in this boot.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn seen_here(&mut self, boot_id: &str) -> Result<()> {
+        self.state.ours_in = Some(boot_id.to_owned());
+        self.save()
+    }
+
     /// Remembers whether ECS has an address left for this ENI.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, reason = "a test that cannot run here says so")]
 
 mod add;
+mod another_node;
 mod behind_its_back;
 mod del;
 mod doctor;

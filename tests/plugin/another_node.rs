@@ -1,0 +1,109 @@
+//! A store that has come to another node, or to a node that has changed: what it names may be somebody else's by now.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use harness::{Answer, Effect, Fault, Node};
+use serde_json::{Value, json};
+
+use crate::node;
+
+const ASSIGN: &str = "AssignPrivateIpAddresses";
+const UNASSIGN: &str = "UnassignPrivateIpAddresses";
+
+/// Makes the records look as after a reboot; so does the store of a node that was made from another's image.
+fn reboot(node: &Node) {
+    for state in ["active", "releasing"] {
+        for entry in fs::read_dir(node.store().join(state)).unwrap() {
+            let path = entry.unwrap().path();
+            let mut record: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+            record["allocation"]["bootId"] = "another boot".into();
+            fs::write(&path, record.to_string()).unwrap();
+        }
+    }
+    fs::remove_dir_all(node.store().join("cache")).unwrap();
+}
+
+fn attach_to(node: &Node, instance: Option<&str>) {
+    node.cloud.with_world(|world| world.eni_mut(Node::ENI).instance_id = instance.map(str::to_owned));
+}
+
+fn gc(node: &Node) -> Answer {
+    node.call("GC", "").config(|config| config["cni.dev/valid-attachments"] = json!([])).run()
+}
+
+#[test]
+fn a_node_that_was_made_from_anothers_image_takes_nothing_from_that_one() {
+    let node = node().with("gcGraceSeconds", 0);
+    let address = node.add("c0").address();
+    reboot(&node);
+    attach_to(&node, Some("i-the-original"));
+
+    let text = gc(&node).error(11);
+    assert!(text.contains("i-the-original") && text.contains(&address.to_string()), "{text}");
+    node.del("c0").ok();
+    assert_eq!(node.operator(&["flush"]).status(), 1);
+    assert_eq!(node.cloud.count(UNASSIGN), 0, "{}", node.scene());
+    assert_eq!(node.counts(), [0, 0, 1, 0]);
+}
+
+#[test]
+fn an_eni_that_is_nobodys_any_more_gets_its_addresses_released() {
+    let node = node();
+    let _ = node.add("c0").address();
+    reboot(&node);
+    attach_to(&node, None);
+    node.del("c0").ok();
+    assert!(node.on_eni().is_empty() && node.records().is_empty(), "{}", node.scene());
+}
+
+#[test]
+fn after_a_reboot_it_is_made_sure_once_that_the_eni_is_still_this_instances() {
+    let node = node();
+    for container in ["c0", "c1"] {
+        let _ = node.add(container).address();
+    }
+    reboot(&node);
+    let before = node.cloud.metadata_requests().len();
+    node.del("c0").ok();
+    let asked = node.cloud.metadata_requests().len();
+    assert!(asked > before);
+    node.del("c1").ok();
+    assert_eq!(node.cloud.metadata_requests().len(), asked);
+    assert!(node.on_eni().is_empty() && node.records().is_empty(), "{}", node.scene());
+}
+
+#[test]
+fn that_ecs_does_not_know_the_eni_is_not_believed_while_it_is_attached() {
+    let node = node().with("timeoutSeconds", 2);
+    let address = node.add("c0").address();
+    // As it answers to the key of another account, or in another region.
+    node.cloud.inject(Fault::on(UNASSIGN).effect(Effect::code("InvalidEniId.NotFound")));
+    node.del("c0").ok();
+    assert_eq!(node.recorded(), BTreeSet::from([address]), "{}", node.scene());
+    let why = node.records()[0].0["lastError"].as_str().unwrap().to_owned();
+    assert!(why.contains("attached to this instance") && why.contains("credentials"), "{why}");
+    node.cloud.clear_faults();
+    assert_eq!(node.operator(&["flush"]).status(), 0);
+    assert!(node.on_eni().is_empty() && node.records().is_empty(), "{}", node.scene());
+}
+
+#[test]
+fn what_a_killed_add_got_is_not_forgotten_because_ecs_does_not_know_the_eni_for_a_while() {
+    let node = node().with("timeoutSeconds", 2);
+    node.cloud.inject(Fault::on(ASSIGN).times(1).effect(Effect::StallAfter));
+    let add = node.call("ADD", "c0").start();
+    crate::eventually("the address is assigned", || !node.on_eni().is_empty());
+    add.kill();
+    // Long enough ago that no copy of the request can still be carried out.
+    let intent = fs::read_dir(node.store().join("assigning")).unwrap().next().unwrap().unwrap().path();
+    let text = fs::read_to_string(&intent).unwrap();
+    let (before, rest) = text.split_once("\"openUntil\":\"").unwrap();
+    fs::write(&intent, format!("{before}\"openUntil\":\"2026-01-01T00:00:00.000Z{}", &rest[24..])).unwrap();
+
+    node.cloud.inject(Fault::on(ASSIGN).effect(Effect::code("InvalidEniId.NotFound")));
+    assert_eq!(node.operator(&["flush"]).status(), 1, "{}", node.scene());
+    node.cloud.clear_faults();
+    assert_eq!(node.operator(&["flush"]).status(), 0, "{}", node.scene());
+    assert!(node.on_eni().is_empty() && node.records().is_empty(), "{}", node.scene());
+}
