@@ -1,7 +1,7 @@
 //! Finding the place that addresses come from.
 //!
-//! What the configuration leaves out comes from instance metadata. None of it changes while the node runs, so it is asked
-//! for once a boot and kept. Before the first address is asked for it is also made sure that the ENI is this instance's and
+//! What the configuration leaves out comes from instance metadata. None of it changes while the node runs and an interface
+//! is the same ENI, so it is asked for once a boot and kept. Before the first address is asked for it is also made sure that the ENI is this instance's and
 //! no cloud service's: nobody's pods must lose their addresses to a wrong id.
 
 use std::fs;
@@ -52,6 +52,7 @@ pub(super) fn find_place(session: &Session<'_>, settings: &AddressSettings) -> R
 /// kept.
 pub(crate) fn find_eni(session: &Session<'_>, settings: &AddressSettings) -> Result<(RegionId, EniId)> {
     let mut finder = Finder::new(session, settings);
+    finder.check_interface()?;
     Ok((finder.region()?, finder.eni()?))
 }
 
@@ -80,6 +81,7 @@ impl<'a> Finder<'a> {
     }
 
     fn place(&mut self) -> Result<Place> {
+        self.check_interface()?;
         let region = self.region()?;
         let eni = self.eni()?;
         self.check_ownership(&region, &eni)?;
@@ -91,6 +93,19 @@ impl<'a> Finder<'a> {
             subnets.push(Subnet { block: self.subnet6()?, gateway: self.gateway6()? });
         }
         Ok(Place { region, eni, subnets })
+    }
+
+    /// Forgets what is known of another ENI: one can be detached and another attached while the node runs, and then the
+    /// interface's name says nothing of which it is.
+    fn check_interface(&mut self) -> Result<()> {
+        if let (None, Some(interface)) = (&self.settings.eni, &self.settings.interface) {
+            let mac = mac_of_interface(interface)?;
+            if self.facts.mac.as_ref() != Some(&mac) {
+                let Facts { boot_id, region, .. } = std::mem::take(&mut self.facts);
+                self.facts = Facts { boot_id, region, mac: Some(mac), ..Facts::default() };
+            }
+        }
+        Ok(())
     }
 
     /// Asks metadata for something of the ENI.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use harness::{Answer, Effect, Fault, Node};
+use harness::{Answer, Effect, Fault, Node, World};
 use serde_json::{Value, json};
 
 use crate::node;
@@ -106,4 +106,28 @@ fn what_a_killed_add_got_is_not_forgotten_because_ecs_does_not_know_the_eni_for_
     node.cloud.clear_faults();
     assert_eq!(node.operator(&["flush"]).status(), 0, "{}", node.scene());
     assert!(node.on_eni().is_empty() && node.records().is_empty(), "{}", node.scene());
+}
+
+#[test]
+fn an_interface_that_is_another_eni_by_now_is_noticed_without_a_reboot() {
+    let mut node = node().with("interface", "lo");
+    node.ipam.remove("networkInterfaceId");
+    // Every machine has this interface, with this hardware address.
+    node.cloud.with_world(|world| world.eni_mut(Node::ENI).mac = "00:00:00:00:00:00".into());
+    let first = node.add("c0").address();
+    assert!(node.on_eni().contains(&first));
+
+    // What was found out when the interface was another ENI.
+    let facts = node.store().join("cache/facts-of-interface-lo.json");
+    let mut known: Value = serde_json::from_slice(&fs::read(&facts).unwrap()).unwrap();
+    known["mac"] = "00:16:3e:00:00:01".into();
+    known["eni"] = World::PRIMARY_ENI.into();
+    known["ours"] = World::PRIMARY_ENI.into();
+    fs::write(&facts, known.to_string()).unwrap();
+
+    let second = node.add("c1").address();
+    assert_eq!(node.on_eni(), BTreeSet::from([first, second]), "{}", node.scene());
+    let asked = node.cloud.metadata_requests().len();
+    let _ = node.add("c2").address();
+    assert_eq!(node.cloud.metadata_requests().len(), asked);
 }
