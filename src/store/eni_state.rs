@@ -88,6 +88,14 @@ impl EniState {
         self.suspects.iter().any(|suspect| suspect.address == address && suspect.until > now)
     }
 
+    /// Ends every suspicion a whole one from `now` at the latest: one that lasts longer was written before the clock was set
+    /// back. Whether that changes anything.
+    pub(super) fn bound_suspicions(&mut self, now: Timestamp) -> bool {
+        let most = now.plus(SUSPICION);
+        let endless = self.suspects.iter_mut().filter(|suspect| suspect.until > most);
+        endless.map(|suspect| suspect.until = most).count() > 0
+    }
+
     /// Remembers that the outcome of releasing `addresses` is unknown.
     pub(super) fn suspect(&mut self, addresses: &[IpAddr], now: Timestamp) {
         self.suspects.retain(|suspect| suspect.until > now && !addresses.contains(&suspect.address));
@@ -111,5 +119,17 @@ mod tests {
         let end = start.plus(SUSPICION);
         assert!(state.is_suspect(first, later) && !state.is_suspect(first, end));
         assert!(state.is_suspect(second, end) && !state.is_suspect(second, later.plus(SUSPICION)));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_does_not_make_a_suspicion_endless() {
+        let address = IpAddr::from([192, 168, 0, 1]);
+        let now = Timestamp::now();
+        let mut state = EniState::default();
+        state.suspect(&[address], now.plus(Duration::from_hours(8)));
+        assert!(state.bound_suspicions(now));
+        assert!(state.is_suspect(address, now.plus(SUSPICION / 2)));
+        assert!(!state.is_suspect(address, now.plus(SUSPICION)));
+        assert!(!state.bound_suspicions(now.plus(Duration::from_secs(1))));
     }
 }

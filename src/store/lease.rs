@@ -51,6 +51,9 @@ impl<'a> Lease<'a> {
         if !lease.state.in_flight.is_empty() {
             lease.unknown()?;
         }
+        if lease.state.bound_suspicions(now) {
+            lease.save()?;
+        }
         Ok(lease)
     }
 

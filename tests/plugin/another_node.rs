@@ -131,3 +131,26 @@ fn an_interface_that_is_another_eni_by_now_is_noticed_without_a_reboot() {
     let _ = node.add("c2").address();
     assert_eq!(node.cloud.metadata_requests().len(), asked);
 }
+
+#[test]
+fn a_clock_that_was_set_back_does_not_withhold_an_address_for_long() {
+    let node = node();
+    let address = node.add("c0").address();
+    node.cloud.inject(Fault::on(UNASSIGN).times(1).effect(Effect::DropAfter));
+    node.del("c0").ok();
+    let request = || node.call("ADD", "c1").env("CNI_ARGS", format!("IP={address}")).run();
+    let _ = request().error(11);
+
+    let state = node.store().join(format!("eni/{}.json", Node::ENI));
+    let with_end = |end: &str| {
+        let mut known: Value = serde_json::from_slice(&fs::read(&state).unwrap()).unwrap();
+        known["suspects"][0]["until"] = end.into();
+        fs::write(&state, known.to_string()).unwrap();
+    };
+    with_end("2126-01-01T00:00:00.000Z");
+    let _ = request().error(11);
+    let text = fs::read_to_string(&state).unwrap();
+    assert!(!text.contains("2126"), "{text}");
+    with_end("2026-01-01T00:00:00.000Z");
+    assert_eq!(request().address(), address);
+}
