@@ -126,7 +126,8 @@ fn give_back(
     session.release(pending.as_slice())
 }
 
-fn read_dns(settings: &AddressSettings) -> Result<Dns> {
+/// What the file of `resolvConf` says.
+pub(super) fn read_dns(settings: &AddressSettings) -> Result<Dns> {
     let Some(path) = &settings.resolv_conf else { return Ok(Dns::default()) };
     match std::fs::read_to_string(path) {
         Ok(text) => Ok(Dns::from_resolv_conf(&text)),

@@ -201,7 +201,8 @@ impl<'a> Finder<'a> {
     }
 }
 
-fn mac_of_interface(interface: &str) -> Result<String> {
+/// The hardware address of the node's own interface of this name.
+pub(super) fn mac_of_interface(interface: &str) -> Result<String> {
     match fs::read_to_string(format!("/sys/class/net/{interface}/address")) {
         Ok(mac) => Ok(mac.trim().to_owned()),
         Err(error) => Err(Failure::Interface { name: interface.to_owned(), error }),

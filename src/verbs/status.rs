@@ -5,9 +5,11 @@
 
 use std::time::Duration;
 
+use super::add::read_dns;
+use super::facts::mac_of_interface;
 use crate::clock::Timestamp;
 use crate::cni::Status;
-use crate::config::Ipam;
+use crate::config::{AddressSettings, Ipam};
 use crate::failure::{Failure, Result};
 use crate::session::Session;
 
@@ -21,6 +23,7 @@ const GRACE: Duration = Duration::from_mins(5);
 pub(super) fn status(call: &Status) -> Result<()> {
     let session = Session::open(Ipam::new(&call.network.ipam))?;
     session.ipam.check_all()?;
+    check_files(&session.ipam.address()?)?;
     session.store.check_room().map_err(|error| Failure::NotAvailable(error.to_string()))?;
     session.client()?.check_credentials().map_err(|error| Failure::NotAvailable(error.to_string()))?;
     let fails_when_full = session.ipam.status_fails_when_full()?;
@@ -38,6 +41,15 @@ pub(super) fn status(call: &Status) -> Result<()> {
                 "{eni} has had no address left since {full}: delete pods, or use {FULL}"
             )));
         }
+    }
+    Ok(())
+}
+
+/// What the configuration names of this node, and every ADD reads.
+fn check_files(settings: &AddressSettings) -> Result<()> {
+    read_dns(settings)?;
+    if let (None, Some(interface)) = (&settings.eni, &settings.interface) {
+        mac_of_interface(interface)?;
     }
     Ok(())
 }

@@ -57,6 +57,17 @@ fn a_status_with_a_store_that_others_can_write_to_fails() {
 }
 
 #[test]
+fn a_status_fails_where_every_add_fails_for_what_the_configuration_names() {
+    for (key, value) in [("resolvConf", "/nowhere/resolv.conf"), ("interface", "gone0")] {
+        let mut node = node().with(key, value);
+        if key == "interface" {
+            node.ipam.remove("networkInterfaceId");
+        }
+        assert_eq!(status(&node).error(7), node.add("c0").error(7));
+    }
+}
+
+#[test]
 fn a_full_eni_fails_a_status_only_where_that_is_wanted() {
     let mut node = node();
     let _ = node.add("c0").address();
