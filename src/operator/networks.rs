@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
+use super::complain;
 use crate::config::Ipam;
 
 /// A configured network that uses this plugin.
@@ -24,10 +25,16 @@ impl Network {
 
     /// The network `name`, or the only one, of the file or the directory `config`.
     pub(super) fn find(config: &Path, name: Option<&str>) -> Result<Self, String> {
-        let mut found = Vec::new();
+        let (mut found, mut unread) = (Vec::new(), Vec::new());
         for file in files(config)? {
-            found.extend(read(&file)?);
+            match read(&file) {
+                Ok(networks) => found.extend(networks),
+                // Most files of a directory are other plugins' business.
+                Err(why) if file != config => unread.push(why),
+                Err(why) => return Err(why),
+            }
         }
+        unread.iter().for_each(|why| complain(&format!("{why}: passed over")));
         found.retain(|network| name.is_none_or(|name| network.name == name));
         let names = found.iter().map(|network| network.name.clone()).collect::<Vec<_>>().join(", ");
         let mut found = found.into_iter();

@@ -1,6 +1,7 @@
 //! `release`, and what all commands have in common.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::net::IpAddr;
 
 use harness::{Answer, Effect, Fault, Node};
@@ -144,6 +145,21 @@ fn a_command_that_nobody_reads_does_its_work_and_does_not_panic() {
         assert!(!answer.stderr().contains("panic"), "{answer:?}");
     }
     assert!(node.records().is_empty());
+}
+
+#[test]
+fn a_broken_file_of_another_plugin_keeps_nobody_from_anything() {
+    let (node, _) = with_pods(1);
+    let directory = node.directory().join("net.d");
+    fs::create_dir(&directory).unwrap();
+    fs::write(directory.join("10-pods.conflist"), node.conflist().to_string()).unwrap();
+    let broken = directory.join("99-other.conf");
+    fs::write(&broken, "{").unwrap();
+    let listed = node.operator_with(&directory, &["list"]);
+    assert!(listed.status() == 0 && listed.stdout().contains("active"), "{listed:?}");
+    assert!(listed.stderr().contains("99-other.conf"), "{listed:?}");
+    // Where it is what was asked for, it is an error.
+    assert_eq!(node.operator_with(&broken, &["list"]).status(), 2);
 }
 
 #[test]
