@@ -127,7 +127,13 @@ impl<'s> Assigner<'_, 's> {
             };
             failures += 1;
             open |= error.kind == ErrorKind::Unknown;
-            if error.kind != ErrorKind::Unknown || !self.wait(&error, failures) {
+            // The operation that ECS is busy with may be a copy of this one, and its answer can be had a little later.
+            let again = match error.kind {
+                ErrorKind::Unknown => true,
+                ErrorKind::Refused(Class::Retry) => open,
+                ErrorKind::Refused(_) | ErrorKind::NotSent => false,
+            };
+            if !again || !self.wait(&error, failures) {
                 // A copy that was lost sight of may be carried out after this one was refused.
                 return Err(Unanswered { open: open && !error.token_is_spent(), error });
             }

@@ -176,3 +176,14 @@ fn a_request_that_is_carried_out_after_its_repetition_was_refused_is_not_lost() 
     assert_eq!(node.operator(&["flush"]).status(), 0, "{}", node.scene());
     assert!(node.on_eni().is_empty() && node.records().is_empty());
 }
+
+#[test]
+fn an_add_waits_for_the_answer_to_its_own_request_that_ecs_is_still_busy_with() {
+    for code in ["LastTokenProcessing", "Operation.Conflict"] {
+        let node = node();
+        node.cloud.inject(Fault::on(ASSIGN).times(1).effect(Effect::DropAfter));
+        node.cloud.inject(Fault::on(ASSIGN).times(1).effect(Effect::code(code)));
+        let address = node.add("c0").address();
+        node.expect_in_use([address]);
+    }
+}
