@@ -11,7 +11,7 @@ use ipnetwork::IpNetwork;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::boot_id;
-use crate::config::{AddressSettings, Family4};
+use crate::config::{self, AddressSettings, Family4};
 use crate::deadline::Deadline;
 use crate::ecs::metadata::{self, Metadata};
 use crate::ecs::{RegionId, ownership};
@@ -87,7 +87,9 @@ impl<'a> Finder<'a> {
         self.check_ownership(&region, &eni)?;
         let mut subnets = Vec::new();
         if self.settings.ipv4 != Family4::Off {
-            subnets.push(Subnet { block: self.subnet()?, gateway: Some(self.gateway()?) });
+            let (block, gateway) = (self.subnet()?, self.gateway()?);
+            check_gateway(block, gateway)?;
+            subnets.push(Subnet { block, gateway: Some(gateway) });
         }
         if self.settings.ipv6 {
             subnets.push(Subnet { block: self.subnet6()?, gateway: self.gateway6()? });
@@ -199,6 +201,21 @@ impl<'a> Finder<'a> {
         }
         Ok(self.settings.gateway6.or(self.facts.gateway6))
     }
+}
+
+/// ptp and others refuse a gateway that is not on the link, in words that tell nobody what to do, and when the address has
+/// been assigned. One of the two comes from metadata here: where both are configured, that has been looked at.
+fn check_gateway(block: IpNetwork, gateway: IpAddr) -> Result<()> {
+    if block.contains(gateway) {
+        return Ok(());
+    }
+    Err(Failure::Config(config::Error {
+        key: "gateway".into(),
+        value: gateway.to_string(),
+        expected: format!(
+            "an address of {block}: set subnet and gateway to those of the ENI's vSwitch, or neither"
+        ),
+    }))
 }
 
 /// The hardware address of the node's own interface of this name.

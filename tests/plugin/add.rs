@@ -104,6 +104,16 @@ fn what_the_configuration_leaves_out_comes_from_metadata_and_is_asked_for_once()
 }
 
 #[test]
+fn a_gateway_that_is_not_on_the_link_is_refused_before_an_address_is_assigned() {
+    for (key, value) in [("gateway", "10.0.0.1"), ("subnet", "192.168.0.0/25")] {
+        let node = node().with(key, value);
+        let text = node.add("c0").error(7);
+        assert!(text.contains("ipam.gateway") && text.contains("192.168.0.0/2"), "{text}");
+        assert_eq!(node.cloud.count("AssignPrivateIpAddresses"), 0);
+    }
+}
+
+#[test]
 fn an_eni_that_is_not_this_nodes_is_not_touched() {
     let other = harness::simulator::Eni::new(
         "eni-bp1other00000000000001",
