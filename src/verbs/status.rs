@@ -10,8 +10,10 @@ use super::facts::mac_of_interface;
 use crate::clock::Timestamp;
 use crate::cni::Status;
 use crate::config::{AddressSettings, Ipam};
+use crate::eni::EniId;
 use crate::failure::{Failure, Result};
 use crate::session::Session;
+use crate::store::{Listed, State, Store};
 
 /// How long releases may fail for a reason that stays, before the node is reported as broken.
 const GRACE: Duration = Duration::from_mins(5);
@@ -30,7 +32,9 @@ pub(super) fn status(call: &Status) -> Result<()> {
     let now = Timestamp::now();
     for eni in session.store.known_enis()? {
         let state = session.store.eni_state(&eni)?;
-        if let Some(backoff) = state.backoff.filter(|it| it.permanent && it.since.age(now) >= GRACE) {
+        if let Some(backoff) = state.backoff.filter(|it| it.permanent && it.since.age(now) >= GRACE)
+            && is_releasing(&session.store, &eni)?
+        {
             return Err(Failure::NotAvailable(format!(
                 "releases have failed since {}: {}",
                 backoff.since, backoff.error
@@ -43,6 +47,12 @@ pub(super) fn status(call: &Status) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether anything of this ENI is still to be released. That is looked at only where releases have failed for long.
+fn is_releasing(store: &Store, eni: &EniId) -> Result<bool> {
+    let is_of_eni = |it: &Listed| it.allocation.as_ref().is_some_and(|it| it.eni == *eni);
+    Ok(store.list()?.iter().any(|it| it.state == State::Releasing && is_of_eni(it)))
 }
 
 /// What the configuration names of this node, and every ADD reads.

@@ -12,6 +12,14 @@ fn status(node: &Node) -> Answer {
     node.call("STATUS", "").without("CNI_CONTAINERID").without("CNI_IFNAME").without("CNI_NETNS").run()
 }
 
+/// Lets the grace time pass.
+fn make_the_failure_look_old(node: &Node) {
+    let path = node.store().join(format!("eni/{}.json", Node::ENI));
+    let mut state: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    state["backoff"]["since"] = "2026-01-01T00:00:00.000Z".into();
+    fs::write(&path, state.to_string()).unwrap();
+}
+
 /// A CHECK with these addresses in prevResult.
 fn check(node: &Node, container: &str, addresses: &[&str]) -> Answer {
     let ips: Vec<_> = addresses.iter().map(|address| json!({"address": address})).collect();
@@ -90,11 +98,7 @@ fn a_release_that_only_a_person_can_help_fails_a_status_after_a_while() {
     node.cloud.inject(Fault::on("UnassignPrivateIpAddresses").effect(Effect::code("Forbidden.RAM")));
     node.del("c0").ok();
     status(&node).ok();
-    // The grace time, by making the failure look older than it is.
-    let path = node.store().join(format!("eni/{}.json", Node::ENI));
-    let mut state: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-    state["backoff"]["since"] = "2026-01-01T00:00:00.000Z".into();
-    fs::write(&path, state.to_string()).unwrap();
+    make_the_failure_look_old(&node);
     let text = status(&node).error(50);
     assert!(text.contains("Forbidden.RAM") && text.contains("ecs:UnassignPrivateIpAddresses"), "{text}");
 }
@@ -118,4 +122,18 @@ fn a_check_names_what_is_wrong() {
     node.cloud.inject(Fault::on("UnassignPrivateIpAddresses").effect(Effect::code("Forbidden.RAM")));
     node.del("c0").ok();
     assert!(check(&node, "c0", &[&format!("{address}/24")]).error(103).contains("being released"));
+}
+
+#[test]
+fn a_failure_to_release_what_is_not_recorded_any_more_fails_no_status() {
+    let node = node();
+    let address = node.add("c0").address();
+    node.cloud.inject(Fault::on("UnassignPrivateIpAddresses").effect(Effect::code("Forbidden.RAM")));
+    node.del("c0").ok();
+    make_the_failure_look_old(&node);
+    let _ = status(&node).error(50);
+    // A person takes it off the ENI by hand, and ECS gives it to a pod again.
+    node.cloud.unassign(Node::ENI, address);
+    assert_eq!(node.call("ADD", "c1").env("CNI_ARGS", format!("IP={address}")).run().address(), address);
+    status(&node).ok();
 }
