@@ -34,7 +34,9 @@ impl Network {
                 Err(why) => return Err(why),
             }
         }
-        unread.iter().for_each(|why| complain(&format!("{why}: passed over")));
+        for why in unread {
+            complain(&format!("{why}: passed over"));
+        }
         found.retain(|network| name.is_none_or(|name| network.name == name));
         let names = found.iter().map(|network| network.name.clone()).collect::<Vec<_>>().join(", ");
         let mut found = found.into_iter();

@@ -36,7 +36,7 @@ pub(super) fn step(
 ) -> store::Result<Step> {
     let records = lease.releasing()?;
     let mut leader = Leader { releaser, lease, records, deadline };
-    if let Some(step) = leader.check_holder()? {
+    if let Some(step) = leader.check_attachment()? {
         return Ok(step);
     }
     if let Some(index) = unanswered::find(&leader.records, mine) {

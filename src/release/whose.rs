@@ -13,22 +13,22 @@ impl Leader<'_, '_, '_> {
     /// Makes sure, before anything is asked for the sake of an earlier boot's records, that no other instance has the ENI.
     /// It is asked once a boot; the records of this one were made after their ADDs had asked. `None` when nothing stands in
     /// the way.
-    pub(super) fn check_holder(&mut self) -> store::Result<Option<Step>> {
+    pub(super) fn check_attachment(&mut self) -> store::Result<Option<Step>> {
         let (now, boot) = (Timestamp::now(), boot_id());
         let is_earlier = |record: &store::Releasing| record.allocation.boot_id != boot;
         let mut due = self.records.iter().filter(|record| is_due(record, now));
         if !due.any(is_earlier) || self.lease.state().is_ours_in(&boot) {
             return Ok(None);
         }
-        let holder = match self.is_attached() {
+        let other = match self.is_attached() {
             Ok(true) => {
                 self.lease.seen_here(&boot)?;
                 return Ok(None);
             }
-            Ok(false) => self.other_holder(),
+            Ok(false) => self.other_instance(),
             Err(error) => Err(error),
         };
-        match holder {
+        match other {
             Ok(None) => Ok(None),
             Ok(Some(instance)) => {
                 let why = format!(
@@ -74,13 +74,13 @@ impl Leader<'_, '_, '_> {
     }
 
     /// The instance that has the ENI, if it is another one than this. Metadata knows an attachment a little late.
-    fn other_holder(&self) -> Result<Option<String>, Error> {
+    fn other_instance(&self) -> Result<Option<String>, Error> {
         let client = self.releaser.client;
         let described = client.describe(self.releaser.region, self.lease.eni(), self.limit())?;
-        let Some(holder) = described.and_then(|eni| eni.instance_id) else { return Ok(None) };
+        let Some(instance) = described.and_then(|eni| eni.instance_id) else { return Ok(None) };
         let this = client.metadata().instance_id(self.limit());
         let this = this.map_err(|error| self.unclear(&error.to_string()))?;
-        Ok((holder != this).then_some(holder))
+        Ok((instance != this).then_some(instance))
     }
 
     fn unclear(&self, why: &str) -> Error {
