@@ -1,10 +1,12 @@
 //! Temporary keys that processes leave for each other.
 
 use std::fs;
+use std::io::ErrorKind;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aliyun_eni_ipam::ecs::credentials::Source;
 use aliyun_eni_ipam::ecs::{Client, Settings};
@@ -90,6 +92,19 @@ fn a_key_that_is_refused_everywhere_is_replaced_by_one() {
     assert_eq!(requests_for_keys(&simulator), 4);
 }
 
+/// Starts a simulator where another one has been. A child process that another test is starting at this moment has the old
+/// one's sockets too, until it becomes another program.
+fn start_in_place_of(api: SocketAddr, metadata: SocketAddr) -> Simulator {
+    let end = Instant::now() + Duration::from_secs(60);
+    loop {
+        match Simulator::start_on(World::single_node(), api, metadata) {
+            Ok(simulator) => return simulator,
+            Err(error) if error.kind() != ErrorKind::AddrInUse || Instant::now() > end => panic!("{error}"),
+            Err(_) => thread::sleep(Duration::from_millis(5)),
+        }
+    }
+}
+
 #[test]
 fn a_key_of_a_role_that_is_gone_is_replaced() {
     let directory = tempfile::tempdir().unwrap();
@@ -106,7 +121,7 @@ fn a_key_of_a_role_that_is_gone_is_replaced() {
     let metadata = old.metadata_endpoint();
     drop(old);
     let address = metadata.strip_prefix("http://").unwrap().parse().unwrap();
-    let new = Simulator::start_on(World::single_node(), api, address).unwrap();
+    let new = start_in_place_of(api, address);
     new.with_world(|world| world.role.name = "OtherRole".to_owned());
     let client = Client::new(caching(settings(&new), directory.path()));
     client.describe(&region(), &eni(), soon()).unwrap();
