@@ -48,7 +48,7 @@ pub(super) fn settle(leader: &mut Leader<'_, '_, '_>, index: usize) -> store::Re
         for address in assigned {
             if leader.lease.holder(address)?.is_none() {
                 log::info!("an interrupted ADD had been given {address} on {}", ask.eni);
-                leader.records[index].allocation.addresses.push(Address::alone(address));
+                leader.records[index].allocation.add(Address::alone(address));
             }
         }
         let record = &mut leader.records[index];

@@ -98,11 +98,17 @@ pub struct Allocation {
     /// The boot in which the ADD ran.
     #[serde(default)]
     pub boot_id: String,
-    /// When the ADD began.
+    /// When the last of the addresses was assigned; before there are any, when the ADD began.
     pub since: Timestamp,
 }
 
 impl Allocation {
+    /// Adds an address that ECS has just assigned.
+    pub fn add(&mut self, address: Address) {
+        self.addresses.push(address);
+        self.since = Timestamp::now();
+    }
+
     /// The addresses alone.
     pub fn ips(&self) -> impl Iterator<Item = IpAddr> {
         self.addresses.iter().map(|address| address.address.ip())

@@ -99,7 +99,7 @@ fn obtain<'s>(
     for want in &wanted {
         let address = assigner.obtain(want)?;
         // Recorded before it is judged: what is not in here is not given back.
-        got.addresses.push(Address::alone(address));
+        got.add(Address::alone(address));
         if let Some(recorded) = got.addresses.last_mut() {
             *recorded = want.subnet.address(address)?;
         }

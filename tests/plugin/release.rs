@@ -1,6 +1,7 @@
 //! The shared release: who asks ECS, how often, and what is remembered of a failure.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::time::Duration;
 
 use harness::simulator::Entry;
@@ -101,6 +102,26 @@ fn a_release_whose_answer_was_lost_is_found_to_have_happened() {
 #[test]
 fn a_release_whose_request_was_lost_is_asked_for_again() {
     let node = with_pods(node(), &containers(1));
+    node.cloud.inject(Fault::on(UNASSIGN).times(1).effect(Effect::DropBefore));
+    node.del("c0").ok();
+    assert!(node.on_eni().is_empty() && node.records().is_empty(), "{}", node.scene());
+}
+
+#[test]
+fn what_was_assigned_a_moment_ago_is_not_taken_for_released_because_descriptions_lag() {
+    let node = with_pods(node(), &containers(0));
+    node.cloud.let_descriptions_lag(Node::ENI);
+    node.cloud.inject(Fault::on("AssignPrivateIpAddresses").times(1).effect(Effect::StallAfter));
+    let add = node.call("ADD", "c0").start();
+    crate::eventually("the address is assigned", || !node.on_eni().is_empty());
+    add.kill();
+    // The ADD had waited for long before it got so far.
+    let intent = fs::read_dir(node.store().join("assigning")).unwrap().next().unwrap().unwrap().path();
+    let text = fs::read_to_string(&intent).unwrap();
+    let (before, since) = text.split_once("\"since\":\"").unwrap();
+    let old =
+        format!("{before}\"since\":\"2026-01-01T00:00:00.000Z{}", &since["2026-01-01T00:00:00.000Z".len()..]);
+    fs::write(&intent, old).unwrap();
     node.cloud.inject(Fault::on(UNASSIGN).times(1).effect(Effect::DropBefore));
     node.del("c0").ok();
     assert!(node.on_eni().is_empty() && node.records().is_empty(), "{}", node.scene());

@@ -136,6 +136,18 @@ impl Simulator {
         self.with_world(|world| world.eni_mut(eni).addresses.remove(&address));
     }
 
+    /// Lets the descriptions of an ENI lag behind: from now on they show the addresses that it has now.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such ENI.
+    pub fn let_descriptions_lag(&self, eni: &str) {
+        self.with_world(|world| {
+            let eni = world.eni_mut(eni);
+            eni.described = Some(eni.addresses.clone());
+        });
+    }
+
     /// Changes the world, or looks at it. The simulator waits meanwhile: the closure must not call its methods.
     pub fn with_world<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
         change(&mut lock(&self.shared.cloud).world)

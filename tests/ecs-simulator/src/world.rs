@@ -111,6 +111,8 @@ pub struct Eni {
     pub primary_ip: Ipv4Addr,
     /// The secondary IPv4 addresses, and all IPv6 addresses.
     pub addresses: BTreeSet<IpAddr>,
+    /// The addresses that it is described with in their place, while descriptions lag behind.
+    pub described: Option<BTreeSet<IpAddr>>,
     /// Whether a cloud service owns it. Such an ENI cannot be changed.
     pub service_managed: bool,
     /// Its name.
@@ -235,6 +237,7 @@ impl Eni {
             vswitch_id: World::VSWITCH_ID.to_owned(),
             primary_ip,
             addresses: BTreeSet::new(),
+            described: None,
             service_managed: false,
             name: String::new(),
             security_group_ids: vec!["sg-bp1simulated00000001".to_owned()],
@@ -242,18 +245,22 @@ impl Eni {
         }
     }
 
-    /// All its IPv4 addresses, the primary one first.
+    /// The IPv4 addresses that it is described with, the primary one first.
     pub(crate) fn ipv4s(&self) -> impl Iterator<Item = Ipv4Addr> {
-        let secondary = self.addresses.iter().filter_map(|address| match address {
+        let secondary = self.shown().iter().filter_map(|address| match address {
             IpAddr::V4(address) => Some(*address),
             IpAddr::V6(_) => None,
         });
         std::iter::once(self.primary_ip).chain(secondary)
     }
 
-    /// All its IPv6 addresses.
+    fn shown(&self) -> &BTreeSet<IpAddr> {
+        self.described.as_ref().unwrap_or(&self.addresses)
+    }
+
+    /// The IPv6 addresses that it is described with.
     pub(crate) fn ipv6s(&self) -> impl Iterator<Item = Ipv6Addr> {
-        self.addresses.iter().filter_map(|address| match address {
+        self.shown().iter().filter_map(|address| match address {
             IpAddr::V4(_) => None,
             IpAddr::V6(address) => Some(*address),
         })
