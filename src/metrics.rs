@@ -8,6 +8,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
+use crate::clock::Timestamp;
 use crate::random;
 use crate::store::{self, Store};
 
@@ -46,13 +47,13 @@ fn render(store: &Store) -> store::Result<String> {
     enis.sort();
     for eni in enis {
         let state = store.eni_state(&eni)?;
+        let is_full = u8::from(state.full_at(Timestamp::now()).is_some());
         let attempts = state.backoff.as_ref().map_or(0, |backoff| backoff.attempts);
         let _ = writeln!(failures, "aliyun_eni_ipam_release_failures{{eni=\"{eni}\"}} {attempts}");
         if let Some(backoff) = state.backoff {
             let name = "aliyun_eni_ipam_releases_failing_since_timestamp_seconds";
             let _ = writeln!(since, "{name}{{eni=\"{eni}\"}} {}", backoff.since.unix_seconds());
         }
-        let is_full = u8::from(state.full.is_some());
         let _ = writeln!(full, "aliyun_eni_ipam_eni_full{{eni=\"{eni}\"}} {is_full}");
     }
     Ok([

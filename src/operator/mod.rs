@@ -19,6 +19,7 @@ use std::process::ExitCode;
 use arguments::{Arguments, Command};
 use networks::Network;
 
+use crate::cni::plain_words;
 use crate::failure::Failure;
 use crate::logging;
 
@@ -69,7 +70,16 @@ fn execute(arguments: &Arguments) -> Result<(), Trouble> {
         Command::Version => return say(concat!("aliyun-eni-ipam ", env!("CARGO_PKG_VERSION"))),
         _ => {}
     }
-    let network = Network::find(&arguments.config, arguments.network.as_deref()).map_err(Trouble::Usage)?;
+    let found = Network::find(&arguments.config).map_err(Trouble::Usage)?;
+    let (network, others) = Network::chosen(&found, arguments.network.as_deref()).map_err(Trouble::Usage)?;
+    // A timer is to serve whatever is configured.
+    if !others.is_empty() && arguments.command != Command::Flush {
+        let names: Vec<_> = found.iter().map(Network::name).collect();
+        let names = names.join(", ");
+        return Err(Trouble::Usage(format!(
+            "several networks use this plugin ({names}): choose one with --network"
+        )));
+    }
     let settings = network.ipam().log();
     logging::start(settings.level, Some(&settings.file));
     logging::context(arguments.command.name());
@@ -79,9 +89,9 @@ fn execute(arguments: &Arguments) -> Result<(), Trouble> {
         Command::Release { addresses, consent } => {
             release::release(network.ipam(), addresses, *consent, json)
         }
-        Command::Flush => flush::flush(network.ipam(), json),
-        Command::Reconcile { orphans } => reconcile::reconcile(&network, *orphans, json),
-        Command::Doctor => doctor::doctor(&network, json),
+        Command::Flush => flush::flush(std::iter::once(network).chain(others), json),
+        Command::Reconcile { orphans } => reconcile::reconcile(network, *orphans, json),
+        Command::Doctor => doctor::doctor(network, &found, json),
         Command::Help | Command::Version => Ok(()),
     }
 }
@@ -96,5 +106,5 @@ fn say(text: impl fmt::Display) -> Result<(), Trouble> {
 
 fn complain(text: &str) {
     // Without a stderr there is nobody to tell.
-    let _ = writeln!(io::stderr().lock(), "aliyun-eni-ipam: {text}");
+    let _ = writeln!(io::stderr().lock(), "aliyun-eni-ipam: {}", plain_words(text));
 }

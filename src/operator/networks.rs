@@ -23,8 +23,8 @@ impl Network {
         Ipam::new(&self.ipam)
     }
 
-    /// The network `name`, or the only one, of the file or the directory `config`.
-    pub(super) fn find(config: &Path, name: Option<&str>) -> Result<Self, String> {
+    /// The networks of the file or the directory `config`.
+    pub(super) fn find(config: &Path) -> Result<Vec<Self>, String> {
         let (mut found, mut unread) = (Vec::new(), Vec::new());
         for file in files(config)? {
             match read(&file) {
@@ -37,20 +37,20 @@ impl Network {
         for why in unread {
             complain(&format!("{why}: passed over"));
         }
-        found.retain(|network| name.is_none_or(|name| network.name == name));
-        let names = found.iter().map(|network| network.name.clone()).collect::<Vec<_>>().join(", ");
-        let mut found = found.into_iter();
-        match (found.next(), found.next()) {
-            (Some(only), None) => Ok(only),
-            (Some(_), Some(_)) => {
-                Err(format!("several networks use this plugin ({names}): choose one with --network"))
-            }
-            (None, _) => {
-                let which =
-                    name.map_or_else(|| "no network".to_owned(), |name| format!("no network {name:?}"));
-                Err(format!("{which} in {} uses this plugin: name its file with --config", config.display()))
-            }
+        Ok(found)
+    }
+
+    /// The first of those of `found` that are meant, and the others: all, or those that are called `name`.
+    pub(super) fn chosen<'n>(
+        found: &'n [Self],
+        name: Option<&str>,
+    ) -> Result<(&'n Self, Vec<&'n Self>), String> {
+        let mut chosen = found.iter().filter(|network| name.is_none_or(|name| network.name == name));
+        if let Some(first) = chosen.next() {
+            return Ok((first, chosen.collect()));
         }
+        let which = name.map_or_else(|| "no network".into(), |name| format!("no network {name:?}"));
+        Err(format!("{which} there uses this plugin: name its file or directory with --config"))
     }
 }
 

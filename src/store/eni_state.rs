@@ -12,6 +12,9 @@ use crate::clock::Timestamp;
 /// on an answer after 10 to 20 seconds.
 pub const SUSPICION: Duration = Duration::from_mins(1);
 
+/// How long ECS's word that no address is left is taken to hold.
+const FULL_FOR: Duration = Duration::from_mins(5);
+
 /// The file `eni/<id>.json`: written under the ENI's lock, read by anybody.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -27,9 +30,9 @@ pub struct EniState {
     /// Why nobody should ask ECS to release anything of this ENI at the moment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backoff: Option<Backoff>,
-    /// Since when ECS has had no address left for this ENI.
+    /// When ECS last said that it has no address left for this ENI.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub full: Option<Timestamp>,
+    pub(super) full: Option<Timestamp>,
     /// The boot in which it was seen, for a release, that the ENI is attached to this instance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) ours_in: Option<String>,
@@ -82,6 +85,13 @@ impl EniState {
         self.ours_in.as_deref() == Some(boot_id)
     }
 
+    /// When ECS said, not long before `now`, that it has no address left for this ENI. An older answer says nothing: others
+    /// may have made room, and while nobody asks nobody would ever know.
+    #[must_use]
+    pub fn full_at(&self, now: Timestamp) -> Option<Timestamp> {
+        self.full.filter(|full| full.age(now) < FULL_FOR)
+    }
+
     /// Whether a release of `address` that nobody saw the end of may still take effect.
     #[must_use]
     pub fn is_suspect(&self, address: IpAddr, now: Timestamp) -> bool {
@@ -92,8 +102,9 @@ impl EniState {
     /// back. Whether that changes anything.
     pub(super) fn bound_suspicions(&mut self, now: Timestamp) -> bool {
         let most = now.plus(SUSPICION);
-        let endless = self.suspects.iter_mut().filter(|suspect| suspect.until > most);
-        endless.map(|suspect| suspect.until = most).count() > 0
+        let before = self.suspects.clone();
+        self.suspects.iter_mut().for_each(|suspect| suspect.until = suspect.until.min(most));
+        self.suspects != before
     }
 
     /// Remembers that the outcome of releasing `addresses` is unknown.

@@ -166,7 +166,7 @@ impl<'a> Lease<'a> {
     /// # Errors
     /// When the disk refuses.
     pub fn set_full(&mut self, full: bool) -> Result<()> {
-        if self.state.full.is_some() == full {
+        if !full && self.state.full.is_none() {
             return Ok(());
         }
         self.state.full = full.then(Timestamp::now);

@@ -1,8 +1,8 @@
 //! Finding the place that addresses come from.
 //!
 //! What the configuration leaves out comes from instance metadata. None of it changes while the node runs and an interface
-//! is the same ENI, so it is asked for once a boot and kept. Before the first address is asked for it is also made sure that the ENI is this instance's and
-//! no cloud service's: nobody's pods must lose their addresses to a wrong id.
+//! is the same ENI, so it is asked for once a boot and kept. Before the first address is asked for it is also made sure that
+//! the ENI is this instance's and no cloud service's: nobody's pods must lose their addresses to a wrong id.
 
 use std::fs;
 use std::net::IpAddr;

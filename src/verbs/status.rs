@@ -21,28 +21,35 @@ const GRACE: Duration = Duration::from_mins(5);
 /// Serves a STATUS.
 ///
 /// # Errors
-/// Why an ADD cannot succeed, and what to do.
+/// Why an ADD cannot succeed, and what to do: a configuration that cannot be used, or [`Failure::NotAvailable`].
 pub(super) fn status(call: &Status) -> Result<()> {
+    look(call).map_err(|failure| match failure {
+        Failure::Store(error) => Failure::NotAvailable(error.to_string()),
+        other => other,
+    })
+}
+
+fn look(call: &Status) -> Result<()> {
     let session = Session::open(Ipam::new(&call.network.ipam))?;
     session.ipam.check_all()?;
     check_files(&session.ipam.address()?)?;
-    session.store.check_room().map_err(|error| Failure::NotAvailable(error.to_string()))?;
+    session.store.check_room()?;
     session.client()?.check_credentials().map_err(|error| Failure::NotAvailable(error.to_string()))?;
     let fails_when_full = session.ipam.status_fails_when_full()?;
     let now = Timestamp::now();
     for eni in session.store.known_enis()? {
         let state = session.store.eni_state(&eni)?;
+        if let Some(full) = state.full_at(now).filter(|_| fails_when_full) {
+            return Err(Failure::NotAvailable(format!(
+                "ECS had no address left for {eni} at {full}: delete pods, or use {FULL}"
+            )));
+        }
         if let Some(backoff) = state.backoff.filter(|it| it.permanent && it.since.age(now) >= GRACE)
             && is_releasing(&session.store, &eni)?
         {
             return Err(Failure::NotAvailable(format!(
                 "releases have failed since {}: {}",
                 backoff.since, backoff.error
-            )));
-        }
-        if let Some(full) = state.full.filter(|_| fails_when_full) {
-            return Err(Failure::NotAvailable(format!(
-                "{eni} has had no address left since {full}: delete pods, or use {FULL}"
             )));
         }
     }

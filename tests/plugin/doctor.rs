@@ -120,6 +120,20 @@ fn a_configuration_is_judged_whole() {
 }
 
 #[test]
+fn two_networks_that_keep_stores_of_their_own_for_one_eni_are_told_to_share() {
+    let node = node();
+    let directory = node.directory().join("net.d");
+    fs::create_dir(&directory).unwrap();
+    let mut second = node.conflist();
+    second["name"] = "second".into();
+    second["plugins"][0]["ipam"]["dataDir"] = "/elsewhere".into();
+    fs::write(directory.join("10-pods.conflist"), node.conflist().to_string()).unwrap();
+    fs::write(directory.join("20-second.conflist"), second.to_string()).unwrap();
+    let answer = node.operator_with(&directory, &["doctor", "--network", "pods", "--json"]);
+    expect(&answer, "stores", "warn", &["second", "/elsewhere", "one dataDir"]);
+}
+
+#[test]
 fn a_store_that_others_can_get_at_is_said_to_be_one() {
     let node = node();
     let _ = node.add("c0").address();

@@ -16,7 +16,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("config", &["cni", "ecs", "eni"]),
     ("release", &["clock", "deadline", "ecs", "random", "store"]),
     ("failure", &["cni", "config", "ecs", "eni", "store"]),
-    ("metrics", &["random", "store"]),
+    ("metrics", &["clock", "random", "store"]),
     ("session", &["cni", "config", "deadline", "ecs", "failure", "metrics", "release", "store"]),
     (
         "verbs",

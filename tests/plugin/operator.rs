@@ -1,8 +1,10 @@
 //! `release`, and what all commands have in common.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, Permissions};
 use std::net::IpAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use harness::{Answer, Effect, Fault, Node};
 use serde_json::json;
@@ -86,6 +88,32 @@ fn a_record_of_both_families_goes_whole_and_the_question_says_so() {
     let answer = conversation.answer("y");
     assert_eq!(answer.result(), json!({"released": addresses, "left": []}));
     assert!(node.on_eni().is_empty() && node.records().is_empty());
+}
+
+#[test]
+fn a_flush_by_a_timer_serves_every_network_and_goes_on_past_trouble_with_one() {
+    let (node, addresses) = with_pods(1);
+    let directory = node.directory().join("net.d");
+    fs::create_dir(&directory).unwrap();
+    let network = |name: &str, data_directory: &Path| {
+        let mut conflist = node.conflist();
+        conflist["name"] = name.into();
+        conflist["plugins"][0]["ipam"]["dataDir"] = data_directory.to_str().unwrap().into();
+        fs::write(directory.join(format!("{name}.conflist")), conflist.to_string()).unwrap();
+    };
+    node.cloud.inject(Fault::on(UNASSIGN).times(1).effect(Effect::code("Forbidden.RAM")));
+    node.del("c0").ok();
+    network("a", &node.directory().join("empty"));
+    network("b", &node.store());
+    network("c", &node.store());
+    let answer = node.operator_with(&directory, &["flush", "--json"]);
+    assert_eq!((answer.status(), answer.json()), (0, json!({"left": 0})), "{answer:?}");
+    assert!(!node.on_eni().contains(&addresses[0]));
+
+    fs::set_permissions(node.store(), Permissions::from_mode(0o777)).unwrap();
+    let answer = node.operator_with(&directory, &["flush"]);
+    assert_eq!(answer.status(), 1);
+    assert!(answer.stderr().contains("network \"b\""), "{answer:?}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use harness::{Answer, Effect, Fault, Node};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::node;
 
@@ -12,12 +12,16 @@ fn status(node: &Node) -> Answer {
     node.call("STATUS", "").without("CNI_CONTAINERID").without("CNI_IFNAME").without("CNI_NETNS").run()
 }
 
+fn change_eni_state(node: &Node, change: impl FnOnce(&mut Value)) {
+    let path = node.store().join(format!("eni/{}.json", Node::ENI));
+    let mut state: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    change(&mut state);
+    fs::write(&path, state.to_string()).unwrap();
+}
+
 /// Lets the grace time pass.
 fn make_the_failure_look_old(node: &Node) {
-    let path = node.store().join(format!("eni/{}.json", Node::ENI));
-    let mut state: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-    state["backoff"]["since"] = "2026-01-01T00:00:00.000Z".into();
-    fs::write(&path, state.to_string()).unwrap();
+    change_eni_state(node, |state| state["backoff"]["since"] = "2026-01-01T00:00:00.000Z".into());
 }
 
 /// A CHECK with these addresses in prevResult.
@@ -60,7 +64,7 @@ fn a_status_with_a_store_that_others_can_write_to_fails() {
     let node = node();
     let _ = node.add("c0").address();
     fs::set_permissions(node.store(), fs::Permissions::from_mode(0o777)).unwrap();
-    let text = status(&node).error(101);
+    let text = status(&node).error(50);
     assert!(text.contains("777") && text.contains("700"), "{text}");
 }
 
@@ -89,6 +93,25 @@ fn a_full_eni_fails_a_status_only_where_that_is_wanted() {
     // A release makes room.
     node.del("c0").ok();
     status(&node).ok();
+}
+
+#[test]
+fn a_node_that_was_full_once_does_not_stay_unavailable_until_an_add_that_never_comes() {
+    let node = node().with("statusFailsWhenFull", true);
+    node.cloud.inject(
+        Fault::on("AssignPrivateIpAddresses").times(1).effect(Effect::code("InvalidVSwitchId.IpNotEnough")),
+    );
+    let _ = node.add("c0").error(112);
+    let _ = status(&node).error(50);
+    // An hour passes, in which others have made room in the vSwitch.
+    change_eni_state(&node, |state| state["full"] = "2026-01-01T00:00:00.000Z".into());
+    status(&node).ok();
+    // The next refusal counts anew.
+    node.cloud.inject(
+        Fault::on("AssignPrivateIpAddresses").times(1).effect(Effect::code("InvalidVSwitchId.IpNotEnough")),
+    );
+    let _ = node.add("c0").error(112);
+    let _ = status(&node).error(50);
 }
 
 #[test]

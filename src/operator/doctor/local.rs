@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::Report;
-use crate::clock::boot_id;
+use crate::clock::{Timestamp, boot_id};
 use crate::config::Ipam;
 use crate::failure::Failure;
 use crate::operator::networks::Network;
@@ -21,6 +21,31 @@ pub(super) fn configuration(network: &Network, report: &mut Report) {
         report.ok(NAME, format!("the network {:?}", network.name()));
     } else {
         report.warn(NAME, format!("keys that are not known and have no effect: {}", unknown.join(", ")));
+    }
+}
+
+/// Two stores on one ENI know nothing of each other: what one of them releases late may be a pod's of the other by then.
+pub(super) fn neighbours(network: &Network, configured: &[Network], report: &mut Report) {
+    let place = |network: &Network| {
+        let settings = network.ipam().address().ok()?;
+        Some(((settings.eni, settings.interface), network.ipam().data_directory().ok()?))
+    };
+    let Some((eni, directory)) = place(network) else { return };
+    for other in configured {
+        if let Some((same, elsewhere)) = place(other)
+            && same == eni
+            && elsewhere != directory
+        {
+            report.warn(
+                "stores",
+                format!(
+                    "the network {:?} keeps the addresses of the same ENI in {}, not in {}: give both one dataDir",
+                    other.name(),
+                    elsewhere.display(),
+                    directory.display()
+                ),
+            );
+        }
     }
 }
 
@@ -102,6 +127,9 @@ fn releases(store: &Store, report: &mut Report) -> store::Result<()> {
     let (mut stuck, mut hopeless) = (Vec::new(), false);
     for eni in store.known_enis()? {
         let state = store.eni_state(&eni)?;
+        if let Some(full) = state.full_at(Timestamp::now()) {
+            stuck.push(format!("ECS had no address left for {eni} at {full}"));
+        }
         if let Some(it) = state.backoff {
             hopeless |= it.permanent;
             let next = it.not_before.to_seconds();
@@ -110,9 +138,6 @@ fn releases(store: &Store, report: &mut Report) -> store::Result<()> {
                 "{eni}: {attempts} failed since {since}, next not before {next}: {}",
                 it.error
             ));
-        }
-        if let Some(since) = state.full {
-            stuck.push(format!("{eni} has had no address left since {since}"));
         }
     }
     match stuck.join("; ") {

@@ -13,9 +13,10 @@ use super::{Trouble, say};
 use crate::session::Session;
 
 /// Looks at everything, and changes nothing.
-pub(super) fn doctor(network: &Network, as_json: bool) -> Result<(), Trouble> {
+pub(super) fn doctor(network: &Network, configured: &[Network], as_json: bool) -> Result<(), Trouble> {
     let mut report = Report::default();
     local::configuration(network, &mut report);
+    local::neighbours(network, configured, &mut report);
     match Session::open(network.ipam()) {
         Ok(session) => {
             local::store(&session, &mut report);

@@ -94,7 +94,7 @@ fn of_several_networks_one_is_to_be_named() {
     assert_eq!(list_with(&node, &files, &["--network", "b", "--json"]).result(), json!({"records": []}));
     let answer = list_with(&node, &files, &["--network", "c"]);
     assert_eq!(answer.status(), 2);
-    assert!(answer.stderr().contains("no network \"c\" in "), "{}", answer.stderr());
+    assert!(answer.stderr().contains("no network \"c\" there"), "{}", answer.stderr());
 }
 
 #[test]
