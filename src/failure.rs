@@ -239,7 +239,9 @@ impl fmt::Display for Failure {
             Self::NotReleased { eni, why } => {
                 write!(f, "{why} ({eni}); the release stays recorded and is tried again")
             }
-            Self::Output(error) => write!(f, "nobody reads it ({error}); what this ADD got is given back"),
+            Self::Output(error) => {
+                write!(f, "nobody reads it ({error}); what this ADD itself got is given back")
+            }
             Self::Random(error) => write!(f, "/dev/urandom: {error}"),
             Self::Check(why) | Self::NotAvailable(why) | Self::Panic(why) => f.write_str(why),
             Self::Leftover(errors) => f.write_str(&errors.join("; ")),

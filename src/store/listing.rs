@@ -63,7 +63,9 @@ impl Store {
         let mut found = Vec::new();
         for state in State::ALL {
             let directory = self.directory_of(state);
-            for name in file::names(&directory)? {
+            let mut names = file::names(&directory)?;
+            names.sort();
+            for name in names {
                 let path = directory.join(name);
                 // Gone meanwhile: it has moved on to a directory that is still to be listed, or is over.
                 let Some(content) = file::read(&path)? else { continue };

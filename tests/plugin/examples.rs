@@ -93,3 +93,12 @@ fn the_readme_tells_of_every_key() {
         assert!(row.contains(key.default), "README.md tells another default of {}: {row}", key.name);
     }
 }
+
+#[test]
+fn what_systemd_and_logrotate_are_told_is_where_it_is_by_default() {
+    let rotated = fs::read_to_string(examples().join("logrotate.d/aliyun-eni-ipam")).unwrap();
+    let log = aliyun_eni_ipam::config::KEYS.iter().find(|key| key.name == "logFile").unwrap().default;
+    assert!(rotated.contains(&format!("{} {{", log.trim_matches('`'))) && rotated.contains("create 0600"));
+    let service = fs::read_to_string(examples().join("systemd/aliyun-eni-ipam-flush.service")).unwrap();
+    assert!(service.lines().any(|line| line == "ExecStart=/opt/cni/bin/aliyun-eni-ipam flush"));
+}
