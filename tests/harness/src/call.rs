@@ -6,8 +6,10 @@ use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use ecs_simulator::World;
 use serde_json::Value;
@@ -138,6 +140,15 @@ impl<'a> Calling<'a> {
         self.start().wait()
     }
 
+    /// Makes the call, and takes it for a failure of the plugin that it has not ended after this time.
+    ///
+    /// # Panics
+    /// When it has not.
+    #[must_use]
+    pub fn run_within(self, limit: Duration) -> Answer {
+        self.start().wait_within(limit)
+    }
+
     /// Makes the call with nobody there to read its answer.
     ///
     /// # Panics
@@ -254,4 +265,39 @@ impl Running<'_> {
         let output = self.child.wait_with_output().expect("the plugin ends");
         Answer::new(self.what, output, self.node.scene())
     }
+
+    /// Waits for the end of the call, but no longer than `limit`: then the plugin is killed.
+    ///
+    /// # Panics
+    /// When it had to be killed.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "a test without them is no test")]
+    pub fn wait_within(mut self, limit: Duration) -> Answer {
+        let end = Instant::now() + limit;
+        let mut written = [Vec::new(), Vec::new()];
+        let pipes = [collect(self.child.stdout.take()), collect(self.child.stderr.take())];
+        for (written, pipe) in written.iter_mut().zip(pipes) {
+            // Both end with the process.
+            let Ok(bytes) = pipe.recv_timeout(end.saturating_duration_since(Instant::now())) else {
+                let _ = self.child.kill();
+                panic!("{} had not ended after {limit:?}\n{}", self.what, self.node.scene());
+            };
+            *written = bytes;
+        }
+        let [stdout, stderr] = written;
+        let status = self.child.wait().expect("the plugin ends");
+        Answer::new(self.what, Output { status, stdout, stderr }, self.node.scene())
+    }
+}
+
+/// Reads a pipe to its end in a thread of its own.
+fn collect(pipe: Option<impl Read + Send + 'static>) -> mpsc::Receiver<Vec<u8>> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let read = pipe.map_or(Ok(0), |mut pipe| pipe.read_to_end(&mut bytes));
+        // Nobody listens any more when the call took too long.
+        read.map(|_| sender.send(bytes))
+    });
+    receiver
 }

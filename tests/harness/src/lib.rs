@@ -18,9 +18,11 @@ mod books;
 mod call;
 mod conversation;
 mod node;
+mod raw;
 
 pub use answer::Answer;
 pub use call::{Calling, Running};
 pub use conversation::Conversation;
 pub use ecs_simulator::{self as simulator, Effect, Fault, Saved, World};
 pub use node::{Node, Record, Scene};
+pub use raw::{RawAnswer, RawServer, Then};

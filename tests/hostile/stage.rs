@@ -1,0 +1,72 @@
+//! A node that is as it was again for every case.
+
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use harness::{Node, Saved};
+
+/// A node with the plugin under test, whose calls have little time.
+pub(crate) fn node() -> Node {
+    Node::new(env!("CARGO_BIN_EXE_aliyun-eni-ipam")).with("timeoutSeconds", 2)
+}
+
+/// What the store and the cloud were like at some moment.
+pub(crate) struct Moment {
+    store: PathBuf,
+    cloud: Saved,
+}
+
+impl Moment {
+    /// Keeps what `node` is like now.
+    pub(crate) fn of(node: &Node) -> Self {
+        let store = node.directory().join("kept");
+        copy(&node.store(), &store);
+        Self { store, cloud: node.cloud.save() }
+    }
+
+    /// Makes `node` so again, with a cloud that has not been asked anything yet.
+    pub(crate) fn restore(&self, node: &Node) {
+        fs::remove_dir_all(node.store()).unwrap();
+        copy(&self.store, &node.store());
+        let _ = fs::remove_file(node.directory().join("log"));
+        node.cloud.clear_faults();
+        node.cloud.clear_ledger();
+        node.cloud.restore(&self.cloud);
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    DirBuilder::new().mode(0o700).create(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let (path, to) = (entry.path(), to.join(entry.file_name()));
+        if path.is_dir() {
+            copy(&path, &to);
+        } else {
+            fs::copy(&path, &to).unwrap();
+        }
+    }
+}
+
+/// Every file below `directory`.
+pub(crate) fn files(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).into_iter().flatten().map(Result::unwrap) {
+        let path = entry.path();
+        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
+    }
+    found.sort();
+    found
+}
+
+/// Waits for something that is bound to happen; how long it takes is no matter.
+#[track_caller]
+pub(crate) fn eventually(what: &str, happened: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !happened() {
+        assert!(start.elapsed() < Duration::from_mins(1), "it never came to be that {what}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
