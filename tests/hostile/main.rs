@@ -10,6 +10,7 @@
 mod calls;
 mod cases;
 mod mutated;
+mod records;
 mod stage;
 mod tree;
 mod verdict;
