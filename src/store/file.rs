@@ -12,8 +12,8 @@ use std::time::Duration;
 use super::error::{Error, Result};
 use crate::random;
 
-/// No file of the store is larger: a record has a few hundred bytes.
-const MOST_BYTES: u64 = 256 * 1024;
+/// No file of the store is larger: a record has a few hundred bytes. A longer one is damaged.
+pub(super) const MOST_BYTES: usize = 256 * 1024;
 
 /// Makes `directory` and its missing parents, mode 0700, and makes their names durable.
 pub(super) fn make_directory(directory: &Path) -> Result<()> {
@@ -88,19 +88,17 @@ pub(super) fn open(path: &Path, options: &mut OpenOptions) -> Result<Option<File
     Ok(Some(file))
 }
 
-/// The content of a file of the store; `None` where there is none.
+/// The content of a file of the store, as [`read_open`] has it; `None` where there is none.
 pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>> {
     let Some(file) = open(path, OpenOptions::new().read(true))? else { return Ok(None) };
     read_open(path, &file).map(Some)
 }
 
-/// The content of an open file of the store, from where it stands.
+/// The content of an open file of the store, from where it stands. Of one that is longer than any it has [`MOST_BYTES`] and
+/// one more, by which a reader knows.
 pub(super) fn read_open(path: &Path, file: &File) -> Result<Vec<u8>> {
     let mut content = Vec::new();
-    file.take(MOST_BYTES + 1).read_to_end(&mut content).map_err(Error::io("read", path))?;
-    if content.len() as u64 > MOST_BYTES {
-        return Err(Error::untrusted(path, format!("it is larger than {MOST_BYTES} bytes")));
-    }
+    file.take(MOST_BYTES as u64 + 1).read_to_end(&mut content).map_err(Error::io("read", path))?;
     Ok(content)
 }
 

@@ -66,6 +66,7 @@ pub(super) struct Content {
 
 impl Content {
     pub(super) fn parse(content: &[u8]) -> std::result::Result<Self, Misread> {
+        record::check_length(content)?;
         let mut texts = content.split(|&byte| byte == BEGIN);
         if texts.next().is_none_or(|before| !before.is_empty()) {
             return Err(Misread::Damaged("it does not begin as an intent does".into()));

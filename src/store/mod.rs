@@ -386,6 +386,7 @@ impl Store {
     #[must_use]
     pub fn remembered<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
         let content = file::read(&self.cache_directory().join(format!("{name}.json"))).ok()??;
+        record::check_length(&content).ok()?;
         serde_json::from_slice(&content).ok()
     }
 

@@ -19,6 +19,7 @@ use ipnetwork::IpNetwork;
 use serde::{Deserialize, Serialize};
 
 use super::error::{Error, Result};
+use super::file;
 use crate::clock::Timestamp;
 use crate::eni::EniId;
 
@@ -204,12 +205,23 @@ pub(super) fn parse<T: for<'de> Deserialize<'de>>(content: &[u8]) -> std::result
     struct Versioned {
         schema: u32,
     }
+    check_length(content)?;
     match serde_json::from_slice::<Versioned>(content) {
         Ok(Versioned { schema: SCHEMA }) => {}
         Ok(Versioned { schema }) => return Err(Misread::Newer(schema)),
         Err(error) => return Err(Misread::Damaged(error.to_string())),
     }
     serde_json::from_slice(content).map_err(|error| Misread::Damaged(error.to_string()))
+}
+
+/// What is longer than any file of the store has not been read to its end.
+pub(super) fn check_length(content: &[u8]) -> std::result::Result<(), Misread> {
+    let most = file::MOST_BYTES;
+    if content.len() <= most {
+        Ok(())
+    } else {
+        Err(Misread::Damaged(format!("it is larger than {most} bytes")))
+    }
 }
 
 /// The bytes of any of the store's JSON forms, one line.

@@ -128,11 +128,15 @@ fn a_damaged_release_keeps_no_other_one_from_being_made() {
 }
 
 #[test]
-fn a_record_that_is_larger_than_any_is_not_read() {
+fn a_record_that_is_larger_than_any_is_set_aside_like_every_damaged_one() {
     let node = node();
     let _ = node.add("c0").address();
-    fs::write(only_file(&node, "active"), vec![b' '; 1 << 20]).unwrap();
-    assert!(node.del("c0").error(101).contains("larger"));
+    let record = only_file(&node, "active");
+    let swollen = [fs::read(&record).unwrap(), vec![b' '; 1 << 20]].concat();
+    fs::write(&record, &swollen).unwrap();
+    assert!(node.del("c0").error(102).contains("larger"));
+    assert!(fs::read(only_file(&node, "quarantine")).unwrap() == swollen);
+    assert_eq!((node.on_eni().len(), node.counts()), (1, [0, 0, 0, 1]));
 }
 
 #[test]
