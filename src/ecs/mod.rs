@@ -18,6 +18,7 @@ pub mod endpoint;
 mod error;
 mod http;
 mod instance_types;
+mod json;
 pub mod metadata;
 pub mod ownership;
 mod proxy;

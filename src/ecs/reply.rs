@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::json;
 use super::text::clean;
 
 /// What an answer's bytes say. Nothing in here trusts them to be well-formed.
@@ -17,7 +18,7 @@ pub(crate) enum Reply {
 
 /// Reads a body of HTTP `status` that `host` sent.
 pub(crate) fn read(host: &str, status: u16, body: &[u8]) -> Reply {
-    let Ok(Value::Object(object)) = serde_json::from_slice(body) else {
+    let Some(object) = json::object(body) else {
         return xml_refusal(body).unwrap_or_else(|| other(host, status, body));
     };
     let text =
