@@ -87,12 +87,17 @@ impl Client {
                 Error { request_id, ..Error::unknown(NAME, &message).about(eni) }
             };
             let list = list(&answer.body).ok_or_else(|| unclear("no list of ENIs"))?;
+            let mut found = None;
             for entry in list {
-                let found = read(entry).map_err(unclear)?;
-                if found.id == *eni {
-                    return Ok(Some(found));
+                let described = read(entry).map_err(unclear)?;
+                if described.id != *eni {
+                    warn!("asked for {eni}, ECS also described {}", described.id);
+                } else if found.replace(described).is_some() {
+                    return Err(unclear("it is described twice"));
                 }
-                warn!("asked for {eni}, ECS also described {}", found.id);
+            }
+            if found.is_some() {
+                return Ok(found);
             }
             match answer.body.get("NextToken").and_then(Value::as_str) {
                 Some(next) if !next.is_empty() && next != token => next.clone_into(&mut token),
