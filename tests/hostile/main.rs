@@ -7,8 +7,10 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![expect(clippy::print_stdout, reason = "the tests tell how much they have tried")]
 
+mod answers;
 mod calls;
 mod cases;
+mod http;
 mod mutated;
 mod records;
 mod stage;
