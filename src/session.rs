@@ -72,12 +72,15 @@ impl<'a> Session<'a> {
     pub(crate) fn drain(&self, anew: bool) -> Result<()> {
         let mut outcome = Ok(());
         for any in self.store.pending_by_eni()? {
-            let region = RegionId::try_from(any.region.clone())?;
             // Trouble with one ENI must not keep the others' addresses.
-            let drained = self.releaser(&region)?.drain(&any, anew, self.deadline);
-            outcome = outcome.and(drained.map_err(Failure::from));
+            outcome = outcome.and(self.drain_one(&any, anew));
         }
         outcome
+    }
+
+    fn drain_one(&self, any: &Pending, anew: bool) -> Result<()> {
+        let region = RegionId::try_from(any.region.clone())?;
+        Ok(self.releaser(&region)?.drain(any, anew, self.deadline)?)
     }
 }
 

@@ -34,7 +34,9 @@ pub(super) fn step(
     mine: Option<&Pending>,
     deadline: Deadline,
 ) -> store::Result<Step> {
-    let records = lease.releasing()?;
+    let mut records = lease.releasing()?;
+    // ECS answers for one region: that the ENI is not in it says nothing of a record that names another.
+    records.retain(|record| record.allocation.region == releaser.region.as_str());
     let mut leader = Leader { releaser, lease, records, deadline };
     if let Some(step) = leader.check_attachment()? {
         return Ok(step);

@@ -127,7 +127,7 @@ impl Store {
         Ok(found)
     }
 
-    /// One of the releases of each ENI that has any.
+    /// One of the releases of each ENI that has any, and of each region where its records name several.
     ///
     /// # Errors
     /// When the directory cannot be read. Damaged records are set aside and do not count.
@@ -136,7 +136,8 @@ impl Store {
         for name in file::names(&self.releasing_directory())? {
             match self.read_releasing(&name) {
                 Ok(Some(releasing)) => {
-                    enis.insert(releasing.allocation.eni.clone(), releasing.pending());
+                    let Allocation { eni, region, .. } = &releasing.allocation;
+                    enis.insert((eni.clone(), region.clone()), releasing.pending());
                 }
                 Ok(None) => {}
                 Err(error) => log::error!("{error}"),

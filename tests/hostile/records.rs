@@ -5,7 +5,7 @@ use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use harness::{Answer, Effect, Fault, Node};
+use harness::{Answer, Effect, Fault, Node, World};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::{Value, json};
@@ -227,4 +227,22 @@ fn is_of_a_later_version(path: &Path) -> bool {
     let content: Option<Value> =
         fs::read(path).ok().and_then(|content| serde_json::from_slice(&content).ok());
     content.is_some_and(|content| content["schema"].as_u64().is_some_and(|it| it > 1))
+}
+
+#[test]
+fn a_release_whose_region_is_damaged_ends_no_other_one_and_keeps_none_from_being_made() {
+    let stage = Stage::set();
+    let Stage { node, start, .. } = &stage;
+    let left = ["left-0", "left-1", "lost-0"];
+    for (victim, region) in left.iter().flat_map(|victim| [(victim, "cn-hangzhov"), (victim, "CN")]) {
+        start.restore(node);
+        let path = stage.files.iter().find(|path| pod_of(path) == *victim).unwrap();
+        let content = fs::read_to_string(path).unwrap();
+        assert!(content.contains(World::REGION_ID));
+        fs::write(path, content.replace(World::REGION_ID, region)).unwrap();
+        command(node.command(&["flush"]));
+        let others: BTreeSet<_> =
+            left.iter().filter(|pod| *pod != victim).filter_map(|pod| stage.address_of(pod)).collect();
+        assert!(node.on_eni().is_disjoint(&others), "{victim} in {region}\n{}", node.scene());
+    }
 }
