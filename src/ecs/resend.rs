@@ -81,14 +81,16 @@ fn remedy(error: &Error, cached_key: bool) -> Option<Remedy> {
         (Class::RefreshOnce, "SignatureNonceUsed") => Some(Remedy::Nonce),
         (Class::RefreshOnce, "InvalidTimeStamp.Expired") => Some(Remedy::Stamp),
         (Class::RefreshOnce, _) => Some(Remedy::Key),
-        // A kept key may be of a role that the instance no longer has.
+        // A kept key may be of a role that the instance no longer has, and its file may be damaged.
         (_, code) if cached_key && is_about_key(code) => Some(Remedy::Key),
         _ => None,
     }
 }
 
 fn is_about_key(code: &str) -> bool {
-    code.starts_with("InvalidSecurityToken.") || code.starts_with("InvalidAccessKeyId.")
+    code.starts_with("InvalidSecurityToken.")
+        || code.starts_with("InvalidAccessKeyId.")
+        || code == "SignatureDoesNotMatch"
 }
 
 #[cfg(test)]
@@ -108,6 +110,8 @@ mod tests {
             ("InvalidParameter", Class::RefreshOnce, false, Some(Remedy::Key)),
             ("InvalidAccessKeyId.NotFound", Class::Permanent, true, Some(Remedy::Key)),
             ("InvalidAccessKeyId.NotFound", Class::Permanent, false, None),
+            ("SignatureDoesNotMatch", Class::Permanent, true, Some(Remedy::Key)),
+            ("SignatureDoesNotMatch", Class::Permanent, false, None),
             ("Forbidden.RAM", Class::Permanent, true, None),
             ("Throttling", Class::Throttled, true, None),
             ("Operation.Conflict", Class::Retry, true, None),
