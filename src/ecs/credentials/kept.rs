@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 
 use super::Credentials;
+use super::keys::is_part;
 
 /// The longest that a key is used without asking whether the instance still has the role it is of.
 const MAX_AGE: Duration = Duration::from_hours(1);
@@ -80,10 +81,7 @@ impl Kept {
         let ours = value.get("version")?.as_u64()? == VERSION && value.get("identity")?.as_str()? == identity;
         ours.then_some(())?;
         let moment = |name: &str| UNIX_EPOCH.checked_add(Duration::from_secs(value.get(name)?.as_u64()?));
-        let part = |name: &str| {
-            let part = value.get(name)?.as_str()?;
-            (!part.is_empty() && part.bytes().all(|byte| byte.is_ascii_graphic())).then_some(part)
-        };
+        let part = |name: &str| value.get(name)?.as_str().filter(|part| is_part(part));
         let (id, secret, token) = (part("accessKeyId")?, part("accessKeySecret")?, part("securityToken")?);
         let credentials = Credentials::temporary(id, secret, token, Some(moment("expires")?));
         Some(Self::new(identity, credentials, moment("fetched")?))
@@ -115,6 +113,7 @@ mod tests {
             ("\"identity\":\"i\"", "\"identity\":\"j\""),
             ("\"STS.1\"", "\"\""),
             ("\"STS.1\"", "\"a b\""),
+            ("\"STS.1\"", &format!("\"{}\"", "x".repeat(9000))),
             ("\"STS.1\"", "7"),
             ("1800000060", "\"soon\""),
             ("1800000060", "-1"),

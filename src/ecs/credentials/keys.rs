@@ -24,11 +24,16 @@ pub(super) fn from_object(object: &Value) -> Result<Credentials, String> {
     };
     let expires = parse_rfc3339(text("Expiration")?).ok_or("the answer's Expiration is no time")?;
     let (id, secret, token) = (text("AccessKeyId")?, text("AccessKeySecret")?, text("SecurityToken")?);
-    // All three become headers or parameters.
-    if [id, secret, token].iter().any(|text| !text.bytes().all(|byte| byte.is_ascii_graphic())) {
-        return Err("the answer's key has characters no key has".to_owned());
+    if ![id, secret, token].into_iter().all(is_part) {
+        return Err("the answer's key has characters or a length that no key has".to_owned());
     }
     Ok(Credentials::temporary(id, secret, token, Some(expires)))
+}
+
+/// Whether this can be a part of a key: all of them become headers or parameters. Security tokens have some hundred
+/// characters.
+pub(super) fn is_part(text: &str) -> bool {
+    (1..=8192).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 #[cfg(test)]
@@ -55,6 +60,7 @@ mod tests {
             ("{", "[", "not JSON"),
             ("\"CAI\"", "7", "no SecurityToken"),
             ("CAI", "a b", "characters"),
+            ("CAI", &"x".repeat(9000), "length"),
         ] {
             let problem = from_flat_json(DOCUMENTED.replacen(from, to, 1).as_bytes()).unwrap_err();
             assert!(problem.contains(words) && !problem.contains("9Pjf"), "{problem}");
