@@ -141,7 +141,7 @@ fn bend(node: &Node, ipam: &mut Map<String, Value>) {
     // A name that has to be looked up, or a file of the machine's own.
     ipam.retain(|key, value| !(["proxy", "metricsFile"].contains(&key.as_str()) && value.is_string()));
     // Young records are left alone by GC, whatever it is told.
-    ipam.remove("gcGraceSeconds");
+    ipam.insert("gcGraceSeconds".to_owned(), 86_400.into());
 }
 
 impl Call {
@@ -182,7 +182,7 @@ fn no_call_panics_hangs_or_loses_anything_whatever_its_stdin_and_environment() {
     let node = node();
     let pods: BTreeSet<_> = ["c0", "c1"].map(|pod| node.add(pod).address()).into();
     let records = active(&node);
-    let start = Moment::of(&node);
+    let start = Moment::of(&node, "start");
     survive("generated calls", 45, &vec(call(), 1..12), |calls| {
         start.restore(&node);
         for call in &calls {

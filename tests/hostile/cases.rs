@@ -26,6 +26,7 @@ where
         failure_persistence: None,
         // A smaller case is nice to have, and each step towards it costs as much as the case.
         max_shrink_iters: 100,
+        max_shrink_time: 30_000,
         rng_seed: RngSeed::Fixed(seed),
         ..from_environment
     };

@@ -10,6 +10,7 @@
 mod answers;
 mod calls;
 mod cases;
+mod clouds;
 mod http;
 mod mutated;
 mod records;

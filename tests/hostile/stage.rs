@@ -20,9 +20,9 @@ pub(crate) struct Moment {
 }
 
 impl Moment {
-    /// Keeps what `node` is like now.
-    pub(crate) fn of(node: &Node) -> Self {
-        let store = node.directory().join("kept");
+    /// Keeps what `node` is like now, under a name of its own.
+    pub(crate) fn of(node: &Node, name: &str) -> Self {
+        let store = node.directory().join(format!("kept-{name}"));
         copy(&node.store(), &store);
         Self { store, cloud: node.cloud.save() }
     }
@@ -69,4 +69,13 @@ pub(crate) fn eventually(what: &str, happened: impl Fn() -> bool) {
         assert!(start.elapsed() < Duration::from_mins(1), "it never came to be that {what}");
         thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// Does the same with each stage and its own case: most of the time is spent waiting.
+pub(crate) fn side_by_side<S: Sync, C: Sync>(stages: &[S], cases: &[C], play: impl Fn(&S, &C) + Sync) {
+    thread::scope(|scope| {
+        for (stage, case) in stages.iter().zip(cases) {
+            scope.spawn(|| play(stage, case));
+        }
+    });
 }

@@ -1,0 +1,158 @@
+//! Answers of ECS met by the binary: what it does to its records is justified by what it was told.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
+
+use harness::{Node, RawServer};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use crate::answers::bodies;
+use crate::cases::survive;
+use crate::http::{Http, Readable, http};
+use crate::stage::{Moment, node, side_by_side};
+use crate::tree::Tree;
+use crate::verdict::{command, make};
+
+/// What a cloud answers to each action.
+#[derive(Clone, Debug)]
+struct Cloud {
+    unassign: Http,
+    assign: Http,
+    describe: Http,
+    /// Whether the pod's address is old enough for its absence from a description to prove anything.
+    old: bool,
+    /// Whether an old release of it may still be on its way.
+    suspect: bool,
+}
+
+fn cloud() -> impl Strategy<Value = Cloud> {
+    let answers = (
+        http(bodies("UnassignPrivateIpAddresses")),
+        http(bodies("AssignPrivateIpAddresses")),
+        http(bodies("DescribeNetworkInterfaces")),
+    );
+    (answers, any::<bool>(), any::<bool>()).prop_map(|((unassign, assign, describe), old, suspect)| Cloud {
+        unassign,
+        assign,
+        describe,
+        old,
+        suspect,
+    })
+}
+
+/// A node with one pod, `c0`.
+struct Stage {
+    node: Node,
+    start: Moment,
+    address: IpAddr,
+    endpoint: Value,
+}
+
+impl Stage {
+    fn set() -> Self {
+        let node = node().with("timeoutSeconds", 1);
+        let address = node.add("c0").address();
+        let start = Moment::of(&node, "start");
+        let endpoint = node.ipam["endpoint"].clone();
+        Self { node, start, address, endpoint }
+    }
+
+    /// Makes the pod's record, and what is remembered of the ENI, as `cloud` wants it.
+    fn arrange(&self, cloud: &Cloud) {
+        self.start.restore(&self.node);
+        let directory = self.node.store();
+        if cloud.old {
+            let record = fs::read_dir(directory.join("active")).unwrap().next().unwrap().unwrap().path();
+            let mut content: Value = serde_json::from_slice(&fs::read(&record).unwrap()).unwrap();
+            content["allocation"]["since"] = "2026-01-01T00:00:00Z".into();
+            fs::write(&record, content.to_string()).unwrap();
+        }
+        if cloud.suspect {
+            let state = json!({"schema": 1, "inFlight": [self.address]}).to_string();
+            fs::write(directory.join("eni").join(format!("{}.json", Node::ENI)), state).unwrap();
+        }
+    }
+
+    /// Makes a call against `cloud`, and returns the actions that it was asked for.
+    fn meet(&mut self, cloud: &Cloud, verb: &str, pod: &str) -> (BTreeSet<String>, Option<Value>) {
+        let asked = Arc::new(Mutex::new(BTreeSet::new()));
+        let (log, cloud) = (Arc::clone(&asked), cloud.clone());
+        let server = RawServer::start(move |request| {
+            let action = request
+                .split_once("Action=")
+                .and_then(|(_, rest)| rest.split('&').next())
+                .unwrap_or_default();
+            log.lock().unwrap().insert(action.to_owned());
+            match action {
+                "UnassignPrivateIpAddresses" => cloud.unassign.raw(),
+                "AssignPrivateIpAddresses" => cloud.assign.raw(),
+                _ => cloud.describe.raw(),
+            }
+        });
+        let server = server.unwrap();
+        self.node.set("endpoint", server.url());
+        let answer = make(self.node.call(verb, pod));
+        self.node.set("endpoint", self.endpoint.clone());
+        let result = (answer.status() == 0 && !answer.stdout().is_empty()).then(|| answer.json());
+        drop(server);
+        let asked = asked.lock().unwrap().clone();
+        (asked, result)
+    }
+
+    /// Whether anything that `cloud` was asked for has been answered so that `c0`'s address is off the ENI.
+    fn is_released(&self, cloud: &Cloud, asked: &BTreeSet<String>) -> bool {
+        let says = |action: &str, answer: &Http, says: &dyn Fn(&Readable) -> bool| {
+            asked.contains(action) && answer.readable().iter().any(says)
+        };
+        let done = |it: &Readable| {
+            let is_gone = |code: &String| {
+                code.contains("InvalidIp.IpUnassigned") || code.contains("InvalidEniId.NotFound")
+            };
+            it.done().is_some() || it.codes().iter().any(is_gone)
+        };
+        let missing = |it: &Readable| {
+            cloud.old && it.done().is_some_and(|tree| !tree.addresses().contains(&self.address))
+        };
+        says("UnassignPrivateIpAddresses", &cloud.unassign, &done)
+            || says("DescribeNetworkInterfaces", &cloud.describe, &missing)
+    }
+
+    fn play(&mut self, cloud: &Cloud) {
+        self.arrange(cloud);
+        let (asked, _) = self.meet(cloud, "DEL", "c0");
+        let is_recorded = self.node.recorded().contains(&self.address);
+        assert!(is_recorded || self.is_released(cloud, &asked), "{cloud:?}\n{}", self.node.scene());
+        let (_, result) = self.meet(cloud, "ADD", "c1");
+        if let Some(result) = result {
+            let given =
+                result["ips"][0]["address"].as_str().unwrap().split('/').next().unwrap().parse().unwrap();
+            let named = |it: &Readable| {
+                it.done().as_ref().map(Tree::addresses).is_some_and(|them| them.contains(&given))
+            };
+            assert!(cloud.assign.readable().iter().any(named), "{given} in {cloud:?}\n{}", self.node.scene());
+            assert!(self.node.recorded().contains(&given), "{given} in {cloud:?}\n{}", self.node.scene());
+        }
+        // The cloud is itself again. What it was said to have lost, it may still have.
+        make(self.node.call("DEL", "c1")).ok();
+        command(self.node.command(&["flush"]));
+        let mut on_eni = self.node.on_eni();
+        if !is_recorded {
+            on_eni.remove(&self.address);
+        }
+        assert!(on_eni.is_subset(&self.node.recorded()), "{cloud:?}\n{}", self.node.scene());
+        assert!(!self.node.log().contains("panic: "), "{}", self.node.scene());
+    }
+}
+
+#[test]
+fn an_address_leaves_the_store_only_if_ecs_has_said_that_it_is_released() {
+    let stages: Vec<_> = (0..8).map(|_| Mutex::new(Stage::set())).collect();
+    survive("nodes with generated clouds", 5, &vec(cloud(), 8), |clouds| {
+        side_by_side(&stages, &clouds, |stage, cloud| stage.lock().unwrap().play(cloud));
+        clouds.len()
+    });
+}
