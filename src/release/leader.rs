@@ -242,7 +242,7 @@ impl Leader<'_, '_, '_> {
         not_before: Option<Timestamp>,
     ) {
         for record in self.records.iter_mut().filter(|record| which(record)) {
-            record.progress.attempts += 1;
+            record.progress.attempts = record.progress.attempts.saturating_add(1);
             record.progress.last_error = Some(why.to_owned());
             record.progress.not_before = not_before.or(record.progress.not_before);
             if let Err(error) = self.lease.update(record) {

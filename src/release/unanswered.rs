@@ -38,7 +38,7 @@ pub(super) fn settle(leader: &mut Leader<'_, '_, '_>, index: usize) -> store::Re
                 let error = doubted.unwrap_or(error);
                 let record = &mut leader.records[index];
                 reopen(record, &ask, &error);
-                record.progress.attempts += 1;
+                record.progress.attempts = record.progress.attempts.saturating_add(1);
                 record.progress.last_error = Some(error.to_string());
                 leader.lease.update(&leader.records[index])?;
                 return leader.failed(&[], &error);

@@ -260,3 +260,19 @@ fn a_release_whose_region_is_damaged_ends_no_other_one_and_keeps_none_from_being
         assert!(node.on_eni().is_disjoint(&others), "{victim} in {region}\n{}", node.scene());
     }
 }
+
+#[test]
+fn a_release_that_has_been_tried_as_often_as_can_be_counted_is_tried_again() {
+    let stage = Stage::set();
+    let Stage { node, starts, .. } = &stage;
+    let path = stage.files.iter().find(|path| pod_of(path) == "left-0").unwrap();
+    starts[1].restore(node);
+    let content = fs::read_to_string(path).unwrap();
+    assert!(content.contains("\"attempts\":1,"));
+    fs::write(path, content.replace("\"attempts\":1,", "\"attempts\":4294967295,")).unwrap();
+    node.cloud.inject(Fault::on("UnassignPrivateIpAddresses").effect(Effect::code("Forbidden.RAM")));
+    command(node.command(&["flush"]));
+    node.cloud.clear_faults();
+    command(node.command(&["flush"]));
+    assert!(!node.on_eni().contains(&stage.address_of("left-0").unwrap()), "{}", node.scene());
+}
