@@ -12,6 +12,7 @@ mod calls;
 mod cases;
 mod clouds;
 mod http;
+mod metadata;
 mod mutated;
 mod records;
 mod stage;
