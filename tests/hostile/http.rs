@@ -191,6 +191,11 @@ impl Http {
         matches!(self.framing, Framing::Held(_))
     }
 
+    /// Whether a reader may take a part of the body, from its beginning, for all of it.
+    pub(crate) fn may_be_cut(&self) -> bool {
+        self.damage.is_some() || matches!(self.framing, Framing::LengthTooShort(_) | Framing::TwoLengths(_))
+    }
+
     /// What a reader may take it for, or for nothing: the body that was meant, with any status that stands in the first
     /// line.
     pub(crate) fn readable(&self) -> Vec<Readable> {
@@ -198,9 +203,8 @@ impl Http {
             Framing::Held(_) | Framing::Endless(..) => return Vec::new(),
             // Unless the head tells it no more, the end of the body is missed.
             Framing::LengthTooLong(_) | Framing::ChunksCut if self.damage.is_none() => return Vec::new(),
-            // Where the length can be misread, a body that ends in blanks may lose some of them.
-            Framing::LengthTooShort(_) | Framing::TwoLengths(_) => self.body.trim_ascii_end(),
-            _ if self.damage.is_some() => self.body.trim_ascii_end(),
+            // Of an object, nothing but blanks behind it can be left out.
+            _ if self.may_be_cut() => self.body.trim_ascii_end(),
             _ => &self.body,
         };
         let head = self.head();

@@ -1,7 +1,9 @@
 //! A node that is as it was again for every case.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs::{self, DirBuilder};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -23,14 +25,14 @@ impl Moment {
     /// Keeps what `node` is like now, under a name of its own.
     pub(crate) fn of(node: &Node, name: &str) -> Self {
         let store = node.directory().join(format!("kept-{name}"));
-        copy(&node.store(), &store);
+        copy(&node.store(), &store, &mut BTreeMap::new());
         Self { store, cloud: node.cloud.save() }
     }
 
     /// Makes `node` so again, with a cloud that has not been asked anything yet.
     pub(crate) fn restore(&self, node: &Node) {
         fs::remove_dir_all(node.store()).unwrap();
-        copy(&self.store, &node.store());
+        copy(&self.store, &node.store(), &mut BTreeMap::new());
         let _ = fs::remove_file(node.directory().join("log"));
         node.cloud.clear_faults();
         node.cloud.clear_ledger();
@@ -38,14 +40,21 @@ impl Moment {
     }
 }
 
-fn copy(from: &Path, to: &Path) {
+/// Copies a directory. What were names of one file, by its inode, are names of one file again.
+fn copy(from: &Path, to: &Path, known: &mut BTreeMap<u64, PathBuf>) {
     DirBuilder::new().mode(0o700).create(to).unwrap();
     for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
         let (path, to) = (entry.path(), to.join(entry.file_name()));
         if path.is_dir() {
-            copy(&path, &to);
-        } else {
-            fs::copy(&path, &to).unwrap();
+            copy(&path, &to, known);
+            continue;
+        }
+        match known.entry(entry.metadata().unwrap().ino()) {
+            Entry::Occupied(first) => fs::hard_link(first.get(), &to).unwrap(),
+            Entry::Vacant(first) => {
+                fs::copy(&path, &to).unwrap();
+                first.insert(to);
+            }
         }
     }
 }
