@@ -167,7 +167,7 @@ fn expect_honest(error: &Error, answer: &Http) {
     match error.kind {
         ErrorKind::NotSent => panic!("it was sent: {error}"),
         ErrorKind::Refused(_) => {
-            assert!(answer.readable().iter().any(says_so), "it was not refused: {error}")
+            assert!(answer.readable().iter().any(says_so), "it was not refused: {error}");
         }
         ErrorKind::Unknown => {}
     }

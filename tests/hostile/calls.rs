@@ -183,7 +183,7 @@ fn no_call_panics_hangs_or_loses_anything_whatever_its_stdin_and_environment() {
     let pods: BTreeSet<_> = ["c0", "c1"].map(|pod| node.add(pod).address()).into();
     let records = active(&node);
     let start = Moment::of(&node, "start");
-    survive("generated calls", 45, &vec(call(), 1..12), |calls| {
+    survive("generated calls", 40, &vec(call(), 1..12), |calls| {
         start.restore(&node);
         for call in &calls {
             call.make(&node);

@@ -4,7 +4,7 @@
 //! `HOSTILE_CASES=20` makes each test try twenty times as many cases. A failure tells the seed of its random numbers, and
 //! `PROPTEST_RNG_SEED=<seed>` makes the same cases again.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![expect(clippy::print_stdout, reason = "the tests tell how much they have tried")]
 
 mod answers;

@@ -17,7 +17,7 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::cases::survive;
 use crate::http::{Http, http};
@@ -211,7 +211,7 @@ fn a_temporary_key_is_what_the_metadata_service_says_or_none() {
         2 => damage().prop_map(move |damage| damage.to(&text)),
     ];
     survive("generated temporary keys", 200, &http(bodies), |answer| {
-        let found = line.lock().unwrap().meet(None, &answer, |client, by| client.credentials(by));
+        let found = line.lock().unwrap().meet(None, &answer, Client::credentials);
         if let Some(found) = found {
             let says = |body: &[u8]| {
                 let tree = Tree::read(body).unwrap();

@@ -211,7 +211,9 @@ fn collect_places(value: &Value, above: &mut Vec<Step>, places: &mut Vec<Vec<Ste
 /// The text of `document` after these mutations.
 pub(crate) fn mutate(document: &Value, mutations: &[Mutation]) -> String {
     let mut document = document.clone();
-    mutations.iter().for_each(|mutation| mutation.apply(&mut document));
+    for mutation in mutations {
+        mutation.apply(&mut document);
+    }
     document.to_string().replace("\\u0000\":", "\":")
 }
 
