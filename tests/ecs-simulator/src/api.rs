@@ -109,6 +109,7 @@ impl<'a, 'c> Exchange<'a, 'c> {
             Effect::Late(time) => {
                 self.drop_connection();
                 self.shared.end.wait(*time)?;
+                self.shared.end.wait_while_late_held()?;
                 let _ = self.act(admitted);
                 Ok(())
             }

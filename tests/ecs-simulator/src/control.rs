@@ -85,6 +85,7 @@ fn change(shared: &Shared, command: &str, body: &Value) -> Result<Option<Value>,
             fields.finish()?;
             shared.end.hold(&action);
         }
+        "hold-late" => shared.end.hold_late(),
         "let-go" => shared.end.let_go(),
         "latency" => {
             let mut fields = Fields::of(body)?;

@@ -38,6 +38,8 @@ struct State {
     come: bool,
     /// Actions whose requests are held back.
     held: BTreeSet<String>,
+    /// What is late is held back.
+    late_held: bool,
     sockets: BTreeMap<u64, TcpStream>,
     last_socket: u64,
 }
@@ -58,18 +60,34 @@ impl End {
         lock(&self.state).held.insert(action.to_owned());
     }
 
+    /// Has requests that are late wait until they are let go.
+    pub(crate) fn hold_late(&self) {
+        lock(&self.state).late_held = true;
+    }
+
     /// Lets everybody go who is held back.
     pub(crate) fn let_go(&self) {
-        lock(&self.state).held.clear();
+        let mut state = lock(&self.state);
+        state.held.clear();
+        state.late_held = false;
         self.news.notify_all();
     }
 
     /// Waits for as long as requests of this action are held back.
     pub(crate) fn wait_while_held(&self, action: &str) -> Result<(), Ended> {
+        self.wait_while(|state| state.held.contains(action))
+    }
+
+    /// Waits for as long as requests that are late are held back.
+    pub(crate) fn wait_while_late_held(&self) -> Result<(), Ended> {
+        self.wait_while(|state| state.late_held)
+    }
+
+    fn wait_while(&self, held: impl Fn(&State) -> bool) -> Result<(), Ended> {
         let state = lock(&self.state);
         let state = self
             .news
-            .wait_while(state, |state| !state.come && state.held.contains(action))
+            .wait_while(state, |state| !state.come && held(state))
             .unwrap_or_else(PoisonError::into_inner);
         if state.come { Err(Ended) } else { Ok(()) }
     }

@@ -39,6 +39,7 @@
 //! | `POST metadata-faults` | the same, with `path` (a prefix), `times` and an effect |
 //! | `POST assign`, `POST unassign` | `{"eni": …, "address": …}`, behind the API's back |
 //! | `POST hold` | `{"action": …}`: holds back all requests of an action |
+//! | `POST hold-late` | holds back what is late and would act otherwise |
 //! | `POST let-go` | handles what is held back, and holds nothing back any more |
 //! | `POST latency` | `{"ms": …}` |
 //! | `POST clock` | `{"offset_seconds": …}` |

@@ -198,6 +198,12 @@ impl Simulator {
         self.shared.end.hold(action);
     }
 
+    /// Holds back from now on what is late ([`Effect::Late`]) and would act otherwise, until [`let_go`](Self::let_go): a
+    /// request whose caller is gone comes when a test wants it to.
+    pub fn hold_late(&self) {
+        self.shared.end.hold_late();
+    }
+
     /// Handles what is held back, and holds nothing back any more.
     pub fn let_go(&self) {
         self.shared.end.let_go();

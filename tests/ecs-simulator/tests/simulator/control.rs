@@ -3,7 +3,7 @@
 use ecs_simulator::Simulator;
 use serde_json::{Value, json};
 
-use crate::client::{Answer, Client, DESCRIBE, ENI, UNASSIGN, request, single_node};
+use crate::client::{Answer, Client, DESCRIBE, ENI, UNASSIGN, exchange, request, single_node};
 
 fn get(simulator: &Simulator, command: &str) -> Value {
     let answer = request(&simulator.metadata_endpoint(), "GET", &format!("/_control/{command}"), &[], "");
@@ -89,6 +89,24 @@ fn a_test_in_another_language_holds_requests_back() {
         assert_eq!(post(&simulator, "let-go", &Value::Null).status, 200);
         assert_eq!(held.join().unwrap(), 200);
     });
+}
+
+#[test]
+fn a_test_in_another_language_holds_back_what_is_late() {
+    let simulator = single_node();
+    let client = Client::new(&simulator);
+    let address = "192.168.0.50".parse().unwrap();
+    simulator.assign(ENI, address);
+    let late = json!({"action": UNASSIGN, "effect": "late", "ms": 0});
+    assert_eq!(post(&simulator, "faults", &late).status, 200);
+    assert_eq!(post(&simulator, "hold-late", &Value::Null).status, 200);
+    let bytes =
+        client.bytes(UNASSIGN, &[("NetworkInterfaceId", ENI), ("PrivateIpAddress.1", "192.168.0.50")]);
+    assert!(exchange(&client.endpoint, &bytes).unwrap_or_default().is_empty());
+    assert!(simulator.addresses(ENI).contains(&address));
+    assert_eq!(post(&simulator, "let-go", &Value::Null).status, 200);
+    simulator.wait_until_idle().unwrap();
+    assert!(simulator.addresses(ENI).is_empty());
 }
 
 #[test]

@@ -124,6 +124,18 @@ fn who_waits_until_all_is_done_waits_for_late_requests_too() {
 }
 
 #[test]
+fn a_late_request_that_is_held_back_is_carried_out_when_it_is_let_go() {
+    let (simulator, client) = with(Effect::Late(Duration::ZERO));
+    simulator.hold_late();
+    assert!(exchange(&client.endpoint, &unassign(&client)).unwrap_or_default().is_empty());
+    assert_eq!(client.unassign(&[ADDRESS]).status, 200, "others are not held back");
+    simulator.assign(ENI, ADDRESS.parse().unwrap());
+    simulator.let_go();
+    simulator.wait_until_idle().unwrap();
+    assert!(!is_assigned(&simulator), "it takes away what has come back meanwhile");
+}
+
+#[test]
 fn a_state_that_is_brought_back_knows_no_request_that_came_later() {
     let simulator = single_node();
     let client = Client::new(&simulator);
