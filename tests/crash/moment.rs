@@ -78,12 +78,11 @@ impl Moment {
         }
     }
 
-    /// The same text for all moments that differ in nothing but times and random names: what a call does next depends on
-    /// nothing else.
+    /// The same text for all moments that differ in nothing but times, random names and drafts: what a call does next
+    /// depends on nothing else.
     pub(crate) fn digest(&self, node: &Node) -> String {
         let name = |path: &Path| plain(&path.to_string_lossy());
-        let mut files: Vec<_> = self
-            .tree
+        let mut files: Vec<_> = without_drafts(&self.tree)
             .iter()
             .map(|(path, entry)| match entry {
                 Entry::Directory => name(path),
@@ -103,6 +102,16 @@ impl Moment {
     }
 }
 
+/// What the plugin reads of a tree: nothing whose name begins with a dot.
+pub(crate) fn without_drafts(tree: &Tree) -> Tree {
+    let is_draft =
+        |path: &Path| path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+    tree.iter()
+        .filter(|(path, _)| !is_draft(path))
+        .map(|(path, entry)| (path.clone(), entry.clone()))
+        .collect()
+}
+
 fn read(directory: &Path, name: &Path, tree: &mut Tree) {
     tree.insert(name.to_owned(), Entry::Directory);
     for entry in fs::read_dir(directory).expect("a directory").map(|entry| entry.expect("its entries")) {
@@ -117,9 +126,18 @@ fn read(directory: &Path, name: &Path, tree: &mut Tree) {
 
 /// Without what differs from run to run: random numbers and digests in hexadecimal, and moments.
 fn plain(text: &str) -> String {
+    let text = without_request_ids(text);
     let parts: Vec<_> =
         text.split('"').map(|part| if is_moment(part) { String::new() } else { unhexed(part) }).collect();
     parts.join("\"")
+}
+
+/// Without the ids that the cloud gives its answers, which errors quote.
+fn without_request_ids(text: &str) -> String {
+    const LENGTH: usize = "00000000-0000-0000-0000-000000000000".len();
+    let mut parts = text.split("RequestId ");
+    let first = parts.next().unwrap_or_default();
+    parts.fold(first.to_owned(), |plain, part| plain + part.get(LENGTH..).unwrap_or_default())
 }
 
 /// With all its moments that much later.
@@ -170,5 +188,14 @@ mod tests {
         let first = text("0123456789abcdef", "2026-11-22T09:12:44.250Z", "192.168.0.1");
         assert_eq!(first, text("fedcba9876543210", "2027-01-02T19:02:00.001Z", "192.168.0.1"));
         assert_ne!(first, text("0123456789abcdef", "2026-11-22T09:12:44.250Z", "192.168.0.2"));
+    }
+
+    #[test]
+    fn the_ids_of_answers_make_no_difference_but_the_answers_do() {
+        let text =
+            |code: &str, id: &str| plain(&format!("\"refused: {code}; RequestId {id}; use a larger one\""));
+        let first = text("QuotaExceeded", "A9B9A38F-B524-E94C-D340-419534E0CA0E");
+        assert_eq!(first, text("QuotaExceeded", "23968DF5-4070-B776-AAD6-9FA940D51923"));
+        assert_ne!(first, text("Forbidden", "A9B9A38F-B524-E94C-D340-419534E0CA0E"));
     }
 }
