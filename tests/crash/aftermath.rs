@@ -3,8 +3,9 @@
 use harness::Node;
 
 use crate::checks::{Recorded, guarded};
+use crate::course::NEXT;
 use crate::moment::Moment;
-use crate::scenario::{NEIGHBOUR, POD};
+use crate::scenario::{NEIGHBOUR, ORPHAN, POD};
 
 /// Every way of going on from the present moment.
 pub(crate) fn all(node: &Node) {
@@ -30,16 +31,23 @@ fn an_operator_flushes(node: &Node) {
 
 /// The next pod may be given an address that was being released.
 fn another_pod_comes(node: &Node) {
-    let _ = guarded(node, &[], || node.add("next")).address();
+    let _ = guarded(node, &[], || node.add(NEXT)).address();
     guarded(node, &[POD], || node.del(POD)).ok();
     let _ = guarded(node, &[], || node.operator(&["flush"]));
-    guarded(node, &["next"], || node.del("next")).ok();
+    guarded(node, &[NEXT], || node.del(NEXT)).ok();
     end(node);
 }
 
-/// With the pod gone and a `flush` nothing is left but the neighbour's addresses. What an old request may still take away is
-/// held back for a minute first, of which the files are made to say that it is over.
+/// With the pod and all others gone and a `flush` nothing is left but the neighbour's addresses. What an old request may
+/// still take away is held back for a minute first, of which the files are made to say that it is over.
 pub(crate) fn end(node: &Node) {
+    let recorded = Recorded::read(&Moment::of(node).tree).expect("a store that can be read");
+    for pod in recorded.active.keys().filter(|pod| ![POD, NEIGHBOUR].contains(&pod.as_str())) {
+        guarded(node, &[pod], || node.del(pod)).ok();
+    }
+    if node.on_eni().contains(&ORPHAN) {
+        let _ = guarded(node, &[], || node.operator(&["reconcile", "--release-orphans", "--yes"]));
+    }
     if guarded(node, &[], || node.operator(&["flush"])).status() != 0 {
         let mut moment = Moment::of(node);
         moment.let_a_minute_pass();

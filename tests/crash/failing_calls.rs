@@ -43,17 +43,14 @@ fn survives(scenario: &Scenario) {
     let start = Moment::of(&node);
     // From the same files in the same order as all later runs.
     start.restore(&node);
-    let whole = scenario.trace(&node, &Tracing::Watch);
-    if whole.status() != 0 {
-        whole.fail("success of the call that is to be interrupted");
-    }
+    let calls = scenario.system_calls(&node);
     let (mut survived, mut succeeded, mut states) = (0, 0, BTreeSet::new());
-    let failing = tracer::chosen(failing(&tracer::calls(&tracer::trace_of(&node))));
+    let failing = tracer::chosen(failing(&calls));
     for (SystemCall { name, nth, text }, effect) in failing.clone() {
         start.restore(&node);
         let _at = At(format!("{}, {effect} at {text}", scenario.name));
         let tracing = Tracing::Inject { name, nth, effect };
-        let answer = guarded(&node, &[POD], || scenario.trace(&node, &tracing));
+        let answer = guarded(&node, scenario.given_up, || scenario.trace(&node, &tracing));
         if !tracer::has_failed(&tracer::trace_of(&node)) {
             continue;
         }
@@ -61,8 +58,8 @@ fn survives(scenario: &Scenario) {
         if answer.status() == 0 {
             succeeded += 1;
             has_done(&node, scenario.verb, &answer);
-        } else if scenario.verb != Verb::Flush {
-            let _ = answer.any_error();
+        } else {
+            has_said(scenario.verb, &text, &answer);
         }
         // What was left before, to the byte but for times and random names, has been recovered from already.
         if states.insert(Moment::of(&node).digest(&node)) {
@@ -85,7 +82,8 @@ fn survives(scenario: &Scenario) {
 /// library's.
 fn failing(calls: &[SystemCall]) -> Vec<(SystemCall, &'static str)> {
     let own = |call: &SystemCall| call.text.starts_with("read(0,") || call.text.contains("pods.conflist");
-    let begin = calls.iter().position(own).expect("the plugin reads its configuration");
+    // A situation that begins later has that behind it.
+    let begin = calls.iter().position(own).unwrap_or_default();
     let mut failing = Vec::new();
     for call in &calls[begin..] {
         let effects = FAILURES.iter().find(|(name, _)| *name == call.name).map(|(_, effects)| *effects);
@@ -115,18 +113,29 @@ fn has_done(node: &Node, verb: Verb, answer: &Answer) {
                 answer.fail("no address in use by a pod that is deleted");
             }
         }
-        Verb::Flush => {}
+        Verb::FailingAdd | Verb::UnreadAdd => answer.fail("no success"),
+        Verb::Command => {}
+    }
+}
+
+/// A call that has failed says so to whoever listens, unless it was this that failed.
+fn has_said(verb: Verb, failed: &str, answer: &Answer) {
+    match verb {
+        Verb::FailingAdd if failed.starts_with("write(1,") => {}
+        Verb::Add | Verb::FailingAdd | Verb::Del | Verb::Gc => drop(answer.any_error()),
+        Verb::Command if answer.stdout().is_empty() && answer.stderr().is_empty() => answer.fail("a reason"),
+        Verb::Command | Verb::UnreadAdd => {}
     }
 }
 
 /// The same call again, and then the pod's end.
 fn recovers(node: &Node, scenario: &Scenario) {
-    let again = guarded(node, &[POD], || scenario.run(node));
+    let again = guarded(node, scenario.given_up, || scenario.run(node));
     match scenario.verb {
-        Verb::Add => drop(again.result()),
+        Verb::Add | Verb::FailingAdd | Verb::UnreadAdd => drop(again.result()),
         Verb::Del => again.ok(),
         // What failed a moment ago is not tried again at once, and GC says so.
-        Verb::Gc | Verb::Flush => {}
+        Verb::Gc | Verb::Command => {}
     }
     aftermath::the_runtime_deletes_the_pod(node);
 }
@@ -158,4 +167,12 @@ tests! {
     of_a_del_of_a_killed_add: DEL_OF_A_DEAD_ADD,
     of_a_flush: FLUSH,
     of_a_gc: GC,
+    of_a_gc_of_many: GC_OF_MANY,
+    of_a_release_by_the_operator: RELEASE,
+    of_a_reconcile: RECONCILE,
+    of_an_add_whose_result_nobody_reads: UNREAD_ADD,
+    of_a_del_of_a_living_add: DEL_OF_A_LIVING_ADD,
+    of_a_del_that_waits_for_an_add: DEL_THAT_WAITS_FOR_AN_ADD,
+    of_an_add_that_a_del_comes_for: ADD_WITH_A_DEL,
+    of_an_add_of_both_families_that_a_del_comes_for: DUAL_STACK_ADD_WITH_A_DEL,
 }

@@ -2,14 +2,14 @@
 //!
 //! A kill before a call is all there is: nothing that a process does between two calls can be seen from outside. Then the
 //! cloud finishes what it was asked, the promises are checked, and everything in [`aftermath`] is tried from there. Where
-//! the killed run left what an earlier one had left too, to the byte but for times and random names, that is not repeated.
+//! the killed run left what an earlier one had left too, to the byte but for times, random names and drafts, that is not repeated.
 
 use std::collections::BTreeSet;
 
 use crate::aftermath;
 use crate::checks::guarded;
 use crate::moment::Moment;
-use crate::scenario::{self, At, POD, Scenario};
+use crate::scenario::{self, At, Scenario};
 use crate::tracer::{self, SystemCall, Tracing};
 
 /// Kills the scenario's call everywhere.
@@ -21,18 +21,18 @@ fn survives(scenario: &Scenario) {
     let start = Moment::of(&node);
     // From the same files in the same order as all later runs.
     start.restore(&node);
-    let whole = scenario.trace(&node, &Tracing::Watch);
-    if whole.status() != 0 {
-        whole.fail("success of the call that is to be interrupted");
-    }
     // Before its execve there is no plugin.
-    let calls: Vec<_> = tracer::calls(&tracer::trace_of(&node)).into_iter().skip(1).collect();
+    let mut calls = scenario.system_calls(&node);
+    calls.retain(|call| call.name != "execve");
+    if scenario.long {
+        calls = tracer::after_noticeable(&calls);
+    }
     let chosen: Vec<_> = tracer::chosen(calls);
     let (mut killed, mut states) = (0, BTreeSet::new());
     for SystemCall { name, nth, text } in &chosen {
         start.restore(&node);
         let _at = At(format!("{}, killed at {text}", scenario.name));
-        let answer = guarded(&node, &[POD], || scenario.trace(&node, &Tracing::kill(name, *nth)));
+        let answer = guarded(&node, scenario.given_up, || scenario.trace(&node, &Tracing::kill(name, *nth)));
         if answer.status() != -1 {
             continue;
         }
@@ -79,4 +79,16 @@ tests! {
     of_a_del_of_a_killed_add: DEL_OF_A_DEAD_ADD,
     of_a_flush: FLUSH,
     of_a_gc: GC,
+    of_a_gc_of_many: GC_OF_MANY,
+    of_a_release_by_the_operator: RELEASE,
+    of_a_reconcile: RECONCILE,
+    of_an_add_whose_result_nobody_reads: UNREAD_ADD,
+    of_a_del_of_a_living_add: DEL_OF_A_LIVING_ADD,
+    of_a_del_that_waits_for_an_add: DEL_THAT_WAITS_FOR_AN_ADD,
+    of_an_add_that_a_del_comes_for: ADD_WITH_A_DEL,
+    of_an_add_of_both_families_that_a_del_comes_for: DUAL_STACK_ADD_WITH_A_DEL,
+    of_a_del_whose_request_is_late: DEL_WHOSE_REQUEST_IS_LATE,
+    of_a_del_after_a_late_request: DEL_AFTER_A_LATE_REQUEST,
+    of_an_add_whose_request_is_late: ADD_WHOSE_REQUEST_IS_LATE,
+    of_an_add_whose_request_is_late_on_a_full_eni: ADD_WHOSE_REQUEST_IS_LATE_ON_A_FULL_ENI,
 }

@@ -15,6 +15,7 @@
 
 mod aftermath;
 mod checks;
+mod course;
 mod disk;
 mod failing_calls;
 mod kill_points;

@@ -1,14 +1,14 @@
 //! The situations in which a call is interrupted, and the call.
 
-use std::fs::{File, OpenOptions};
+use std::net::{IpAddr, Ipv4Addr};
 use std::thread;
-use std::time::{Duration, Instant};
 
 use harness::simulator::AddressPolicy;
 use harness::{Answer, Calling, Fault, Node, World};
 use serde_json::json;
 
-use crate::tracer::{Tracing, trace_of};
+use crate::course::{self, Course, UNASSIGN};
+use crate::tracer::{self, SystemCall, Tracing, trace_of};
 
 /// The pod whose call is interrupted.
 pub(crate) const POD: &str = "pod";
@@ -16,14 +16,21 @@ pub(crate) const POD: &str = "pod";
 /// A pod that has its address throughout.
 pub(crate) const NEIGHBOUR: &str = "neighbour";
 
+/// An address on the ENI that nobody has recorded: a person has put it there.
+pub(crate) const ORPHAN: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 168, 0, 77));
+
 /// What kind of call is interrupted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verb {
     Add,
+    /// An ADD that must not succeed, because its pod is deleted meanwhile or its place on the ENI is not free.
+    FailingAdd,
+    /// An ADD that nobody listens to.
+    UnreadAdd,
     Del,
     Gc,
-    /// The operator's command.
-    Flush,
+    /// An operator's command.
+    Command,
 }
 
 /// A situation and a call.
@@ -32,8 +39,16 @@ pub(crate) struct Scenario {
     pub(crate) verb: Verb,
     /// Brings the situation about.
     prepare: fn(&mut Node),
-    /// Somebody else holds the ENI's lock until the call has tried to take it.
-    locked: bool,
+    /// The call.
+    call: for<'a> fn(&'a Node) -> Calling<'a>,
+    /// What goes on around it.
+    course: Course,
+    /// The pods whose addresses may be released.
+    pub(crate) given_up: &'static [&'static str],
+    /// It is interrupted from the first system call on that contains the one, up to the next that contains the other.
+    interrupted: (&'static str, &'static str),
+    /// It is so long that it is killed only where that makes a difference to others: after a call that they can notice.
+    pub(crate) long: bool,
 }
 
 pub(crate) const FIRST_ADD: Scenario = Scenario::new("the first ADD on a node", Verb::Add, |_| {});
@@ -101,13 +116,8 @@ pub(crate) const DEL_AFTER_A_DEAD_LEADER: Scenario =
         killed(node, node.call("DEL", "first"), "recvfrom", 1);
     });
 
-pub(crate) const FOLLOWING_DEL: Scenario = Scenario {
-    locked: true,
-    ..Scenario::new("DEL that finds the ENI's lock taken", Verb::Del, |node| {
-        neighbour(node);
-        let _ = node.add(POD).address();
-    })
-};
+pub(crate) const FOLLOWING_DEL: Scenario =
+    Scenario { name: "DEL that finds the ENI's lock taken", course: course::behind_a_lock, ..DEL };
 
 pub(crate) const DEL_WITH_A_PENDING_RELEASE: Scenario =
     Scenario::new("DEL of a pod with an older release pending", Verb::Del, |node| {
@@ -124,15 +134,108 @@ pub(crate) const DEL_OF_A_DEAD_ADD: Scenario =
     });
 
 pub(crate) const FLUSH: Scenario =
-    Scenario::new("flush of what killed ADDs and DELs left", Verb::Flush, |node| {
+    Scenario::new("flush of what killed ADDs and DELs left", Verb::Command, |node| {
         neighbour(node);
-        for pod in ["first", "second"] {
-            let _ = node.add(pod).address();
-        }
-        killed(node, node.call("DEL", "first"), "flock", 2);
-        killed(node, node.call("DEL", "second"), "recvfrom", 1);
+        killed_dels(node, ["first", "second"]);
         killed(node, add(node), "recvfrom", 1);
     });
+
+pub(crate) const RELEASE: Scenario = Scenario {
+    call: |node| node.command(&["release", "192.168.0.2", "--yes"]),
+    long: true,
+    ..Scenario::new("release of a pod's address", Verb::Command, |node| {
+        neighbour(node);
+        assert_eq!(node.add(POD).address().to_string(), "192.168.0.2");
+    })
+};
+
+pub(crate) const RECONCILE: Scenario = Scenario {
+    call: |node| node.command(&["reconcile", "--release-orphans", "--yes"]),
+    long: true,
+    ..Scenario::new("reconcile with an orphan and a killed ADD", Verb::Command, |node| {
+        neighbour(node);
+        let _ = node.add(POD).address();
+        killed(node, node.call("ADD", "first"), "recvfrom", 1);
+        node.cloud.assign(Node::ENI, ORPHAN);
+    })
+};
+
+pub(crate) const UNREAD_ADD: Scenario = Scenario {
+    course: course::unread,
+    ..Scenario::new("ADD whose result nobody reads", Verb::UnreadAdd, neighbour)
+};
+
+pub(crate) const DEL_OF_A_LIVING_ADD: Scenario = Scenario {
+    course: course::while_the_pods_add_lives,
+    ..Scenario::new("DEL that comes for an ADD which is alive", Verb::Del, neighbour)
+};
+
+pub(crate) const DEL_THAT_WAITS_FOR_AN_ADD: Scenario = Scenario {
+    course: course::waiting_for_the_pods_add,
+    call: |node| del(node).config(|config| config["ipam"]["onReleaseFailure"] = json!("fail")),
+    // How often it looks for the ADD's end is different each time.
+    interrupted: ("", "nanosleep"),
+    ..Scenario::new("DEL that waits for an ADD to undo itself", Verb::Del, neighbour)
+};
+
+pub(crate) const ADD_WITH_A_DEL: Scenario = Scenario {
+    course: course::with_the_pods_del,
+    interrupted: ("POST /", NOTHING),
+    ..Scenario::new("ADD that a DEL comes for", Verb::FailingAdd, neighbour)
+};
+
+pub(crate) const DUAL_STACK_ADD_WITH_A_DEL: Scenario =
+    Scenario { name: "ADD of both families that a DEL comes for", prepare: both_families, ..ADD_WITH_A_DEL };
+
+pub(crate) const DEL_WHOSE_REQUEST_IS_LATE: Scenario = Scenario {
+    name: "DEL whose request arrives late",
+    course: course::with_its_release_late,
+    // What comes after the wait is the work of a leader that comes after another.
+    interrupted: ("POST /", "nanosleep"),
+    ..DEL
+};
+
+pub(crate) const DEL_AFTER_A_LATE_REQUEST: Scenario = Scenario {
+    course: course::with_an_earlier_release_late,
+    given_up: &[POD, "first"],
+    interrupted: ("flock", NOTHING),
+    ..Scenario::new("DEL while a dead leader's request is late", Verb::Del, |node| {
+        neighbour(node);
+        for pod in [POD, "first"] {
+            let _ = node.add(pod).address();
+        }
+    })
+};
+
+pub(crate) const ADD_WHOSE_REQUEST_IS_LATE: Scenario = Scenario {
+    course: course::with_its_assignment_late,
+    interrupted: ("POST /", NOTHING),
+    ..Scenario::new("ADD whose request arrives late", Verb::Add, neighbour)
+};
+
+pub(crate) const ADD_WHOSE_REQUEST_IS_LATE_ON_A_FULL_ENI: Scenario = Scenario {
+    course: course::with_its_assignment_late,
+    interrupted: ("POST /", NOTHING),
+    ..Scenario::new("ADD on a full ENI whose request arrives when there is room", Verb::FailingAdd, |node| {
+        neighbour(node);
+        // The primary address counts.
+        node.cloud.with_world(|world| world.quota.ipv4 = 2);
+    })
+};
+
+pub(crate) const GC_OF_MANY: Scenario = Scenario {
+    long: true,
+    given_up: &[POD, "stale"],
+    ..Scenario::new("GC of pods that are no more and of what killed ADDs and DELs left", Verb::Gc, |node| {
+        node.set("gcGraceSeconds", 0);
+        neighbour(node);
+        for pod in [POD, "stale"] {
+            let _ = node.add(pod).address();
+        }
+        killed_dels(node, ["first", "second"]);
+        killed(node, node.call("ADD", "third"), "recvfrom", 1);
+    })
+};
 
 pub(crate) const GC: Scenario = Scenario::new("GC of a pod that is no more", Verb::Gc, |node| {
     node.set("gcGraceSeconds", 0);
@@ -140,9 +243,19 @@ pub(crate) const GC: Scenario = Scenario::new("GC of a pod that is no more", Ver
     let _ = node.add(POD).address();
 });
 
+/// What no system call contains.
+const NOTHING: &str = "\n";
+
 impl Scenario {
     const fn new(name: &'static str, verb: Verb, prepare: fn(&mut Node)) -> Self {
-        Self { name, verb, prepare, locked: false }
+        let call: for<'a> fn(&'a Node) -> Calling<'a> = match verb {
+            Verb::Add | Verb::FailingAdd | Verb::UnreadAdd => add,
+            Verb::Del => del,
+            Verb::Gc => gc,
+            Verb::Command => flush,
+        };
+        let (given_up, interrupted) = (&[POD] as &[&str], ("", NOTHING));
+        Self { name, verb, prepare, call, course: course::alone, given_up, interrupted, long: false }
     }
 
     /// A node in this situation. Its cloud hands out the address again that was released last: that is where a mistake
@@ -155,47 +268,30 @@ impl Scenario {
         node
     }
 
-    fn call<'a>(&self, node: &'a Node) -> Calling<'a> {
-        match self.verb {
-            Verb::Add => add(node),
-            Verb::Del => del(node),
-            Verb::Gc => gc(node),
-            Verb::Flush => node.command(&["flush"]),
-        }
-    }
-
-    /// Makes the call.
+    /// Makes the call with nothing going on around it.
     pub(crate) fn run(&self, node: &Node) -> Answer {
-        self.call(node).run()
+        (self.call)(node).run()
     }
 
-    /// Makes the call under the tracer.
+    /// Makes the call under the tracer, with what goes on around it.
     pub(crate) fn trace(&self, node: &Node, tracing: &Tracing) -> Answer {
-        let trace = trace_of(node);
-        let call = tracing.apply(self.call(node), &trace);
-        if !self.locked {
-            return call.run();
-        }
-        let _ = std::fs::remove_file(&trace);
-        let held = eni_lock(node);
-        let mut running = call.start();
-        let tried = || std::fs::read_to_string(&trace).is_ok_and(|it| it.contains("EAGAIN (Resource temp"));
-        let limit = Instant::now() + Duration::from_secs(20);
-        while running.is_running() && !tried() {
-            assert!(Instant::now() < limit, "{} never tried to take the ENI's lock", self.name);
-            thread::sleep(Duration::from_millis(1));
-        }
-        drop(held);
-        running.wait()
+        (self.course)(node, tracing.apply((self.call)(node), &trace_of(node)))
     }
-}
 
-/// Holds the lock of the node's ENI.
-fn eni_lock(node: &Node) -> File {
-    let path = node.store().join("eni").join(format!("{}.lock", Node::ENI));
-    let file = OpenOptions::new().write(true).open(path).expect("an earlier call has made it");
-    file.try_lock().expect("nobody else holds it");
-    file
+    /// Makes the call under the tracer, uninterrupted: its system calls, those among them at which it is to be interrupted.
+    pub(crate) fn system_calls(&self, node: &Node) -> Vec<SystemCall> {
+        let whole = self.trace(node, &Tracing::Watch);
+        let fails = matches!(self.verb, Verb::FailingAdd | Verb::UnreadAdd);
+        if (whole.status() != 0) != fails {
+            whole.fail("the end that the call has when it is not interrupted");
+        }
+        let (from, to) = self.interrupted;
+        let calls = tracer::calls(&trace_of(node)).into_iter();
+        let mut calls: Vec<_> = calls.skip_while(|call| !call.text.contains(from)).collect();
+        let end = calls.iter().position(|call| call.text.contains(to));
+        calls.truncate(end.map_or(calls.len(), |end| end + 1));
+        calls
+    }
 }
 
 fn add(node: &Node) -> Calling<'_> {
@@ -207,10 +303,23 @@ fn del(node: &Node) -> Calling<'_> {
 }
 
 /// GC of a runtime that knows of the neighbour alone.
-fn gc(node: &Node) -> Calling<'_> {
+pub(crate) fn gc(node: &Node) -> Calling<'_> {
     let valid = json!([{"containerID": NEIGHBOUR, "ifname": "eth0"}]);
     let call = node.call("GC", "").without("CNI_CONTAINERID").without("CNI_IFNAME").without("CNI_NETNS");
     call.config(|config| config["cni.dev/valid-attachments"] = valid)
+}
+
+fn flush(node: &Node) -> Calling<'_> {
+    node.command(&["flush"])
+}
+
+/// Two pods whose DELs were killed: one before it asked, one while it waited for the answer.
+fn killed_dels(node: &Node, [early, late]: [&str; 2]) {
+    for pod in [early, late] {
+        let _ = node.add(pod).address();
+    }
+    killed(node, node.call("DEL", early), "flock", 2);
+    killed(node, node.call("DEL", late), "recvfrom", 1);
 }
 
 fn neighbour(node: &mut Node) {
@@ -234,7 +343,7 @@ pub(crate) fn killed(node: &Node, call: Calling<'_>, name: &str, nth: usize) {
 /// ADD and DEL of a pod whose release the cloud refuses, so that it stays recorded as releasing.
 fn refused_release(node: &Node, pod: &str) {
     let _ = node.add(pod).address();
-    node.cloud.inject(Fault::code("Forbidden.RAM").action("UnassignPrivateIpAddresses"));
+    node.cloud.inject(Fault::code("Forbidden.RAM").action(UNASSIGN));
     node.del(pod).ok();
     node.cloud.clear_faults();
 }

@@ -40,6 +40,27 @@ const RECORDED: [&str; 26] = [
     "flock",
 ];
 
+/// The calls that others can notice. A lock goes with the last handle of its file.
+const NOTICEABLE: [&str; 17] = [
+    "close",
+    "connect",
+    "fdatasync",
+    "flock",
+    "fsync",
+    "link",
+    "linkat",
+    "mkdir",
+    "mkdirat",
+    "recvfrom",
+    "rename",
+    "renameat",
+    "rmdir",
+    "sendto",
+    "unlink",
+    "unlinkat",
+    "write",
+];
+
 /// One system call of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SystemCall {
@@ -115,6 +136,17 @@ pub(crate) fn calls(trace: &Path) -> Vec<SystemCall> {
         calls.push(SystemCall { name: name.to_owned(), nth: *nth, text: text.to_owned() });
     }
     calls
+}
+
+/// The calls before which somebody else could notice a change: a kill before any other has the same effect as one before the
+/// last of these.
+pub(crate) fn after_noticeable(calls: &[SystemCall]) -> Vec<SystemCall> {
+    let is_noticeable = |call: &SystemCall| match call.name.as_str() {
+        "openat" => call.text.contains("O_CREAT"),
+        name => NOTICEABLE.contains(&name),
+    };
+    let pairs = calls.windows(2).filter(|pair| is_noticeable(&pair[0]));
+    calls.first().into_iter().chain(pairs.map(|pair| &pair[1])).cloned().collect()
 }
 
 /// Whether the call that was to fail was reached, and did.

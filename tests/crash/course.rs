@@ -1,0 +1,155 @@
+//! What goes on around a call while it runs: nothing, or what others do to it at the moment at which it matters.
+
+use std::fs::{self, File, OpenOptions};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use harness::{Answer, Calling, Effect, Fault, Node};
+
+use crate::scenario::POD;
+use crate::tracer::{Tracing, trace_of};
+
+pub(crate) const ASSIGN: &str = "AssignPrivateIpAddresses";
+pub(crate) const UNASSIGN: &str = "UnassignPrivateIpAddresses";
+
+/// Makes the call, with all that goes on around it, and returns its answer when all of that is over.
+pub(crate) type Course = for<'a> fn(&'a Node, Calling<'a>) -> Answer;
+
+/// The pod that comes after all.
+pub(crate) const NEXT: &str = "next";
+
+pub(crate) fn alone(_: &Node, call: Calling<'_>) -> Answer {
+    call.run()
+}
+
+/// Nobody reads what the call answers.
+pub(crate) fn unread(_: &Node, call: Calling<'_>) -> Answer {
+    call.run_unread()
+}
+
+/// Somebody else holds the ENI's lock until the call, which is traced, has tried to take it.
+pub(crate) fn behind_a_lock(node: &Node, call: Calling<'_>) -> Answer {
+    let trace = trace_of(node);
+    let _ = fs::remove_file(&trace);
+    let held = eni_lock(node);
+    let mut running = call.start();
+    wait_until("the ENI's lock is tried", || {
+        !running.is_running()
+            || fs::read_to_string(&trace).is_ok_and(|it| it.contains("EAGAIN (Resource temp"))
+    });
+    drop(held);
+    running.wait()
+}
+
+/// The pod's ADD is alive when the call comes, which is a DEL: it waits for ECS, which answers when the DEL is over.
+pub(crate) fn while_the_pods_add_lives(node: &Node, call: Calling<'_>) -> Answer {
+    around_an_add(node, call, || false)
+}
+
+/// The same with a DEL that waits for the ADD's end. ECS answers when it does.
+pub(crate) fn waiting_for_the_pods_add(node: &Node, call: Calling<'_>) -> Answer {
+    around_an_add(node, call, || is_marked(node))
+}
+
+fn around_an_add(node: &Node, call: Calling<'_>, waits: impl Fn() -> bool) -> Answer {
+    let asked = node.cloud.count(ASSIGN);
+    node.cloud.hold(ASSIGN);
+    let add = node.call("ADD", POD).start();
+    wait_until("the ADD asks", || node.cloud.count(ASSIGN) > asked);
+    let mut running = call.start();
+    wait_until("the DEL is over or waits", || !running.is_running() || waits());
+    node.cloud.let_go();
+    let answer = running.wait();
+    let _ = add.wait();
+    answer
+}
+
+/// The pod's DEL comes while the call, which is an ADD, waits for ECS. If the ADD is dead by then, it is any DEL.
+pub(crate) fn with_the_pods_del(node: &Node, call: Calling<'_>) -> Answer {
+    let asked = node.cloud.count(ASSIGN);
+    node.cloud.hold(ASSIGN);
+    let mut add = call.start();
+    wait_until("the ADD asks", || !add.is_running() || node.cloud.count(ASSIGN) > asked);
+    let mut del = node.call("DEL", POD).start();
+    wait_until("the DEL has come", || !del.is_running() || !add.is_running() || is_marked(node));
+    node.cloud.let_go();
+    del.wait().ok();
+    add.wait()
+}
+
+/// The call's request to release arrives when its address may be another pod's: after the pod's next DEL, and after another
+/// pod's ADD.
+pub(crate) fn with_its_release_late(node: &Node, call: Calling<'_>) -> Answer {
+    next_is_late(node, UNASSIGN);
+    let answer = call.run();
+    node.cloud.clear_faults();
+    node.del(POD).ok();
+    let _ = node.add(NEXT).address();
+    node.cloud.let_go();
+    answer
+}
+
+/// The same for the request of a DEL that was killed before this call.
+pub(crate) fn with_an_earlier_release_late(node: &Node, call: Calling<'_>) -> Answer {
+    next_is_late(node, UNASSIGN);
+    killed_while_late(node, node.call("DEL", "first"));
+    let answer = call.run();
+    node.del(POD).ok();
+    for pod in ["second", NEXT] {
+        let _ = node.add(pod).address();
+    }
+    node.cloud.let_go();
+    answer
+}
+
+/// The call's request to assign arrives when nobody waits for it any more: after the pod's DEL, and when there is room on the
+/// ENI, if there was none.
+pub(crate) fn with_its_assignment_late(node: &Node, call: Calling<'_>) -> Answer {
+    next_is_late(node, ASSIGN);
+    let answer = call.run();
+    node.cloud.clear_faults();
+    node.del(POD).ok();
+    node.cloud.with_world(|world| world.quota.ipv4 = 20);
+    node.cloud.let_go();
+    answer
+}
+
+/// The next request of this action acts when all are let go; its connection is closed at once.
+fn next_is_late(node: &Node, action: &str) {
+    node.cloud.inject(Fault::on(action).times(1).effect(Effect::Late(Duration::ZERO)));
+    node.cloud.hold_late();
+}
+
+/// Kills a DEL whose request has arrived.
+fn killed_while_late(node: &Node, call: Calling<'_>) {
+    let answer = Tracing::kill("recvfrom", 1).apply(call, &trace_of(node)).run();
+    if answer.status() != -1 {
+        answer.fail("a kill");
+    }
+    wait_until("the request has arrived", || node.cloud.count(UNASSIGN) > 0);
+}
+
+/// Whether a DEL has left its mark in the intent of the only ADD.
+pub(crate) fn is_marked(node: &Node) -> bool {
+    let intents = fs::read_dir(node.store().join("assigning")).into_iter().flatten().flatten();
+    let mut contents = intents.filter_map(|it| fs::read_to_string(it.path()).ok());
+    contents.any(|content| content.contains("\"deleted\""))
+}
+
+/// Holds the lock of the node's ENI.
+fn eni_lock(node: &Node) -> File {
+    let path = node.store().join("eni").join(format!("{}.lock", Node::ENI));
+    let file = OpenOptions::new().write(true).open(path).expect("an earlier call has made it");
+    file.try_lock().expect("nobody else holds it");
+    file
+}
+
+/// Waits for what another process is about to do.
+#[track_caller]
+pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let limit = Instant::now() + Duration::from_secs(20);
+    while !is_so() {
+        assert!(Instant::now() < limit, "{what}: not within 20 seconds");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
