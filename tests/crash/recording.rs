@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use harness::simulator::{AddressPolicy, Entry};
 use harness::{Answer, Calling, Node, Saved, World};
 
+use crate::course::{self, ASSIGN, Course, wait_until};
+use crate::scenario::{ORPHAN, gc};
 use crate::tracer::{Tracing, trace_of};
 
 /// One thing that happened. Paths begin at the node's directory, in which the store is `store`; files are known by the call
@@ -75,6 +77,33 @@ impl Recording {
         self.events.push(Event::Told { pod: pod.to_owned(), has_addresses: true });
     }
 
+    /// ADD, whose result nobody reads.
+    pub(crate) fn unread_add(&mut self, pod: &str) {
+        let answer = self.record(&[pod], None, |node| node.call("ADD", pod), course::unread);
+        assert_ne!(answer.status(), 0, "{}", self.node.scene());
+    }
+
+    /// ADD, and while it waits for ECS the pod's DEL, which succeeds.
+    pub(crate) fn add_with_its_del(&mut self, pod: &str) {
+        let (add_trace, del_trace) = (trace_of(&self.node), self.node.directory().join("trace-of-del"));
+        let tracing = Tracing::Record { kill: None };
+        let asked = self.node.cloud.count(ASSIGN);
+        self.node.cloud.hold(ASSIGN);
+        let add = tracing.apply(self.node.call("ADD", pod), &add_trace).start();
+        wait_until("the ADD asks", || self.node.cloud.count(ASSIGN) > asked);
+        tracing.apply(self.node.call("DEL", pod), &del_trace).run().ok();
+        self.node.cloud.let_go();
+        let _ = add.wait().any_error();
+        self.node.cloud.wait_until_idle().expect("the simulator answers");
+        let (add, del) = (self.read(&add_trace), self.read(&del_trace));
+        let asked = add.iter().position(|event| *event == Event::Asked).expect("it has asked") + 1;
+        self.events.push(Event::Begin(pod.to_owned()));
+        self.events.extend_from_slice(&add[..asked]);
+        self.events.extend(del);
+        self.events.push(Event::Told { pod: pod.to_owned(), has_addresses: false });
+        self.events.extend_from_slice(&add[asked..]);
+    }
+
     /// ADD, which fails.
     pub(crate) fn failing_add(&mut self, pod: &str) {
         let _ = self.run(pod, None, |node| node.call("ADD", pod)).any_error();
@@ -96,27 +125,60 @@ impl Recording {
 
     /// `flush`.
     pub(crate) fn flush(&mut self) {
-        let _ = self.run("", None, |node| node.command(&["flush"]));
+        self.command(&[], &["flush"]);
     }
 
-    fn run<'a>(
-        &'a mut self,
+    /// An operator's command that may take these pods' addresses.
+    pub(crate) fn command(&mut self, given_up: &[&str], arguments: &[&str]) {
+        let _ = self.record(given_up, None, |node| node.command(arguments), course::alone);
+    }
+
+    /// GC of a runtime that knows of the neighbour alone, and not of these pods.
+    pub(crate) fn gc(&mut self, given_up: &[&str]) {
+        self.record(given_up, None, gc, course::alone).ok();
+    }
+
+    /// Puts an address on the ENI that nobody has recorded, before all calls.
+    pub(crate) fn put_orphan(&mut self) {
+        assert_eq!(self.calls, 0, "it is there from the beginning");
+        self.node.cloud.assign(Node::ENI, ORPHAN);
+        self.start = self.node.cloud.save();
+    }
+
+    fn run(
+        &mut self,
         pod: &str,
         kill: Option<(&str, usize)>,
-        call: impl FnOnce(&'a Node) -> Calling<'a>,
+        call: impl for<'a> FnOnce(&'a Node) -> Calling<'a>,
+    ) -> Answer {
+        self.record(&[pod], kill, call, course::alone)
+    }
+
+    /// Makes a call that these pods may get or lose addresses by.
+    fn record(
+        &mut self,
+        pods: &[&str],
+        kill: Option<(&str, usize)>,
+        call: impl for<'a> FnOnce(&'a Node) -> Calling<'a>,
+        course: Course,
     ) -> Answer {
         let trace = trace_of(&self.node);
         let kill = kill.map(|(name, nth)| (name.to_owned(), nth));
-        let answer = Tracing::Record { kill }.apply(call(&self.node), &trace).run();
+        let answer = course(&self.node, Tracing::Record { kill }.apply(call(&self.node), &trace));
         self.node.cloud.wait_until_idle().expect("the simulator answers");
-        self.events.push(Event::Begin(pod.to_owned()));
+        self.events.extend(pods.iter().map(|&pod| Event::Begin(pod.to_owned())));
+        let events = self.read(&trace);
+        self.events.extend(events);
+        answer
+    }
+
+    /// What the next call has done, as its trace tells.
+    fn read(&mut self, trace: &Path) -> Vec<Event> {
         self.calls += 1;
         let mut reader =
             Reader { root: self.node.directory(), call: self.calls, open: BTreeMap::new(), asking: false };
-        for line in whole_lines(&fs::read_to_string(trace).expect("a trace")) {
-            self.events.extend(reader.event(&line));
-        }
-        answer
+        let trace = fs::read_to_string(trace).expect("a trace");
+        whole_lines(&trace).iter().filter_map(|line| reader.event(line)).collect()
     }
 
     /// The cloud as it was after each number of requests, from none to all.
