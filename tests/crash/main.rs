@@ -23,4 +23,5 @@ mod moment;
 mod power_cuts;
 mod recording;
 mod scenario;
+mod short_writes;
 mod tracer;

@@ -61,6 +61,9 @@ const NOTICEABLE: [&str; 17] = [
     "write",
 ];
 
+/// In strace's words, that a process stops when it has made a call.
+const STOP: &str = "signal=SIGSTOP";
+
 /// One system call of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SystemCall {
@@ -89,6 +92,11 @@ impl Tracing {
         Self::Inject { name: name.to_owned(), nth, effect: "signal=SIGKILL" }
     }
 
+    /// The process stops when it has made this call, and the trace says so.
+    pub(crate) fn stop(name: &str, nth: usize) -> Self {
+        Self::Inject { name: name.to_owned(), nth, effect: STOP }
+    }
+
     /// Has `call` traced into `output`. Locks that are tried are written down in any case.
     pub(crate) fn apply<'a>(&self, call: Calling<'a>, output: &Path) -> Calling<'a> {
         let output = output.to_string_lossy().into_owned();
@@ -110,9 +118,23 @@ impl Tracing {
         };
         if let Some((name, nth, effect)) = injection {
             arguments.extend(["-e".to_owned(), format!("inject={name}:{effect}:when={nth}")]);
+            if effect == STOP {
+                arguments.extend(["-e", STOP].map(str::to_owned));
+            }
         }
         call.under("strace", &arguments)
     }
+}
+
+/// The traced process. The trace must have begun.
+pub(crate) fn process(trace: &Path) -> String {
+    let trace = fs::read_to_string(trace).expect("a trace");
+    trace.split_once(' ').expect("a thread and a call").0.to_owned()
+}
+
+/// Whether the process was stopped, and has not gone on before.
+pub(crate) fn has_stopped(trace: &Path) -> bool {
+    fs::read_to_string(trace).expect("a trace").contains("--- stopped by SIGSTOP ---")
 }
 
 /// The calls in a trace that the process's first thread made. Its other threads, which look up names of hosts, neither write

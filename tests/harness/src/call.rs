@@ -120,10 +120,10 @@ impl<'a> Calling<'a> {
         self
     }
 
-    /// Runs the plugin under another program, such as a tracer.
+    /// Runs the plugin under another program, such as a tracer, and that one under what this is called with next.
     pub fn under(mut self, program: &str, arguments: &[String]) -> Self {
         let mut command = Command::new(program);
-        command.args(arguments).arg(self.node.plugin()).args(self.command.get_args()).env_clear();
+        command.args(arguments).arg(self.command.get_program()).args(self.command.get_args()).env_clear();
         for (name, value) in self.command.get_envs() {
             if let Some(value) = value {
                 command.env(name, value);
