@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use harness::{Answer, Calling, Effect, Fault, Node};
 
+use crate::outcome;
 use crate::scenario::POD;
 use crate::tracer::{Tracing, trace_of};
 
@@ -61,6 +62,9 @@ fn around_an_add(node: &Node, call: Calling<'_>, waits: impl Fn() -> bool) -> An
     node.cloud.let_go();
     let answer = running.wait();
     let _ = add.wait();
+    if answer.status() == 0 {
+        outcome::has_nothing(node, &answer);
+    }
     answer
 }
 
@@ -73,8 +77,11 @@ pub(crate) fn with_the_pods_del(node: &Node, call: Calling<'_>) -> Answer {
     let mut del = node.call("DEL", POD).start();
     wait_until("the DEL has come", || !del.is_running() || !add.is_running() || is_marked(node));
     node.cloud.let_go();
-    del.wait().ok();
-    add.wait()
+    let del = del.wait();
+    del.ok();
+    let answer = add.wait();
+    outcome::has_nothing(node, &del);
+    answer
 }
 
 /// The call's request to release arrives when its address may be another pod's: after the pod's next DEL, and after another
@@ -102,13 +109,15 @@ pub(crate) fn with_an_earlier_release_late(node: &Node, call: Calling<'_>) -> An
     answer
 }
 
-/// The call's request to assign arrives when nobody waits for it any more: after the pod's DEL, and when there is room on the
-/// ENI, if there was none.
+/// The call's request to assign arrives when nobody waits for it any more: after the DEL of a pod that got nothing, and when
+/// there is room on the ENI, if there was none.
 pub(crate) fn with_its_assignment_late(node: &Node, call: Calling<'_>) -> Answer {
     next_is_late(node, ASSIGN);
     let answer = call.run();
     node.cloud.clear_faults();
-    node.del(POD).ok();
+    if answer.status() != 0 {
+        node.del(POD).ok();
+    }
     node.cloud.with_world(|world| world.quota.ipv4 = 20);
     node.cloud.let_go();
     answer

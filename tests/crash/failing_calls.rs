@@ -5,12 +5,13 @@
 
 use std::collections::BTreeSet;
 
-use harness::{Answer, Node};
+use harness::Node;
 
 use crate::aftermath;
-use crate::checks::{Recorded, guarded};
+use crate::checks::guarded;
 use crate::moment::Moment;
-use crate::scenario::{self, At, POD, Scenario, Verb};
+use crate::outcome;
+use crate::scenario::{self, At, Scenario, Verb};
 use crate::tracer::{self, SystemCall, Tracing};
 
 /// How calls fail: the disk is full, the disk is broken, something denies access, the process has too many files open, the
@@ -57,9 +58,9 @@ fn survives(scenario: &Scenario) {
         survived += 1;
         if answer.status() == 0 {
             succeeded += 1;
-            has_done(&node, scenario.verb, &answer);
+            outcome::has_done(&node, scenario.verb, &answer);
         } else {
-            has_said(scenario.verb, &text, &answer);
+            outcome::has_said(scenario.verb, &text, &answer);
         }
         // What was left before, to the byte but for times and random names, has been recovered from already.
         if states.insert(Moment::of(&node).digest(&node)) {
@@ -74,8 +75,8 @@ fn survives(scenario: &Scenario) {
         states.len(),
         failing.len() - survived
     );
-    // Waiting can take a few calls more or less; that most are reached shows that the tracer makes them fail at all.
-    assert!(survived * 20 >= failing.len() * 19, "only {survived} of {} calls were reached", failing.len());
+    // Waiting, and files in another order, can take a few calls more or less; that most are reached shows that the tracer makes them fail at all.
+    assert!(survived * 10 >= failing.len() * 9, "only {survived} of {} calls were reached", failing.len());
 }
 
 /// The calls that are to fail, and how. What comes before the configuration is read is the loader's and the runtime
@@ -96,36 +97,6 @@ fn failing(calls: &[SystemCall]) -> Vec<(SystemCall, &'static str)> {
         );
     }
     failing
-}
-
-/// A call that reports success has done its work, or has recorded what is left to do.
-fn has_done(node: &Node, verb: Verb, answer: &Answer) {
-    let recorded = Recorded::read(&Moment::of(node).tree).expect("a store that can be read");
-    match verb {
-        Verb::Add => {
-            let addresses = answer.addresses().into_iter().collect();
-            if recorded.active.get(POD) != Some(&addresses) {
-                answer.fail("a record of what the ADD answered");
-            }
-        }
-        Verb::Del | Verb::Gc => {
-            if recorded.active.contains_key(POD) {
-                answer.fail("no address in use by a pod that is deleted");
-            }
-        }
-        Verb::FailingAdd | Verb::UnreadAdd => answer.fail("no success"),
-        Verb::Command => {}
-    }
-}
-
-/// A call that has failed says so to whoever listens, unless it was this that failed.
-fn has_said(verb: Verb, failed: &str, answer: &Answer) {
-    match verb {
-        Verb::FailingAdd if failed.starts_with("write(1,") => {}
-        Verb::Add | Verb::FailingAdd | Verb::Del | Verb::Gc => drop(answer.any_error()),
-        Verb::Command if answer.stdout().is_empty() && answer.stderr().is_empty() => answer.fail("a reason"),
-        Verb::Command | Verb::UnreadAdd => {}
-    }
 }
 
 /// The same call again, and then the pod's end.

@@ -1,10 +1,12 @@
-//! Nothing is ever lost: the plugin is killed at every system call, has every file operation fail once, and loses its power
-//! at every moment, and each time what is left must keep the two promises of [`checks`].
+//! Nothing is ever lost: the plugin is killed at every system call, has every file operation fail once, has its writes cut
+//! short at every byte, and loses its power at every moment, and each time what is left must keep the two promises of
+//! [`checks`].
 //!
 //! One command each, with the counts printed:
 //! ```text
 //! cargo test --test crash kill_points -- --nocapture
 //! cargo test --test crash failing_calls -- --nocapture
+//! cargo test --test crash short_writes -- --nocapture
 //! cargo test --test crash power_cuts -- --nocapture
 //! ```
 //! They need `strace` and the right to trace. Without, they are skipped with one line that says so. Every seventh point is
@@ -20,6 +22,7 @@ mod disk;
 mod failing_calls;
 mod kill_points;
 mod moment;
+mod outcome;
 mod power_cuts;
 mod recording;
 mod scenario;

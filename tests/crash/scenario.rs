@@ -7,7 +7,9 @@ use harness::simulator::AddressPolicy;
 use harness::{Answer, Calling, Fault, Node, World};
 use serde_json::json;
 
+use crate::checks::guarded;
 use crate::course::{self, Course, UNASSIGN};
+use crate::outcome;
 use crate::tracer::{self, SystemCall, Tracing, trace_of};
 
 /// The pod whose call is interrupted.
@@ -280,11 +282,8 @@ impl Scenario {
 
     /// Makes the call under the tracer, uninterrupted: its system calls, those among them at which it is to be interrupted.
     pub(crate) fn system_calls(&self, node: &Node) -> Vec<SystemCall> {
-        let whole = self.trace(node, &Tracing::Watch);
-        let fails = matches!(self.verb, Verb::FailingAdd | Verb::UnreadAdd);
-        if (whole.status() != 0) != fails {
-            whole.fail("the end that the call has when it is not interrupted");
-        }
+        let whole = guarded(node, self.given_up, || self.trace(node, &Tracing::Watch));
+        outcome::is_as_planned(node, self.verb, &whole);
         let (from, to) = self.interrupted;
         let calls = tracer::calls(&trace_of(node)).into_iter();
         let mut calls: Vec<_> = calls.skip_while(|call| !call.text.contains(from)).collect();
