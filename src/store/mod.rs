@@ -326,6 +326,22 @@ impl Store {
         file::exists(&self.assigning_directory().join(key(owner)))
     }
 
+    /// Whether an ADD of `owner` lives. What a dead one has asked for is releasing from here on.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Quarantined`] and the system's.
+    pub fn has_living_add(&self, owner: &Owner, deadline: Deadline) -> Result<bool> {
+        let path = self.assigning_directory().join(key(owner));
+        match intent::find(&path)? {
+            Some(intent::Found::Alive(_)) => Ok(true),
+            Some(intent::Found::Dead(dead)) => {
+                let _lock = self.lock(deadline)?;
+                self.bury(&path, &dead).map(|()| false)
+            }
+            None => Ok(false),
+        }
+    }
+
     /// The record of this release; `None` when it is done.
     ///
     /// # Errors

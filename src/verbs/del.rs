@@ -37,9 +37,9 @@ pub(super) fn del(call: &Del) -> Result<()> {
 }
 
 /// An ADD that is still under way has been told to undo itself. Where DEL must not report more than is true, it waits for
-/// that.
+/// that, or for the ADD's death: a dead one's undoing is left to DEL.
 fn wait_for_add(session: &Session<'_>, owner: &Owner) -> Result<()> {
-    while session.store.is_assigning(owner)? {
+    while session.store.has_living_add(owner, session.deadline)? {
         if session.deadline.has_passed() {
             return Err(Failure::StillAssigning);
         }
