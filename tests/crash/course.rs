@@ -5,6 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use harness::{Answer, Calling, Effect, Fault, Node};
+use serde_json::json;
 
 use crate::outcome;
 use crate::scenario::POD;
@@ -70,11 +71,25 @@ fn around_an_add(node: &Node, call: Calling<'_>, waits: impl Fn() -> bool) -> An
 
 /// The pod's DEL comes while the call, which is an ADD, waits for ECS. If the ADD is dead by then, it is any DEL.
 pub(crate) fn with_the_pods_del(node: &Node, call: Calling<'_>) -> Answer {
+    around_a_del(node, call, node.call("DEL", POD))
+}
+
+/// The same with a DEL that waits for the ADD's end, and for the release of what it got.
+pub(crate) fn with_the_pods_waiting_del(node: &Node, call: Calling<'_>) -> Answer {
+    around_a_del(node, call, waiting_del(node))
+}
+
+/// The DEL of a runtime that is to be told when the release has failed.
+pub(crate) fn waiting_del(node: &Node) -> Calling<'_> {
+    node.call("DEL", POD).config(|config| config["ipam"]["onReleaseFailure"] = json!("fail"))
+}
+
+fn around_a_del(node: &Node, call: Calling<'_>, del: Calling<'_>) -> Answer {
     let asked = node.cloud.count(ASSIGN);
     node.cloud.hold(ASSIGN);
     let mut add = call.start();
     wait_until("the ADD asks", || !add.is_running() || node.cloud.count(ASSIGN) > asked);
-    let mut del = node.call("DEL", POD).start();
+    let mut del = del.start();
     wait_until("the DEL has come", || !del.is_running() || !add.is_running() || is_marked(node));
     node.cloud.let_go();
     let del = del.wait();

@@ -46,7 +46,7 @@ fn survives(scenario: &Scenario) {
     start.restore(&node);
     let calls = scenario.system_calls(&node);
     let (mut survived, mut succeeded, mut states) = (0, 0, BTreeSet::new());
-    let failing = tracer::chosen(failing(&calls));
+    let failing = tracer::chosen(failing(&calls, scenario.costly));
     for (SystemCall { name, nth, text }, effect) in failing.clone() {
         start.restore(&node);
         let _at = At(format!("{}, {effect} at {text}", scenario.name));
@@ -79,22 +79,23 @@ fn survives(scenario: &Scenario) {
     assert!(survived * 10 >= failing.len() * 9, "only {survived} of {} calls were reached", failing.len());
 }
 
-/// The calls that are to fail, and how. What comes before the configuration is read is the loader's and the runtime
-/// library's.
-fn failing(calls: &[SystemCall]) -> Vec<(SystemCall, &'static str)> {
+/// The calls that are to fail, and how: each in every way, or in one, in turn. What comes before the configuration is read is
+/// the loader's and the runtime library's.
+fn failing(calls: &[SystemCall], in_one_way: bool) -> Vec<(SystemCall, &'static str)> {
     let own = |call: &SystemCall| call.text.starts_with("read(0,") || call.text.contains("pods.conflist");
     // A situation that begins later has that behind it.
     let begin = calls.iter().position(own).unwrap_or_default();
     let mut failing = Vec::new();
-    for call in &calls[begin..] {
+    for (index, call) in calls[begin..].iter().enumerate() {
         let effects = FAILURES.iter().find(|(name, _)| *name == call.name).map(|(_, effects)| *effects);
         // A full disk does not keep a file that exists from being opened.
         let possible = |effect: &&str| {
             *effect != "error=ENOSPC" || call.name != "openat" || call.text.contains("O_CREAT")
         };
-        failing.extend(
-            effects.unwrap_or_default().iter().copied().filter(possible).map(|it| (call.clone(), it)),
-        );
+        let effects: Vec<_> = effects.unwrap_or_default().iter().copied().filter(possible).collect();
+        let tried =
+            effects.iter().enumerate().filter(|(way, _)| !in_one_way || index % effects.len() == *way);
+        failing.extend(tried.map(|(_, effect)| (call.clone(), *effect)));
     }
     failing
 }

@@ -49,8 +49,9 @@ pub(crate) struct Scenario {
     pub(crate) given_up: &'static [&'static str],
     /// It is interrupted from the first system call on that contains the one, up to the next that contains the other.
     interrupted: (&'static str, &'static str),
-    /// It is so long that it is killed only where that makes a difference to others: after a call that they can notice.
-    pub(crate) long: bool,
+    /// It takes so long that it is killed only where that makes a difference to others, after a call that they can notice, and
+    /// that each call fails in one way only.
+    pub(crate) costly: bool,
 }
 
 pub(crate) const FIRST_ADD: Scenario = Scenario::new("the first ADD on a node", Verb::Add, |_| {});
@@ -144,7 +145,7 @@ pub(crate) const FLUSH: Scenario =
 
 pub(crate) const RELEASE: Scenario = Scenario {
     call: |node| node.command(&["release", "192.168.0.2", "--yes"]),
-    long: true,
+    costly: true,
     ..Scenario::new("release of a pod's address", Verb::Command, |node| {
         neighbour(node);
         assert_eq!(node.add(POD).address().to_string(), "192.168.0.2");
@@ -153,7 +154,7 @@ pub(crate) const RELEASE: Scenario = Scenario {
 
 pub(crate) const RECONCILE: Scenario = Scenario {
     call: |node| node.command(&["reconcile", "--release-orphans", "--yes"]),
-    long: true,
+    costly: true,
     ..Scenario::new("reconcile with an orphan and a killed ADD", Verb::Command, |node| {
         neighbour(node);
         let _ = node.add(POD).address();
@@ -164,6 +165,7 @@ pub(crate) const RECONCILE: Scenario = Scenario {
 
 pub(crate) const UNREAD_ADD: Scenario = Scenario {
     course: course::unread,
+    interrupted: ("POST /", NOTHING),
     ..Scenario::new("ADD whose result nobody reads", Verb::UnreadAdd, neighbour)
 };
 
@@ -174,7 +176,7 @@ pub(crate) const DEL_OF_A_LIVING_ADD: Scenario = Scenario {
 
 pub(crate) const DEL_THAT_WAITS_FOR_AN_ADD: Scenario = Scenario {
     course: course::waiting_for_the_pods_add,
-    call: |node| del(node).config(|config| config["ipam"]["onReleaseFailure"] = json!("fail")),
+    call: course::waiting_del,
     // How often it looks for the ADD's end is different each time.
     interrupted: ("", "nanosleep"),
     ..Scenario::new("DEL that waits for an ADD to undo itself", Verb::Del, neighbour)
@@ -184,6 +186,12 @@ pub(crate) const ADD_WITH_A_DEL: Scenario = Scenario {
     course: course::with_the_pods_del,
     interrupted: ("POST /", NOTHING),
     ..Scenario::new("ADD that a DEL comes for", Verb::FailingAdd, neighbour)
+};
+
+pub(crate) const ADD_WITH_A_WAITING_DEL: Scenario = Scenario {
+    name: "ADD that a DEL waits for",
+    course: course::with_the_pods_waiting_del,
+    ..ADD_WITH_A_DEL
 };
 
 pub(crate) const DUAL_STACK_ADD_WITH_A_DEL: Scenario =
@@ -198,6 +206,7 @@ pub(crate) const DEL_WHOSE_REQUEST_IS_LATE: Scenario = Scenario {
 };
 
 pub(crate) const DEL_AFTER_A_LATE_REQUEST: Scenario = Scenario {
+    costly: true,
     course: course::with_an_earlier_release_late,
     given_up: &[POD, "first"],
     interrupted: ("flock", NOTHING),
@@ -216,6 +225,7 @@ pub(crate) const ADD_WHOSE_REQUEST_IS_LATE: Scenario = Scenario {
 };
 
 pub(crate) const ADD_WHOSE_REQUEST_IS_LATE_ON_A_FULL_ENI: Scenario = Scenario {
+    costly: true,
     course: course::with_its_assignment_late,
     interrupted: ("POST /", NOTHING),
     ..Scenario::new("ADD on a full ENI whose request arrives when there is room", Verb::FailingAdd, |node| {
@@ -226,7 +236,7 @@ pub(crate) const ADD_WHOSE_REQUEST_IS_LATE_ON_A_FULL_ENI: Scenario = Scenario {
 };
 
 pub(crate) const GC_OF_MANY: Scenario = Scenario {
-    long: true,
+    costly: true,
     given_up: &[POD, "stale"],
     ..Scenario::new("GC of pods that are no more and of what killed ADDs and DELs left", Verb::Gc, |node| {
         node.set("gcGraceSeconds", 0);
@@ -257,7 +267,7 @@ impl Scenario {
             Verb::Command => flush,
         };
         let (given_up, interrupted) = (&[POD] as &[&str], ("", NOTHING));
-        Self { name, verb, prepare, call, course: course::alone, given_up, interrupted, long: false }
+        Self { name, verb, prepare, call, course: course::alone, given_up, interrupted, costly: false }
     }
 
     /// A node in this situation. Its cloud hands out the address again that was released last: that is where a mistake
