@@ -146,5 +146,9 @@ tests! {
     of_a_del_of_a_living_add: DEL_OF_A_LIVING_ADD,
     of_a_del_that_waits_for_an_add: DEL_THAT_WAITS_FOR_AN_ADD,
     of_an_add_that_a_del_comes_for: ADD_WITH_A_DEL,
+    of_an_add_that_a_del_waits_for: ADD_WITH_A_WAITING_DEL,
     of_an_add_of_both_families_that_a_del_comes_for: DUAL_STACK_ADD_WITH_A_DEL,
+    of_a_del_whose_request_is_late: DEL_WHOSE_REQUEST_IS_LATE,
+    of_a_del_after_a_late_request: DEL_AFTER_A_LATE_REQUEST,
+    of_an_add_whose_request_is_late_on_a_full_eni: ADD_WHOSE_REQUEST_IS_LATE_ON_A_FULL_ENI,
 }
