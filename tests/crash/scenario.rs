@@ -164,6 +164,7 @@ pub(crate) const RECONCILE: Scenario = Scenario {
 };
 
 pub(crate) const UNREAD_ADD: Scenario = Scenario {
+    costly: true,
     course: course::unread,
     interrupted: ("POST /", NOTHING),
     ..Scenario::new("ADD whose result nobody reads", Verb::UnreadAdd, neighbour)
@@ -175,6 +176,7 @@ pub(crate) const DEL_OF_A_LIVING_ADD: Scenario = Scenario {
 };
 
 pub(crate) const DEL_THAT_WAITS_FOR_AN_ADD: Scenario = Scenario {
+    costly: true,
     course: course::waiting_for_the_pods_add,
     call: course::waiting_del,
     // How often it looks for the ADD's end is different each time.
@@ -189,15 +191,21 @@ pub(crate) const ADD_WITH_A_DEL: Scenario = Scenario {
 };
 
 pub(crate) const ADD_WITH_A_WAITING_DEL: Scenario = Scenario {
+    costly: true,
     name: "ADD that a DEL waits for",
     course: course::with_the_pods_waiting_del,
     ..ADD_WITH_A_DEL
 };
 
-pub(crate) const DUAL_STACK_ADD_WITH_A_DEL: Scenario =
-    Scenario { name: "ADD of both families that a DEL comes for", prepare: both_families, ..ADD_WITH_A_DEL };
+pub(crate) const DUAL_STACK_ADD_WITH_A_DEL: Scenario = Scenario {
+    costly: true,
+    name: "ADD of both families that a DEL comes for",
+    prepare: both_families,
+    ..ADD_WITH_A_DEL
+};
 
 pub(crate) const DEL_WHOSE_REQUEST_IS_LATE: Scenario = Scenario {
+    costly: true,
     name: "DEL whose request arrives late",
     course: course::with_its_release_late,
     // What comes after the wait is the work of a leader that comes after another.
@@ -219,6 +227,7 @@ pub(crate) const DEL_AFTER_A_LATE_REQUEST: Scenario = Scenario {
 };
 
 pub(crate) const ADD_WHOSE_REQUEST_IS_LATE: Scenario = Scenario {
+    costly: true,
     course: course::with_its_assignment_late,
     interrupted: ("POST /", NOTHING),
     ..Scenario::new("ADD whose request arrives late", Verb::Add, neighbour)
