@@ -247,14 +247,14 @@ pub(crate) const ADD_WHOSE_REQUEST_IS_LATE_ON_A_FULL_ENI: Scenario = Scenario {
 pub(crate) const GC_OF_MANY: Scenario = Scenario {
     costly: true,
     given_up: &[POD, "stale"],
-    ..Scenario::new("GC of pods that are no more and of what killed ADDs and DELs left", Verb::Gc, |node| {
+    ..Scenario::new("GC of pods that are no more and of what a killed ADD and DEL left", Verb::Gc, |node| {
         node.set("gcGraceSeconds", 0);
         neighbour(node);
-        for pod in [POD, "stale"] {
+        for pod in [POD, "stale", "first"] {
             let _ = node.add(pod).address();
         }
-        killed_dels(node, ["first", "second"]);
-        killed(node, node.call("ADD", "third"), "recvfrom", 1);
+        killed(node, node.call("DEL", "first"), "flock", 2);
+        killed(node, node.call("ADD", "second"), "recvfrom", 1);
     })
 };
 
