@@ -1,8 +1,12 @@
-//! File names out of owners.
+//! The names of files.
+
+use std::path::Path;
 
 use sha1::{Digest, Sha1};
 
+use super::error::{Error, Result};
 use super::record::Owner;
+use crate::random;
 
 /// How much of a container ID a key shows, for the person who looks into the directory.
 const SHOWN: usize = 24;
@@ -19,6 +23,12 @@ pub(super) fn key(owner: &Owner) -> String {
     let safe = |character: &char| character.is_ascii_alphanumeric() || "_-".contains(*character);
     let shown: String = owner.container_id.chars().filter(safe).take(SHOWN).collect();
     format!("{shown}-{digest}")
+}
+
+/// `prefix`, a dot and something that no other name has.
+pub(super) fn unique_name(prefix: &str) -> Result<String> {
+    let unique = random::hex128().map_err(Error::io("read", Path::new("/dev/urandom")))?;
+    Ok(format!("{prefix}.{}", &unique[..16]))
 }
 
 #[cfg(test)]

@@ -228,24 +228,3 @@ impl<'a> Lease<'a> {
         file::replace(&path, &record::encode(&self.state, &path)?)
     }
 }
-
-impl Releasing {
-    /// Whether nothing is left of it to release.
-    #[must_use]
-    pub fn is_over(&self) -> bool {
-        self.allocation.addresses.is_empty() && self.progress.unanswered.is_empty()
-    }
-
-    /// The release whose record this is.
-    #[must_use]
-    pub fn pending(&self) -> Pending {
-        let Allocation { eni, region, .. } = &self.allocation;
-        Pending { name: self.name.clone(), eni: eni.clone(), region: region.clone() }
-    }
-
-    /// Whether this is the record behind `pending`.
-    #[must_use]
-    pub fn is(&self, pending: &Pending) -> bool {
-        self.name == pending.name
-    }
-}

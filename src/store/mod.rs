@@ -18,6 +18,7 @@
 //!
 //! Locks are taken in one order: an ENI's, then the store's.
 
+mod adding;
 mod eni_state;
 mod error;
 mod file;
@@ -29,59 +30,31 @@ mod lease;
 mod listing;
 mod lock;
 mod record;
+mod releasing;
 
 use std::path::{Path, PathBuf};
 
+pub use adding::{Begun, Committed};
 pub use eni_state::{Backoff, EniState, SUSPICION};
 pub use error::{Error, Result};
 pub use intent::{Intent, Intention};
 pub use lease::Lease;
 pub use listing::{Listed, State};
 pub use record::{Active, Address, Allocation, Ask, Owner, Pod, Progress, Releasing};
+pub use releasing::Pending;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::deadline::Deadline;
 use crate::eni::EniId;
-use crate::random;
-use key::key;
+use key::{key, unique_name};
 use record::Misread;
 
 /// A store in its directory. Opening it makes nothing and locks nothing.
 #[derive(Clone, Debug)]
 pub struct Store {
     directory: PathBuf,
-}
-
-/// A release under way: the name of its record, and the ENI whose lock whoever works on it needs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pending {
-    name: String,
-    /// The ENI that has, or will turn out to have, the addresses.
-    pub eni: EniId,
-    /// The region of the ENI.
-    pub region: String,
-}
-
-/// What an ADD finds when it begins.
-#[derive(Debug)]
-pub enum Begun {
-    /// The attachment has its addresses already.
-    Existing(Active),
-    /// Nothing: this is the ADD's own intent.
-    New(Intent),
-    /// Another ADD for the same attachment is under way.
-    Busy,
-}
-
-/// How an ADD's commit went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Committed {
-    /// The addresses are the attachment's; the intent is gone.
-    Active,
-    /// A DEL came meanwhile: this ADD must give back what it got.
-    Deleted,
 }
 
 impl Store {
@@ -142,226 +115,6 @@ impl Store {
             Ok(active) => Ok(Some(active)),
             Err(misread) => Err(self.misread(&path, misread)),
         }
-    }
-
-    /// Begins an ADD: makes its intent durable, unless the attachment has addresses or another ADD under way. Waits for
-    /// nothing but the settling of a dead ADD's intent.
-    ///
-    /// # Errors
-    /// The system's; nothing has begun then.
-    pub fn begin_add(&self, intention: &Intention, deadline: Deadline) -> Result<Begun> {
-        if let Some(active) = self.active(&intention.owner)? {
-            return Ok(Begun::Existing(active));
-        }
-        for directory in [
-            self.assigning_directory(),
-            self.active_directory(),
-            self.address_directory(),
-            self.releasing_directory(),
-            self.eni_directory(),
-        ] {
-            file::make_directory(&directory)?;
-        }
-        let path = self.assigning_directory().join(key(&intention.owner));
-        let intent = loop {
-            if let Some(intent) = Intent::create(&self.assigning_directory(), &path, intention.clone())? {
-                break intent;
-            }
-            match intent::find(&path)? {
-                Some(intent::Found::Alive(_)) => return Ok(Begun::Busy),
-                Some(intent::Found::Dead(dead)) => {
-                    let _lock = self.lock(deadline)?;
-                    self.bury(&path, &dead)?;
-                }
-                None => {}
-            }
-        };
-        // Another ADD may have committed between the look and the intent; none can while the intent is ours.
-        match self.active(&intention.owner)? {
-            Some(active) => {
-                self.forget(&intent)?;
-                Ok(Begun::Existing(active))
-            }
-            None => Ok(Begun::New(intent)),
-        }
-    }
-
-    /// Ends an ADD well: its addresses are in use from here on, unless a DEL has come.
-    ///
-    /// # Errors
-    /// The system's; the intent then still names the request, and what it assigned can be given back.
-    pub fn commit(&self, intent: &Intent, active: &Active, deadline: Deadline) -> Result<Committed> {
-        let path = self.active_directory().join(key(&active.0.owner));
-        let draft = file::Draft::write(&self.active_directory(), &active.encode(&path)?, |_| Ok(()))?;
-        let _lock = self.lock(deadline)?;
-        if intent.is_deleted()? {
-            return Ok(Committed::Deleted);
-        }
-        self.enter(active, &draft)?;
-        draft.replace(&path)?;
-        if let Err(error) = file::sync_directory(&self.active_directory()) {
-            // Taken back before anybody else sees it: what this ADD got is released now, and a record that stayed active
-            // would take the address from whoever has it next.
-            file::remove(&path)?;
-            let _ = file::sync_directory(&self.active_directory());
-            return Err(error);
-        }
-        // From here on the record is what counts. An intent that stays behind repeats a request that has no second effect,
-        // and nothing is released that an active record names.
-        if let Err(error) = self.forget(intent) {
-            log::warn!("the intent of a finished ADD stays behind: {error}");
-        }
-        Ok(Committed::Active)
-    }
-
-    /// Ends an ADD badly: what it got, and what it asked for without seeing the answer, is to be released. `None` where
-    /// that is nothing.
-    ///
-    /// # Errors
-    /// The system's; the intent stays then and is settled later.
-    pub fn abandon(&self, intent: &Intent, got: Option<Allocation>) -> Result<Option<Pending>> {
-        // Of a commit that could not be taken back: the record names what was got, and the pod's DEL releases it.
-        if self.active(&intent.intention.owner)?.is_some() {
-            return Ok(None);
-        }
-        let unanswered = intent.unanswered()?;
-        let pending = match got {
-            Some(got) if !(got.addresses.is_empty() && unanswered.is_empty()) => {
-                Some(self.put_releasing(got, Progress { unanswered, ..Progress::default() })?)
-            }
-            _ => None,
-        };
-        self.forget(intent)?;
-        Ok(pending)
-    }
-
-    fn forget(&self, intent: &Intent) -> Result<()> {
-        file::remove(&intent.path)?;
-        file::sync_directory(&self.assigning_directory())
-    }
-
-    /// Begins a DEL: what `owner` has is releasing from here on, and an ADD of its that is under way is marked, so that it
-    /// undoes itself. Returns every release of this owner that is not confirmed, older ones included.
-    ///
-    /// # Errors
-    /// [`Error::Busy`], [`Error::Quarantined`] and the system's.
-    pub fn begin_release(&self, owner: &Owner, deadline: Deadline) -> Result<Vec<Pending>> {
-        let _lock = self.lock(deadline)?;
-        let key = key(owner);
-        let path = self.assigning_directory().join(&key);
-        match intent::find(&path)? {
-            Some(intent::Found::Alive(file)) => intent::mark(&file, &path)?,
-            Some(intent::Found::Dead(dead)) => self.bury(&path, &dead)?,
-            None => {}
-        }
-        if self.active(owner)?.is_some() {
-            self.move_to_releasing(&key)?;
-            return self.pending(owner);
-        }
-        let pending = self.pending(owner)?;
-        if !pending.is_empty() {
-            self.make_moves_durable()?;
-        }
-        Ok(pending)
-    }
-
-    /// Begins the release of this very record, for who has not been told to by a DEL: an ADD whose result nobody reads, GC, a
-    /// person. Another record of the same attachment is not touched: a DEL may have come meanwhile, and another ADD.
-    ///
-    /// # Errors
-    /// [`Error::Busy`], [`Error::Quarantined`] and the system's.
-    pub fn begin_release_of(&self, active: &Active, deadline: Deadline) -> Result<Vec<Pending>> {
-        let _lock = self.lock(deadline)?;
-        let owner = &active.0.owner;
-        if self.active(owner)?.as_ref() != Some(active) {
-            return Ok(Vec::new());
-        }
-        self.move_to_releasing(&key(owner))?;
-        self.pending(owner)
-    }
-
-    fn move_to_releasing(&self, key: &str) -> Result<()> {
-        let to = self.releasing_directory().join(unique_name(key)?);
-        file::rename(&self.active_directory().join(key), &to)
-    }
-
-    /// Makes it durable that records have moved from active to releasing. Whoever moved them may not have got so far, and
-    /// may be dead; were an address released before that, a power cut could bring its record back as active.
-    fn make_moves_durable(&self) -> Result<()> {
-        for directory in [self.releasing_directory(), self.active_directory()] {
-            if file::exists(&directory)? {
-                file::sync_directory(&directory)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// The releases of `owner` that ECS has not confirmed.
-    ///
-    /// # Errors
-    /// When a directory cannot be read.
-    pub fn pending(&self, owner: &Owner) -> Result<Vec<Pending>> {
-        let mut pending = Vec::new();
-        for name in self.releasing_names(&key(owner))? {
-            if let Some(releasing) = self.read_releasing(&name)? {
-                pending.push(releasing.pending());
-            }
-        }
-        Ok(pending)
-    }
-
-    /// Whether ECS has not confirmed this release yet.
-    ///
-    /// # Errors
-    /// When the system does not tell.
-    pub fn is_pending(&self, pending: &Pending) -> Result<bool> {
-        file::exists(&self.releasing_directory().join(&pending.name))
-    }
-
-    /// Whether an ADD of `owner` is under way, or has ended without anybody knowing how.
-    ///
-    /// # Errors
-    /// When the system does not tell.
-    pub fn is_assigning(&self, owner: &Owner) -> Result<bool> {
-        file::exists(&self.assigning_directory().join(key(owner)))
-    }
-
-    /// Whether an ADD of `owner` lives. What a dead one has asked for is releasing from here on.
-    ///
-    /// # Errors
-    /// [`Error::Busy`], [`Error::Quarantined`] and the system's.
-    pub fn has_living_add(&self, owner: &Owner, deadline: Deadline) -> Result<bool> {
-        let path = self.assigning_directory().join(key(owner));
-        match intent::find(&path)? {
-            Some(intent::Found::Alive(_)) => Ok(true),
-            Some(intent::Found::Dead(dead)) => {
-                let _lock = self.lock(deadline)?;
-                self.bury(&path, &dead).map(|()| false)
-            }
-            None => Ok(false),
-        }
-    }
-
-    /// The record of this release; `None` when it is done.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub fn releasing(&self, pending: &Pending) -> Result<Option<Releasing>> {
-        self.read_releasing(&pending.name)
-    }
-
-    /// Records addresses that nobody has, to be released: orphans, and what an ADD must not use.
-    ///
-    /// # Errors
-    /// The system's.
-    pub fn put_releasing(&self, allocation: Allocation, progress: Progress) -> Result<Pending> {
-        file::make_directory(&self.releasing_directory())?;
-        file::make_directory(&self.eni_directory())?;
-        let name = unique_name(&key(&allocation.owner))?;
-        let path = self.releasing_directory().join(&name);
-        let releasing = Releasing { name, allocation, progress };
-        file::replace(&path, &releasing.encode(&path)?)?;
-        Ok(releasing.pending())
     }
 
     /// What is remembered of an ENI; the default where nothing is, or nothing that can be read.
@@ -434,35 +187,6 @@ impl Store {
         lock::wait(&self.directory.join("lock"), deadline)
     }
 
-    /// Turns the intent of an ADD that has ended into a release of what it asked for, if it asked for anything.
-    fn bury(&self, path: &Path, dead: &std::fs::File) -> Result<()> {
-        let content = match intent::read(path, dead) {
-            Ok(content) => content,
-            Err(Error::Quarantined { why, .. }) => return Err(self.misread(path, Misread::Damaged(why))),
-            Err(error) => return Err(error),
-        };
-        if let Some(allocation) = content.allocation() {
-            self.put_releasing(
-                allocation,
-                Progress { unanswered: content.unanswered, ..Progress::default() },
-            )?;
-        }
-        file::remove(path)?;
-        file::sync_directory(&self.assigning_directory())
-    }
-
-    fn read_releasing(&self, name: &str) -> Result<Option<Releasing>> {
-        let path = self.releasing_directory().join(name);
-        let Some(content) = file::read(&path)? else { return Ok(None) };
-        Releasing::parse(name, &content).map(Some).map_err(|misread| self.misread(&path, misread))
-    }
-
-    fn releasing_names(&self, key: &str) -> Result<Vec<String>> {
-        let mut names = file::names(&self.releasing_directory())?;
-        names.retain(|name| name.split_once('.').is_some_and(|(owner, _)| owner == key));
-        Ok(names)
-    }
-
     /// Sets a damaged file aside; the error says where it is, or why it could not be moved.
     fn misread(&self, path: &Path, misread: Misread) -> Error {
         let why = match misread {
@@ -483,10 +207,4 @@ impl Store {
             Err(error) => error,
         }
     }
-}
-
-/// `prefix`, a dot and something that no other name has.
-fn unique_name(prefix: &str) -> Result<String> {
-    let unique = random::hex128().map_err(Error::io("read", Path::new("/dev/urandom")))?;
-    Ok(format!("{prefix}.{}", &unique[..16]))
 }

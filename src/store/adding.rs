@@ -1,0 +1,170 @@
+//! The life of an ADD in the store: its intent, and what becomes of it.
+
+use std::fs::File;
+use std::path::Path;
+
+use super::error::{Error, Result};
+use super::intent::{self, Intent, Intention};
+use super::key::key;
+use super::record::{Active, Allocation, Misread, Owner, Progress};
+use super::{Pending, Store, file};
+use crate::deadline::Deadline;
+
+/// What an ADD finds when it begins.
+#[derive(Debug)]
+pub enum Begun {
+    /// The attachment has its addresses already.
+    Existing(Active),
+    /// Nothing: this is the ADD's own intent.
+    New(Intent),
+    /// Another ADD for the same attachment is under way.
+    Busy,
+}
+
+/// How an ADD's commit went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Committed {
+    /// The addresses are the attachment's; the intent is gone.
+    Active,
+    /// A DEL came meanwhile: this ADD must give back what it got.
+    Deleted,
+}
+
+impl Store {
+    /// Begins an ADD: makes its intent durable, unless the attachment has addresses or another ADD under way. Waits for
+    /// nothing but the settling of a dead ADD's intent.
+    ///
+    /// # Errors
+    /// The system's; nothing has begun then.
+    pub fn begin_add(&self, intention: &Intention, deadline: Deadline) -> Result<Begun> {
+        if let Some(active) = self.active(&intention.owner)? {
+            return Ok(Begun::Existing(active));
+        }
+        for directory in [
+            self.assigning_directory(),
+            self.active_directory(),
+            self.address_directory(),
+            self.releasing_directory(),
+            self.eni_directory(),
+        ] {
+            file::make_directory(&directory)?;
+        }
+        let path = self.assigning_directory().join(key(&intention.owner));
+        let intent = loop {
+            if let Some(intent) = Intent::create(&self.assigning_directory(), &path, intention.clone())? {
+                break intent;
+            }
+            match intent::find(&path)? {
+                Some(intent::Found::Alive(_)) => return Ok(Begun::Busy),
+                Some(intent::Found::Dead(dead)) => {
+                    let _lock = self.lock(deadline)?;
+                    self.bury(&path, &dead)?;
+                }
+                None => {}
+            }
+        };
+        // Another ADD may have committed between the look and the intent; none can while the intent is ours.
+        match self.active(&intention.owner)? {
+            Some(active) => {
+                self.forget(&intent)?;
+                Ok(Begun::Existing(active))
+            }
+            None => Ok(Begun::New(intent)),
+        }
+    }
+
+    /// Ends an ADD well: its addresses are in use from here on, unless a DEL has come.
+    ///
+    /// # Errors
+    /// The system's; the intent then still names the request, and what it assigned can be given back.
+    pub fn commit(&self, intent: &Intent, active: &Active, deadline: Deadline) -> Result<Committed> {
+        let path = self.active_directory().join(key(&active.0.owner));
+        let draft = file::Draft::write(&self.active_directory(), &active.encode(&path)?, |_| Ok(()))?;
+        let _lock = self.lock(deadline)?;
+        if intent.is_deleted()? {
+            return Ok(Committed::Deleted);
+        }
+        self.enter(active, &draft)?;
+        draft.replace(&path)?;
+        if let Err(error) = file::sync_directory(&self.active_directory()) {
+            // Taken back before anybody else sees it: what this ADD got is released now, and a record that stayed active
+            // would take the address from whoever has it next.
+            file::remove(&path)?;
+            let _ = file::sync_directory(&self.active_directory());
+            return Err(error);
+        }
+        // From here on the record is what counts. An intent that stays behind repeats a request that has no second effect,
+        // and nothing is released that an active record names.
+        if let Err(error) = self.forget(intent) {
+            log::warn!("the intent of a finished ADD stays behind: {error}");
+        }
+        Ok(Committed::Active)
+    }
+
+    /// Ends an ADD badly: what it got, and what it asked for without seeing the answer, is to be released. `None` where
+    /// that is nothing.
+    ///
+    /// # Errors
+    /// The system's; the intent stays then and is settled later.
+    pub fn abandon(&self, intent: &Intent, got: Option<Allocation>) -> Result<Option<Pending>> {
+        // Of a commit that could not be taken back: the record names what was got, and the pod's DEL releases it.
+        if self.active(&intent.intention.owner)?.is_some() {
+            return Ok(None);
+        }
+        let unanswered = intent.unanswered()?;
+        let pending = match got {
+            Some(got) if !(got.addresses.is_empty() && unanswered.is_empty()) => {
+                Some(self.put_releasing(got, Progress { unanswered, ..Progress::default() })?)
+            }
+            _ => None,
+        };
+        self.forget(intent)?;
+        Ok(pending)
+    }
+
+    fn forget(&self, intent: &Intent) -> Result<()> {
+        file::remove(&intent.path)?;
+        file::sync_directory(&self.assigning_directory())
+    }
+
+    /// Turns the intent of an ADD that has ended into a release of what it asked for, if it asked for anything.
+    pub(super) fn bury(&self, path: &Path, dead: &File) -> Result<()> {
+        let content = match intent::read(path, dead) {
+            Ok(content) => content,
+            Err(Error::Quarantined { why, .. }) => return Err(self.misread(path, Misread::Damaged(why))),
+            Err(error) => return Err(error),
+        };
+        if let Some(allocation) = content.allocation() {
+            self.put_releasing(
+                allocation,
+                Progress { unanswered: content.unanswered, ..Progress::default() },
+            )?;
+        }
+        file::remove(path)?;
+        file::sync_directory(&self.assigning_directory())
+    }
+
+    /// Whether an ADD of `owner` is under way, or has ended without anybody knowing how.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub fn is_assigning(&self, owner: &Owner) -> Result<bool> {
+        file::exists(&self.assigning_directory().join(key(owner)))
+    }
+
+    /// Whether an ADD of `owner` lives. What a dead one has asked for is releasing from here on.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Quarantined`] and the system's.
+    pub fn has_living_add(&self, owner: &Owner, deadline: Deadline) -> Result<bool> {
+        let path = self.assigning_directory().join(key(owner));
+        match intent::find(&path)? {
+            Some(intent::Found::Alive(_)) => Ok(true),
+            Some(intent::Found::Dead(dead)) => {
+                let _lock = self.lock(deadline)?;
+                self.bury(&path, &dead).map(|()| false)
+            }
+            None => Ok(false),
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! The life of a release in the store: from the DEL, or whoever else begins it, until ECS has confirmed.
+
+use super::error::Result;
+use super::intent;
+use super::key::{key, unique_name};
+use super::record::{Active, Allocation, Owner, Progress, Releasing};
+use super::{Store, file};
+use crate::deadline::Deadline;
+use crate::eni::EniId;
+
+/// A release under way: the name of its record, and the ENI whose lock whoever works on it needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pending {
+    name: String,
+    /// The ENI that has, or will turn out to have, the addresses.
+    pub eni: EniId,
+    /// The region of the ENI.
+    pub region: String,
+}
+
+impl Store {
+    /// Begins a DEL: what `owner` has is releasing from here on, and an ADD of its that is under way is marked, so that it
+    /// undoes itself. Returns every release of this owner that is not confirmed, older ones included.
+    ///
+    /// # Errors
+    /// [`Busy`](super::Error::Busy), [`Quarantined`](super::Error::Quarantined) and the system's.
+    pub fn begin_release(&self, owner: &Owner, deadline: Deadline) -> Result<Vec<Pending>> {
+        let _lock = self.lock(deadline)?;
+        let key = key(owner);
+        let path = self.assigning_directory().join(&key);
+        match intent::find(&path)? {
+            Some(intent::Found::Alive(file)) => intent::mark(&file, &path)?,
+            Some(intent::Found::Dead(dead)) => self.bury(&path, &dead)?,
+            None => {}
+        }
+        if self.active(owner)?.is_some() {
+            self.move_to_releasing(&key)?;
+            return self.pending(owner);
+        }
+        let pending = self.pending(owner)?;
+        if !pending.is_empty() {
+            self.make_moves_durable()?;
+        }
+        Ok(pending)
+    }
+
+    /// Begins the release of this very record, for who has not been told to by a DEL: an ADD whose result nobody reads, GC, a
+    /// person. Another record of the same attachment is not touched: a DEL may have come meanwhile, and another ADD.
+    ///
+    /// # Errors
+    /// [`Busy`](super::Error::Busy), [`Quarantined`](super::Error::Quarantined) and the system's.
+    pub fn begin_release_of(&self, active: &Active, deadline: Deadline) -> Result<Vec<Pending>> {
+        let _lock = self.lock(deadline)?;
+        let owner = &active.0.owner;
+        if self.active(owner)?.as_ref() != Some(active) {
+            return Ok(Vec::new());
+        }
+        self.move_to_releasing(&key(owner))?;
+        self.pending(owner)
+    }
+
+    fn move_to_releasing(&self, key: &str) -> Result<()> {
+        let to = self.releasing_directory().join(unique_name(key)?);
+        file::rename(&self.active_directory().join(key), &to)
+    }
+
+    /// Makes it durable that records have moved from active to releasing. Whoever moved them may not have got so far, and
+    /// may be dead; were an address released before that, a power cut could bring its record back as active.
+    pub(super) fn make_moves_durable(&self) -> Result<()> {
+        for directory in [self.releasing_directory(), self.active_directory()] {
+            if file::exists(&directory)? {
+                file::sync_directory(&directory)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The releases of `owner` that ECS has not confirmed.
+    ///
+    /// # Errors
+    /// When a directory cannot be read.
+    pub fn pending(&self, owner: &Owner) -> Result<Vec<Pending>> {
+        let mut pending = Vec::new();
+        for name in self.releasing_names(&key(owner))? {
+            if let Some(releasing) = self.read_releasing(&name)? {
+                pending.push(releasing.pending());
+            }
+        }
+        Ok(pending)
+    }
+
+    /// Whether ECS has not confirmed this release yet.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub fn is_pending(&self, pending: &Pending) -> Result<bool> {
+        file::exists(&self.releasing_directory().join(&pending.name))
+    }
+
+    /// The record of this release; `None` when it is done.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn releasing(&self, pending: &Pending) -> Result<Option<Releasing>> {
+        self.read_releasing(&pending.name)
+    }
+
+    /// Records addresses that nobody has, to be released: orphans, and what an ADD must not use.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn put_releasing(&self, allocation: Allocation, progress: Progress) -> Result<Pending> {
+        file::make_directory(&self.releasing_directory())?;
+        file::make_directory(&self.eni_directory())?;
+        let name = unique_name(&key(&allocation.owner))?;
+        let path = self.releasing_directory().join(&name);
+        let releasing = Releasing { name, allocation, progress };
+        file::replace(&path, &releasing.encode(&path)?)?;
+        Ok(releasing.pending())
+    }
+
+    pub(super) fn read_releasing(&self, name: &str) -> Result<Option<Releasing>> {
+        let path = self.releasing_directory().join(name);
+        let Some(content) = file::read(&path)? else { return Ok(None) };
+        Releasing::parse(name, &content).map(Some).map_err(|misread| self.misread(&path, misread))
+    }
+
+    pub(super) fn releasing_names(&self, key: &str) -> Result<Vec<String>> {
+        let mut names = file::names(&self.releasing_directory())?;
+        names.retain(|name| name.split_once('.').is_some_and(|(owner, _)| owner == key));
+        Ok(names)
+    }
+}
+
+impl Releasing {
+    /// Whether nothing is left of it to release.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.allocation.addresses.is_empty() && self.progress.unanswered.is_empty()
+    }
+
+    /// The release whose record this is.
+    #[must_use]
+    pub fn pending(&self) -> Pending {
+        let Allocation { eni, region, .. } = &self.allocation;
+        Pending { name: self.name.clone(), eni: eni.clone(), region: region.clone() }
+    }
+
+    /// Whether this is the record behind `pending`.
+    #[must_use]
+    pub fn is(&self, pending: &Pending) -> bool {
+        self.name == pending.name
+    }
+}
