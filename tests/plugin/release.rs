@@ -52,7 +52,7 @@ fn thirty_dels_at_once_share_a_few_calls_that_never_overlap() {
 
 #[test]
 fn an_outage_defers_the_release_and_a_later_call_makes_up_for_it() {
-    let node = with_pods(node().with("timeoutSeconds", 2), &containers(2));
+    let node = with_pods(node().with("timeoutSeconds", 5), &containers(2));
     node.cloud.inject(Fault::on(UNASSIGN).effect(Effect::code("ServiceUnavailable")));
     node.del("c0").ok();
     assert_eq!(node.counts(), [0, 1, 1, 0]);
