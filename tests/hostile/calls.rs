@@ -14,7 +14,7 @@ use proptest::sample::select;
 use serde_json::{Map, Value, json};
 
 use crate::cases::survive;
-use crate::mutated::{Damage, Mutation, bytes, damage, mutate, mutations};
+use crate::mutated::{Damage, Mutation, bytes, damage, mutate, mutations, text};
 use crate::stage::{Moment, files, node};
 use crate::verdict::make;
 
@@ -58,6 +58,7 @@ fn variable() -> impl Strategy<Value = OsString> {
         bytes(60),
         args.prop_map(String::into_bytes),
         "[a-z./]{0,300}".prop_map(String::into_bytes),
+        text().prop_map(String::into_bytes),
     ];
     // The system itself takes no NUL.
     value.prop_map(|bytes| OsString::from_vec(bytes.into_iter().filter(|byte| *byte != 0).collect()))
@@ -80,6 +81,9 @@ fn call() -> impl Strategy<Value = Call> {
         .prop_map(|(verb, stdin, container, variables)| Call { verb, stdin, container, variables })
 }
 
+/// The longest time that can be configured.
+const GRACE: u64 = 86_400;
+
 /// A configuration with every key that a call can have.
 fn everything(node: &Node) -> Value {
     let mut config = node.config();
@@ -88,7 +92,7 @@ fn everything(node: &Node) -> Value {
         "subnet6": "2001:db8:1234:1a00::/64", "gateway6": "2001:db8:1234:1a00:ffff:ffff:ffff:fff5",
         "routes": [{"dst": "0.0.0.0/0"}, {"dst": "10.0.0.0/8", "gw": "192.168.0.253", "mtu": 1400}],
         "signatureMethod": "ACS3-HMAC-SHA256", "onReleaseFailure": "defer", "maxAddressesPerCall": 10,
-        "statusFailsWhenFull": true, "allowInsecureEndpoint": false,
+        "statusFailsWhenFull": true, "allowInsecureEndpoint": false, "gcGraceSeconds": GRACE,
     });
     config["ipam"].as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     let attachments = ["c0", "c1"].map(|container| json!({"containerID": container, "ifname": "eth0"}));
@@ -141,7 +145,9 @@ fn bend(node: &Node, ipam: &mut Map<String, Value>) {
     // A name that has to be looked up, or a file of the machine's own.
     ipam.retain(|key, value| !(["proxy", "metricsFile"].contains(&key.as_str()) && value.is_string()));
     // Young records are left alone by GC, whatever it is told.
-    ipam.insert("gcGraceSeconds".to_owned(), 86_400.into());
+    if ipam.get("gcGraceSeconds").is_none_or(|value| value.is_null() || value.is_number()) {
+        ipam.insert("gcGraceSeconds".to_owned(), GRACE.into());
+    }
 }
 
 impl Call {

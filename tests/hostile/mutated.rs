@@ -43,14 +43,15 @@ pub(crate) enum Damage {
 const AGAIN: char = '\0';
 
 /// Texts that mean something to somebody: to a parser, a file system, a shell, a runtime.
-fn text() -> impl Strategy<Value = String> {
+pub(crate) fn text() -> impl Strategy<Value = String> {
+    // Repeated in an error, these would be taken for success.
+    let misread =
+        select(vec!["not found", "/Not Found/", "no such file or directory", "-No such file or directory"]);
     let meant = select(vec![
         "",
         "0",
         "-1",
         "null",
-        "not found",
-        "No such file or directory",
         "../../x",
         "eth0",
         "off",
@@ -77,7 +78,12 @@ fn text() -> impl Strategy<Value = String> {
         "%00",
         "${HOME}",
     ]);
-    prop_oneof![meant.prop_map(str::to_owned), ".{0,12}", "[a-zA-Z0-9.:/-]{0,24}"]
+    prop_oneof![
+        misread.prop_map(str::to_owned),
+        meant.prop_map(str::to_owned),
+        ".{0,12}",
+        "[a-zA-Z0-9.:/-]{0,24}"
+    ]
 }
 
 /// Any JSON value.

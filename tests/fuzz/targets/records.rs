@@ -1,0 +1,45 @@
+//! A file of the store, in every place that it can have.
+
+#![no_main]
+
+use std::fs;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use aliyun_eni_ipam::deadline::Deadline;
+use aliyun_eni_ipam::eni::EniId;
+use aliyun_eni_ipam::store::{State, Store};
+use harness::World;
+use libfuzzer_sys::fuzz_target;
+use tempfile::TempDir;
+
+static DIRECTORY: LazyLock<TempDir> = LazyLock::new(|| {
+    let directory = tempfile::tempdir().expect("there is room for a store");
+    for state in ["assigning", "active", "releasing", "eni"] {
+        fs::create_dir(directory.path().join(state)).expect("there is room for a directory");
+    }
+    directory
+});
+
+fuzz_target!(|content: &[u8]| {
+    let directory = DIRECTORY.path();
+    let eni = EniId::try_from(World::SECONDARY_ENI.to_owned()).expect("it is one");
+    for name in ["assigning/key", "active/key", "releasing/key.unique", &format!("eni/{eni}.json")] {
+        fs::write(directory.join(name), content).expect("there is room for a file");
+    }
+    let store = Store::open(directory).expect("it is nobody else's");
+    let listed = store.list().expect("a damaged file is listed as one");
+    assert!(listed.len() >= 3);
+    let sound = listed.iter().filter(|it| it.state == State::Releasing).count();
+    let lease = store.wait_lease(&eni, Deadline::after(Duration::from_secs(5)));
+    // Unless a later version has written it, the ENI's state never keeps anybody from a release.
+    if let Ok(lease) = lease {
+        assert!(lease.releasing().expect("the directory can be read").len() <= sound);
+    }
+    let _ = store.bury_dead(Deadline::after(Duration::from_secs(5)), |_| true);
+    for state in ["assigning", "active", "releasing", "quarantine"] {
+        for file in fs::read_dir(directory.join(state)).into_iter().flatten().flatten() {
+            fs::remove_file(file.path()).expect("it is a file");
+        }
+    }
+});
