@@ -53,7 +53,7 @@ fn asking<'a>(node: &'a Node, call: Calling<'a>) -> Running<'a> {
     running
 }
 
-/// What all that is about: every address is recorded, and every record can be read, then and in the end.
+/// Every address is recorded, and every record can be read, then and in the end.
 fn recovers(node: &Node, states: &mut BTreeSet<String>) {
     assert_eq!(node.counts()[3], 0, "every record can be read\n{}", node.scene());
     if states.insert(Moment::of(node).digest(node)) {
@@ -61,13 +61,13 @@ fn recovers(node: &Node, states: &mut BTreeSet<String>) {
     }
 }
 
-/// Every file that an ADD writes ends at every byte.
+/// Every file that an ADD writes ends at this byte or that.
 #[test]
 fn of_an_add() {
     let node = node();
     let start = Moment::of(&node);
     let (mut refused, mut states) = (0, BTreeSet::new());
-    // No file of an ADD is longer. Seven has no factor in common with what is written.
+    // No file of an ADD is longer. A step is shorter than any member of what is written.
     let limits = tracer::chosen((0..1200).step_by(7).collect());
     for &limit in &limits {
         start.restore(&node);
@@ -89,10 +89,10 @@ fn of_an_add() {
     assert!(0 < refused && refused < limits.len(), "{refused} of {} were refused", limits.len());
 }
 
-/// A DEL's mark ends at every byte, in the intent of an ADD that lives, and goes on to ask for its second address.
+/// A DEL's mark ends at every byte, in the intent of an ADD that lives and goes on to ask for its second address.
 #[test]
 fn of_a_dels_mark_in_a_living_adds_intent() {
-    const MARK: usize = "\"deleted\"\n".len();
+    const MARK: usize = "\u{1e}\"deleted\"\n".len();
     let node = node();
     let start = Moment::of(&node);
     let mut states = BTreeSet::new();
@@ -108,7 +108,10 @@ fn of_a_dels_mark_in_a_living_adds_intent() {
         });
         recovers(&node, &mut states);
     }
-    println!("DEL whose mark is cut short: {MARK} of {MARK} survived, {} different states", states.len());
+    println!(
+        "DEL whose mark is cut short: {MARK} of {MARK} bytes survived, {} different states among them",
+        states.len()
+    );
 }
 
 /// The text of an ADD's second request ends at every byte, and its DEL comes before the ADD knows.
@@ -146,7 +149,7 @@ fn of_a_living_adds_request_before_its_dels_mark() {
         recovers(&node, &mut states);
     }
     println!(
-        "ADD whose request is cut short before its DEL's mark: {} of {} survived, {} different states among them",
+        "ADD whose request is cut short before its DEL's mark: {} of {} bytes survived, {} different states among them",
         cuts.len(),
         cuts.len(),
         states.len()
