@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -80,11 +82,21 @@ pub(crate) fn eventually(what: &str, happened: impl Fn() -> bool) {
     }
 }
 
-/// Does the same with each stage and its own case: most of the time is spent waiting.
-pub(crate) fn side_by_side<S: Sync, C: Sync>(stages: &[S], cases: &[C], play: impl Fn(&S, &C) + Sync) {
-    thread::scope(|scope| {
-        for (stage, case) in stages.iter().zip(cases) {
-            scope.spawn(|| play(stage, case));
-        }
+/// Plays a case on each stage at the same time: most of that is spent waiting. What a failed case leaves on its stage is put
+/// right by the next one.
+pub(crate) fn side_by_side<S: Send, C: Sync>(
+    stages: &[Mutex<S>],
+    cases: &[C],
+    play: impl Fn(&mut S, &C) + Sync,
+) {
+    let play =
+        &|stage: &Mutex<S>, case: &C| play(&mut stage.lock().unwrap_or_else(PoisonError::into_inner), case);
+    let failures: Vec<_> = thread::scope(|scope| {
+        let playing: Vec<_> =
+            stages.iter().zip(cases).map(|(stage, case)| scope.spawn(move || play(stage, case))).collect();
+        playing.into_iter().filter_map(|it| it.join().err()).collect()
     });
+    if let Some(failure) = failures.into_iter().next() {
+        resume_unwind(failure);
+    }
 }
