@@ -109,9 +109,10 @@ pub(crate) fn value() -> impl Strategy<Value = Value> {
 /// One to `most` mutations.
 pub(crate) fn mutations(most: usize) -> impl Strategy<Value = Vec<Mutation>> {
     let at = any::<Index>;
+    let other = prop_oneof![2 => value(), 1 => Just(json!([])), 1 => Just(json!("10.0.0.9"))];
     let one = prop_oneof![
         3 => at().prop_map(Mutation::Drop),
-        3 => (at(), value(), any::<bool>()).prop_map(|(at, value, last)| Mutation::Double(at, value, last)),
+        3 => (at(), other, any::<bool>()).prop_map(|(at, value, last)| Mutation::Double(at, value, last)),
         6 => (at(), value()).prop_map(|(at, value)| Mutation::Replace(at, value)),
         2 => (at(), text()).prop_map(|(at, key)| Mutation::Rename(at, key)),
         1 => at().prop_map(Mutation::Wrap),
