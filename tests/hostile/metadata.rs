@@ -16,12 +16,12 @@ use harness::{Node, RawAnswer, RawServer, Then, World};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
-use proptest::sample::select;
+use proptest::sample::{Index, select};
 use serde_json::{Value, json};
 
 use crate::cases::survive;
 use crate::http::{Http, http};
-use crate::mutated::{bytes, damage, mutate, mutations};
+use crate::mutated::{Damage, bytes, damage, mutate, mutations};
 use crate::stage::{Moment, node, side_by_side};
 use crate::tree::Tree;
 use crate::verdict::{HANGS, command, make};
@@ -55,8 +55,11 @@ fn good(path: &str) -> &'static str {
 /// Bodies that are, or were, the text of a fact.
 fn texts(text: &'static str) -> impl Strategy<Value = Vec<u8>> {
     let others = FACTS.map(|(_, text)| text.as_bytes().to_vec()).to_vec();
+    // What is nearly right is what a careless reader takes for right.
+    let nearly = (any::<Index>(), select(b"0x.:,/\" ]".to_vec()));
     prop_oneof![
         2 => Just(text.as_bytes().to_vec()),
+        6 => nearly.prop_map(move |(at, byte)| Damage::Flip(vec![(at, byte)]).to(text.as_bytes())),
         6 => damage().prop_map(move |damage| damage.to(text.as_bytes())),
         2 => select(others),
         1 => bytes(200),
@@ -187,7 +190,7 @@ fn a_fact_is_what_the_metadata_service_says_or_none() {
         let token = option::weighted(0.2, http(texts("token")));
         (Just(question), token, http(texts(good(question.0))))
     });
-    survive("generated answers of instance metadata", 20, &vec(one, 16), |cases| {
+    survive("generated answers of instance metadata", 25, &vec(one, 16), |cases| {
         side_by_side(&lines, &cases, |line, ((_, is_list, ask), token, fact)| {
             let (is_list, ask) = (*is_list, *ask);
             let Some(facts) = line.meet(token.as_ref(), fact, move |client, by| ask(client.metadata(), by))
