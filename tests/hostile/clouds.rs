@@ -152,7 +152,7 @@ impl Stage {
 #[test]
 fn an_address_leaves_the_store_only_if_ecs_has_said_that_it_is_released() {
     let stages: Vec<_> = (0..8).map(|_| Mutex::new(Stage::set())).collect();
-    survive("nodes with generated clouds", 5, &vec(cloud(), 8), |clouds| {
+    survive("nodes with generated clouds", 4, &vec(cloud(), 8), |clouds| {
         side_by_side(&stages, &clouds, Stage::play);
         clouds.len()
     });

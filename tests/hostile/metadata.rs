@@ -190,7 +190,7 @@ fn a_fact_is_what_the_metadata_service_says_or_none() {
         let token = option::weighted(0.2, http(texts("token")));
         (Just(question), token, http(texts(good(question.0))))
     });
-    survive("generated answers of instance metadata", 25, &vec(one, 16), |cases| {
+    survive("generated answers of instance metadata", 20, &vec(one, 16), |cases| {
         side_by_side(&lines, &cases, |line, ((_, is_list, ask), token, fact)| {
             let (is_list, ask) = (*is_list, *ask);
             let Some(facts) = line.meet(token.as_ref(), fact, move |client, by| ask(client.metadata(), by))
@@ -293,7 +293,7 @@ fn an_add_survives_any_answer_of_the_metadata_service() {
     let asked =
         ["token", "region-id", "/mac", "/macs/", "network-interface-id", "vswitch-cidr-block", "/gateway"];
     let one = select(asked.to_vec()).prop_flat_map(|path| (Just(path), http(texts(good(path)))));
-    survive("nodes with generated metadata", 5, &vec(one, 8), |cases| {
+    survive("nodes with generated metadata", 4, &vec(one, 8), |cases| {
         side_by_side(&stages, &cases, |stage, (path, answer)| stage.play(path, answer));
         cases.len()
     });

@@ -188,7 +188,7 @@ fn a_damaged_file_costs_no_other_pod_anything_and_its_own_address_is_kept() {
     let Stage { node, starts, .. } = &stage;
     let deeds = (Just(DEEDS.to_vec()).prop_shuffle(), 1..DEEDS.len());
     let cases = (select(vec![0, 1]), select(stage.files.clone()), change(), deeds);
-    survive("calls upon a damaged store", 30, &cases, |(start, path, change, (deeds, count))| {
+    survive("calls upon a damaged store", 25, &cases, |(start, path, change, (deeds, count))| {
         starts[start].restore(node);
         let damaged = change.to(&fs::read(&path).unwrap());
         if path.parent().unwrap().ends_with("address") {
