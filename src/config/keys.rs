@@ -43,3 +43,6 @@ pub const KEYS: &[Key] = &[
     key("logLevel", "`info`"),
     key("logFile", "`/var/log/aliyun-eni-ipam.log`"),
 ];
+
+/// What `credentials` may hold.
+pub(super) const OF_CREDENTIALS: &[&str] = &["source", "path", "profile", "roleName"];

@@ -17,6 +17,7 @@ use serde_json::{Map, Value};
 
 pub use address::{AddressSettings, Family4};
 pub use cloud::CloudSettings;
+use keys::OF_CREDENTIALS;
 pub use keys::{KEYS, Key};
 use value::Reader;
 
@@ -52,8 +53,11 @@ impl<'a> Ipam<'a> {
 
     /// The keys that this version does not know, in order: worth a warning, not an error.
     #[must_use]
-    pub fn unknown_keys(&self) -> BTreeSet<&'a str> {
-        self.0.keys().filter(|key| !KEYS.iter().any(|known| known.name == *key)).collect()
+    pub fn unknown_keys(&self) -> BTreeSet<String> {
+        let own = self.0.keys().filter(|key| !KEYS.iter().any(|known| known.name == *key)).map(str::to_owned);
+        let credentials = self.0.object("credentials", "credentials.").ok().flatten();
+        let nested = credentials.iter().flat_map(Reader::keys).filter(|key| !OF_CREDENTIALS.contains(key));
+        own.chain(nested.map(|key| format!("credentials.{key}"))).collect()
     }
 
     /// `dataDir`.

@@ -279,9 +279,10 @@ fn a_long_value_is_shortened() {
 
 #[test]
 fn a_key_that_is_not_known_is_told_from_one_that_is() {
-    let section = section(&json!({"regionID": "x", "ranges": [], "dataDir": "/a"}));
+    let section = section(&json!({"regionID": "x", "ranges": [], "dataDir": "/a",
+        "credentials": {"source": "ecs-ram-role", "rolename": "r"}}));
     let unknown: Vec<_> = Ipam::new(&section).unknown_keys().into_iter().collect();
-    assert_eq!(unknown, ["ranges", "regionID"]);
+    assert_eq!(unknown, ["credentials.rolename", "ranges", "regionID"]);
     assert_eq!(Ipam::new(&section).check_all(), Ok(()));
 }
 
