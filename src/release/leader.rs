@@ -78,9 +78,8 @@ impl Leader<'_, '_, '_> {
         self.deadline.at_most(ATTEMPT)
     }
 
-    /// Ends the release of those of `addresses` that somebody has in use: their own release is that one's. Whether there were
-    /// any. What ECS hands out is not releasing any more by the time it is in use, so that this is the last of several
-    /// guards.
+    /// Ends the release of those of `addresses` that somebody has in use, and says whether there were any: such an address is
+    /// released with that one's record. An ADD ends the releases of what it is given, so this is the last of several guards.
     fn leave_to_holders(&mut self, addresses: &[IpAddr]) -> store::Result<bool> {
         let mut held = Vec::new();
         for &address in addresses {
