@@ -9,7 +9,7 @@ use super::{Trouble, complain, say};
 use crate::config::Ipam;
 use crate::failure::{self, Failure};
 use crate::session::Session;
-use crate::store::{Listed, State};
+use crate::store::{Allocation, Listed, State};
 
 /// Tries every release of every store at once, whatever failed before. Addresses that must not be released yet are left
 /// alone.
@@ -34,7 +34,8 @@ pub(super) fn flush<'n>(networks: impl Iterator<Item = &'n Network>, as_json: bo
     } else {
         for listed in &left {
             let error = listed.progress.last_error.as_deref().unwrap_or("it must not be released yet");
-            say(format!("{} is still releasing: {error}", listed.path.display()))?;
+            let what = listed.allocation.as_ref().map(Allocation::to_string).unwrap_or_default();
+            say(format!("{what} is still releasing ({}): {error}", listed.path.display()))?;
         }
     }
     if left.is_empty() && !failed { Ok(()) } else { Err(Trouble::LeftOver) }

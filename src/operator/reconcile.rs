@@ -8,7 +8,7 @@ use serde_json::json;
 use super::compare::Comparison;
 use super::consent::Consent;
 use super::networks::Network;
-use super::releasing::{Left, join, release_now};
+use super::releasing::{Left, release_now};
 use super::{Trouble, say, table};
 use crate::clock::{Timestamp, boot_id};
 use crate::ecs::{RegionId, ownership};
@@ -16,7 +16,7 @@ use crate::eni::EniId;
 use crate::failure::{self, Failure};
 use crate::release::ATTEMPT;
 use crate::session::Session;
-use crate::store::{Address, Allocation, Lease, Listed, Owner, Pending, Progress};
+use crate::store::{Address, Allocation, Lease, Listed, Owner, Pending, Progress, join};
 use crate::verbs::facts::find_eni;
 
 /// What is wanted of orphans.
@@ -44,7 +44,7 @@ pub(super) fn reconcile(network: &Network, orphans: Orphans, as_json: bool) -> R
     let Outcome { released, left } = outcome;
     if as_json {
         let enis: Vec<_> = found.iter().map(Comparison::to_json).collect();
-        let left: Vec<_> = left.iter().flat_map(|it| &it.addresses).collect();
+        let left: Vec<_> = left.iter().flat_map(|it| it.allocation.ips()).collect();
         say(json!({ "enis": enis, "released": released, "left": left }))?;
     } else {
         show(&found)?;
@@ -167,7 +167,7 @@ fn release(network: &Network, found: &mut [Comparison]) -> failure::Result<Outco
     }
     let (addresses, pending): (BTreeSet<IpAddr>, Vec<Pending>) = pending.into_iter().unzip();
     let left = release_now(&session, &pending)?;
-    let still: BTreeSet<IpAddr> = left.iter().flat_map(|it| it.addresses.clone()).collect();
+    let still: BTreeSet<IpAddr> = left.iter().flat_map(|it| it.allocation.ips()).collect();
     Ok(Outcome { released: &addresses - &still, left })
 }
 

@@ -6,12 +6,12 @@ use std::net::IpAddr;
 use serde_json::json;
 
 use super::consent::Consent;
-use super::releasing::{join, release_now};
+use super::releasing::release_now;
 use super::{Trouble, say};
 use crate::config::Ipam;
 use crate::failure::Failure;
 use crate::session::Session;
-use crate::store::{Active, State, Store};
+use crate::store::{Active, State, Store, join};
 
 /// Releases the records that name any of `wanted`, whole: an attachment has all its addresses or none.
 pub(super) fn release(
@@ -42,7 +42,7 @@ pub(super) fn release(
     }
     let left = release_now(&session, &pending)?;
     begun?;
-    let left_addresses: BTreeSet<IpAddr> = left.iter().flat_map(|it| it.addresses.clone()).collect();
+    let left_addresses: BTreeSet<IpAddr> = left.iter().flat_map(|it| it.allocation.ips()).collect();
     let released = &addresses(&chosen) - &left_addresses;
     if as_json {
         say(json!({ "released": released, "left": left_addresses }))?;

@@ -1,18 +1,16 @@
 //! Releasing what a person has asked for.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 use std::slice;
 
 use crate::eni::EniId;
 use crate::failure::{Failure, Result};
 use crate::session::Session;
-use crate::store::Pending;
+use crate::store::{Allocation, Pending};
 
 /// A release that ECS has not confirmed.
 pub(super) struct Left {
-    pub(super) eni: EniId,
-    pub(super) addresses: Vec<IpAddr>,
+    pub(super) allocation: Allocation,
     pub(super) why: String,
 }
 
@@ -39,7 +37,7 @@ pub(super) fn release_now(session: &Session<'_>, pending: &[Pending]) -> Result<
     let mut left = Vec::new();
     for one in pending {
         if let Some((releasing, why)) = session.left(one)? {
-            left.push(Left { eni: one.eni.clone(), addresses: releasing.allocation.ips().collect(), why });
+            left.push(Left { allocation: releasing.allocation, why });
         }
     }
     Ok(left)
@@ -47,11 +45,6 @@ pub(super) fn release_now(session: &Session<'_>, pending: &[Pending]) -> Result<
 
 impl std::fmt::Display for Left {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} on {} stays releasing, for later calls: {}", join(&self.addresses), self.eni, self.why)
+        write!(f, "{} stays releasing, for later calls: {}", self.allocation, self.why)
     }
-}
-
-/// Addresses in a row.
-pub(super) fn join<'a>(addresses: impl IntoIterator<Item = &'a IpAddr>) -> String {
-    addresses.into_iter().map(IpAddr::to_string).collect::<Vec<_>>().join(", ")
 }

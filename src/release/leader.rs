@@ -7,7 +7,7 @@ use super::{Releaser, backoff, batch, unanswered};
 use crate::clock::Timestamp;
 use crate::deadline::Deadline;
 use crate::ecs::{Class, Concern, Eni, Error, ErrorKind};
-use crate::store::{self, Lease, Pending, Releasing};
+use crate::store::{self, Lease, Pending, Releasing, join};
 
 /// How long one answer is waited for, as Alibaba Cloud's own SDKs do.
 pub(crate) const ATTEMPT: Duration = Duration::from_secs(10);
@@ -216,7 +216,10 @@ impl Leader<'_, '_, '_> {
 
     /// Remembers that the request for `addresses` has failed, for the ENI and for each record.
     pub(super) fn failed(&mut self, addresses: &[IpAddr], error: &Error) -> store::Result<Step> {
-        log::warn!("{} stays releasing: {error}", join(addresses));
+        match addresses {
+            [] => log::warn!("releases from {} wait: {error}", self.lease.eni()),
+            _ => log::warn!("{} stays releasing: {error}", join(addresses)),
+        }
         if error.kind == ErrorKind::Unknown {
             self.lease.unknown()?;
         }
@@ -254,8 +257,4 @@ impl Leader<'_, '_, '_> {
 /// The records with any of `addresses`.
 fn naming(addresses: &[IpAddr]) -> impl Fn(&Releasing) -> bool {
     |record| record.allocation.ips().any(|address| addresses.contains(&address))
-}
-
-pub(super) fn join(addresses: &[IpAddr]) -> String {
-    addresses.iter().map(IpAddr::to_string).collect::<Vec<_>>().join(", ")
 }

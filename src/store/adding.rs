@@ -54,13 +54,8 @@ impl Store {
             if let Some(intent) = Intent::create(&self.assigning_directory(), &path, intention.clone())? {
                 break intent;
             }
-            match intent::find(&path)? {
-                Some(intent::Found::Alive(_)) => return Ok(Begun::Busy),
-                Some(intent::Found::Dead(dead)) => {
-                    let _lock = self.lock(deadline)?;
-                    self.bury(&path, &dead)?;
-                }
-                None => {}
+            if self.has_living_add(&intention.owner, deadline)? {
+                return Ok(Begun::Busy);
             }
         };
         // Another ADD may have committed between the look and the intent; none can while the intent is ours.

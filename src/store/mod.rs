@@ -40,7 +40,7 @@ pub use error::{Error, Result};
 pub use intent::{Intent, Intention};
 pub use lease::Lease;
 pub use listing::{Listed, State};
-pub use record::{Active, Address, Allocation, Ask, Owner, Pod, Progress, Releasing};
+pub use record::{Active, Address, Allocation, Ask, Owner, Pod, Progress, Releasing, join};
 pub use releasing::Pending;
 
 use serde::Serialize;

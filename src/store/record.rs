@@ -12,6 +12,8 @@
 //! ```
 //! A file moves from `active/` to `releasing/` as it is; `release` appears when there is something to tell.
 
+use std::borrow::Borrow;
+use std::fmt;
 use std::net::IpAddr;
 use std::path::Path;
 
@@ -114,6 +116,21 @@ impl Allocation {
     pub fn ips(&self) -> impl Iterator<Item = IpAddr> {
         self.addresses.iter().map(|address| address.address.ip())
     }
+}
+
+/// Which addresses on which ENI, for people.
+impl fmt::Display for Allocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.addresses.as_slice() {
+            [] => write!(f, "what an interrupted ADD was given on {}", self.eni),
+            _ => write!(f, "{} on {}", join(self.ips()), self.eni),
+        }
+    }
+}
+
+/// Addresses in a row, for people.
+pub fn join<A: Borrow<IpAddr>>(addresses: impl IntoIterator<Item = A>) -> String {
+    addresses.into_iter().map(|address| address.borrow().to_string()).collect::<Vec<_>>().join(", ")
 }
 
 /// A request to assign addresses: enough to repeat it to the letter, which with the same ClientToken has no second effect.

@@ -107,8 +107,7 @@ fn obtain<'s>(
     let active = Active(got.clone());
     match session.store.commit(intent, &active, session.deadline)? {
         Committed::Active => {
-            let addresses: Vec<_> = got.ips().map(|address| address.to_string()).collect();
-            log::info!("assigned {} on {}", addresses.join(", "), place.eni);
+            log::info!("assigned {got}");
             Ok(active)
         }
         Committed::Deleted => Err(Failure::Deleted),

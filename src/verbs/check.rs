@@ -7,7 +7,7 @@ use crate::cni::Check;
 use crate::config::Ipam;
 use crate::failure::{Failure, Result};
 use crate::session::owner;
-use crate::store::Store;
+use crate::store::{Store, join};
 
 /// Serves a CHECK: the attachment's record is active, and its addresses are those of prevResult.
 ///
@@ -32,16 +32,13 @@ pub(super) fn check(call: &Check) -> Result<()> {
     if recorded != expected {
         return Err(Failure::Check(format!(
             "it has {}, but prevResult says {}: delete the pod, so that another takes its place",
-            join(&recorded),
-            join(&expected)
+            in_words(&recorded),
+            in_words(&expected)
         )));
     }
     Ok(())
 }
 
-fn join(addresses: &BTreeSet<IpAddr>) -> String {
-    match addresses.len() {
-        0 => "no address".into(),
-        _ => addresses.iter().map(IpAddr::to_string).collect::<Vec<_>>().join(", "),
-    }
+fn in_words(addresses: &BTreeSet<IpAddr>) -> String {
+    if addresses.is_empty() { "no address".into() } else { join(addresses) }
 }

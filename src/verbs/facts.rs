@@ -39,7 +39,7 @@ struct Facts {
 
 /// Finds the place from the configuration, from what earlier calls of this boot have found out, and from metadata.
 pub(super) fn find_place(session: &Session<'_>, settings: &AddressSettings) -> Result<Place> {
-    let mut finder = Finder::new(session, settings);
+    let mut finder = Finder::new(session, settings)?;
     let known = finder.facts.clone();
     let place = finder.place()?;
     if finder.facts != known {
@@ -51,8 +51,7 @@ pub(super) fn find_place(session: &Session<'_>, settings: &AddressSettings) -> R
 /// The ENI that pods get addresses of, and its region. Whether it is this instance's is another question, and nothing is
 /// kept.
 pub(crate) fn find_eni(session: &Session<'_>, settings: &AddressSettings) -> Result<(RegionId, EniId)> {
-    let mut finder = Finder::new(session, settings);
-    finder.check_interface()?;
+    let mut finder = Finder::new(session, settings)?;
     Ok((finder.region()?, finder.eni()?))
 }
 
@@ -72,16 +71,17 @@ struct Finder<'a> {
 }
 
 impl<'a> Finder<'a> {
-    /// Begins with what is known of this boot.
-    fn new(session: &'a Session<'a>, settings: &'a AddressSettings) -> Self {
-        let boot_id = boot_id();
+    /// Begins with what is known of this boot, and of the ENI that an interface of that name is now: one can be detached and
+    /// another attached while the node runs.
+    fn new(session: &'a Session<'a>, settings: &'a AddressSettings) -> Result<Self> {
+        let (boot_id, mac) = (boot_id(), mac_of_configured_interface(settings)?);
         let known = session.store.remembered::<Facts>(&cache_name(settings));
-        let known = known.filter(|facts| facts.boot_id == boot_id).unwrap_or_default();
-        Self { session, settings, facts: Facts { boot_id, ..known } }
+        let still_true = |facts: &Facts| facts.boot_id == boot_id && (mac.is_none() || facts.mac == mac);
+        let facts = known.filter(still_true).unwrap_or_else(|| Facts { boot_id, mac, ..Facts::default() });
+        Ok(Self { session, settings, facts })
     }
 
     fn place(&mut self) -> Result<Place> {
-        self.check_interface()?;
         let region = self.region()?;
         let eni = self.eni()?;
         self.check_ownership(&region, &eni)?;
@@ -95,19 +95,6 @@ impl<'a> Finder<'a> {
             subnets.push(Subnet { block: self.subnet6()?, gateway: self.gateway6()? });
         }
         Ok(Place { region, eni, subnets })
-    }
-
-    /// Forgets what is known of another ENI: one can be detached and another attached while the node runs, and then the
-    /// interface's name says nothing of which it is.
-    fn check_interface(&mut self) -> Result<()> {
-        if let (None, Some(interface)) = (&self.settings.eni, &self.settings.interface) {
-            let mac = mac_of_interface(interface)?;
-            if self.facts.mac.as_ref() != Some(&mac) {
-                let Facts { boot_id, region, .. } = std::mem::take(&mut self.facts);
-                self.facts = Facts { boot_id, region, mac: Some(mac), ..Facts::default() };
-            }
-        }
-        Ok(())
     }
 
     /// Asks metadata for something of the ENI.
@@ -145,11 +132,10 @@ impl<'a> Finder<'a> {
             return Ok(mac.clone());
         }
         let (metadata, deadline) = (self.session.client()?.metadata(), self.session.deadline);
-        let mac = match (&self.settings.eni, &self.settings.interface) {
-            (Some(eni), _) => ownership::mac_of(metadata, eni, deadline)?
+        let mac = match &self.settings.eni {
+            Some(eni) => ownership::mac_of(metadata, eni, deadline)?
                 .ok_or_else(|| Failure::NotOurs { eni: eni.clone() })?,
-            (None, Some(interface)) => mac_of_interface(interface)?,
-            (None, None) => metadata.primary_mac(deadline)?,
+            None => metadata.primary_mac(deadline)?,
         };
         self.facts.mac = Some(mac.clone());
         Ok(mac)
@@ -218,10 +204,11 @@ fn check_gateway(block: IpNetwork, gateway: IpAddr) -> Result<()> {
     }))
 }
 
-/// The hardware address of the node's own interface of this name.
-pub(super) fn mac_of_interface(interface: &str) -> Result<String> {
+/// The hardware address of the node's own interface that the ENI is told by; `None` where it is not told by one.
+pub(super) fn mac_of_configured_interface(settings: &AddressSettings) -> Result<Option<String>> {
+    let (None, Some(interface)) = (&settings.eni, &settings.interface) else { return Ok(None) };
     match fs::read_to_string(format!("/sys/class/net/{interface}/address")) {
-        Ok(mac) => Ok(mac.trim().to_owned()),
-        Err(error) => Err(Failure::Interface { name: interface.to_owned(), error }),
+        Ok(mac) => Ok(Some(mac.trim().to_owned())),
+        Err(error) => Err(Failure::Interface { name: interface.clone(), error }),
     }
 }

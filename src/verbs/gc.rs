@@ -7,7 +7,7 @@ use crate::cni::Gc;
 use crate::config::Ipam;
 use crate::failure::{Failure, Result};
 use crate::session::{Session, owner};
-use crate::store::{Active, Listed, Owner, Pending, State};
+use crate::store::{Active, Owner, Pending, State};
 
 /// Serves a GC. Where the runtime does not say which attachments are valid, nothing is known to be left over, and nothing is
 /// done. It releases as much as it can, goes on past errors, and reports them at the end. What is younger than the grace
@@ -33,7 +33,8 @@ pub(super) fn gc(call: &Gc) -> Result<()> {
     for listed in session.store.list()? {
         match (&listed.allocation, listed.state) {
             (Some(it), State::Active) if is_stale(&it.network, &it.owner, it.since) => {
-                log::info!("{} is left over{}", describe(&listed), from_earlier_boot(&it.boot_id));
+                let Owner { container_id, ifname } = &it.owner;
+                log::info!("{it} of {container_id}/{ifname} is left over{}", from_earlier_boot(&it.boot_id));
                 let begun = session.store.begin_release_of(&Active(it.clone()), session.deadline);
                 pending.extend(begun.unwrap_or_else(|error| note(&mut errors, &error)));
             }
@@ -58,16 +59,9 @@ fn note<T: Default>(errors: &mut Vec<String>, error: &crate::store::Error) -> T 
 fn still_pending(session: &Session<'_>, pending: &Pending) -> Option<String> {
     match session.left(pending) {
         Ok(None) => None,
-        Ok(Some((releasing, why))) => {
-            let addresses: Vec<_> = releasing.allocation.ips().map(|address| address.to_string()).collect();
-            Some(format!("{} on {} stays: {why}", addresses.join(", "), pending.eni))
-        }
+        Ok(Some((releasing, why))) => Some(format!("{} stays: {why}", releasing.allocation)),
         Err(error) => Some(error.to_string()),
     }
-}
-
-fn describe(listed: &Listed) -> String {
-    format!("{} of {}/{}", listed.addresses().join(", "), listed.owner.container_id, listed.owner.ifname)
 }
 
 /// A reboot explains why; it is no reason to release anything.

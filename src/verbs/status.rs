@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::add::read_dns;
-use super::facts::mac_of_interface;
+use super::facts::mac_of_configured_interface;
 use crate::clock::Timestamp;
 use crate::cni::Status;
 use crate::config::{AddressSettings, Ipam};
@@ -65,10 +65,7 @@ fn is_releasing(store: &Store, eni: &EniId) -> Result<bool> {
 /// What the configuration names of this node, and every ADD reads.
 fn check_files(settings: &AddressSettings) -> Result<()> {
     read_dns(settings)?;
-    if let (None, Some(interface)) = (&settings.eni, &settings.interface) {
-        mac_of_interface(interface)?;
-    }
-    Ok(())
+    mac_of_configured_interface(settings).map(|_| ())
 }
 
 const FULL: &str = "a larger vSwitch or an instance type with more addresses per ENI";
