@@ -27,4 +27,5 @@ mod power_cuts;
 mod recording;
 mod scenario;
 mod short_writes;
+mod situations;
 mod tracer;

@@ -132,6 +132,21 @@ fn a_gc_undoes_what_a_killed_add_left() {
 }
 
 #[test]
+fn a_gc_that_cannot_find_out_what_a_killed_add_was_given_says_so() {
+    let node = with_pods(&[]).with("timeoutSeconds", 2);
+    node.cloud.inject(Fault::on("AssignPrivateIpAddresses").times(1).effect(Effect::StallAfter));
+    let add = node.call("ADD", "c0").start();
+    crate::eventually("the address is assigned", || !node.on_eni().is_empty());
+    add.kill();
+    node.cloud.inject(Fault::on("AssignPrivateIpAddresses").effect(Effect::code("ServiceUnavailable")));
+    let text = gc(&node, Some(&[])).error(11);
+    let expected = format!("what an interrupted ADD was given on {} stays", Node::ENI);
+    assert!(text.contains(&expected) && text.contains("ServiceUnavailable"), "{text}");
+    let log = node.log();
+    assert!(log.contains(&format!("releases from {} wait: ", Node::ENI)), "{log}");
+}
+
+#[test]
 fn a_gc_does_not_touch_an_add_that_is_under_way() {
     let node = with_pods(&[]);
     node.cloud.inject(

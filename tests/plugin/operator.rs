@@ -91,6 +91,20 @@ fn a_record_of_both_families_goes_whole_and_the_question_says_so() {
 }
 
 #[test]
+fn a_flush_says_which_address_of_which_eni_is_left_and_why() {
+    let (node, addresses) = with_pods(1);
+    node.cloud.inject(Fault::on(UNASSIGN).effect(Effect::code("Forbidden.RAM")));
+    node.del("c0").ok();
+    let flushed = node.operator(&["flush"]);
+    let expected = format!("{} on {} is still releasing", addresses[0], Node::ENI);
+    assert_eq!(flushed.status(), 1);
+    assert!(
+        flushed.stdout().contains(&expected) && flushed.stdout().contains("Forbidden.RAM"),
+        "{flushed:?}"
+    );
+}
+
+#[test]
 fn a_flush_by_a_timer_serves_every_network_and_goes_on_past_trouble_with_one() {
     let (node, addresses) = with_pods(1);
     let directory = node.directory().join("net.d");
