@@ -265,3 +265,18 @@ fn a_description_leaves_out_no_address_that_ecs_names() {
         },
     );
 }
+
+#[test]
+fn a_description_that_has_the_eni_twice_is_not_believed() {
+    let line = Line::open();
+    let mut body = good("DescribeNetworkInterfaces");
+    let list = body["NetworkInterfaceSets"]["NetworkInterfaceSet"].as_array_mut().unwrap();
+    let mut without_secondary = list[0].clone();
+    without_secondary["PrivateIpSets"]["PrivateIpSet"].as_array_mut().unwrap().truncate(1);
+    list.push(without_secondary);
+    let body = body.to_string();
+    let bytes = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes();
+    *line.answer.lock().unwrap() = RawAnswer { bytes, then: Then::Close };
+    let error = line.client.describe(&region(), &eni(), Deadline::after(HANGS)).unwrap_err();
+    assert!(error.kind == ErrorKind::Unknown && error.to_string().contains("twice"), "{error}");
+}

@@ -117,17 +117,22 @@ fn a_flush_by_a_timer_serves_every_network_and_goes_on_past_trouble_with_one() {
     };
     node.cloud.inject(Fault::on(UNASSIGN).times(1).effect(Effect::code("Forbidden.RAM")));
     node.del("c0").ok();
-    network("a", &node.directory().join("empty"));
+    let other = node.directory().join("other");
+    fs::create_dir(&other).unwrap();
+    fs::set_permissions(&other, Permissions::from_mode(0o777)).unwrap();
+    network("a", &other);
     network("b", &node.store());
     network("c", &node.store());
     let answer = node.operator_with(&directory, &["flush", "--json"]);
-    assert_eq!((answer.status(), answer.json()), (0, json!({"left": 0})), "{answer:?}");
+    assert_eq!((answer.status(), answer.json()), (1, json!({"left": 0})), "{answer:?}");
+    assert!(
+        answer.stderr().contains("network \"a\"") && answer.stderr().contains("set it to 700"),
+        "{answer:?}"
+    );
     assert!(!node.on_eni().contains(&addresses[0]));
 
-    fs::set_permissions(node.store(), Permissions::from_mode(0o777)).unwrap();
-    let answer = node.operator_with(&directory, &["flush"]);
-    assert_eq!(answer.status(), 1);
-    assert!(answer.stderr().contains("network \"b\""), "{answer:?}");
+    fs::set_permissions(&other, Permissions::from_mode(0o700)).unwrap();
+    assert_eq!(node.operator_with(&directory, &["flush"]).status(), 0);
 }
 
 #[test]
