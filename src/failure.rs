@@ -7,10 +7,13 @@ use std::path::PathBuf;
 
 use ipnetwork::IpNetwork;
 
-use crate::cni::{self, Code};
+use crate::base::eni::EniId;
+use crate::base::region::InvalidRegionId;
+use crate::cloud::rpc::{Class, Concern, ErrorKind};
+use crate::cloud::{metadata, rpc};
+use crate::cni;
+use crate::cni::Code;
 use crate::config;
-use crate::ecs::{self, Class, Concern, ErrorKind, metadata};
-use crate::eni::EniId;
 use crate::store;
 
 /// What the verbs return.
@@ -24,11 +27,11 @@ pub enum Failure {
     /// The store.
     Store(store::Error),
     /// ECS, or the way to it.
-    Ecs(Box<ecs::Error>),
+    Ecs(Box<rpc::Error>),
     /// Instance metadata.
     Metadata(metadata::Error),
     /// A region's id that cannot be one.
-    Region(ecs::InvalidRegionId),
+    Region(InvalidRegionId),
     /// The file of `resolvConf`.
     ResolvConf {
         /// Which.
@@ -70,7 +73,7 @@ pub enum Failure {
         /// Which.
         address: IpAddr,
         /// What ECS said.
-        error: Box<ecs::Error>,
+        error: Box<rpc::Error>,
     },
     /// ECS gave an address that the configured or announced block does not have.
     Outside {
@@ -169,7 +172,7 @@ impl Failure {
     }
 }
 
-fn kind_of_refusal(error: &ecs::Error) -> (Code, &'static str) {
+fn kind_of_refusal(error: &rpc::Error) -> (Code, &'static str) {
     match (error.kind, error.concern()) {
         (_, Concern::Full) => (code::FULL, "no address is left"),
         (ErrorKind::Refused(Class::Permanent), Concern::Account) => {
@@ -263,8 +266,8 @@ impl From<store::Error> for Failure {
     }
 }
 
-impl From<ecs::Error> for Failure {
-    fn from(error: ecs::Error) -> Self {
+impl From<rpc::Error> for Failure {
+    fn from(error: rpc::Error) -> Self {
         Self::Ecs(Box::new(error))
     }
 }
@@ -275,8 +278,8 @@ impl From<metadata::Error> for Failure {
     }
 }
 
-impl From<ecs::InvalidRegionId> for Failure {
-    fn from(error: ecs::InvalidRegionId) -> Self {
+impl From<InvalidRegionId> for Failure {
+    fn from(error: InvalidRegionId) -> Self {
         Self::Region(error)
     }
 }

@@ -13,18 +13,15 @@
 //!
 //! `ARCHITECTURE.md` has the promises, the life of a DEL, and the reasons.
 
-pub mod clock;
+pub mod base;
+pub mod cloud;
 pub mod cni;
+pub mod commands;
 pub mod config;
-pub mod deadline;
-pub mod ecs;
-pub mod eni;
+mod context;
 pub mod failure;
-pub mod logging;
 mod metrics;
-pub mod operator;
-pub mod random;
-pub mod release;
-mod session;
+mod node;
+pub mod pool;
 pub mod store;
 pub mod verbs;

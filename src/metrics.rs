@@ -8,9 +8,10 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
-use crate::clock::Timestamp;
-use crate::random;
-use crate::store::{self, Store};
+use crate::base::clock::Timestamp;
+use crate::base::random;
+use crate::store;
+use crate::store::Store;
 
 /// How often the file is written because the store has changed meanwhile. More often others write it too.
 const ATTEMPTS: usize = 10;

@@ -8,7 +8,7 @@ use log::LevelFilter;
 use serde_json::{Map, Value, json};
 
 use super::*;
-use crate::ecs::credentials::Source;
+use crate::cloud::credentials::Source;
 
 /// A section with these keys beside `type`.
 fn section(keys: &Value) -> Map<String, Value> {
@@ -46,7 +46,7 @@ fn a_section_with_nothing_but_its_type_has_every_default() {
     assert!(address.gateway.is_none() && address.routes.is_empty() && address.resolv_conf.is_none());
     let cloud = ipam.cloud().unwrap().keeping_keys_in(Path::new("/cache"));
     assert_eq!(cloud.credentials, Source::Default);
-    assert_eq!(cloud.endpoint, crate::ecs::endpoint::Choice::Vpc);
+    assert_eq!(cloud.endpoint, crate::cloud::http::endpoint::Choice::Vpc);
     assert_eq!(cloud.metadata_endpoint.to_string(), "http://100.100.100.200");
 }
 

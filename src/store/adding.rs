@@ -3,12 +3,12 @@
 use std::fs::File;
 use std::path::Path;
 
-use super::error::{Error, Result};
-use super::intent::{self, Intent, Intention};
-use super::key::key;
-use super::record::{Active, Allocation, Misread, Owner, Progress};
-use super::{Pending, Store, file};
-use crate::deadline::Deadline;
+use crate::base::deadline::Deadline;
+use crate::store::error::{Error, Result};
+use crate::store::intent::{Intent, Intention};
+use crate::store::key::key;
+use crate::store::record::{Active, Allocation, Misread, Owner, Progress};
+use crate::store::{Pending, Store, file, intent};
 
 /// What an ADD finds when it begins.
 #[derive(Debug)]

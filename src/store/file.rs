@@ -9,8 +9,8 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::error::{Error, Result};
-use crate::random;
+use crate::base::random;
+use crate::store::error::{Error, Result};
 
 /// No file of the store is larger: a record has a few hundred bytes. A longer one is damaged.
 pub(super) const MOST_BYTES: usize = 256 * 1024;

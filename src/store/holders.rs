@@ -7,10 +7,10 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use super::error::Result;
-use super::record::{Active, Owner};
-use super::{Store, file};
-use crate::eni::EniId;
+use crate::base::eni::EniId;
+use crate::store::error::Result;
+use crate::store::record::{Active, Owner};
+use crate::store::{Store, file};
 
 impl Store {
     pub(super) fn address_directory(&self) -> PathBuf {

@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::error::{Error, Result};
-use super::record::{self, Allocation, Ask, Misread, Owner, Pod, SCHEMA};
-use super::{file, lock};
-use crate::clock::Timestamp;
+use crate::base::clock::Timestamp;
+use crate::store::error::{Error, Result};
+use crate::store::record::{Allocation, Ask, Misread, Owner, Pod, SCHEMA};
+use crate::store::{file, lock, record};
 
 /// Whose ADD it is, and since when.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

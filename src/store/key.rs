@@ -4,9 +4,9 @@ use std::path::Path;
 
 use sha1::{Digest, Sha1};
 
-use super::error::{Error, Result};
-use super::record::Owner;
-use crate::random;
+use crate::base::random;
+use crate::store::error::{Error, Result};
+use crate::store::record::Owner;
 
 /// How much of a container ID a key shows, for the person who looks into the directory.
 const SHOWN: usize = 24;

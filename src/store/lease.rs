@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use super::eni_state::{Backoff, EniState};
-use super::error::{Error, Result};
-use super::lock::Lock;
-use super::record::{self, Allocation, Misread, Owner, Releasing};
-use super::{Pending, Store, file};
-use crate::clock::Timestamp;
-use crate::eni::EniId;
+use crate::base::clock::Timestamp;
+use crate::base::eni::EniId;
+use crate::store::eni_state::{Backoff, EniState};
+use crate::store::error::{Error, Result};
+use crate::store::lock::Lock;
+use crate::store::record::{Allocation, Misread, Owner, Releasing};
+use crate::store::{Pending, Store, file, record};
 
 /// A held ENI lock; dropping it lets go.
 #[derive(Debug)]

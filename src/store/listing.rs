@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::error::{Error, Result};
-use super::intent::{self, Content};
-use super::record::{Active, Allocation, Misread, Owner, Progress, Releasing};
-use super::{Pending, Store, file};
-use crate::deadline::Deadline;
-use crate::eni::EniId;
+use crate::base::deadline::Deadline;
+use crate::base::eni::EniId;
+use crate::store::error::{Error, Result};
+use crate::store::intent::Content;
+use crate::store::record::{Active, Allocation, Misread, Owner, Progress, Releasing};
+use crate::store::{Pending, Store, file, intent};
 
 /// Which state a record is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,9 +8,9 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::error::{Error, Result};
-use super::file;
-use crate::deadline::Deadline;
+use crate::base::deadline::Deadline;
+use crate::store::error::{Error, Result};
+use crate::store::file;
 
 /// How often a wait looks again: short beside a network call, long beside a system call.
 const POLL: Duration = Duration::from_millis(5);

@@ -46,8 +46,8 @@ pub use releasing::Pending;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::deadline::Deadline;
-use crate::eni::EniId;
+use crate::base::deadline::Deadline;
+use crate::base::eni::EniId;
 use key::{key, unique_name};
 use record::Misread;
 

@@ -20,10 +20,10 @@ use std::path::Path;
 use ipnetwork::IpNetwork;
 use serde::{Deserialize, Serialize};
 
-use super::error::{Error, Result};
-use super::file;
-use crate::clock::Timestamp;
-use crate::eni::EniId;
+use crate::base::clock::Timestamp;
+use crate::base::eni::EniId;
+use crate::store::error::{Error, Result};
+use crate::store::file;
 
 /// The version of the form above. A reader refuses later ones and leaves them as they are.
 pub(super) const SCHEMA: u32 = 1;

@@ -1,12 +1,11 @@
 //! The life of a release in the store: from the DEL, or whoever else begins it, until ECS has confirmed.
 
-use super::error::Result;
-use super::intent;
-use super::key::{key, unique_name};
-use super::record::{Active, Allocation, Owner, Progress, Releasing};
-use super::{Store, file};
-use crate::deadline::Deadline;
-use crate::eni::EniId;
+use crate::base::deadline::Deadline;
+use crate::base::eni::EniId;
+use crate::store::error::Result;
+use crate::store::key::{key, unique_name};
+use crate::store::record::{Active, Allocation, Owner, Progress, Releasing};
+use crate::store::{Store, file, intent};
 
 /// A release under way: the name of its record, and the ENI whose lock whoever works on it needs.
 #[derive(Clone, Debug, PartialEq, Eq)]

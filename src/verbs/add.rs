@@ -4,15 +4,16 @@ use std::io;
 
 use serde_json::Value;
 
-use crate::clock::{Timestamp, boot_id};
-use crate::cni::{self, Add, Dns, IpConfig, IpamResult};
+use crate::base::clock::{Timestamp, boot_id};
+use crate::cni;
+use crate::cni::{Add, Dns, IpConfig, IpamResult};
 use crate::config::{AddressSettings, Ipam};
 use crate::store::{Active, Address, Allocation, Begun, Committed, Intent, Intention, Lease, Pod};
 
-use super::assign::Assigner;
-use super::facts::find_place;
+use crate::context::{Session, owner};
 use crate::failure::{Failure, Result};
-use crate::session::{Session, owner};
+use crate::node::facts::find_placement;
+use crate::pool::assign::Assigner;
 
 /// Serves an ADD and prints its result. An attachment that has its addresses already gets the same ones. An ADD that fails
 /// leaves nothing behind, because no caller cleans up after it: what it got is released, and what cannot be released at
@@ -88,7 +89,7 @@ fn obtain<'s>(
     lease: &mut Option<Lease<'s>>,
     got: &mut Option<Allocation>,
 ) -> Result<Active> {
-    let place = find_place(session, settings)?;
+    let place = find_placement(session.client()?, &session.store, settings, session.deadline)?;
     let wanted = place.wanted(&call.arguments.requested)?;
     let releaser = session.releaser(&place.region)?;
     let got = got.insert(place.allocation(&intent.intention));

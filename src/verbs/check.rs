@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use crate::cni::Check;
 use crate::config::Ipam;
+use crate::context::owner;
 use crate::failure::{Failure, Result};
-use crate::session::owner;
 use crate::store::{Store, join};
 
 /// Serves a CHECK: the attachment's record is active, and its addresses are those of prevResult.

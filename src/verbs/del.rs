@@ -6,8 +6,8 @@ use crate::cni::Del;
 use crate::config::Ipam;
 use crate::store::{Owner, Store};
 
+use crate::context::{Session, owner};
 use crate::failure::{Failure, Result};
-use crate::session::{Session, owner};
 
 /// How often the end of an ADD is looked for.
 const POLL: Duration = Duration::from_millis(20);

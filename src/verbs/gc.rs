@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use crate::clock::{Timestamp, boot_id};
+use crate::base::clock::{Timestamp, boot_id};
 use crate::cni::Gc;
 use crate::config::Ipam;
+use crate::context::{Session, owner};
 use crate::failure::{Failure, Result};
-use crate::session::{Session, owner};
 use crate::store::{Active, Owner, Pending, State};
 
 /// Serves a GC. Where the runtime does not say which attachments are valid, nothing is known to be left over, and nothing is

@@ -1,12 +1,9 @@
 //! The operations of CNI, one file each. This is the layer that knows the protocol, the store and the cloud.
 
 mod add;
-mod assign;
 mod check;
 mod del;
-pub(crate) mod facts;
 mod gc;
-mod place;
 mod status;
 
 use std::io;

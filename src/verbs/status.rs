@@ -5,15 +5,15 @@
 
 use std::time::Duration;
 
-use super::add::read_dns;
-use super::facts::mac_of_configured_interface;
-use crate::clock::Timestamp;
+use crate::base::clock::Timestamp;
+use crate::base::eni::EniId;
 use crate::cni::Status;
 use crate::config::{AddressSettings, Ipam};
-use crate::eni::EniId;
+use crate::context::Session;
 use crate::failure::{Failure, Result};
-use crate::session::Session;
+use crate::node::facts::mac_of_configured_interface;
 use crate::store::{Listed, State, Store};
+use crate::verbs::add::read_dns;
 
 /// How long releases may fail for a reason that stays, before the node is reported as broken.
 const GRACE: Duration = Duration::from_mins(5);

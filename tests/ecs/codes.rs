@@ -1,8 +1,10 @@
 //! Every error code that the API may answer, and what it means to a caller: a second table, kept apart from the
 //! client's, so that a change of a class is a decision and not a slip.
 
-use aliyun_eni_ipam::ecs::codes::CODES;
-use aliyun_eni_ipam::ecs::{Class, Error, ErrorKind, Family, Want};
+use aliyun_eni_ipam::base::region::Family;
+use aliyun_eni_ipam::cloud::ecs::Want;
+use aliyun_eni_ipam::cloud::rpc::codes::CODES;
+use aliyun_eni_ipam::cloud::rpc::{Class, Error, ErrorKind};
 use ecs_simulator::{Effect, Fault};
 
 use Meaning::{Open, Permanent, RefreshOnce, Released, Retry, Throttled};

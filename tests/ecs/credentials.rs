@@ -3,8 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use aliyun_eni_ipam::ecs::credentials::{Environment, Found, Source};
-use aliyun_eni_ipam::ecs::{Client, ErrorKind, Settings, SignatureMethod};
+use aliyun_eni_ipam::base::environment::Environment;
+use aliyun_eni_ipam::cloud::credentials::{Found, Source};
+use aliyun_eni_ipam::cloud::ecs::{Client, Settings};
+use aliyun_eni_ipam::cloud::rpc::{ErrorKind, SignatureMethod};
 use ecs_simulator::{Effect, Fault, Simulator, World};
 
 use crate::setup::{eni, environment, region, settings, simulator, soon};

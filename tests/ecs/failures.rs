@@ -3,8 +3,10 @@
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use aliyun_eni_ipam::deadline::Deadline;
-use aliyun_eni_ipam::ecs::{Client, Error, ErrorKind, Family};
+use aliyun_eni_ipam::base::deadline::Deadline;
+use aliyun_eni_ipam::base::region::Family;
+use aliyun_eni_ipam::cloud::ecs::Client;
+use aliyun_eni_ipam::cloud::rpc::{Error, ErrorKind};
 use ecs_simulator::{Effect, Fault, Simulator, World};
 
 use crate::setup::{address, assign_one, client, eni, region, settings_for, simulator, soon};
@@ -48,7 +50,7 @@ fn a_request_that_may_have_arrived_has_an_unknown_outcome() {
 
 #[test]
 fn a_limiter_in_front_of_ecs_has_surely_not_passed_the_request_on() {
-    use aliyun_eni_ipam::ecs::Class;
+    use aliyun_eni_ipam::cloud::rpc::Class;
     let simulator = simulator();
     let (error, _) = failing_unassignment(&simulator, Effect::Html { status: 429 }, soon());
     assert_eq!(error.kind, ErrorKind::Refused(Class::Throttled));

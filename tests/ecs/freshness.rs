@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aliyun_eni_ipam::ecs::{Class, ErrorKind};
+use aliyun_eni_ipam::cloud::rpc::{Class, ErrorKind};
 use ecs_simulator::{Effect, Fault, Simulator, World};
 
 use crate::setup::{address, client, eni, region, role_client, simulator, soon};

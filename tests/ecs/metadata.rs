@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use aliyun_eni_ipam::deadline::Deadline;
-use aliyun_eni_ipam::ecs::{Client, Settings, ownership};
-use aliyun_eni_ipam::eni::EniId;
+use aliyun_eni_ipam::base::deadline::Deadline;
+use aliyun_eni_ipam::base::eni::EniId;
+use aliyun_eni_ipam::cloud::ecs::{Client, Settings, ownership};
 use ecs_simulator::{Effect, Simulator, TokenMode, World};
 
 use crate::setup::{address, assign_one, client, eni, environment, settings, settings_for, simulator, soon};
@@ -24,8 +24,8 @@ fn refused(status: u16) -> Effect {
 fn every_fact_is_told() {
     let simulator = simulator();
     let client = client(&simulator);
-    let v4 = assign_one(&client, aliyun_eni_ipam::ecs::Family::V4);
-    let v6 = assign_one(&client, aliyun_eni_ipam::ecs::Family::V6);
+    let v4 = assign_one(&client, aliyun_eni_ipam::base::region::Family::V4);
+    let v6 = assign_one(&client, aliyun_eni_ipam::base::region::Family::V6);
     let metadata = client.metadata();
     assert_eq!(metadata.region_id(soon()).unwrap().as_str(), World::REGION_ID);
     assert_eq!(metadata.instance_id(soon()).unwrap(), World::INSTANCE_ID);

@@ -6,8 +6,10 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
-use aliyun_eni_ipam::ecs::credentials::Source;
-use aliyun_eni_ipam::ecs::{Client, ErrorKind, Proxy, Settings};
+use aliyun_eni_ipam::cloud::credentials::Source;
+use aliyun_eni_ipam::cloud::ecs::{Client, Settings};
+use aliyun_eni_ipam::cloud::http::Proxy;
+use aliyun_eni_ipam::cloud::rpc::ErrorKind;
 
 use crate::setup::{eni, region, settings, settings_for, simulator, soon};
 

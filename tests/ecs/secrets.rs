@@ -2,8 +2,10 @@
 
 use std::sync::Mutex;
 
-use aliyun_eni_ipam::ecs::credentials::Source;
-use aliyun_eni_ipam::ecs::{Client, Family, Settings, SignatureMethod, Want};
+use aliyun_eni_ipam::base::region::Family;
+use aliyun_eni_ipam::cloud::credentials::Source;
+use aliyun_eni_ipam::cloud::ecs::{Client, Settings, Want};
+use aliyun_eni_ipam::cloud::rpc::SignatureMethod;
 use ecs_simulator::{Effect, Fault, World, codes};
 use log::{LevelFilter, Log, Metadata, Record};
 

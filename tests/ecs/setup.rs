@@ -3,11 +3,13 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use aliyun_eni_ipam::deadline::Deadline;
-use aliyun_eni_ipam::ecs::credentials::{Environment, Source};
-use aliyun_eni_ipam::ecs::endpoint::{Choice, Endpoint};
-use aliyun_eni_ipam::ecs::{Client, Family, RegionId, Settings, Want};
-use aliyun_eni_ipam::eni::EniId;
+use aliyun_eni_ipam::base::deadline::Deadline;
+use aliyun_eni_ipam::base::eni::EniId;
+use aliyun_eni_ipam::base::environment::Environment;
+use aliyun_eni_ipam::base::region::{Family, RegionId};
+use aliyun_eni_ipam::cloud::credentials::Source;
+use aliyun_eni_ipam::cloud::ecs::{Client, Settings, Want};
+use aliyun_eni_ipam::cloud::http::endpoint::{Choice, Endpoint};
 use ecs_simulator::{Simulator, World};
 
 /// Settings for a client of `simulator`, with its permanent key.
@@ -68,6 +70,6 @@ pub(crate) fn address(text: &str) -> IpAddr {
 
 /// Assigns one address of a family.
 pub(crate) fn assign_one(client: &Client, family: Family) -> IpAddr {
-    let token = aliyun_eni_ipam::random::hex128().unwrap();
+    let token = aliyun_eni_ipam::base::random::hex128().unwrap();
     client.assign(&region(), &eni(), family, &Want::Count(1), &token, soon()).unwrap()[0]
 }

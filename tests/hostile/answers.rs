@@ -6,11 +6,13 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use aliyun_eni_ipam::deadline::Deadline;
-use aliyun_eni_ipam::ecs::credentials::Source;
-use aliyun_eni_ipam::ecs::endpoint::{Choice, Endpoint};
-use aliyun_eni_ipam::ecs::{Class, Client, Error, ErrorKind, Family, RegionId, Settings, Want};
-use aliyun_eni_ipam::eni::EniId;
+use aliyun_eni_ipam::base::deadline::Deadline;
+use aliyun_eni_ipam::base::eni::EniId;
+use aliyun_eni_ipam::base::region::{Family, RegionId};
+use aliyun_eni_ipam::cloud::credentials::Source;
+use aliyun_eni_ipam::cloud::ecs::{Client, Settings, Want};
+use aliyun_eni_ipam::cloud::http::endpoint::{Choice, Endpoint};
+use aliyun_eni_ipam::cloud::rpc::{Class, Error, ErrorKind};
 use harness::{RawAnswer, RawServer, Then, World};
 use proptest::prelude::*;
 use proptest::sample::select;

@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use aliyun_eni_ipam::deadline::Deadline;
-use aliyun_eni_ipam::ecs::credentials::{Found, Source};
-use aliyun_eni_ipam::ecs::endpoint::Endpoint;
-use aliyun_eni_ipam::ecs::metadata::{Error, Metadata};
-use aliyun_eni_ipam::ecs::{Client, Settings};
+use aliyun_eni_ipam::base::deadline::Deadline;
+use aliyun_eni_ipam::cloud::credentials::{Found, Source};
+use aliyun_eni_ipam::cloud::ecs::{Client, Settings};
+use aliyun_eni_ipam::cloud::http::Endpoint;
+use aliyun_eni_ipam::cloud::metadata::{Error, Metadata};
 use harness::{Node, RawAnswer, RawServer, Then, World};
 use proptest::collection::vec;
 use proptest::option;

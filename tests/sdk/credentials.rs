@@ -7,10 +7,11 @@ use std::error::Error;
 use std::io::{self, Write};
 use std::time::Duration;
 
-use aliyun_eni_ipam::deadline::Deadline;
-use aliyun_eni_ipam::ecs::credentials::Environment;
-use aliyun_eni_ipam::ecs::endpoint::Endpoint;
-use aliyun_eni_ipam::ecs::{Client, Proxy, Settings};
+use aliyun_eni_ipam::base::deadline::Deadline;
+use aliyun_eni_ipam::base::environment::Environment;
+use aliyun_eni_ipam::cloud::ecs::{Client, Settings};
+use aliyun_eni_ipam::cloud::http::Endpoint;
+use aliyun_eni_ipam::cloud::http::Proxy;
 use serde_json::json;
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -6,8 +6,8 @@ use std::fs;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use aliyun_eni_ipam::deadline::Deadline;
-use aliyun_eni_ipam::eni::EniId;
+use aliyun_eni_ipam::base::deadline::Deadline;
+use aliyun_eni_ipam::base::eni::EniId;
 use aliyun_eni_ipam::store::{State, Store};
 use harness::World;
 use libfuzzer_sys::fuzz_target;

@@ -1,0 +1,11 @@
+//! What every room may use: ids, the access key, clocks, deadlines, random numbers, text that is fit to be shown, the log.
+
+pub mod access_key;
+pub mod clock;
+pub mod deadline;
+pub mod eni;
+pub mod environment;
+pub mod logging;
+pub mod random;
+pub mod region;
+pub(crate) mod text;

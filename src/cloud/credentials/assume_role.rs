@@ -1,0 +1,32 @@
+//! A role that another key opens: `AssumeRole` of STS, signed with that key.
+
+use super::error::Error;
+use super::origin::AssumedRole;
+use super::sts;
+use crate::base::access_key::Credentials;
+use crate::base::deadline::Deadline;
+use crate::cloud::http::Endpoint;
+use crate::cloud::rpc::{Action, Api, Failed, Key};
+
+/// A key of the role. `opener` gets a key that opens it, another than the refused one where one was refused.
+pub(super) fn fetch(
+    role: &AssumedRole,
+    api: &Api,
+    sts_endpoint: Option<&Endpoint>,
+    opener: impl Fn(Option<&Credentials>) -> Result<Key, Error>,
+    deadline: Deadline,
+) -> Result<Credentials, Error> {
+    let session = &role.session;
+    let mut parameters = sts::parameters(session);
+    parameters.extend(session.external_id.clone().map(|id| ("ExternalId".to_owned(), id)));
+    let action = Action { name: "AssumeRole", version: sts::VERSION, mutates: false, parameters };
+    let endpoint = sts::endpoint(sts_endpoint, session);
+    let renew = |refused: &Credentials| opener(Some(refused));
+    match api.call_fresh(&endpoint, &action, opener(None)?, deadline, renew) {
+        Ok(answer) => sts::key(&answer.body),
+        Err(Failed::Key(error)) => Err(error),
+        Err(Failed::Call(error)) => {
+            Err(Error { passing: error.passing, ..Error::lasting(&format!("{}: {error}", session.role_arn)) })
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! Whom to ask for a key, and how.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::cache::Cache;
+use super::error::Error;
+use super::origin::Origin;
+use super::{assume_role, oidc, ram_role, uri};
+use crate::base::access_key::Credentials;
+use crate::base::deadline::Deadline;
+use crate::cloud::http::{Endpoint, Http, Proxy};
+use crate::cloud::metadata::Metadata;
+use crate::cloud::rpc::{Api, Key};
+
+/// The services that give out keys, and the cache before them.
+#[derive(Debug)]
+pub(crate) struct Services {
+    api: Arc<Api>,
+    metadata: Arc<Metadata>,
+    /// The way to a helper on this host, past any proxy.
+    direct: Http,
+    sts_endpoint: Option<Endpoint>,
+    cache: Cache,
+}
+
+impl Services {
+    /// The services behind `api` and `metadata`; keys are kept in `cache_dir`, where there is one.
+    pub(crate) fn new(
+        api: Arc<Api>,
+        metadata: Arc<Metadata>,
+        ca_file: Option<PathBuf>,
+        sts_endpoint: Option<Endpoint>,
+        cache_dir: Option<PathBuf>,
+    ) -> Self {
+        Self {
+            api,
+            metadata,
+            direct: Http::new(ca_file, Proxy::None),
+            sts_endpoint,
+            cache: Cache::new(cache_dir),
+        }
+    }
+
+    /// A key of `origin` that is not the `refused` one, if another can be had.
+    pub(super) fn obtain(
+        &self,
+        origin: &Origin,
+        refused: Option<&Credentials>,
+        deadline: Deadline,
+    ) -> Result<Key, Error> {
+        if let Origin::Key(credentials) = origin {
+            return Ok(Key { credentials: credentials.clone(), cached: false });
+        }
+        // A simulator and the real service may share a directory, during a trial.
+        let identity = format!("{} at {}", origin.identity(), self.metadata.endpoint());
+        self.cache.obtain(&identity, refused, deadline, || self.fetch(origin, deadline))
+    }
+
+    fn fetch(&self, origin: &Origin, deadline: Deadline) -> Result<Credentials, Error> {
+        match origin {
+            Origin::Key(credentials) => Ok(credentials.clone()),
+            Origin::RamRole { role_name } => ram_role::fetch(&self.metadata, role_name.as_deref(), deadline),
+            Origin::Oidc(role) => oidc::fetch(role, &self.api, self.sts_endpoint.as_ref(), deadline),
+            Origin::Assumed(role) => {
+                let opener = |refused: Option<&Credentials>| self.obtain(&role.by, refused, deadline);
+                assume_role::fetch(role, &self.api, self.sts_endpoint.as_ref(), opener, deadline)
+            }
+            Origin::Uri(uri) => uri::fetch(uri, &self.direct, deadline),
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! STS, the service that turns a right to a role into a temporary key: which server, and its answer.
+
+use serde_json::{Map, Value};
+
+use super::error::Error;
+use super::keys;
+use super::origin::Session;
+use crate::base::access_key::Credentials;
+use crate::cloud::http::Endpoint;
+
+/// The version of the STS API.
+pub(super) const VERSION: &str = "2015-04-01";
+
+/// The server for a session: by the official SDKs' rule, unless one is given.
+pub(super) fn endpoint(given: Option<&Endpoint>, session: &Session) -> Endpoint {
+    let by_rule = || {
+        let prefix = if session.sts_vpc { "sts-vpc" } else { "sts" };
+        // Without a region there is one server, and it is not inside any VPC.
+        Endpoint::https(match &session.sts_region {
+            Some(region) => format!("{prefix}.{region}.aliyuncs.com"),
+            None => "sts.aliyuncs.com".to_owned(),
+        })
+    };
+    given.cloned().unwrap_or_else(by_rule)
+}
+
+/// The session's parameters, as both ways of assuming a role take them.
+pub(super) fn parameters(session: &Session) -> Vec<(String, String)> {
+    let mut parameters = vec![
+        ("RoleArn".to_owned(), session.role_arn.clone()),
+        ("RoleSessionName".to_owned(), session.name.clone()),
+        ("DurationSeconds".to_owned(), session.seconds.to_string()),
+    ];
+    parameters.extend(session.policy.clone().map(|policy| ("Policy".to_owned(), policy)));
+    parameters
+}
+
+/// The key in an answer.
+pub(super) fn key(body: &Map<String, Value>) -> Result<Credentials, Error> {
+    let problem = match body.get("Credentials") {
+        Some(credentials) => match keys::from_object(credentials) {
+            Ok(credentials) => return Ok(credentials),
+            Err(problem) => problem,
+        },
+        None => "the answer has no Credentials".to_owned(),
+    };
+    Err(Error::passing(&format!("STS: {problem}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::environment::Environment;
+    use crate::cloud::credentials::origin::SessionParts;
+
+    #[test]
+    fn the_server_follows_the_region_and_the_vpc() {
+        let host = |region: Option<&'static str>, vpc| {
+            let parts = SessionParts {
+                role_arn: Some("r"),
+                sts_region: region,
+                sts_vpc: Some(vpc),
+                ..SessionParts::default()
+            };
+            endpoint(None, &parts.complete(&Environment::default()).unwrap()).to_string()
+        };
+        assert_eq!(host(None, false), "https://sts.aliyuncs.com");
+        assert_eq!(host(None, true), "https://sts.aliyuncs.com");
+        assert_eq!(host(Some("cn-beijing"), false), "https://sts.cn-beijing.aliyuncs.com");
+        assert_eq!(host(Some("cn-beijing"), true), "https://sts-vpc.cn-beijing.aliyuncs.com");
+    }
+}

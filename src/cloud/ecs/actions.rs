@@ -1,0 +1,181 @@
+//! The mutations: addresses onto an ENI, and off it.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use serde_json::{Map, Value};
+
+use super::client::Client;
+use crate::base::deadline::Deadline;
+use crate::base::eni::EniId;
+use crate::base::region::{Family, RegionId};
+use crate::cloud::rpc::{Action, Error};
+
+/// The version of the ECS API.
+pub(super) const VERSION: &str = "2014-05-26";
+
+/// The id by which Alibaba Cloud's support finds a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestId(pub String);
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Which addresses an assignment asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Want {
+    /// This many, of ECS's choice.
+    Count(u8),
+    /// These.
+    Addresses(Vec<IpAddr>),
+}
+
+impl Client {
+    /// Takes secondary addresses of one family off an ENI: `UnassignPrivateIpAddresses` or `UnassignIpv6Addresses`.
+    /// One attempt. ECS takes at most ten addresses a request on every kind of ENI.
+    ///
+    /// # Errors
+    /// `InvalidIp.IpUnassigned` and `InvalidEniId.NotFound` come back as [`Released`](super::Class::Released): for a
+    /// single secondary address of one's own record that is success. For several, one of them was off already, and
+    /// nothing is known of the others.
+    pub fn unassign(
+        &self,
+        region: &RegionId,
+        eni: &EniId,
+        addresses: &[IpAddr],
+        deadline: Deadline,
+    ) -> Result<RequestId, Error> {
+        let family = family_of(addresses).ok_or_else(|| {
+            Error::not_sent("UnassignPrivateIpAddresses", "one request is about addresses of one family")
+                .about(eni)
+        })?;
+        let (name, parameter) = match family {
+            Family::V4 => ("UnassignPrivateIpAddresses", "PrivateIpAddress"),
+            Family::V6 => ("UnassignIpv6Addresses", "Ipv6Address"),
+        };
+        let mut parameters = target(region, eni);
+        parameters.extend(numbered(parameter, addresses));
+        let action = Action { name, version: VERSION, mutates: true, parameters };
+        self.call(region, eni, &action, deadline).map(|answer| RequestId(answer.request_id))
+    }
+
+    /// Puts secondary addresses of one family onto an ENI: `AssignPrivateIpAddresses` or `AssignIpv6Addresses`. One
+    /// attempt. Repeated with the same `client_token` (at most 64 ASCII characters) and the same wish, it returns what
+    /// the first request assigned.
+    ///
+    /// # Errors
+    /// Among others when the ENI or its vSwitch has no address left ([`Error::means_full`]).
+    pub fn assign(
+        &self,
+        region: &RegionId,
+        eni: &EniId,
+        family: Family,
+        want: &Want,
+        client_token: &str,
+        deadline: Deadline,
+    ) -> Result<Vec<IpAddr>, Error> {
+        let (name, count, parameter) = match family {
+            Family::V4 => ("AssignPrivateIpAddresses", "SecondaryPrivateIpAddressCount", "PrivateIpAddress"),
+            Family::V6 => ("AssignIpv6Addresses", "Ipv6AddressCount", "Ipv6Address"),
+        };
+        let mut parameters = target(region, eni);
+        parameters.push(("ClientToken".to_owned(), client_token.to_owned()));
+        match want {
+            Want::Count(wanted) => parameters.push((count.to_owned(), wanted.to_string())),
+            Want::Addresses(addresses) if family_of(addresses) == Some(family) => {
+                parameters.extend(numbered(parameter, addresses));
+            }
+            Want::Addresses(_) => {
+                return Err(Error::not_sent(name, "one request is about addresses of one family").about(eni));
+            }
+        }
+        let action = Action { name, version: VERSION, mutates: true, parameters };
+        let answer = self.call(region, eni, &action, deadline)?;
+        assigned(&answer.body, family).ok_or_else(|| Error {
+            request_id: Some(answer.request_id.into()),
+            ..Error::unknown(name, "the answer does not say which addresses were assigned").about(eni)
+        })
+    }
+}
+
+/// The addresses' family; nothing for none or both.
+fn family_of(addresses: &[IpAddr]) -> Option<Family> {
+    let family = Family::of(*addresses.first()?);
+    addresses.iter().all(|address| Family::of(*address) == family).then_some(family)
+}
+
+fn target(region: &RegionId, eni: &EniId) -> Vec<(String, String)> {
+    vec![("RegionId".to_owned(), region.to_string()), ("NetworkInterfaceId".to_owned(), eni.to_string())]
+}
+
+/// A list as parameters: `name.1`, `name.2` and so on.
+pub(super) fn numbered(name: &str, values: &[impl fmt::Display]) -> Vec<(String, String)> {
+    values
+        .iter()
+        .enumerate()
+        .map(|(index, value)| (format!("{name}.{}", index + 1), value.to_string()))
+        .collect()
+}
+
+/// The addresses in the answer of an assignment; nothing when they are not there, or not addresses of this family.
+fn assigned(body: &Map<String, Value>, family: Family) -> Option<Vec<IpAddr>> {
+    let list = match family {
+        Family::V4 => {
+            body.get("AssignedPrivateIpAddressesSet")?.get("PrivateIpSet")?.get("PrivateIpAddress")?
+        }
+        Family::V6 => body.get("Ipv6Sets")?.get("Ipv6Address")?,
+    };
+    let addresses: Option<Vec<IpAddr>> =
+        list.as_array()?.iter().map(|text| text.as_str()?.parse().ok()).collect();
+    addresses.filter(|addresses| family_of(addresses) == Some(family))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(body: &str, family: Family) -> Option<Vec<IpAddr>> {
+        assigned(serde_json::from_str::<Value>(body).unwrap().as_object().unwrap(), family)
+    }
+
+    #[test]
+    fn the_assigned_addresses_are_read_from_either_shape() {
+        let v4 = r#"{"AssignedPrivateIpAddressesSet":{"PrivateIpSet":{"PrivateIpAddress":["10.0.0.7","10.0.0.8"]}}}"#;
+        assert_eq!(parse(v4, Family::V4).unwrap().len(), 2);
+        let v6 = r#"{"NetworkInterfaceId":"eni-1","Ipv6Sets":{"Ipv6Address":["2001:db8::7"]}}"#;
+        assert_eq!(parse(v6, Family::V6).unwrap(), ["2001:db8::7".parse::<IpAddr>().unwrap()]);
+    }
+
+    #[test]
+    fn an_answer_without_usable_addresses_is_no_answer() {
+        for body in [
+            "{}",
+            r#"{"AssignedPrivateIpAddressesSet":null}"#,
+            r#"{"AssignedPrivateIpAddressesSet":{"PrivateIpSet":{"PrivateIpAddress":"10.0.0.7"}}}"#,
+            r#"{"AssignedPrivateIpAddressesSet":{"PrivateIpSet":{"PrivateIpAddress":[]}}}"#,
+            r#"{"AssignedPrivateIpAddressesSet":{"PrivateIpSet":{"PrivateIpAddress":[7]}}}"#,
+            r#"{"AssignedPrivateIpAddressesSet":{"PrivateIpSet":{"PrivateIpAddress":["10.0.0.7","x"]}}}"#,
+            r#"{"AssignedPrivateIpAddressesSet":{"PrivateIpSet":{"PrivateIpAddress":["2001:db8::7"]}}}"#,
+        ] {
+            assert_eq!(parse(body, Family::V4), None, "{body}");
+        }
+    }
+
+    #[test]
+    fn one_request_is_about_one_family() {
+        let (v4, v6): (IpAddr, IpAddr) = ("10.0.0.7".parse().unwrap(), "2001:db8::7".parse().unwrap());
+        assert_eq!(family_of(&[v4, v4]), Some(Family::V4));
+        assert_eq!(family_of(&[v6]), Some(Family::V6));
+        assert_eq!(family_of(&[v4, v6]), None);
+        assert_eq!(family_of(&[]), None);
+    }
+
+    #[test]
+    fn lists_are_numbered_from_one() {
+        let expected = [("IP.1".to_owned(), "a".to_owned()), ("IP.2".to_owned(), "b".to_owned())];
+        assert_eq!(numbered("IP", &["a", "b"]), expected);
+    }
+}

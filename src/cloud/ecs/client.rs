@@ -1,0 +1,114 @@
+//! The client: its parts put together, and what its callers may ask beside the actions.
+
+use std::sync::Arc;
+
+use super::settings::Settings;
+use crate::base::deadline::Deadline;
+use crate::base::eni::EniId;
+use crate::base::region::RegionId;
+use crate::cloud::credentials;
+use crate::cloud::credentials::{Found, Provider, Services};
+use crate::cloud::http::endpoint::Choice;
+use crate::cloud::http::{Endpoint, Http};
+use crate::cloud::metadata::Metadata;
+use crate::cloud::rpc::{Action, Answer, Api, Clock, Error, ErrorKind, Failed};
+
+/// A client of the ECS API. It makes one attempt a call; whether to make another is its caller's decision, who knows
+/// what the address is doing meanwhile. Only what ECS refuses as stale is sent again at once, with what it lacked.
+#[derive(Debug)]
+pub struct Client {
+    api: Arc<Api>,
+    endpoint: Choice,
+    metadata: Arc<Metadata>,
+    credentials: Provider,
+}
+
+impl Client {
+    /// A client by `settings`. Dials nothing and reads no file.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        let metadata = Arc::new(Metadata::new(settings.metadata_endpoint, &settings.environment));
+        let api = Arc::new(Api {
+            http: Http::new(settings.ca_file.clone(), settings.proxy),
+            signature: settings.signature,
+            clock: Clock::default(),
+        });
+        let services = Services::new(
+            Arc::clone(&api),
+            Arc::clone(&metadata),
+            settings.ca_file,
+            settings.sts_endpoint,
+            settings.cache_dir,
+        );
+        let credentials = Provider::new(settings.credentials, settings.environment, services);
+        Self { api, endpoint: settings.endpoint, metadata, credentials }
+    }
+
+    /// The instance metadata of this node.
+    #[must_use]
+    pub fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    /// The server that calls about `region` go to.
+    #[must_use]
+    pub fn endpoint(&self, region: &RegionId) -> Endpoint {
+        self.endpoint.endpoint(region)
+    }
+
+    /// The seconds that the clock of ECS is ahead of this node's (behind, when negative), once it has answered.
+    #[must_use]
+    pub fn clock_skew(&self) -> Option<i64> {
+        self.api.clock.skew()
+    }
+
+    /// The key that calls are signed with, and where it came from: for whoever looks into trouble.
+    ///
+    /// # Errors
+    /// When no source has a key.
+    pub fn credentials(&self, deadline: Deadline) -> Result<Found, credentials::Error> {
+        self.credentials.find(None, deadline)
+    }
+
+    /// Whether the configured source of credentials is there, as far as this node knows by itself: nobody is asked.
+    ///
+    /// # Errors
+    /// When no source names a key, or somebody who gives one out.
+    pub fn check_credentials(&self) -> Result<(), credentials::Error> {
+        self.credentials.locate()
+    }
+
+    /// Calls an action about an ENI.
+    pub(super) fn call(
+        &self,
+        region: &RegionId,
+        eni: &EniId,
+        action: &Action,
+        deadline: Deadline,
+    ) -> Result<Answer, Error> {
+        self.call_in(region, action, deadline).map_err(|error| error.about(eni))
+    }
+
+    /// Calls an action about nothing but a region.
+    pub(super) fn call_in(
+        &self,
+        region: &RegionId,
+        action: &Action,
+        deadline: Deadline,
+    ) -> Result<Answer, Error> {
+        // Without a key, ECS has not done it: either it was not asked, or it has just refused.
+        let no_key = |error: credentials::Error| Error {
+            kind: ErrorKind::NotSent,
+            passing: error.passing,
+            ..Error::not_sent(action.name, &error.to_string())
+        };
+        let key = self.credentials.find(None, deadline).map_err(no_key)?.key();
+        let renew = |refused: &_| Ok(self.credentials.find(Some(refused), deadline)?.key());
+        self.api.call_fresh(&self.endpoint(region), action, key, deadline, renew).map_err(|failed| {
+            match failed {
+                Failed::Call(error) => error,
+                Failed::Key(error) => no_key(error),
+            }
+        })
+    }
+}

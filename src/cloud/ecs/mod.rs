@@ -1,0 +1,14 @@
+//! The actions of the ECS API that this plugin uses, and the [`Client`] that calls them.
+
+mod actions;
+mod client;
+mod describe;
+mod instance_types;
+pub mod ownership;
+mod settings;
+
+pub use actions::{RequestId, Want};
+pub use client::Client;
+pub use describe::{Eni, EniKind};
+pub use instance_types::Quota;
+pub use settings::Settings;

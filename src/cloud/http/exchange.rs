@@ -1,0 +1,256 @@
+//! One HTTP exchange, bounded in time and size, whose failure says whether the request can have left.
+//!
+//! Each exchange has a connection of its own: on a reused one, which its server may be closing at that very moment, a
+//! request that never arrived could not be told from one that did.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime};
+
+use ureq::config::Config;
+use ureq::http::{self, HeaderMap, Uri};
+use ureq::tls::{RootCerts, TlsConfig};
+use ureq::unversioned::resolver::DefaultResolver;
+use ureq::unversioned::transport::{ConnectionDetails, Connector, DefaultConnector, Transport};
+use ureq::{Agent, Body, Timeout};
+
+use super::date::parse_http_date;
+use super::endpoint::Endpoint;
+use super::proxy::Proxy;
+use super::tls;
+use crate::base::deadline::Deadline;
+use crate::base::text::clean;
+
+/// The longest answer that is read. The largest that is expected, an ENI with all its addresses, has some 50 kB.
+const MAX_BODY: u64 = 1 << 20;
+
+/// The longest head of an answer, status line and headers together.
+const MAX_HEAD: usize = 32 << 10;
+
+const USER_AGENT: &str = concat!("aliyun-eni-ipam/", env!("CARGO_PKG_VERSION"));
+
+/// How servers are dialled. The roots are loaded by the first exchange that needs them.
+#[derive(Debug)]
+pub(crate) struct Http {
+    ca_file: Option<PathBuf>,
+    proxy: Proxy,
+    roots: OnceLock<RootCerts>,
+}
+
+/// What is sent.
+#[derive(Clone, Copy)]
+pub(crate) struct Request<'a> {
+    pub(crate) method: &'a str,
+    pub(crate) endpoint: &'a Endpoint,
+    /// Path and query, encoded.
+    pub(crate) target: &'a str,
+    pub(crate) headers: &'a [(&'static str, String)],
+    pub(crate) body: &'a str,
+    pub(crate) patience: Patience,
+}
+
+/// The bounds of one exchange, beside the deadline of the whole call.
+#[derive(Clone, Copy)]
+pub(crate) struct Patience {
+    /// For the connection: name, TCP, proxy and TLS.
+    pub(crate) connect: Duration,
+    /// From the request until the head of the answer.
+    pub(crate) answer: Duration,
+}
+
+/// What came back.
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    pub(crate) body: Vec<u8>,
+    /// The server's time.
+    pub(crate) date: Option<SystemTime>,
+    /// How long the server asks to be left alone.
+    pub(crate) retry_after: Option<Duration>,
+}
+
+/// No usable answer.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// Whether the request can have left. If not, the server certainly did nothing.
+    pub(crate) sent: bool,
+    /// Whether it was patience that ended, and not the connection.
+    pub(crate) timed_out: bool,
+    /// Whether the same again may succeed: a lost connection, not a bad certificate.
+    pub(crate) passing: bool,
+    /// What happened, with whom.
+    pub(crate) message: String,
+}
+
+impl Failure {
+    fn before_sending(message: String) -> Self {
+        Self { sent: false, timed_out: false, passing: false, message }
+    }
+}
+
+impl Http {
+    pub(crate) fn new(ca_file: Option<PathBuf>, proxy: Proxy) -> Self {
+        Self { ca_file, proxy, roots: OnceLock::new() }
+    }
+
+    /// Sends `request` once, follows nowhere, and reads the whole answer.
+    pub(crate) fn exchange(&self, request: &Request<'_>, deadline: Deadline) -> Result<Response, Failure> {
+        let uri: Uri = format!("{}{}", request.endpoint, request.target)
+            .parse()
+            .map_err(|_| Failure::before_sending("the request is too long to be sent".to_owned()))?;
+        let mut head = http::Request::builder().method(request.method).uri(uri.clone());
+        for (name, value) in request.headers {
+            head = head.header(*name, value);
+        }
+        // The message must not repeat what it is about: the headers carry tokens.
+        let message = head.body(request.body).map_err(|_| {
+            Failure::before_sending("a token or parameter has characters no header can carry".to_owned())
+        })?;
+
+        let config = self.config(request, deadline)?;
+        let connected = Arc::new(AtomicBool::new(false));
+        let mark = Mark { target: uri, connected: Arc::clone(&connected) };
+        let agent =
+            Agent::with_parts(config, DefaultConnector::new().chain(mark), DefaultResolver::default());
+        agent.run(message).and_then(read).map_err(|error| {
+            let sent = connected.load(Ordering::Relaxed);
+            explain(&error, &self.route_to(request.endpoint), request.patience, sent)
+        })
+    }
+
+    /// Who is dialled to reach a server, for people.
+    fn route_to(&self, endpoint: &Endpoint) -> Route {
+        let host = endpoint.authority();
+        match self.proxy.resolve() {
+            Ok(Some(proxy)) => {
+                let dialled = clean(&format!("{}:{}", proxy.host(), proxy.port()), 200);
+                Route { via: format!(" through the proxy {dialled}"), host, dialled }
+            }
+            _ => Route { via: String::new(), dialled: host.clone(), host },
+        }
+    }
+
+    fn config(&self, request: &Request<'_>, deadline: Deadline) -> Result<Config, Failure> {
+        let mut tls = TlsConfig::builder();
+        if request.endpoint.scheme() == "https" {
+            tls = tls.root_certs(self.roots().map_err(Failure::before_sending)?);
+        }
+        let patience = request.patience;
+        Ok(Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_idle_connections(0)
+            .max_response_header_size(MAX_HEAD)
+            .user_agent(USER_AGENT)
+            .accept("application/json")
+            .proxy(self.proxy.resolve().map_err(Failure::before_sending)?)
+            .tls_config(tls.build())
+            .timeout_global(Some(deadline.remaining()))
+            .timeout_resolve(Some(patience.connect))
+            .timeout_connect(Some(patience.connect))
+            .timeout_recv_response(Some(patience.answer))
+            .build())
+    }
+
+    fn roots(&self) -> Result<RootCerts, String> {
+        if let Some(roots) = self.roots.get() {
+            return Ok(roots.clone());
+        }
+        let roots = tls::roots(self.ca_file.as_deref())?;
+        Ok(self.roots.get_or_init(|| roots).clone())
+    }
+}
+
+fn read(response: http::Response<Body>) -> Result<Response, ureq::Error> {
+    let (head, body) = response.into_parts();
+    Ok(Response {
+        status: head.status.as_u16(),
+        date: text(&head.headers, "date").and_then(parse_http_date),
+        retry_after: retry_after(&head.headers),
+        body: body.into_with_config().limit(MAX_BODY).read_to_vec()?,
+    })
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// `x-acs-retry-after` has milliseconds (the official SDKs honour it up to two minutes), `Retry-After` seconds.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let own = text(headers, "x-acs-retry-after")
+        .and_then(|value| value.trim().parse().ok())
+        .map(Duration::from_millis);
+    let standard =
+        || text(headers, "retry-after").and_then(|value| value.trim().parse().ok()).map(Duration::from_secs);
+    own.or_else(standard).map(|wait| wait.min(Duration::from_mins(2)))
+}
+
+/// The last link of the chain that makes a connection: it is reached when the connection stands, the TLS handshake
+/// and a proxy's consent included. Whatever fails before has sent nothing.
+#[derive(Debug)]
+struct Mark {
+    target: Uri,
+    connected: Arc<AtomicBool>,
+}
+
+impl<In: Transport> Connector<In> for Mark {
+    type Out = In;
+
+    fn connect(
+        &self,
+        details: &ConnectionDetails<'_>,
+        chained: Option<In>,
+    ) -> Result<Option<In>, ureq::Error> {
+        // The connection to a proxy passes here as well, on its way to become the one to the target.
+        if chained.is_some() && *details.uri == self.target {
+            self.connected.store(true, Ordering::Relaxed);
+        }
+        Ok(chained)
+    }
+}
+
+/// The server, and who is dialled in its place where there is a proxy.
+struct Route {
+    host: String,
+    dialled: String,
+    via: String,
+}
+
+fn explain(error: &ureq::Error, route: &Route, patience: Patience, sent: bool) -> Failure {
+    let Route { host, dialled, via } = route;
+    let detail = clean(&error.to_string(), 200);
+    if !sent && let Some(message) = tls::explain(host, &detail) {
+        return Failure::before_sending(message);
+    }
+    let message = match error {
+        ureq::Error::Timeout(Timeout::Resolve) => {
+            format!("the name {dialled} could not be resolved in time")
+        }
+        ureq::Error::Timeout(Timeout::Connect) => {
+            format!("no connection to {host}{via} within {} s", patience.connect.as_secs_f32())
+        }
+        ureq::Error::Timeout(Timeout::RecvResponse) => {
+            format!("no answer from {host} within {} s", patience.answer.as_secs_f32())
+        }
+        ureq::Error::Timeout(_) if sent => format!("the call's time ran out before {host} had answered"),
+        ureq::Error::Timeout(_) => {
+            format!("the call's time ran out before a connection to {host}{via} stood")
+        }
+        ureq::Error::ConnectProxyFailed(_) => format!("the proxy refused to connect to {host} ({detail})"),
+        ureq::Error::BodyExceedsLimit(_) | ureq::Error::LargeResponseHeader(..) => {
+            format!("the answer of {host} is longer than any that ECS gives; is this endpoint ECS?")
+        }
+        ureq::Error::Protocol(_) => {
+            format!("what {host} answered is not HTTP ({detail}); is this endpoint ECS?")
+        }
+        ureq::Error::HostNotFound => {
+            format!("the name {dialled} has no address; check the node's DNS and endpoint")
+        }
+        _ if detail.contains("failed to lookup") => {
+            format!("the name {dialled} cannot be resolved ({detail}); check the node's DNS and endpoint")
+        }
+        _ if sent => format!("the connection to {host} was lost ({detail})"),
+        _ => format!("cannot connect to {host}{via} ({detail})"),
+    };
+    Failure { sent, timed_out: matches!(error, ureq::Error::Timeout(_)), passing: true, message }
+}

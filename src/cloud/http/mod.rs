@@ -1,0 +1,11 @@
+//! One HTTP exchange, bounded in time and size: the endpoint, the proxy, TLS, the transport.
+
+pub(crate) mod date;
+pub mod endpoint;
+mod exchange;
+mod proxy;
+mod tls;
+
+pub use endpoint::Endpoint;
+pub(crate) use exchange::{Failure, Http, Patience, Request, Response};
+pub use proxy::{InvalidProxy, Proxy, ProxyUrl};

@@ -1,0 +1,225 @@
+//! The instance metadata service: what a node is told about itself, without credentials.
+//!
+//! Source: "Instance metadata items" and "Hardened mode" in the documents of ECS, and how Alibaba Cloud's SDKs and
+//! Terway ask. In hardened mode a `PUT` first gets a token; it is always tried first. Where it is refused the service is
+//! asked without, unless `ALIBABA_CLOUD_IMDSV1_DISABLED` is `true`.
+
+use std::fmt;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use log::debug;
+
+use crate::base::access_key::Secret;
+use crate::base::deadline::Deadline;
+use crate::base::environment::Environment;
+use crate::base::random;
+use crate::base::text::clean;
+use crate::cloud::http::{Endpoint, Failure, Http, Patience, Proxy, Request, Response};
+
+/// The service is a hop away: one that has not answered by then is not there.
+const PATIENCE: Patience = Patience { connect: Duration::from_secs(1), answer: Duration::from_secs(3) };
+
+/// How long a token is good for, in seconds. It lives in this process alone, and a new one costs one request.
+const TOKEN_SECONDS: &str = "300";
+
+/// How often a request is made that meets trouble of the service's own.
+const ATTEMPTS: u32 = 3;
+
+/// The service at one endpoint.
+#[derive(Debug)]
+pub struct Metadata {
+    endpoint: Endpoint,
+    http: Http,
+    token_required: bool,
+    mode: Mutex<Mode>,
+}
+
+/// How the service is asked.
+#[derive(Clone, Debug)]
+enum Mode {
+    /// Not tried yet, or the last token was refused.
+    Unknown,
+    Hardened(Secret),
+    /// It gives no tokens.
+    Normal,
+}
+
+/// A fact that the service did not tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    path: String,
+    problem: String,
+    instead: Option<&'static str>,
+    /// Whether the service itself could be reached and is one.
+    pub reachable: bool,
+}
+
+/// Where the service is on every instance, unless it is disabled.
+pub(crate) fn default_endpoint() -> Endpoint {
+    Endpoint::http("100.100.100.200")
+}
+
+impl Metadata {
+    pub(crate) fn new(endpoint: Endpoint, environment: &Environment) -> Self {
+        Self {
+            endpoint,
+            // Its address is link-local in meaning: no proxy can reach it for us.
+            http: Http::new(None, Proxy::None),
+            token_required: environment.is_true("ALIBABA_CLOUD_IMDSV1_DISABLED"),
+            mode: Mutex::new(Mode::Unknown),
+        }
+    }
+
+    /// Where the service is.
+    #[must_use]
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// Whether the service gives out tokens, which is its hardened mode, and is asked with one.
+    ///
+    /// # Errors
+    /// When it does not answer, or must not be asked without a token and gives none.
+    pub fn is_hardened(&self, deadline: Deadline) -> Result<bool, Error> {
+        self.mode(deadline).map(|mode| matches!(mode, Mode::Hardened(_)))
+    }
+
+    /// The text at `path` below `/latest/`; nothing where the service has none.
+    pub(crate) fn get(&self, path: &str, deadline: Deadline) -> Result<Option<String>, Error> {
+        let path = format!("/latest/{path}");
+        let mut mode = self.mode(deadline)?;
+        let mut renewed = false;
+        loop {
+            let response = self.ask(&path, &mode, deadline)?;
+            match (response.status, &mode) {
+                (200, _) => {
+                    let text = String::from_utf8(response.body)
+                        .map_err(|_| self.error(&path, "its answer is no text"))?;
+                    return Ok(Some(text.trim().to_owned()));
+                }
+                (404, _) => return Ok(None),
+                // The token ended, or the mode was changed while this process ran.
+                (401 | 403, _) if !renewed => {
+                    renewed = true;
+                    self.remember(Mode::Unknown);
+                    mode = self.mode(deadline)?;
+                }
+                (401 | 403, Mode::Normal) => {
+                    return Err(self.error(&path, "it wants a token and gives none"));
+                }
+                (status, _) => {
+                    let start = clean(&String::from_utf8_lossy(&response.body), 100);
+                    return Err(self.error(&path, &format!("it answered HTTP {status}: {start}")));
+                }
+            }
+        }
+    }
+
+    /// How to ask; gets a token where there is none yet.
+    fn mode(&self, deadline: Deadline) -> Result<Mode, Error> {
+        const PATH: &str = "/latest/api/token";
+        let known = self.mode.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        if !matches!(known, Mode::Unknown) {
+            return Ok(known);
+        }
+        let headers = [("x-aliyun-ecs-metadata-token-ttl-seconds", TOKEN_SECONDS.to_owned())];
+        let refusal = match self.patiently(&self.request("PUT", PATH, &headers), deadline) {
+            Ok(response) if response.status == 200 => match String::from_utf8(response.body) {
+                Ok(token) if is_header_value(token.trim()) => {
+                    return Ok(self.remember(Mode::Hardened(Secret::new(token.trim()))));
+                }
+                _ => "its token is no text".to_owned(),
+            },
+            Ok(response) => format!("it answered the request for a token with HTTP {}", response.status),
+            // Something drops this request alone, perhaps for its method.
+            Err(failure) if failure.sent => failure.message,
+            Err(failure) => return Err(self.unreachable(PATH, &failure)),
+        };
+        if self.token_required {
+            let problem = format!("{refusal}, and ALIBABA_CLOUD_IMDSV1_DISABLED forbids to ask without");
+            return Err(self.error(PATH, &problem));
+        }
+        debug!("instance metadata without a token: {refusal}");
+        Ok(self.remember(Mode::Normal))
+    }
+
+    fn remember(&self, mode: Mode) -> Mode {
+        mode.clone_into(&mut self.mode.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+        mode
+    }
+
+    fn ask(&self, path: &str, mode: &Mode, deadline: Deadline) -> Result<Response, Error> {
+        let headers = match mode {
+            Mode::Hardened(token) => vec![("x-aliyun-ecs-metadata-token", token.expose().to_owned())],
+            Mode::Normal | Mode::Unknown => Vec::new(),
+        };
+        self.patiently(&self.request("GET", path, &headers), deadline)
+            .map_err(|failure| self.unreachable(path, &failure))
+    }
+
+    fn request<'a>(
+        &'a self,
+        method: &'a str,
+        target: &'a str,
+        headers: &'a [(&'static str, String)],
+    ) -> Request<'a> {
+        Request { method, endpoint: &self.endpoint, target, headers, body: "", patience: PATIENCE }
+    }
+
+    /// Repeats what met trouble of the service's own: it is limited, and restarted, like any other. Where nobody
+    /// listens, or nobody answers, waiting again would only take time from the call.
+    fn patiently(&self, request: &Request<'_>, deadline: Deadline) -> Result<Response, Failure> {
+        let mut attempt = 1;
+        loop {
+            let result = self.http.exchange(request, deadline);
+            let passing = match &result {
+                Ok(response) => response.status == 429 || response.status >= 500,
+                Err(failure) => failure.sent && !failure.timed_out,
+            };
+            if !passing || attempt == ATTEMPTS || deadline.has_passed() {
+                return result;
+            }
+            attempt += 1;
+            deadline.sleep(random::jitter(Duration::from_millis(400)));
+        }
+    }
+
+    pub(super) fn error(&self, path: &str, problem: &str) -> Error {
+        let problem = format!("{} of {}: {problem}", path, self.endpoint);
+        Error { path: path.to_owned(), problem, instead: None, reachable: true }
+    }
+
+    fn unreachable(&self, path: &str, failure: &Failure) -> Error {
+        Error { reachable: false, ..self.error(path, &failure.message) }
+    }
+}
+
+/// What may be sent back as a header without changing the request.
+fn is_header_value(token: &str) -> bool {
+    !token.is_empty() && token.len() <= 4096 && token.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+impl Error {
+    /// The path that was asked for.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    pub(super) fn instead(self, instead: &'static str) -> Self {
+        Self { instead: Some(instead), ..self }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "instance metadata {}", self.problem)?;
+        match self.instead {
+            Some(instead) => write!(f, "; {instead}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Error {}

@@ -1,0 +1,180 @@
+//! Why a call did not do what it should, and what is known about what it did.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::time::Duration;
+
+use super::codes::{self, Class, Concern};
+use crate::base::eni::EniId;
+use crate::base::text::clean;
+use crate::cloud::http::Failure;
+
+/// What is known about a call that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The request has surely not been sent: no connection, no trust, no credentials, no time. ECS did nothing.
+    NotSent,
+    /// ECS answered that it did not do it.
+    Refused(Class),
+    /// ECS may have done it, or may yet: the connection was lost, the time ran out, the server had trouble of its own,
+    /// or what came back is no answer. Ask before asking again.
+    Unknown,
+}
+
+/// A call that failed. `Display` says what failed for which ENI, what the cloud said, its `RequestId`, and what to do;
+/// never a secret, and never the words that make containerd forget a pod.
+#[derive(Clone, Debug)]
+pub struct Error {
+    /// What is known about the outcome.
+    pub kind: ErrorKind,
+    /// The action, such as `UnassignPrivateIpAddresses`.
+    pub action: &'static str,
+    /// The ENI it was about.
+    pub eni: Option<EniId>,
+    /// The API's error code.
+    pub code: Option<Box<str>>,
+    /// The API's message, or what happened instead of an answer.
+    pub message: Box<str>,
+    /// The id by which Alibaba Cloud's support finds the request.
+    pub request_id: Option<Box<str>>,
+    /// The HTTP status of the answer.
+    pub status: Option<u16>,
+    /// How long the server asked to be left alone.
+    pub retry_after: Option<Duration>,
+    /// Whether the same request may succeed later without anybody changing anything.
+    pub passing: bool,
+}
+
+impl Error {
+    /// A call that never came to be sent, for a reason that stays until somebody changes something.
+    pub(crate) fn not_sent(action: &'static str, message: &str) -> Self {
+        Self {
+            kind: ErrorKind::NotSent,
+            action,
+            eni: None,
+            code: None,
+            message: clean(message, 1000).into(),
+            request_id: None,
+            status: None,
+            retry_after: None,
+            passing: false,
+        }
+    }
+
+    /// An answer that is none, or none that is understood.
+    pub(crate) fn unknown(action: &'static str, message: &str) -> Self {
+        Self { kind: ErrorKind::Unknown, passing: true, ..Self::not_sent(action, message) }
+    }
+
+    pub(crate) fn from_failure(action: &'static str, failure: &Failure) -> Self {
+        let kind = if failure.sent { ErrorKind::Unknown } else { ErrorKind::NotSent };
+        Self { kind, passing: failure.passing, ..Self::not_sent(action, &failure.message) }
+    }
+
+    pub(crate) fn about(self, eni: &EniId) -> Self {
+        Self { eni: Some(eni.clone()), ..self }
+    }
+
+    /// The class of a refusal.
+    #[must_use]
+    pub fn class(&self) -> Option<Class> {
+        match self.kind {
+            ErrorKind::Refused(class) => Some(class),
+            ErrorKind::NotSent | ErrorKind::Unknown => None,
+        }
+    }
+
+    /// Whether the code is this one.
+    #[must_use]
+    pub fn is_code(&self, code: &str) -> bool {
+        self.code.as_deref() == Some(code)
+    }
+
+    /// What the refusal is about; the service, where there was none.
+    #[must_use]
+    pub fn concern(&self) -> Concern {
+        self.code().map_or(Concern::Service, |code| code.concern)
+    }
+
+    /// Whether ECS has no address left to give on this ENI or in its vSwitch.
+    #[must_use]
+    pub fn means_full(&self) -> bool {
+        self.concern() == Concern::Full
+    }
+
+    /// Whether the request with this `ClientToken` has failed for good, so that another needs another.
+    #[must_use]
+    pub fn token_is_spent(&self) -> bool {
+        self.is_code("IdempotentFailed")
+    }
+
+    fn code(&self) -> Option<codes::Code> {
+        Some(codes::judge(self.code.as_deref()?, &self.message, self.status.unwrap_or_default()))
+    }
+
+    /// What somebody could do about it, where the code tells.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        let hint = self.code()?.hint;
+        let eni = self.eni.as_ref().map_or("the ENI", EniId::as_str);
+        let product = if self.action.starts_with("AssumeRole") { "sts" } else { "ecs" };
+        let permission = format!("{product}:{}", self.action);
+        Some(hint.replace("{permission}", &permission).replace("{action}", self.action).replace("{eni}", eni))
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.action)?;
+        if let Some(eni) = &self.eni {
+            write!(f, " for {eni}")?;
+        }
+        match self.kind {
+            ErrorKind::NotSent => f.write_str(" was not sent: ")?,
+            ErrorKind::Refused(_) => f.write_str(" was refused: ")?,
+            ErrorKind::Unknown => f.write_str(" has an unknown outcome: ")?,
+        }
+        let status = self.status.map_or(Cow::default(), |status| Cow::from(format!(" (HTTP {status})")));
+        match &self.code {
+            Some(code) => write!(f, "{code}{status}: {}", self.message)?,
+            None => write!(f, "{}", self.message)?,
+        }
+        if let Some(request_id) = &self.request_id {
+            write!(f, "; RequestId {request_id}")?;
+        }
+        match self.hint() {
+            Some(hint) => write!(f, "; {hint}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_says_what_failed_what_the_cloud_said_and_what_to_do() {
+        let error = Error {
+            kind: ErrorKind::Refused(Class::Permanent),
+            code: Some("Forbidden.RAM".into()),
+            status: Some(403),
+            request_id: Some("04F0F334".into()),
+            ..Error::not_sent("UnassignPrivateIpAddresses", "User not authorized.")
+                .about(&EniId::try_from("eni-1".to_owned()).unwrap())
+        };
+        assert_eq!(
+            error.to_string(),
+            "UnassignPrivateIpAddresses for eni-1 was refused: Forbidden.RAM (HTTP 403): User not authorized.; \
+             RequestId 04F0F334; grant ecs:UnassignPrivateIpAddresses to the RAM user or role that signs"
+        );
+    }
+
+    #[test]
+    fn the_clouds_own_words_cannot_make_containerd_forget_a_pod() {
+        let error = Error::unknown("A", "the ENI was Not Found, no such file or directory").to_string();
+        assert_eq!(error, "A has an unknown outcome: the ENI was absent, does not exist");
+    }
+}

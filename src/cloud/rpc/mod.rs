@@ -1,0 +1,18 @@
+//! One signed request to an RPC-style API of Alibaba Cloud: the signature, the answer, the table of error codes, the
+//! server's clock, and what is sent again because it was stale.
+
+mod api;
+pub mod codes;
+mod error;
+mod json;
+pub(crate) mod reply;
+mod resend;
+mod server_clock;
+pub mod signature;
+
+pub(crate) use api::{Action, Answer, Api, PATIENCE};
+pub use codes::{Class, Concern};
+pub use error::{Error, ErrorKind};
+pub(crate) use resend::{Failed, Key};
+pub(crate) use server_clock::Clock;
+pub use signature::SignatureMethod;

@@ -1,0 +1,246 @@
+//! What ECS and the store say of one ENI, where they differ.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use serde_json::{Value, json};
+
+use crate::base::clock::Timestamp;
+use crate::base::eni::EniId;
+use crate::base::region::RegionId;
+use crate::pool::release::LAG;
+use crate::store::{Allocation, Ask, Listed, Owner, State};
+
+/// An ENI and what is the matter with it.
+#[derive(Debug)]
+pub(super) struct Comparison {
+    pub(super) eni: EniId,
+    pub(super) region: RegionId,
+    /// Addresses on the ENI that nothing in the store could be the reason of.
+    pub(super) orphans: BTreeSet<IpAddr>,
+    /// Addresses on the ENI of which the store cannot tell whether anybody has them, and why it cannot.
+    pub(super) undecided: Vec<(IpAddr, String)>,
+    /// What is recorded and not on the ENI.
+    pub(super) ghosts: Vec<Ghost>,
+    /// Why the ENI could not be compared, or not whole.
+    pub(super) problem: Option<String>,
+}
+
+/// An address that is recorded, and not on its ENI.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Ghost {
+    pub(super) address: IpAddr,
+    pub(super) owner: Owner,
+    pub(super) state: State,
+}
+
+impl Comparison {
+    /// An ENI that is not compared (yet).
+    pub(super) fn new(eni: EniId, region: RegionId, problem: Option<String>) -> Self {
+        let (orphans, undecided, ghosts) = (BTreeSet::new(), Vec::new(), Vec::new());
+        Self { eni, region, orphans, undecided, ghosts, problem }
+    }
+
+    /// Whether everything is as it should be.
+    pub(super) fn is_clean(&self) -> bool {
+        self.orphans.is_empty()
+            && self.undecided.is_empty()
+            && self.ghosts.is_empty()
+            && self.problem.is_none()
+    }
+
+    /// Looks for a reason of each of the ENI's secondary addresses.
+    pub(super) fn find_orphans(&mut self, on_eni: &BTreeSet<IpAddr>, listed: &[Listed]) {
+        for &address in on_eni {
+            match reason(address, &self.eni, listed) {
+                Reason::Recorded => {}
+                Reason::Unclear(why) => self.undecided.push((address, why)),
+                Reason::None => drop(self.orphans.insert(address)),
+            }
+        }
+    }
+
+    /// Looks for each of the ENI's recorded addresses on it. A description lags behind, so that what it does not show of a
+    /// young record proves nothing.
+    pub(super) fn find_ghosts(&mut self, on_eni: &BTreeSet<IpAddr>, listed: &[Listed], now: Timestamp) {
+        for record in listed {
+            let Some(it) = record.allocation.as_ref().filter(|it| it.eni == self.eni) else { continue };
+            if it.since.age(now) >= LAG {
+                let absent = it.ips().filter(|address| !on_eni.contains(address));
+                self.ghosts.extend(absent.map(|address| Ghost {
+                    address,
+                    owner: record.owner.clone(),
+                    state: record.state,
+                }));
+            }
+        }
+    }
+
+    pub(super) fn to_json(&self) -> Value {
+        let ghost = |ghost: &Ghost| {
+            json!({
+                "address": ghost.address,
+                "containerId": ghost.owner.container_id,
+                "ifname": ghost.owner.ifname,
+                "state": ghost.state.name(),
+            })
+        };
+        let undecided = |(address, why): &(IpAddr, String)| json!({ "address": address, "why": why });
+        json!({
+            "networkInterfaceId": self.eni,
+            "regionId": self.region,
+            "orphans": self.orphans,
+            "ghosts": self.ghosts.iter().map(ghost).collect::<Vec<_>>(),
+            "undecided": self.undecided.iter().map(undecided).collect::<Vec<_>>(),
+            "problem": self.problem,
+        })
+    }
+
+    /// A row for each difference: the ENI, what it is, the address, and what there is to say.
+    pub(super) fn rows(&self) -> Vec<[String; 4]> {
+        let row = |what: &str, address: Option<IpAddr>, text: String| {
+            let address = address.map(|it| it.to_string()).unwrap_or_default();
+            [self.eni.to_string(), what.to_owned(), address, text]
+        };
+        let mut rows: Vec<_> = self.problem.iter().map(|why| row("problem", None, why.clone())).collect();
+        rows.extend(self.orphans.iter().map(|it| row("orphan", Some(*it), "no record names it".to_owned())));
+        rows.extend(self.undecided.iter().map(|(it, why)| row("undecided", Some(*it), why.clone())));
+        rows.extend(self.ghosts.iter().map(|Ghost { address, owner, state }| {
+            let text = format!("{}, container {}, {}", state.name(), owner.container_id, owner.ifname);
+            row("ghost", Some(*address), text)
+        }));
+        rows
+    }
+}
+
+/// Why an address is on an ENI.
+#[derive(Debug, PartialEq, Eq)]
+enum Reason {
+    /// A record names it.
+    Recorded,
+    /// It may be that of a record or request that does not tell its addresses.
+    Unclear(String),
+    /// Nobody knows.
+    None,
+}
+
+fn reason(address: IpAddr, eni: &EniId, listed: &[Listed]) -> Reason {
+    // Whichever ENI a record names: an address of a VPC is one pod's.
+    let mut named = listed.iter().filter_map(|it| it.allocation.as_ref()).flat_map(Allocation::ips);
+    if named.any(|it| it == address) {
+        return Reason::Recorded;
+    }
+    for record in listed {
+        if record.state == State::Quarantined {
+            let path = record.path.display();
+            return Reason::Unclear(format!(
+                "{path} cannot be read and may name it: delete it if its pod is gone"
+            ));
+        }
+        if record.progress.unanswered.iter().any(|ask| ask.eni == *eni && may_have_brought(ask, address)) {
+            let id = &record.owner.container_id;
+            return Reason::Unclear(format!(
+                "the ADD of container {id} may have been given it: `flush` finds out"
+            ));
+        }
+    }
+    Reason::None
+}
+
+fn may_have_brought(ask: &Ask, address: IpAddr) -> bool {
+    if ask.addresses.is_empty() { ask.ipv6 == address.is_ipv6() } else { ask.addresses.contains(&address) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Address, Progress};
+
+    fn eni(id: &str) -> EniId {
+        EniId::try_from(id.to_owned()).unwrap()
+    }
+
+    fn address(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn record(state: State, on: &str, addresses: &[&str]) -> Listed {
+        let owner = Owner { container_id: "c1".into(), ifname: "eth0".into() };
+        let allocation = Allocation {
+            owner: owner.clone(),
+            network: "pods".into(),
+            eni: eni(on),
+            region: "cn-hangzhou".into(),
+            addresses: addresses.iter().map(|text| Address::alone(address(text))).collect(),
+            pod: None,
+            boot_id: String::new(),
+            since: Timestamp::now(),
+        };
+        let (path, progress) = ("record".into(), Progress::default());
+        Listed { state, path, allocation: Some(allocation), owner, progress }
+    }
+
+    fn asking(ipv6: bool, addresses: &[&str]) -> Listed {
+        let ask = Ask {
+            eni: eni("eni-1"),
+            region: "cn-hangzhou".into(),
+            client_token: "token".into(),
+            open_until: Timestamp::now(),
+            ipv6,
+            addresses: addresses.iter().map(|text| address(text)).collect(),
+        };
+        let progress = Progress { unanswered: vec![ask], ..Progress::default() };
+        Listed { progress, ..record(State::Releasing, "eni-1", &[]) }
+    }
+
+    fn reason_of(text: &str, listed: &[Listed]) -> Reason {
+        reason(address(text), &eni("eni-1"), listed)
+    }
+
+    #[test]
+    fn an_address_that_any_record_names_is_no_orphan() {
+        for state in [State::Active, State::Releasing] {
+            for on in ["eni-1", "eni-2"] {
+                let listed = [asking(false, &[]), record(state, on, &["192.168.0.5"])];
+                assert_eq!(reason_of("192.168.0.5", &listed), Reason::Recorded);
+            }
+        }
+        assert_eq!(
+            reason_of("192.168.0.5", &[record(State::Active, "eni-1", &["192.168.0.6"])]),
+            Reason::None
+        );
+    }
+
+    #[test]
+    fn what_an_open_request_may_have_brought_is_not_known_to_be_an_orphan() {
+        let unclear = |text, listed: Listed| matches!(reason_of(text, &[listed]), Reason::Unclear(_));
+        assert!(unclear("192.168.0.5", asking(false, &[])));
+        assert!(!unclear("2001:db8::5", asking(false, &[])));
+        assert!(unclear("2001:db8::5", asking(true, &[])));
+        assert!(unclear("192.168.0.5", asking(false, &["192.168.0.5"])));
+        assert!(!unclear("192.168.0.6", asking(false, &["192.168.0.5"])));
+    }
+
+    #[test]
+    fn a_damaged_record_may_name_anything() {
+        let damaged = Listed { state: State::Quarantined, allocation: None, ..asking(false, &["10.0.0.1"]) };
+        assert!(
+            matches!(reason_of("192.168.0.5", &[damaged]), Reason::Unclear(why) if why.contains("record"))
+        );
+    }
+
+    #[test]
+    fn a_record_is_a_ghost_only_when_it_is_old_enough_to_have_been_seen() {
+        let region = RegionId::try_from("cn-hangzhou".to_owned()).unwrap();
+        let listed = [record(State::Active, "eni-1", &["192.168.0.5", "192.168.0.6"])];
+        let here = BTreeSet::from([address("192.168.0.6")]);
+        for (age, ghosts) in [(LAG / 2, 0), (LAG, 1)] {
+            let mut comparison = Comparison::new(eni("eni-1"), region.clone(), None);
+            comparison.find_ghosts(&here, &listed, Timestamp::now().plus(age));
+            assert_eq!(comparison.ghosts.len(), ghosts, "{age:?}");
+        }
+        let mut other = Comparison::new(eni("eni-2"), region, None);
+        other.find_ghosts(&here, &listed, Timestamp::now().plus(LAG));
+        assert!(other.is_clean());
+    }
+}

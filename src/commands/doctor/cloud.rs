@@ -1,0 +1,161 @@
+//! What others say: the metadata service, whoever gives out keys, and ECS.
+
+use std::time::{Duration, SystemTime};
+
+use crate::base::clock::Timestamp;
+use crate::base::eni::EniId;
+use crate::base::region::RegionId;
+use crate::cloud::ecs::{Client, Eni, ownership};
+use crate::cloud::rpc::Error;
+use crate::commands::doctor::{Report, permissions};
+use crate::config::AddressSettings;
+use crate::context::Session;
+use crate::failure::{Failure, Result};
+use crate::node::facts::find_eni;
+
+/// A difference between two clocks that is worth a word. Signatures bear a quarter of an hour, and a request that is refused
+/// for its time is sent again with that of ECS.
+const SKEW: Duration = Duration::from_mins(1);
+
+/// Asks everybody whom an ADD or a DEL might ask.
+pub(super) fn cloud(session: &Session<'_>, report: &mut Report) {
+    let (client, settings) = match prepare(session) {
+        Ok(prepared) => prepared,
+        Err(failure) => return report.not_tested("cloud", failure),
+    };
+    metadata(session, client, report);
+    let has_key = credentials(session, client, report);
+    let (region, eni) = match session
+        .client()
+        .and_then(|client| find_eni(client, &session.store, &settings, session.deadline))
+    {
+        Ok(found) => found,
+        Err(failure) => return report.fail("eni", failure),
+    };
+    if !has_key {
+        return report.not_tested("endpoint", "there is no key to sign with");
+    }
+    let described = client.describe(&region, &eni, session.deadline);
+    endpoint(client, &region, described.as_ref().err(), report);
+    clock(client, report);
+    match described {
+        Err(error) if error.code.is_none() => {}
+        Err(error) => report.fail("permissions", error),
+        Ok(found) => {
+            let Some(found) = own(session, client, &eni, found, report) else { return };
+            permissions::test(session, client, &region, &found, settings.ipv6, report);
+            quota(session, client, &region, &found, report);
+        }
+    }
+}
+
+fn prepare<'s>(session: &'s Session<'_>) -> Result<(&'s Client, AddressSettings)> {
+    Ok((session.client()?, session.ipam.address()?))
+}
+
+fn metadata(session: &Session<'_>, client: &Client, report: &mut Report) {
+    let metadata = client.metadata();
+    match metadata.is_hardened(session.deadline).and_then(|hardened| {
+        let instance = metadata.instance_id(session.deadline)?;
+        Ok((hardened, instance))
+    }) {
+        Ok((hardened, instance)) => {
+            let mode =
+                if hardened { "with a token (hardened mode)" } else { "without a token (normal mode)" };
+            report.ok("metadata", format!("{} answers {mode}: this is {instance}", metadata.endpoint()));
+        }
+        Err(error) => report.fail("metadata", error),
+    }
+}
+
+/// Whether there is a key. The secret is nobody's business.
+fn credentials(session: &Session<'_>, client: &Client, report: &mut Report) -> bool {
+    let found = match client.credentials(session.deadline) {
+        Ok(found) => found,
+        Err(error) => {
+            report.fail("credentials", error);
+            return false;
+        }
+    };
+    let (id, source) = (&found.credentials.access_key_id, &found.source);
+    match found.credentials.expires {
+        None => report.ok("credentials", format!("{id} from {source}, which does not end")),
+        Some(end) if end <= SystemTime::now() => {
+            report.fail("credentials", format!("{id} from {source} has ended: check the node's clock"));
+        }
+        Some(end) => {
+            report.ok(
+                "credentials",
+                format!("{id} from {source}, until {}", Timestamp::from(end).to_seconds()),
+            );
+        }
+    }
+    true
+}
+
+/// Whether ECS answers at all; what, is another question.
+fn endpoint(client: &Client, region: &RegionId, error: Option<&Error>, report: &mut Report) {
+    match error {
+        Some(error) if error.code.is_none() => report.fail("endpoint", error),
+        _ => report.ok("endpoint", format!("{} answers", client.endpoint(region))),
+    }
+}
+
+fn clock(client: &Client, report: &mut Report) {
+    match client.clock_skew() {
+        None => report.not_tested("clock", "ECS has not told its time"),
+        Some(skew) if skew.unsigned_abs() < SKEW.as_secs() => {
+            report.ok("clock", format!("within {} s of that of ECS", skew.unsigned_abs() + 1));
+        }
+        Some(skew) => {
+            let (by, direction) = (skew.unsigned_abs(), if skew < 0 { "ahead of" } else { "behind" });
+            report.warn("clock", format!("{by} s {direction} that of ECS: set the node's clock"));
+        }
+    }
+}
+
+/// The ENI, if pods can get its addresses.
+fn own(
+    session: &Session<'_>,
+    client: &Client,
+    eni: &EniId,
+    described: Option<Eni>,
+    report: &mut Report,
+) -> Option<Eni> {
+    let ours = ownership::mac_of(client.metadata(), eni, session.deadline);
+    let not_ours = || Failure::NotOurs { eni: eni.clone() };
+    match (described, ours) {
+        (_, Err(error)) => report.fail("eni", error),
+        (None, _) | (_, Ok(None)) => report.fail("eni", not_ours()),
+        (Some(it), _) if it.service_managed => report.fail("eni", Failure::ServiceManaged { eni: it.id }),
+        (Some(it), Ok(Some(mac))) => {
+            let kind = format!("{:?}", it.kind).to_lowercase();
+            report.ok("eni", format!("{eni} ({mac}, {kind}, {}) is this instance's", it.status));
+            return Some(it);
+        }
+    }
+    None
+}
+
+fn quota(session: &Session<'_>, client: &Client, region: &RegionId, eni: &Eni, report: &mut Report) {
+    let kind = match client.metadata().instance_type(session.deadline) {
+        Ok(kind) => kind,
+        Err(error) => return report.not_tested("quota", error),
+    };
+    let quota = match client.quota(region, &kind, session.deadline) {
+        Ok(Some(quota)) => quota,
+        Ok(None) => return report.not_tested("quota", format!("ECS does not know the instance type {kind}")),
+        Err(error) => return report.not_tested("quota", error),
+    };
+    let all = || eni.primary.iter().chain(&eni.addresses);
+    let (used, used6) = (all().filter(|it| it.is_ipv4()).count(), all().filter(|it| it.is_ipv6()).count());
+    let detail = format!(
+        "{} has {used} of {} IPv4 addresses, the primary one included, and {used6} of {} IPv6 addresses ({kind})",
+        eni.id, quota.ipv4, quota.ipv6
+    );
+    if used as u64 >= quota.ipv4 {
+        report.warn("quota", format!("{detail}: no pod more can get one"));
+    } else {
+        report.ok("quota", detail);
+    }
+}

@@ -1,0 +1,150 @@
+//! What the node knows by itself: the configuration and the store.
+
+use std::fs;
+
+use crate::base::clock::{Timestamp, boot_id};
+use crate::commands::doctor::Report;
+use crate::commands::networks::Network;
+use crate::config::Ipam;
+use crate::context::Session;
+use crate::failure::Failure;
+use crate::store;
+use crate::store::{Listed, State, Store};
+
+/// Every key, and the files that keys name.
+pub(super) fn configuration(network: &Network, report: &mut Report) {
+    const NAME: &str = "configuration";
+    if let Err(error) = check_configuration(network.ipam()) {
+        return report.fail(NAME, error);
+    }
+    let unknown: Vec<_> = network.ipam().unknown_keys().into_iter().collect();
+    if unknown.is_empty() {
+        report.ok(NAME, format!("the network {:?}", network.name()));
+    } else {
+        report.warn(NAME, format!("keys that are not known and have no effect: {}", unknown.join(", ")));
+    }
+}
+
+/// Two stores on one ENI know nothing of each other: what one of them releases late may be a pod's of the other by then.
+pub(super) fn neighbours(network: &Network, configured: &[Network], report: &mut Report) {
+    let place = |network: &Network| {
+        let settings = network.ipam().address().ok()?;
+        Some(((settings.eni, settings.interface), network.ipam().data_directory().ok()?))
+    };
+    let Some((eni, directory)) = place(network) else { return };
+    for other in configured {
+        if let Some((same, elsewhere)) = place(other)
+            && same == eni
+            && elsewhere != directory
+        {
+            report.warn(
+                "stores",
+                format!(
+                    "the network {:?} keeps the addresses of the same ENI in {}, not in {}: give both one dataDir",
+                    other.name(),
+                    elsewhere.display(),
+                    directory.display()
+                ),
+            );
+        }
+    }
+}
+
+fn check_configuration(ipam: Ipam<'_>) -> Result<(), Failure> {
+    ipam.check_all()?;
+    if let Some(path) = ipam.address()?.resolv_conf {
+        fs::read_to_string(&path).map_err(|error| Failure::ResolvConf { path, error })?;
+    }
+    Ok(())
+}
+
+/// The store and what is in it.
+pub(super) fn store(session: &Session<'_>, report: &mut Report) {
+    let store = &session.store;
+    let or_fail = |report: &mut Report, name, check: fn(&Store, &mut Report) -> store::Result<()>| {
+        if let Err(error) = check(store, report) {
+            report.fail(name, error);
+        }
+    };
+    or_fail(report, "store", directory);
+    or_fail(report, "records", records);
+    or_fail(report, "locks", locks);
+    or_fail(report, "releases", releases);
+}
+
+/// That it belongs to this user and that others cannot write to it has been seen when it was opened.
+fn directory(store: &Store, report: &mut Report) -> store::Result<()> {
+    store.check_room()?;
+    let path = store.directory().display();
+    match store.mode()? {
+        None => report.ok("store", format!("{path} does not exist yet: the first ADD makes it")),
+        Some(mode) if mode & 0o077 != 0 => {
+            report.warn("store", format!("others may look into {path} (mode {mode:o}): set it to 700"));
+        }
+        Some(mode) => report.ok("store", format!("{path}, mode {mode:o}, has room")),
+    }
+    Ok(())
+}
+
+fn records(store: &Store, report: &mut Report) -> store::Result<()> {
+    let (listed, boot) = (store.list()?, boot_id());
+    let damaged = listed.iter().filter(|it| it.state == State::Quarantined);
+    let damaged: Vec<_> = damaged.filter_map(|it| it.progress.last_error.as_deref()).collect();
+    let is_of_earlier_boot = |it: &&Listed| {
+        it.state == State::Active && it.allocation.as_ref().is_some_and(|it| it.boot_id != boot)
+    };
+    let earlier = listed.iter().filter(is_of_earlier_boot).count();
+    let counts = State::ALL
+        .map(|state| format!("{} {}", listed.iter().filter(|it| it.state == state).count(), state.name()));
+    let counts = counts.join(", ");
+    if !damaged.is_empty() {
+        report.fail("records", format!("{counts}: {}", damaged.join("; ")));
+    } else if earlier > 0 {
+        report.warn(
+            "records",
+            format!(
+                "{counts}; {earlier} in use since an earlier boot: if their pods are gone, the runtime's GC or \
+                 `aliyun-eni-ipam release` gives them back"
+            ),
+        );
+    } else {
+        report.ok("records", counts);
+    }
+    Ok(())
+}
+
+fn locks(store: &Store, report: &mut Report) -> store::Result<()> {
+    let held: Vec<_> = store.held_locks()?.iter().map(|path| path.display().to_string()).collect();
+    if held.is_empty() {
+        report.ok("locks", "all can be had");
+    } else {
+        let held = held.join(" ");
+        report.warn("locks", format!("held by calls under way: {held}; if it stays so, see `fuser {held}`"));
+    }
+    Ok(())
+}
+
+fn releases(store: &Store, report: &mut Report) -> store::Result<()> {
+    let (mut stuck, mut hopeless) = (Vec::new(), false);
+    for eni in store.known_enis()? {
+        let state = store.eni_state(&eni)?;
+        if let Some(full) = state.full_at(Timestamp::now()) {
+            stuck.push(format!("ECS had no address left for {eni} at {full}"));
+        }
+        if let Some(it) = state.backoff {
+            hopeless |= it.permanent;
+            let next = it.not_before.to_seconds();
+            let (since, attempts) = (it.since.to_seconds(), it.attempts);
+            stuck.push(format!(
+                "{eni}: {attempts} failed since {since}, next not before {next}: {}",
+                it.error
+            ));
+        }
+    }
+    match stuck.join("; ") {
+        none if none.is_empty() => report.ok("releases", "none has failed"),
+        stuck if hopeless => report.fail("releases", stuck),
+        stuck => report.warn("releases", stuck),
+    }
+    Ok(())
+}

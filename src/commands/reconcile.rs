@@ -1,0 +1,227 @@
+//! `reconcile`: what ECS says of the ENIs is compared with what is recorded.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use serde_json::json;
+
+use crate::base::clock::{Timestamp, boot_id};
+use crate::base::eni::EniId;
+use crate::base::region::RegionId;
+use crate::cloud::ecs::ownership;
+use crate::commands::compare::Comparison;
+use crate::commands::consent::Consent;
+use crate::commands::networks::Network;
+use crate::commands::releasing::{Left, release_now};
+use crate::commands::{Trouble, say, table};
+use crate::context::Session;
+use crate::failure;
+use crate::failure::Failure;
+use crate::node::facts::find_eni;
+use crate::pool::release::ATTEMPT;
+use crate::store::{Address, Allocation, Lease, Listed, Owner, Pending, Progress, join};
+
+/// What is wanted of orphans.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Orphans {
+    /// That they are shown.
+    Shown,
+    /// That they are released, with this consent.
+    Released(Consent),
+}
+
+/// Compares, and releases orphans where that is wanted.
+pub(super) fn reconcile(network: &Network, orphans: Orphans, as_json: bool) -> Result<(), Trouble> {
+    settle_interrupted(network)?;
+    let session = Session::open(network.ipam())?;
+    let mut found = compare_all(&session)?;
+    drop(session);
+    let mut outcome = Outcome::default();
+    if let Orphans::Released(consent) = orphans
+        && found.iter().any(|it| !it.orphans.is_empty())
+        && consent.obtain(&question(&found))
+    {
+        outcome = release(network, &mut found)?;
+    }
+    let Outcome { released, left } = outcome;
+    if as_json {
+        let enis: Vec<_> = found.iter().map(Comparison::to_json).collect();
+        let left: Vec<_> = left.iter().flat_map(|it| it.allocation.ips()).collect();
+        say(json!({ "enis": enis, "released": released, "left": left }))?;
+    } else {
+        show(&found)?;
+        if !released.is_empty() {
+            say(format!("released {}", join(&released)))?;
+        }
+        left.iter().try_for_each(say)?;
+    }
+    let clean = left.is_empty() && found.iter().all(Comparison::is_clean);
+    if clean { Ok(()) } else { Err(Trouble::LeftOver) }
+}
+
+/// Finds out what ADDs have got that ended without anybody knowing. Where ECS does not tell now, what they may have got is
+/// undecided. It has a time of its own: that it takes long must not keep anybody from comparing.
+fn settle_interrupted(network: &Network) -> failure::Result<()> {
+    let session = Session::open(network.ipam())?;
+    if let Err(error) = session.store.bury_dead(session.deadline, |_| true) {
+        log::error!("{error}");
+    }
+    if session.store.list()?.iter().any(|it| !it.progress.unanswered.is_empty())
+        && let Err(error) = session.drain(false)
+    {
+        log::warn!("{error}");
+    }
+    Ok(())
+}
+
+fn compare_all(session: &Session<'_>) -> failure::Result<Vec<Comparison>> {
+    let settings = session.ipam.address()?;
+    let (region, configured) = find_eni(session.client()?, &session.store, &settings, session.deadline)?;
+    let mut enis: BTreeMap<EniId, RegionId> = BTreeMap::new();
+    for eni in session.store.known_enis()? {
+        enis.insert(eni, region.clone());
+    }
+    let mut recorded = BTreeSet::from([configured.clone()]);
+    enis.insert(configured, region);
+    for allocation in session.store.list()?.into_iter().filter_map(|it| it.allocation) {
+        enis.insert(allocation.eni.clone(), RegionId::try_from(allocation.region)?);
+        recorded.insert(allocation.eni);
+    }
+    let mut found = Vec::new();
+    for (eni, region) in enis {
+        let comparison = match look(session, &eni, &region) {
+            Ok((comparison, _lease)) => comparison,
+            // Trouble with one ENI must not hide the others'.
+            Err(failure) => Comparison::new(eni.clone(), region, Some(failure.to_string())),
+        };
+        // One that is merely remembered, and not this node's any more, is nobody's concern.
+        if recorded.contains(&eni) || comparison.problem.is_none() {
+            found.push(comparison);
+        }
+    }
+    Ok(found)
+}
+
+/// Compares one ENI. The lock comes with the answer, and the answer holds as long as the lock is held: an ADD has it from
+/// before it asks ECS until its record is active, and whoever releases has it until the record is gone.
+fn look<'s>(
+    session: &'s Session<'_>,
+    eni: &EniId,
+    region: &RegionId,
+) -> failure::Result<(Comparison, Lease<'s>)> {
+    let client = session.client()?;
+    let is_ours = ownership::mac_of(client.metadata(), eni, session.deadline)?.is_some();
+    let lease = session.store.wait_lease(eni, session.deadline)?;
+    let described = client.describe(region, eni, session.deadline.at_most(ATTEMPT))?;
+    let listed: Vec<Listed> = session.store.list()?;
+    let mut comparison = Comparison::new(eni.clone(), region.clone(), None);
+    let mut everything = BTreeSet::new();
+    // Only what is surely this node's can be said to have no reason to be there.
+    match described {
+        None => comparison.problem = Some(format!("ECS does not show it in {region}: {GONE}")),
+        Some(it) => {
+            everything = &it.addresses | &it.primary;
+            if !is_ours {
+                comparison.problem = Some(Failure::NotOurs { eni: eni.clone() }.to_string());
+            } else if it.service_managed {
+                comparison.problem = Some(Failure::ServiceManaged { eni: eni.clone() }.to_string());
+            } else {
+                comparison.find_orphans(&it.addresses, &listed);
+            }
+        }
+    }
+    comparison.find_ghosts(&everything, &listed, Timestamp::now());
+    Ok((comparison, lease))
+}
+
+const GONE: &str = "it is deleted, of another region, or these credentials may not see it";
+
+/// What became of orphans that were to be released.
+#[derive(Default)]
+struct Outcome {
+    released: BTreeSet<IpAddr>,
+    left: Vec<Left>,
+}
+
+/// Releases the orphans that were found, as far as they still are some, and updates what was found.
+fn release(network: &Network, found: &mut [Comparison]) -> failure::Result<Outcome> {
+    // Opened now, because its deadline must not run while a person thinks.
+    let session = Session::open(network.ipam())?;
+    let mut pending = Vec::new();
+    for comparison in found {
+        let agreed = std::mem::take(&mut comparison.orphans);
+        if agreed.is_empty() {
+            continue;
+        }
+        let (mut now, lease) = match look(&session, &comparison.eni, &comparison.region) {
+            Ok(found) => found,
+            Err(failure) => {
+                comparison.orphans = agreed;
+                comparison.problem = Some(failure.to_string());
+                continue;
+            }
+        };
+        for &address in agreed.intersection(&now.orphans) {
+            pending.push((address, record(&session, network, &lease, &now.region, address)?));
+        }
+        now.orphans.retain(|address| !agreed.contains(address));
+        *comparison = now;
+    }
+    let (addresses, pending): (BTreeSet<IpAddr>, Vec<Pending>) = pending.into_iter().unzip();
+    let left = release_now(&session, &pending)?;
+    let still: BTreeSet<IpAddr> = left.iter().flat_map(|it| it.allocation.ips()).collect();
+    Ok(Outcome { released: &addresses - &still, left })
+}
+
+/// Makes an orphan a release like any other: if this process is killed now, the next call goes on with it; and an ADD that
+/// is given the address after all ends it.
+fn record(
+    session: &Session<'_>,
+    network: &Network,
+    lease: &Lease<'_>,
+    region: &RegionId,
+    orphan: IpAddr,
+) -> failure::Result<Pending> {
+    let allocation = Allocation {
+        owner: Owner::nobody(),
+        network: network.name().to_owned(),
+        eni: lease.eni().clone(),
+        region: region.to_string(),
+        addresses: vec![Address::alone(orphan)],
+        pod: None,
+        boot_id: boot_id(),
+        since: Timestamp::now(),
+    };
+    log::info!("{orphan} on {} is an orphan and is to be released", lease.eni());
+    Ok(session.store.put_releasing(allocation, Progress::default())?)
+}
+
+fn question(found: &[Comparison]) -> String {
+    let mut lines = vec!["No record of this plugin names these addresses of this node's ENIs:".to_owned()];
+    for it in found.iter().filter(|it| !it.orphans.is_empty()) {
+        lines.push(format!("  {}: {}", it.eni, join(&it.orphans)));
+    }
+    lines.push(
+        "If other software, a network with another dataDir, or a person has put one there, its user loses it.".to_owned(),
+    );
+    lines.push("Release them?".to_owned());
+    lines.join("\n")
+}
+
+fn show(found: &[Comparison]) -> Result<(), Trouble> {
+    let rows: Vec<_> = found.iter().flat_map(Comparison::rows).collect();
+    if rows.is_empty() {
+        let enis: Vec<_> = found.iter().map(|it| it.eni.to_string()).collect();
+        return say(format!("ECS and the records say the same of {}", enis.join(", ")));
+    }
+    say(table::render(["ENI", "WHAT", "ADDRESS", "WHY"], rows.into_iter()))?;
+    if found.iter().any(|it| !it.orphans.is_empty()) {
+        say("Orphans: `aliyun-eni-ipam reconcile --release-orphans` releases them.")?;
+    }
+    if found.iter().any(|it| !it.ghosts.is_empty()) {
+        say(
+            "Ghosts: a pod with such an address has no network; delete it. Releasing ones go by themselves.",
+        )?;
+    }
+    Ok(())
+}

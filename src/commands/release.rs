@@ -1,0 +1,110 @@
+//! `release`: active records that a person gives up.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use serde_json::json;
+
+use super::consent::Consent;
+use super::releasing::release_now;
+use super::{Trouble, say};
+use crate::config::Ipam;
+use crate::context::Session;
+use crate::failure::Failure;
+use crate::store::{Active, State, Store, join};
+
+/// Releases the records that name any of `wanted`, whole: an attachment has all its addresses or none.
+pub(super) fn release(
+    ipam: Ipam<'_>,
+    wanted: &BTreeSet<IpAddr>,
+    consent: Consent,
+    as_json: bool,
+) -> Result<(), Trouble> {
+    let directory = ipam.data_directory().map_err(Failure::from)?;
+    let store = Store::open(&directory).map_err(Failure::from)?;
+    let chosen = choose(&store, wanted)?;
+    if !consent.obtain(&question(&chosen, wanted)) {
+        return Err(Trouble::Failed("nothing was released".into()));
+    }
+    // Opened now, because its deadline must not run while a person thinks.
+    let session = Session::open(ipam)?;
+    if choose(&session.store, wanted)? != chosen {
+        return Err(Trouble::Failed(
+            "the records have changed meanwhile: nothing was released, try again".into(),
+        ));
+    }
+    let (mut pending, mut begun) = (Vec::new(), Ok(()));
+    for active in &chosen {
+        match session.store.begin_release_of(active, session.deadline) {
+            Ok(found) => pending.extend(found),
+            Err(error) => begun = begun.and(Err(Failure::from(error))),
+        }
+    }
+    let left = release_now(&session, &pending)?;
+    begun?;
+    let left_addresses: BTreeSet<IpAddr> = left.iter().flat_map(|it| it.allocation.ips()).collect();
+    let released = &addresses(&chosen) - &left_addresses;
+    if as_json {
+        say(json!({ "released": released, "left": left_addresses }))?;
+    } else {
+        if !released.is_empty() {
+            say(format!("released {}", join(&released)))?;
+        }
+        left.iter().try_for_each(say)?;
+    }
+    if left.is_empty() { Ok(()) } else { Err(Trouble::LeftOver) }
+}
+
+/// The active records that name any of `wanted`.
+fn choose(store: &Store, wanted: &BTreeSet<IpAddr>) -> Result<Vec<Active>, Trouble> {
+    let mut chosen = store.all_active().map_err(Failure::from)?;
+    chosen.retain(|it| it.0.ips().any(|address| wanted.contains(&address)));
+    chosen.sort_by(|a, b| a.0.owner.cmp(&b.0.owner));
+    let unnamed: Vec<IpAddr> = wanted.difference(&addresses(&chosen)).copied().collect();
+    if unnamed.is_empty() { Ok(chosen) } else { Err(Trouble::Failed(refusal(store, &unnamed)?)) }
+}
+
+fn addresses(records: &[Active]) -> BTreeSet<IpAddr> {
+    records.iter().flat_map(|it| it.0.ips()).collect()
+}
+
+fn refusal(store: &Store, unnamed: &[IpAddr]) -> Result<String, Failure> {
+    let listed = store.list()?;
+    let is_releasing = |address: &&IpAddr| {
+        let mut releasing = listed.iter().filter(|it| it.state == State::Releasing);
+        releasing.any(|it| it.addresses().contains(&address.to_string()))
+    };
+    let advice = match unnamed.iter().find(is_releasing) {
+        Some(address) => {
+            format!("{address} is being released already, which `aliyun-eni-ipam flush` hurries")
+        }
+        None => {
+            "`aliyun-eni-ipam list` shows what is recorded, `reconcile` what is on the ENI besides".into()
+        }
+    };
+    Ok(format!("no active record names {}, so nothing was released: {advice}", join(unnamed)))
+}
+
+fn question(chosen: &[Active], wanted: &BTreeSet<IpAddr>) -> String {
+    let mut lines = vec!["These addresses are in use by the records of this node:".to_owned()];
+    for Active(allocation) in chosen {
+        let own: Vec<IpAddr> = allocation.ips().collect();
+        let others: Vec<IpAddr> = own.iter().filter(|address| !wanted.contains(address)).copied().collect();
+        let also = match others.as_slice() {
+            [] => String::new(),
+            others => format!(" ({} goes with it, because a record is released whole)", join(others)),
+        };
+        let owner = &allocation.owner;
+        let pod = allocation.pod.as_ref().map(|pod| format!(" of pod {}/{}", pod.namespace, pod.name));
+        lines.push(format!(
+            "  {} on {}: container {}, {}{}{also}",
+            join(&own),
+            allocation.eni,
+            owner.container_id,
+            owner.ifname,
+            pod.unwrap_or_default(),
+        ));
+    }
+    lines.push("A container that still runs loses its network. Release them?".to_owned());
+    lines.join("\n")
+}

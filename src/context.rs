@@ -1,0 +1,103 @@
+//! What every verb and every command works with: the configuration, the store, the way to ECS, the deadline.
+
+use std::cell::OnceCell;
+
+use crate::base::deadline::Deadline;
+use crate::base::region::RegionId;
+use crate::cloud::ecs::Client;
+use crate::cni::Attachment;
+use crate::config::Ipam;
+use crate::failure::{Failure, Result};
+use crate::metrics;
+use crate::pool::release::{Outcome, Releaser};
+use crate::store;
+use crate::store::{Owner, Pending, Releasing, Store};
+
+/// One call at work.
+pub(crate) struct Session<'a> {
+    pub(crate) ipam: Ipam<'a>,
+    pub(crate) store: Store,
+    /// By when the whole call has answered.
+    pub(crate) deadline: Deadline,
+    client: OnceCell<Client>,
+}
+
+impl<'a> Session<'a> {
+    pub(crate) fn open(ipam: Ipam<'a>) -> Result<Self> {
+        let deadline = Deadline::after(ipam.timeout()?);
+        Ok(Self { ipam, store: Store::open(&ipam.data_directory()?)?, deadline, client: OnceCell::new() })
+    }
+
+    /// The way to ECS. Nothing is dialled before it is used.
+    pub(crate) fn client(&self) -> Result<&Client> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
+        let settings = self.ipam.cloud()?.keeping_keys_in(&self.store.cache_directory());
+        Ok(self.client.get_or_init(|| Client::new(settings)))
+    }
+
+    /// What releases from ENIs of `region`.
+    pub(crate) fn releaser<'s>(&'s self, region: &'s RegionId) -> Result<Releaser<'s>> {
+        let most = self.ipam.most_per_call()?;
+        Ok(Releaser { store: &self.store, client: self.client()?, region, most })
+    }
+
+    /// Waits for these releases until the deadline, making them happen where nobody else does. What is left then stays
+    /// recorded; whether that fails the call is the configuration's choice.
+    pub(crate) fn release(&self, pending: &[Pending]) -> Result<()> {
+        let fail = self.ipam.fails_when_not_released()?;
+        for one in pending {
+            let region = RegionId::try_from(one.region.clone())?;
+            if let Outcome::Deferred { why } = self.releaser(&region)?.release(one, self.deadline)? {
+                if fail {
+                    return Err(Failure::NotReleased { eni: one.eni.clone(), why });
+                }
+                log::warn!("the release from {} is left to later calls: {why}", one.eni);
+            }
+        }
+        Ok(())
+    }
+
+    /// What is still to be released of `pending`, and why it has not been: its own last failure, or that of the ENI, which
+    /// is left alone for a while after one. `None` when it is released.
+    pub(crate) fn left(&self, pending: &Pending) -> store::Result<Option<(Releasing, String)>> {
+        let Some(releasing) = self.store.releasing(pending)? else { return Ok(None) };
+        let why = match &releasing.progress.last_error {
+            Some(error) => Some(error.clone()),
+            None => self.store.eni_state(&pending.eni)?.backoff.map(|backoff| backoff.error),
+        };
+        Ok(Some((releasing, why.unwrap_or_else(|| "ECS could not be asked in time".into()))))
+    }
+
+    /// Releases everything that may be released now, of every ENI. With `anew` it forgets that earlier attempts failed.
+    pub(crate) fn drain(&self, anew: bool) -> Result<()> {
+        let mut outcome = Ok(());
+        for any in self.store.pending_by_eni()? {
+            // Trouble with one ENI must not keep the others' addresses.
+            outcome = outcome.and(self.drain_one(&any, anew));
+        }
+        outcome
+    }
+
+    fn drain_one(&self, any: &Pending, anew: bool) -> Result<()> {
+        let region = RegionId::try_from(any.region.clone())?;
+        Ok(self.releaser(&region)?.drain(any, anew, self.deadline)?)
+    }
+}
+
+/// However a call ends, the metrics tell what it has left.
+impl Drop for Session<'_> {
+    fn drop(&mut self) {
+        match self.ipam.metrics_file() {
+            Ok(Some(path)) => metrics::update(&self.store, &path),
+            Ok(None) => {}
+            Err(error) => log::warn!("{error}"),
+        }
+    }
+}
+
+/// Whose records an attachment's are.
+pub(crate) fn owner(attachment: &Attachment) -> Owner {
+    Owner { container_id: attachment.container_id.to_string(), ifname: attachment.ifname.to_string() }
+}

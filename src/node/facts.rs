@@ -1,0 +1,234 @@
+//! Finding the place that addresses come from.
+//!
+//! What the configuration leaves out comes from instance metadata. None of it changes while the node runs and an interface
+//! is the same ENI, so it is asked for once a boot and kept. Before the first address is asked for it is also made sure that
+//! the ENI is this instance's and no cloud service's: nobody's pods must lose their addresses to a wrong id.
+
+use std::fs;
+use std::net::IpAddr;
+
+use ipnetwork::IpNetwork;
+use serde::{Deserialize, Serialize};
+
+use crate::base::clock::boot_id;
+use crate::base::deadline::Deadline;
+use crate::base::eni::EniId;
+use crate::base::region::RegionId;
+use crate::cloud::ecs::Client;
+use crate::cloud::ecs::ownership;
+use crate::cloud::metadata;
+use crate::cloud::metadata::Metadata;
+use crate::config;
+use crate::config::{AddressSettings, Family4};
+
+use super::placement::{EniPlacement, Subnet};
+use crate::failure::{Failure, Result};
+use crate::store::Store;
+
+/// What metadata and ECS have said in this boot of one ENI; each part is asked for when it is needed first.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Facts {
+    boot_id: String,
+    region: Option<RegionId>,
+    mac: Option<String>,
+    eni: Option<EniId>,
+    subnet: Option<IpNetwork>,
+    gateway: Option<IpAddr>,
+    subnet6: Option<IpNetwork>,
+    gateway6: Option<IpAddr>,
+    /// The ENI that is known to be this instance's and no cloud service's.
+    ours: Option<EniId>,
+}
+
+/// Finds the place from the configuration, from what earlier calls of this boot have found out, and from metadata.
+pub(crate) fn find_placement(
+    client: &Client,
+    store: &Store,
+    settings: &AddressSettings,
+    deadline: Deadline,
+) -> Result<EniPlacement> {
+    let mut finder = Finder::new(client, store, settings, deadline)?;
+    let known = finder.facts.clone();
+    let place = finder.place()?;
+    if finder.facts != known {
+        store.remember(&cache_name(settings), &finder.facts)?;
+    }
+    Ok(place)
+}
+
+/// The ENI that pods get addresses of, and its region. Whether it is this instance's is another question, and nothing is
+/// kept.
+pub(crate) fn find_eni(
+    client: &Client,
+    store: &Store,
+    settings: &AddressSettings,
+    deadline: Deadline,
+) -> Result<(RegionId, EniId)> {
+    let mut finder = Finder::new(client, store, settings, deadline)?;
+    Ok((finder.region()?, finder.eni()?))
+}
+
+/// Facts are kept under what the configuration says about the ENI.
+fn cache_name(settings: &AddressSettings) -> String {
+    match (&settings.eni, &settings.interface) {
+        (Some(eni), _) => format!("facts-{eni}"),
+        (None, Some(interface)) => format!("facts-of-interface-{interface}"),
+        (None, None) => "facts-of-primary".to_owned(),
+    }
+}
+
+struct Finder<'a> {
+    client: &'a Client,
+    deadline: Deadline,
+    settings: &'a AddressSettings,
+    facts: Facts,
+}
+
+impl<'a> Finder<'a> {
+    /// Begins with what is known of this boot, and of the ENI that an interface of that name is now: one can be detached and
+    /// another attached while the node runs.
+    fn new(
+        client: &'a Client,
+        store: &Store,
+        settings: &'a AddressSettings,
+        deadline: Deadline,
+    ) -> Result<Self> {
+        let (boot_id, mac) = (boot_id(), mac_of_configured_interface(settings)?);
+        let known = store.remembered::<Facts>(&cache_name(settings));
+        let still_true = |facts: &Facts| facts.boot_id == boot_id && (mac.is_none() || facts.mac == mac);
+        let facts = known.filter(still_true).unwrap_or_else(|| Facts { boot_id, mac, ..Facts::default() });
+        Ok(Self { client, deadline, settings, facts })
+    }
+
+    fn place(&mut self) -> Result<EniPlacement> {
+        let region = self.region()?;
+        let eni = self.eni()?;
+        self.check_ownership(&region, &eni)?;
+        let mut subnets = Vec::new();
+        if self.settings.ipv4 != Family4::Off {
+            let (block, gateway) = (self.subnet()?, self.gateway()?);
+            check_gateway(block, gateway)?;
+            subnets.push(Subnet { block, gateway: Some(gateway) });
+        }
+        if self.settings.ipv6 {
+            subnets.push(Subnet { block: self.subnet6()?, gateway: self.gateway6()? });
+        }
+        Ok(EniPlacement { region, eni, subnets })
+    }
+
+    /// Asks metadata for something of the ENI.
+    fn ask<T>(
+        &mut self,
+        what: impl FnOnce(&Metadata, &str, Deadline) -> std::result::Result<T, metadata::Error>,
+    ) -> Result<T> {
+        let mac = self.mac()?;
+        Ok(what(self.client.metadata(), &mac, self.deadline)?)
+    }
+
+    fn region(&mut self) -> Result<RegionId> {
+        if let Some(region) = &self.settings.region {
+            return Ok(region.clone());
+        }
+        if self.facts.region.is_none() {
+            self.facts.region = Some(self.client.metadata().region_id(self.deadline)?);
+        }
+        self.facts.region.clone().ok_or(Failure::Unfound { key: "regionId" })
+    }
+
+    fn eni(&mut self) -> Result<EniId> {
+        if let Some(eni) = &self.settings.eni {
+            return Ok(eni.clone());
+        }
+        if self.facts.eni.is_none() {
+            self.facts.eni = self.ask(Metadata::eni_of_mac)?;
+        }
+        self.facts.eni.clone().ok_or(Failure::Unfound { key: "networkInterfaceId" })
+    }
+
+    /// The hardware address of the ENI, by which metadata knows it.
+    fn mac(&mut self) -> Result<String> {
+        if let Some(mac) = &self.facts.mac {
+            return Ok(mac.clone());
+        }
+        let (metadata, deadline) = (self.client.metadata(), self.deadline);
+        let mac = match &self.settings.eni {
+            Some(eni) => ownership::mac_of(metadata, eni, deadline)?
+                .ok_or_else(|| Failure::NotOurs { eni: eni.clone() })?,
+            None => metadata.primary_mac(deadline)?,
+        };
+        self.facts.mac = Some(mac.clone());
+        Ok(mac)
+    }
+
+    fn check_ownership(&mut self, region: &RegionId, eni: &EniId) -> Result<()> {
+        if self.facts.ours.as_ref() == Some(eni) {
+            return Ok(());
+        }
+        // That metadata knows the ENI's hardware address makes it this instance's.
+        self.mac()?;
+        match self.client.describe(region, eni, self.deadline)? {
+            None => return Err(Failure::NotOurs { eni: eni.clone() }),
+            Some(described) if described.service_managed => {
+                return Err(Failure::ServiceManaged { eni: eni.clone() });
+            }
+            Some(_) => self.facts.ours = Some(eni.clone()),
+        }
+        Ok(())
+    }
+
+    fn subnet(&mut self) -> Result<IpNetwork> {
+        if let Family4::Block(block) = self.settings.ipv4 {
+            return Ok(block);
+        }
+        if self.facts.subnet.is_none() {
+            self.facts.subnet = Some(self.ask(Metadata::subnet)?.into());
+        }
+        self.facts.subnet.ok_or(Failure::Unfound { key: "subnet" })
+    }
+
+    fn gateway(&mut self) -> Result<IpAddr> {
+        if self.settings.gateway.is_none() && self.facts.gateway.is_none() {
+            self.facts.gateway = Some(self.ask(Metadata::gateway)?.into());
+        }
+        self.settings.gateway.or(self.facts.gateway).ok_or(Failure::Unfound { key: "gateway" })
+    }
+
+    fn subnet6(&mut self) -> Result<IpNetwork> {
+        if self.settings.subnet6.is_none() && self.facts.subnet6.is_none() {
+            self.facts.subnet6 = self.ask(Metadata::subnet6)?.map(IpNetwork::from);
+        }
+        self.settings.subnet6.or(self.facts.subnet6).ok_or(Failure::Unfound { key: "subnet6" })
+    }
+
+    fn gateway6(&mut self) -> Result<Option<IpAddr>> {
+        if self.settings.gateway6.is_none() && self.facts.gateway6.is_none() {
+            self.facts.gateway6 = self.ask(Metadata::gateway6)?.map(IpAddr::from);
+        }
+        Ok(self.settings.gateway6.or(self.facts.gateway6))
+    }
+}
+
+/// ptp and others refuse a gateway that is not on the link, in words that tell nobody what to do, and when the address has
+/// been assigned. One of the two comes from metadata here: where both are configured, that has been looked at.
+fn check_gateway(block: IpNetwork, gateway: IpAddr) -> Result<()> {
+    if block.contains(gateway) {
+        return Ok(());
+    }
+    Err(Failure::Config(config::Error {
+        key: "gateway".into(),
+        value: gateway.to_string(),
+        expected: format!(
+            "an address of {block}: set subnet and gateway to those of the ENI's vSwitch, or neither"
+        ),
+    }))
+}
+
+/// The hardware address of the node's own interface that the ENI is told by; `None` where it is not told by one.
+pub(crate) fn mac_of_configured_interface(settings: &AddressSettings) -> Result<Option<String>> {
+    let (None, Some(interface)) = (&settings.eni, &settings.interface) else { return Ok(None) };
+    match fs::read_to_string(format!("/sys/class/net/{interface}/address")) {
+        Ok(mac) => Ok(Some(mac.trim().to_owned())),
+        Err(error) => Err(Failure::Interface { name: interface.clone(), error }),
+    }
+}

@@ -1,0 +1,4 @@
+//! What this machine is: the ENI that pods get addresses of, its region and its vSwitch. Asked for once a boot and kept.
+
+pub(crate) mod facts;
+pub(crate) mod placement;

@@ -1,0 +1,171 @@
+//! The shared release: whoever holds an ENI's lock unassigns for everybody.
+//!
+//! A DEL has made its record *releasing* before it comes here. Then either somebody else, who holds the ENI's lock, releases
+//! it together with up to nine others, or the DEL takes the lock itself and does so for the rest. So a drained node makes
+//! one call for the first pod and one for every ten of the others, and ECS sees one mutation of an ENI at a time. What
+//! happened to a request is written into the records and the ENI's state, so that nobody repeats a call that just failed.
+
+mod backoff;
+mod batch;
+mod leader;
+mod unanswered;
+mod whose;
+
+use std::time::Duration;
+
+use crate::base::clock::Timestamp;
+use crate::base::deadline::Deadline;
+use crate::base::region::RegionId;
+use crate::cloud::ecs::Client;
+use crate::store;
+use crate::store::{Backoff, Lease, Pending, Progress, Releasing, Store};
+pub(crate) use backoff::pause as pause_after;
+use leader::Step;
+pub(crate) use leader::{ATTEMPT, LAG};
+pub(crate) use unanswered::request_of;
+
+/// How often a follower looks whether its record is gone or the lock is free.
+const POLL: Duration = Duration::from_millis(10);
+
+/// An attempt that has less time than this is not begun: it could only end in an error that hides the last one.
+const LEAST: Duration = Duration::from_millis(250);
+
+/// How a release ended for the one who waited for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// ECS is known to have unassigned the addresses.
+    Released,
+    /// It is not; the record stays and every later call tries again.
+    Deferred {
+        /// Why, for the person who reads the log or the error.
+        why: String,
+    },
+}
+
+/// What a release needs beside the store.
+#[derive(Clone, Copy, Debug)]
+pub struct Releaser<'a> {
+    /// The store.
+    pub store: &'a Store,
+    /// ECS.
+    pub client: &'a Client,
+    /// The region of the ENI.
+    pub region: &'a RegionId,
+    /// The most addresses in one request.
+    pub most: usize,
+}
+
+impl Releaser<'_> {
+    /// Releases `mine`, by this process or another, until `deadline`. While the last attempts of this ENI have failed and
+    /// whoever made them has given up, it does not wait: an outage costs one pod the wait, not every pod.
+    ///
+    /// # Errors
+    /// The store's. Nothing is lost: the record is still releasing.
+    pub fn release(&self, mine: &Pending, deadline: Deadline) -> store::Result<Outcome> {
+        let mut last = String::from("other calls held the ENI's lock the whole time");
+        loop {
+            let Some(Releasing { progress, .. }) = self.store.releasing(mine)? else {
+                return Ok(Outcome::Released);
+            };
+            last = progress.last_error.clone().unwrap_or(last);
+            if let Some(backoff) = self.store.eni_state(&mine.eni)?.backoff
+                && let Some(wait) = pause(&backoff, deadline)
+            {
+                let Some(wait) = wait else { return Ok(Outcome::Deferred { why: backoff.error }) };
+                deadline.sleep(wait.min(POLL));
+                continue;
+            }
+            if deadline.remaining() < LEAST || is_held_back(&progress) {
+                return Ok(Outcome::Deferred { why: last });
+            }
+            match self.store.try_lease(&mine.eni)? {
+                None => deadline.sleep(POLL),
+                // Somebody may have failed, or released this record, between the look and the lock.
+                Some(lease) if is_paused(&lease) || !self.store.is_pending(mine)? => {}
+                Some(mut lease) => match leader::step(self, &mut lease, Some(mine), deadline)? {
+                    Step::Done | Step::Failed => {}
+                    Step::Nothing => return Ok(Outcome::Deferred { why: last }),
+                },
+            }
+        }
+    }
+
+    /// Releases everything of one ENI that may be released now, until `deadline`: for GC, `flush` and the other commands
+    /// that speak for the whole node. With `anew` it forgets that earlier attempts have failed.
+    ///
+    /// # Errors
+    /// The store's. Nothing is lost.
+    pub fn drain(&self, any: &Pending, anew: bool, deadline: Deadline) -> store::Result<()> {
+        if anew {
+            let mut lease = self.store.wait_lease(&any.eni, deadline)?;
+            lease.set_backoff(None)?;
+            forget_failures(&lease)?;
+        }
+        while !deadline.has_passed() {
+            match self.store.eni_state(&any.eni)?.backoff.and_then(|backoff| pause(&backoff, deadline)) {
+                Some(None) => break,
+                Some(Some(wait)) => deadline.sleep(wait),
+                None => {}
+            }
+            // Taken anew for every request, so that ADDs and DELs get their turn.
+            let mut lease = self.store.wait_lease(&any.eni, deadline)?;
+            if !is_paused(&lease) && leader::step(self, &mut lease, None, deadline)? == Step::Nothing {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// One request's worth of what earlier calls had to leave, for an ADD that holds the lock anyway. Its failure is
+    /// remembered, and is not the ADD's.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn catch_up(&self, lease: &mut Lease<'_>, deadline: Deadline) -> store::Result<()> {
+        if !is_paused(lease) && lease.releasing()?.iter().any(|releasing| releasing.progress.attempts > 0) {
+            leader::step(self, lease, None, deadline)?;
+        }
+        Ok(())
+    }
+
+    /// One request's worth of anything that is releasing: makes room on an ENI that is full. Whether there was any.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn make_room(&self, lease: &mut Lease<'_>, deadline: Deadline) -> store::Result<bool> {
+        Ok(!is_paused(lease) && leader::step(self, lease, None, deadline)? == Step::Done)
+    }
+}
+
+/// Lets every record be tried that is held back because ECS refused it. One that was never tried is held back because an
+/// old request may still be on its way, and stays so.
+fn forget_failures(lease: &Lease<'_>) -> store::Result<()> {
+    for mut record in lease.releasing()? {
+        if record.progress.attempts > 0 && record.progress.not_before.take().is_some() {
+            lease.update(&record)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether the ENI is to be left alone at the moment: `None` if not, else how long, or `Some(None)` if it is of no use to
+/// wait for it.
+#[expect(clippy::option_option, reason = "the outer one is whether, the inner one how long")]
+fn pause(backoff: &Backoff, deadline: Deadline) -> Option<Option<Duration>> {
+    let wait = backoff.not_before.wait(Timestamp::now(), backoff::FURTHEST);
+    if wait.is_zero() {
+        return None;
+    }
+    Some((!backoff.gave_up && wait + LEAST < deadline.remaining()).then_some(wait))
+}
+
+fn is_paused(lease: &Lease<'_>) -> bool {
+    let now = Timestamp::now();
+    lease.state().backoff.as_ref().is_some_and(|it| !it.not_before.wait(now, backoff::FURTHEST).is_zero())
+}
+
+/// Whether this one record must wait, whatever the ENI's state.
+fn is_held_back(progress: &Progress) -> bool {
+    let now = Timestamp::now();
+    progress.not_before.is_some_and(|moment| !moment.wait(now, backoff::FURTHEST).is_zero())
+}
