@@ -1,11 +1,9 @@
 //! What a runtime says about one attachment beside the protocol's own parameters: whose pod it is, and which addresses
 //! are asked for (CONVENTIONS.md of the CNI project).
 
-use std::net::IpAddr;
-use std::str::FromStr;
-
 use serde_json::Value;
 
+use super::address_request::AddressRequest;
 use super::cni_args::CniArgs;
 use super::document::{Document, kind, object, present};
 use super::{Code, Error, Pod};
@@ -19,16 +17,7 @@ pub struct Arguments {
     ///
     /// They come from `runtimeConfig.ips`, else from `args.cni.ips`, else from `IP` in `CNI_ARGS`: the conventions rank
     /// the second above the third, and the first is on top because a runtime fills it in for this one attachment.
-    pub requested: Vec<Requested>,
-}
-
-/// An address that is asked for, `<ip>[/<prefix>]`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Requested {
-    /// The address.
-    pub address: IpAddr,
-    /// The length of its prefix, where one is given.
-    pub prefix: Option<u8>,
+    pub requested: Vec<AddressRequest>,
 }
 
 impl Arguments {
@@ -51,26 +40,8 @@ impl Arguments {
     }
 }
 
-impl FromStr for Requested {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let invalid = || format!("invalid IP address {text}");
-        let (address, prefix) = match text.split_once('/') {
-            Some((address, prefix)) => (address, Some(prefix)),
-            None => (text, None),
-        };
-        let address: IpAddr = address.parse().map_err(|_| invalid())?;
-        let longest = if address.is_ipv4() { 32 } else { 128 };
-        let prefix = prefix
-            .map(|prefix| prefix.parse().ok().filter(|prefix| *prefix <= longest).ok_or_else(invalid))
-            .transpose()?;
-        Ok(Self { address, prefix })
-    }
-}
-
 /// The list of addresses at the end of a path of keys of the configuration; empty when any of the keys is missing.
-fn requested_at(document: &Document, path: &[&str]) -> Result<Vec<Requested>, Error> {
+fn requested_at(document: &Document, path: &[&str]) -> Result<Vec<AddressRequest>, Error> {
     let Some((first, rest)) = path.split_first() else { return Ok(Vec::new()) };
     let Some(mut value) = document.value(first) else { return Ok(Vec::new()) };
     let mut name = (*first).to_owned();

@@ -3,13 +3,13 @@
 
 use std::fmt;
 
-use super::{Code, Error, Requested};
+use super::{AddressRequest, Code, Error};
 
 /// What `CNI_ARGS` says, as far as this plugin knows its keys.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct CniArgs {
     pub(super) pod: Pod,
-    pub(super) ip: Option<Requested>,
+    pub(super) ip: Option<AddressRequest>,
 }
 
 /// The Kubernetes pod of an attachment, as far as the runtime names it.

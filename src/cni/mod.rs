@@ -13,6 +13,7 @@
 //!
 //! [SPEC]: https://github.com/containernetworking/cni/blob/main/SPEC.md
 
+mod address_request;
 mod arguments;
 mod attachment;
 mod call;
@@ -21,6 +22,7 @@ mod dns;
 mod document;
 mod environment;
 mod error;
+mod negotiation;
 mod output;
 mod prev_result;
 mod result;
@@ -30,7 +32,8 @@ mod version;
 #[cfg(test)]
 mod tests;
 
-pub use arguments::{Arguments, Requested};
+pub use address_request::AddressRequest;
+pub use arguments::Arguments;
 pub use attachment::{Attachment, ContainerId, IfName};
 pub use call::{Add, Call, Check, Del, Gc, Network, Refusal, Status, read_call};
 pub use cni_args::Pod;

@@ -80,7 +80,7 @@ fn add_gets_the_namespace_the_pod_and_the_wish_for_an_address() {
     let Ok(Call::Add(add)) = call(&environment, &config(&json!({})).to_string()) else { panic!() };
     assert_eq!(add.netns, "/var/run/netns/n1");
     assert_eq!(add.arguments.pod.to_string(), "default/web-0");
-    let wish = Requested { address: "10.0.0.9".parse().unwrap(), prefix: None };
+    let wish = AddressRequest { address: "10.0.0.9".parse().unwrap(), prefix: None };
     assert_eq!(add.arguments.requested, [wish]);
 }
 

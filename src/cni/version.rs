@@ -5,8 +5,6 @@ use std::str::FromStr;
 
 use serde_json::{Value, json};
 
-use super::{Code, Error};
-
 /// A version of the CNI specification that this plugin speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Version {
@@ -78,31 +76,7 @@ impl Version {
         self >= Self::V1_1_0
     }
 
-    /// The version that a configuration names with `text`, exactly: `1.0` or `v1.0.0` are no versions.
-    pub(super) fn supported(text: &str) -> Result<Self, Error> {
-        text.parse().map_err(|Unsupported| {
-            let supported = Self::ALL.map(|version| format!("{:?}", version.as_str())).join(" ");
-            Error::new(Code::INCOMPATIBLE_VERSION, "incompatible CNI versions")
-                .with_details(format!("config is {text:?}, plugin supports [{supported}]"))
-        })
-    }
-
-    /// As [`Self::supported`], for an operation that exists only `since` a version. Such an operation compares versions
-    /// as numbers before it asks whether it knows them, which makes for errors of their own.
-    pub(super) fn supported_since(since: Self, operation: &str, text: &str) -> Result<Self, Error> {
-        let refusal =
-            |who| Error::new(Code::INCOMPATIBLE_VERSION, format!("{who} version does not allow {operation}"));
-        let numbers = numbers(text)?;
-        if numbers < since.numbers() {
-            return Err(refusal("config"));
-        }
-        if numbers > Self::NEWEST.numbers() {
-            return Err(refusal("plugin"));
-        }
-        Self::supported(text)
-    }
-
-    fn numbers(self) -> [i64; 3] {
+    pub(super) fn numbers(self) -> [i64; 3] {
         match self {
             Self::V0_1_0 => [0, 1, 0],
             Self::V0_2_0 => [0, 2, 0],
@@ -113,24 +87,6 @@ impl Version {
             Self::V1_1_0 => [1, 1, 0],
         }
     }
-}
-
-/// The up to three numbers of a version; those left out are zero, and an empty text is 0.1.0.
-fn numbers(text: &str) -> Result<[i64; 3], Error> {
-    if text.is_empty() {
-        return Ok(Version::V0_1_0.numbers());
-    }
-    let refusal = |msg| Error::new(Code::DECODE, msg);
-    let mut numbers = [0; 3];
-    for (index, part) in text.split('.').enumerate() {
-        let Some(name) = ["major", "minor", "micro"].get(index) else {
-            return Err(refusal(format!("invalid version {text:?}: too many parts")));
-        };
-        numbers[index] = part
-            .parse()
-            .map_err(|error| refusal(format!("failed to convert {name} version part {part:?}: {error}")))?;
-    }
-    Ok(numbers)
 }
 
 /// The text is not exactly one of the supported versions.
@@ -185,49 +141,10 @@ mod tests {
     }
 
     #[test]
-    fn an_unsupported_version_is_refused_with_the_supported_ones() {
-        let error = Version::supported("9.9.9").unwrap_err();
-        assert_eq!((error.code, error.msg.as_str()), (Code(1), "incompatible CNI versions"));
-        let supported = r#"["0.1.0" "0.2.0" "0.3.0" "0.3.1" "0.4.0" "1.0.0" "1.1.0"]"#;
-        assert_eq!(error.details, format!(r#"config is "9.9.9", plugin supports {supported}"#));
-    }
-
-    #[test]
-    fn versions_are_in_order_as_text_and_as_numbers() {
+    fn versions_are_in_order_as_they_are_listed_and_as_numbers() {
         assert!(Version::ALL.is_sorted());
         assert!(Version::ALL.map(Version::numbers).is_sorted());
-        for version in Version::ALL {
-            assert_eq!(numbers(version.as_str()), Ok(version.numbers()));
-        }
         assert_eq!(Version::ALL.last(), Some(&Version::NEWEST));
-    }
-
-    #[test]
-    fn an_operation_newer_than_the_configuration_is_refused() {
-        for (text, code, msg) in [
-            ("", 1, "config version does not allow CHECK"),
-            ("0.3.1", 1, "config version does not allow CHECK"),
-            ("-1", 1, "config version does not allow CHECK"),
-            ("1.1.1", 1, "plugin version does not allow CHECK"),
-            ("9.9.9", 1, "plugin version does not allow CHECK"),
-            ("1.0", 1, "incompatible CNI versions"),
-            ("0.5.0", 1, "incompatible CNI versions"),
-            ("v1.0.0", 6, r#"failed to convert major version part "v1": invalid digit found in string"#),
-            ("1.x", 6, r#"failed to convert minor version part "x": invalid digit found in string"#),
-            ("1.0.", 6, r#"failed to convert micro version part "": cannot parse integer from empty string"#),
-            ("1.0.0.0", 6, r#"invalid version "1.0.0.0": too many parts"#),
-        ] {
-            let error = Version::supported_since(Version::V0_4_0, "CHECK", text).unwrap_err();
-            assert_eq!((error.code, error.msg.as_str()), (Code(code), msg), "{text}");
-        }
-        assert_eq!(Version::supported_since(Version::V0_4_0, "CHECK", "0.4.0"), Ok(Version::V0_4_0));
-        assert_eq!(Version::supported_since(Version::V1_1_0, "GC", "1.1.0"), Ok(Version::V1_1_0));
-    }
-
-    #[test]
-    fn a_version_with_a_huge_number_is_an_error() {
-        let error = Version::supported_since(Version::V1_1_0, "GC", "99999999999999999999").unwrap_err();
-        assert_eq!(error.code, Code::DECODE);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use ipnetwork::IpNetwork;
 
 use crate::base::eni::EniId;
 use crate::base::region::{Family, RegionId};
-use crate::cni::Requested;
+use crate::cni::AddressRequest;
 use crate::store::{Address, Allocation, Intention};
 
 use crate::failure::{Failure, Result};
@@ -38,9 +38,9 @@ pub(crate) struct Wanted {
 
 impl EniPlacement {
     /// One address of each family, the requested ones where there are any.
-    pub(crate) fn wanted(&self, requested: &[Requested]) -> Result<Vec<Wanted>> {
+    pub(crate) fn wanted(&self, requested: &[AddressRequest]) -> Result<Vec<Wanted>> {
         let mut wanted: Vec<_> = self.subnets.iter().map(|&subnet| Wanted::any(subnet)).collect();
-        for Requested { address, prefix } in requested {
+        for AddressRequest { address, prefix } in requested {
             let slot =
                 wanted.iter_mut().find(|it| it.subnet.block.contains(*address) && it.address.is_none());
             let Some(slot) = slot.filter(|it| prefix.is_none_or(|prefix| prefix == it.subnet.block.prefix()))

@@ -7,7 +7,8 @@ use crate::base::deadline::Deadline;
 use crate::store::error::{Error, Result};
 use crate::store::intent::{Intent, Intention};
 use crate::store::key::key;
-use crate::store::record::{Active, Allocation, Misread, Owner, Progress};
+use crate::store::record::{Active, Allocation, Owner, Progress};
+use crate::store::schema::Misread;
 use crate::store::{Pending, Store, file, intent};
 
 /// What an ADD finds when it begins.

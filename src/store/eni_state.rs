@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::base::clock::Timestamp;
-use crate::store::record::SCHEMA;
+use crate::store::schema::SCHEMA;
 
 /// How long a request whose outcome nobody saw may still take effect. Alibaba Cloud states no bound; its own SDKs give up
 /// on an answer after 10 to 20 seconds.

@@ -12,8 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::clock::Timestamp;
 use crate::store::error::{Error, Result};
-use crate::store::record::{Allocation, Ask, Misread, Owner, Pod, SCHEMA};
-use crate::store::{file, lock, record};
+use crate::store::record::{Allocation, Ask, Owner, Pod};
+use crate::store::schema::{Misread, SCHEMA};
+use crate::store::{file, lock, schema};
 
 /// Whose ADD it is, and since when.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,13 +67,13 @@ pub(super) struct Content {
 
 impl Content {
     pub(super) fn parse(content: &[u8]) -> std::result::Result<Self, Misread> {
-        record::check_length(content)?;
+        schema::check_length(content)?;
         let mut texts = content.split(|&byte| byte == BEGIN);
         if texts.next().is_none_or(|before| !before.is_empty()) {
             return Err(Misread::Damaged("it does not begin as an intent does".into()));
         }
         let Head { intention, .. } =
-            record::parse(whole(texts.next().unwrap_or_default()).unwrap_or_default())?;
+            schema::parse(whole(texts.next().unwrap_or_default()).unwrap_or_default())?;
         let mut read = Self { intention, unanswered: Vec::new(), deleted: false };
         // Nobody has acted upon one that is not whole.
         for text in texts.filter_map(whole) {
@@ -207,7 +208,7 @@ pub(super) fn read(path: &Path, file: &File) -> Result<Content> {
 
 /// A text of the sequence.
 fn encode(value: &impl Serialize, path: &Path) -> Result<Vec<u8>> {
-    Ok([&[BEGIN], record::encode(value, path)?.as_slice()].concat())
+    Ok([&[BEGIN], schema::encode(value, path)?.as_slice()].concat())
 }
 
 fn append(file: &File, path: &Path, event: &Event) -> Result<()> {

@@ -10,8 +10,9 @@ use crate::base::eni::EniId;
 use crate::store::eni_state::{Backoff, EniState};
 use crate::store::error::{Error, Result};
 use crate::store::lock::Lock;
-use crate::store::record::{Allocation, Misread, Owner, Releasing};
-use crate::store::{Pending, Store, file, record};
+use crate::store::record::{Allocation, Owner, Releasing};
+use crate::store::schema::Misread;
+use crate::store::{Pending, Store, file, record, schema};
 
 /// A held ENI lock; dropping it lets go.
 #[derive(Debug)]
@@ -30,7 +31,7 @@ impl<'a> Lease<'a> {
     pub(super) fn new(store: &'a Store, eni: EniId, lock: Lock) -> Result<Self> {
         let mut lease = Self { store, eni, state: EniState::default(), given: BTreeMap::new(), _lock: lock };
         let now = Timestamp::now();
-        match file::read(&lease.state_path())?.map(|content| record::parse(&content)) {
+        match file::read(&lease.state_path())?.map(|content| schema::parse(&content)) {
             None => {}
             Some(Ok(state)) => lease.state = state,
             Some(Err(Misread::Newer(schema))) => {
@@ -225,6 +226,6 @@ impl<'a> Lease<'a> {
 
     fn save(&self) -> Result<()> {
         let path = self.state_path();
-        file::replace(&path, &record::encode(&self.state, &path)?)
+        file::replace(&path, &schema::encode(&self.state, &path)?)
     }
 }

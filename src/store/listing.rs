@@ -7,7 +7,8 @@ use crate::base::deadline::Deadline;
 use crate::base::eni::EniId;
 use crate::store::error::{Error, Result};
 use crate::store::intent::Content;
-use crate::store::record::{Active, Allocation, Misread, Owner, Progress, Releasing};
+use crate::store::record::{Active, Allocation, Owner, Progress, Releasing};
+use crate::store::schema::Misread;
 use crate::store::{Pending, Store, file, intent};
 
 /// Which state a record is in.

@@ -31,6 +31,7 @@ mod listing;
 mod lock;
 mod record;
 mod releasing;
+mod schema;
 
 use std::path::{Path, PathBuf};
 
@@ -49,7 +50,7 @@ use serde::de::DeserializeOwned;
 use crate::base::deadline::Deadline;
 use crate::base::eni::EniId;
 use key::{key, unique_name};
-use record::Misread;
+use schema::Misread;
 
 /// A store in its directory. Opening it makes nothing and locks nothing.
 #[derive(Clone, Debug)]
@@ -123,7 +124,7 @@ impl Store {
     /// When the file is not to be trusted or the system refuses.
     pub fn eni_state(&self, eni: &EniId) -> Result<EniState> {
         let content = file::read(&self.eni_directory().join(format!("{eni}.json")))?;
-        Ok(content.and_then(|content| record::parse(&content).ok()).unwrap_or_default())
+        Ok(content.and_then(|content| schema::parse(&content).ok()).unwrap_or_default())
     }
 
     /// Takes the lock of `eni` if nobody holds it.
@@ -155,7 +156,7 @@ impl Store {
     #[must_use]
     pub fn remembered<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
         let content = file::read(&self.cache_directory().join(format!("{name}.json"))).ok()??;
-        record::check_length(&content).ok()?;
+        schema::check_length(&content).ok()?;
         serde_json::from_slice(&content).ok()
     }
 
@@ -166,7 +167,7 @@ impl Store {
     pub fn remember(&self, name: &str, facts: &impl Serialize) -> Result<()> {
         file::make_directory(&self.cache_directory())?;
         let path = self.cache_directory().join(format!("{name}.json"));
-        file::replace(&path, &record::encode(facts, &path)?)
+        file::replace(&path, &schema::encode(facts, &path)?)
     }
 
     /// Whether another record could be written: tried without a lock, and without making the directory.
@@ -208,3 +209,6 @@ impl Store {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

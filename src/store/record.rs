@@ -22,11 +22,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::clock::Timestamp;
 use crate::base::eni::EniId;
-use crate::store::error::{Error, Result};
-use crate::store::file;
-
-/// The version of the form above. A reader refuses later ones and leaves them as they are.
-pub(super) const SCHEMA: u32 = 1;
+use crate::store::error::Result;
+use crate::store::schema::{Misread, SCHEMA, encode, parse};
 
 /// Whose addresses these are: CNI's attachment, the pair that every call for it carries. The network's name is left out
 /// on purpose: a network may be renamed between ADD and DEL.
@@ -198,56 +195,6 @@ struct Document {
     release: Option<Progress>,
 }
 
-/// Why a file's content is no record.
-pub(super) enum Misread {
-    /// It is of a later version.
-    Newer(u32),
-    /// It is damaged.
-    Damaged(String),
-}
-
-impl Misread {
-    /// The error for a file that stays where it is.
-    pub(super) fn into_error(self, path: &Path) -> Error {
-        match self {
-            Self::Newer(schema) => Error::NewerSchema { path: path.to_owned(), schema },
-            Self::Damaged(why) => Error::Quarantined { path: path.to_owned(), why },
-        }
-    }
-}
-
-/// Reads any of the store's JSON forms that carry a schema version, so that a later version is told from damage.
-pub(super) fn parse<T: for<'de> Deserialize<'de>>(content: &[u8]) -> std::result::Result<T, Misread> {
-    #[derive(Deserialize)]
-    struct Versioned {
-        schema: u32,
-    }
-    check_length(content)?;
-    match serde_json::from_slice::<Versioned>(content) {
-        Ok(Versioned { schema: SCHEMA }) => {}
-        Ok(Versioned { schema }) => return Err(Misread::Newer(schema)),
-        Err(error) => return Err(Misread::Damaged(error.to_string())),
-    }
-    serde_json::from_slice(content).map_err(|error| Misread::Damaged(error.to_string()))
-}
-
-/// What is longer than any file of the store has not been read to its end.
-pub(super) fn check_length(content: &[u8]) -> std::result::Result<(), Misread> {
-    let most = file::MOST_BYTES;
-    if content.len() <= most {
-        Ok(())
-    } else {
-        Err(Misread::Damaged(format!("it is larger than {most} bytes")))
-    }
-}
-
-/// The bytes of any of the store's JSON forms, one line.
-pub(super) fn encode(value: &impl Serialize, path: &Path) -> Result<Vec<u8>> {
-    let mut bytes = serde_json::to_vec(value).map_err(|error| Error::io("encode", path)(error.into()))?;
-    bytes.push(b'\n');
-    Ok(bytes)
-}
-
 impl Active {
     pub(super) fn parse(content: &[u8]) -> std::result::Result<Self, Misread> {
         parse::<Document>(content).map(|document| Self(document.allocation))
@@ -267,47 +214,5 @@ impl Releasing {
     pub(super) fn encode(&self, path: &Path) -> Result<Vec<u8>> {
         let release = Some(self.progress.clone());
         encode(&Document { schema: SCHEMA, allocation: self.allocation.clone(), release }, path)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::store::eni_state::EniState;
-    use crate::store::intent::Content;
-
-    const RECORD: &str = r#"{"schema":1,"allocation":{"owner":{"containerId":"c","ifname":"eth0"},"network":"pods",
-        "networkInterfaceId":"eni-1","regionId":"cn-hangzhou","addresses":[{"address":"192.168.0.9/24"}],
-        "since":"2026-11-22T09:12:44.250Z"},"release":{"attempts":1,"lastError":null,"unanswered":[]}}"#;
-
-    fn read_all(content: &[u8]) {
-        let _ = (Active::parse(content), Releasing::parse("name", content), Content::parse(content));
-        let _ = parse::<EniState>(content);
-    }
-
-    #[test]
-    fn a_record_reads_as_active_and_as_releasing() {
-        let active = Active::parse(RECORD.as_bytes()).unwrap_or_else(|_| panic!("it is a record"));
-        let releasing =
-            Releasing::parse("name", RECORD.as_bytes()).unwrap_or_else(|_| panic!("it is a record"));
-        assert_eq!(active.0, releasing.allocation);
-        assert_eq!(releasing.progress.attempts, 1);
-    }
-
-    proptest! {
-        #[test]
-        fn no_content_of_a_file_makes_a_reader_panic(content in prop::collection::vec(any::<u8>(), 0..400)) {
-            read_all(&content);
-        }
-
-        #[test]
-        fn no_damage_to_a_record_makes_a_reader_panic(at in 0..RECORD.len(), with in any::<u8>(), cut in 0..RECORD.len()) {
-            let mut content = RECORD.as_bytes().to_vec();
-            content[at] = with;
-            read_all(&content);
-            read_all(&content[..cut]);
-        }
     }
 }
