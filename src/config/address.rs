@@ -5,11 +5,11 @@ use std::path::PathBuf;
 
 use ipnetwork::IpNetwork;
 
+use super::error::Error;
+use super::value::Reader;
 use crate::base::eni::EniId;
 use crate::base::region::RegionId;
 use crate::cni::Route;
-use crate::config::Error;
-use crate::config::value::Reader;
 
 /// Where a pod's address comes from.
 #[derive(Clone, Debug, PartialEq)]

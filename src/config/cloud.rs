@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
+use super::error::Error;
+use super::value::Reader;
 use crate::base::environment::Environment;
 use crate::cloud::credentials::Source;
 use crate::cloud::ecs::Settings;
 use crate::cloud::http::endpoint::Choice;
 use crate::cloud::http::{Endpoint, Proxy};
-use crate::config::Error;
-use crate::config::value::Reader;
 
 /// How to reach ECS, and as whom.
 #[derive(Clone, Debug)]

@@ -1,5 +1,6 @@
 //! The values that keys may have, and those that they may not.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;

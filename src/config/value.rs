@@ -9,7 +9,7 @@ use ipnetwork::IpNetwork;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::Error;
+use super::error::Error;
 use crate::cni::parse_cidr;
 
 /// A JSON object whose keys are read one by one.

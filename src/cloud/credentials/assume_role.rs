@@ -23,7 +23,7 @@ pub(super) fn fetch(
     let endpoint = sts::endpoint(sts_endpoint, session);
     let renew = |refused: &Credentials| opener(Some(refused));
     match api.call_fresh(&endpoint, &action, opener(None)?, deadline, renew) {
-        Ok(answer) => sts::key(&answer.body),
+        Ok(answer) => sts::key(answer.read()),
         Err(Failed::Key(error)) => Err(error),
         Err(Failed::Call(error)) => {
             Err(Error { passing: error.passing, ..Error::lasting(&format!("{}: {error}", session.role_arn)) })

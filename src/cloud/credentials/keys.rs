@@ -1,33 +1,58 @@
 //! The two shapes in which services hand out temporary keys.
 
-use serde_json::Value;
+use std::borrow::Cow;
+
+use serde::Deserialize;
 
 use crate::base::access_key::Credentials;
 use crate::base::text::clean;
 use crate::cloud::http::date::parse_rfc3339;
 
-/// Reads `{"AccessKeyId", "AccessKeySecret", "SecurityToken", "Expiration", "Code"}`: the metadata service and the
-/// credentials URI. The problem, where there is one, repeats no secret.
+/// A key as services write it. All parts are optional, so that the first that is missing can be named.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct KeyParts<'a> {
+    #[serde(borrow)]
+    access_key_id: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    access_key_secret: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    security_token: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    expiration: Option<Cow<'a, str>>,
+    /// `Success`, where the service says so: the metadata service and the credentials URI.
+    #[serde(borrow)]
+    code: Option<Cow<'a, str>>,
+}
+
+/// The answer of the metadata service and of a credentials URI. The problem, where there is one, repeats no secret.
 pub(super) fn from_flat_json(body: &[u8]) -> Result<Credentials, String> {
-    let value: Value = serde_json::from_slice(body).map_err(|_| "the answer is not JSON".to_owned())?;
-    match value.get("Code").and_then(Value::as_str) {
-        None | Some("Success") => from_object(&value),
+    let parts: KeyParts<'_> = serde_json::from_slice(body).map_err(|_| UNREADABLE.to_owned())?;
+    match parts.code.as_deref() {
+        None | Some("Success") => parts.key(),
         Some(code) => Err(format!("the answer is {}", clean(code, 60))),
     }
 }
 
-/// Reads the object with a key's four parts, which STS puts under `Credentials`.
-pub(super) fn from_object(object: &Value) -> Result<Credentials, String> {
-    let text = |name: &str| {
-        let text = object.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
-        text.ok_or_else(|| format!("the answer has no {name}"))
-    };
-    let expires = parse_rfc3339(text("Expiration")?).ok_or("the answer's Expiration is no time")?;
-    let (id, secret, token) = (text("AccessKeyId")?, text("AccessKeySecret")?, text("SecurityToken")?);
-    if ![id, secret, token].into_iter().all(is_part) {
-        return Err("the answer's key has characters or a length that no key has".to_owned());
+/// serde's own words may repeat a part of the key.
+pub(super) const UNREADABLE: &str = "the answer is not JSON, or not that of a key";
+
+impl KeyParts<'_> {
+    pub(super) fn key(&self) -> Result<Credentials, String> {
+        let part = |part: &'_ Option<Cow<'_, str>>, name: &str| {
+            let text = part.as_deref().filter(|text| !text.is_empty()).map(str::to_owned);
+            text.ok_or_else(|| format!("the answer has no {name}"))
+        };
+        let expires = parse_rfc3339(&part(&self.expiration, "Expiration")?)
+            .ok_or("the answer's Expiration is no time")?;
+        let id = part(&self.access_key_id, "AccessKeyId")?;
+        let secret = part(&self.access_key_secret, "AccessKeySecret")?;
+        let token = part(&self.security_token, "SecurityToken")?;
+        if ![&id, &secret, &token].into_iter().all(|text| is_part(text)) {
+            return Err("the answer's key has characters or a length that no key has".to_owned());
+        }
+        Ok(Credentials::temporary(&id, &secret, &token, Some(expires)))
     }
-    Ok(Credentials::temporary(id, secret, token, Some(expires)))
 }
 
 /// Whether this can be a part of a key: all of them become headers or parameters. Security tokens have some hundred
@@ -58,7 +83,7 @@ mod tests {
             ("2017-06-09T09:17:19Z", "soon", "Expiration is no time"),
             ("\"Success\"", "\"Failed\"", "Failed"),
             ("{", "[", "not JSON"),
-            ("\"CAI\"", "7", "no SecurityToken"),
+            ("\"CAI\"", "7", "not that of a key"),
             ("CAI", "a b", "characters"),
             ("CAI", &"x".repeat(9000), "length"),
         ] {

@@ -75,7 +75,7 @@ pub(super) fn fetch(
         .exchange(&request, deadline)
         .map_err(|failure| Error { passing: failure.passing, ..Error::lasting(&about(&failure.message)) })?;
     match reply::read(&endpoint.authority(), response.status, &response.body) {
-        Reply::Done { body, .. } => sts::key(&body),
+        Reply::Done { .. } => sts::key(reply::object(&response.body)),
         Reply::Refused { code, message, request_id } => {
             let message = message.replace(token.trim(), "(secret)");
             let request_id = request_id.unwrap_or_default();

@@ -1,9 +1,9 @@
 //! STS, the service that turns a right to a role into a temporary key: which server, and its answer.
 
-use serde_json::{Map, Value};
+use serde::Deserialize;
 
 use super::error::Error;
-use super::keys;
+use super::keys::{KeyParts, UNREADABLE};
 use super::origin::Session;
 use crate::base::access_key::Credentials;
 use crate::cloud::http::Endpoint;
@@ -35,16 +35,21 @@ pub(super) fn parameters(session: &Session) -> Vec<(String, String)> {
     parameters
 }
 
+/// The answer of STS, as far as it is of interest.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Assumed<'a> {
+    #[serde(borrow)]
+    credentials: KeyParts<'a>,
+}
+
 /// The key in an answer.
-pub(super) fn key(body: &Map<String, Value>) -> Result<Credentials, Error> {
-    let problem = match body.get("Credentials") {
-        Some(credentials) => match keys::from_object(credentials) {
-            Ok(credentials) => return Ok(credentials),
-            Err(problem) => problem,
-        },
-        None => "the answer has no Credentials".to_owned(),
+pub(super) fn key(answer: Result<Assumed<'_>, String>) -> Result<Credentials, Error> {
+    let key = match answer {
+        Ok(assumed) => assumed.credentials.key(),
+        Err(_) => Err(UNREADABLE.to_owned()),
     };
-    Err(Error::passing(&format!("STS: {problem}")))
+    key.map_err(|problem| Error::passing(&format!("STS: {problem}")))
 }
 
 #[cfg(test)]

@@ -3,13 +3,13 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use serde_json::{Map, Value};
+use serde::Deserialize;
 
 use super::client::Client;
 use crate::base::deadline::Deadline;
 use crate::base::eni::EniId;
 use crate::base::region::{Family, RegionId};
-use crate::cloud::rpc::{Action, Error};
+use crate::cloud::rpc::{Action, Answer, Error};
 
 /// The version of the ECS API.
 pub(super) const VERSION: &str = "2014-05-26";
@@ -94,7 +94,7 @@ impl Client {
         }
         let action = Action { name, version: VERSION, mutates: true, parameters };
         let answer = self.call(region, eni, &action, deadline)?;
-        assigned(&answer.body, family).ok_or_else(|| Error {
+        assigned(&answer, family).ok_or_else(|| Error {
             request_id: Some(answer.request_id.into()),
             ..Error::unknown(name, "the answer does not say which addresses were assigned").about(eni)
         })
@@ -120,17 +120,52 @@ pub(super) fn numbered(name: &str, values: &[impl fmt::Display]) -> Vec<(String,
         .collect()
 }
 
+/// The answer of `AssignPrivateIpAddresses`.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct AssignedV4 {
+    assigned_private_ip_addresses_set: PrivateIpSets,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct PrivateIpSets {
+    private_ip_set: PrivateIpSet,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct PrivateIpSet {
+    private_ip_address: Vec<IpAddr>,
+}
+
+/// The answer of `AssignIpv6Addresses`.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct AssignedV6 {
+    ipv6_sets: Ipv6Sets,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Ipv6Sets {
+    ipv6_address: Vec<IpAddr>,
+}
+
 /// The addresses in the answer of an assignment; nothing when they are not there, or not addresses of this family.
-fn assigned(body: &Map<String, Value>, family: Family) -> Option<Vec<IpAddr>> {
-    let list = match family {
+fn assigned(answer: &Answer, family: Family) -> Option<Vec<IpAddr>> {
+    let addresses = match family {
         Family::V4 => {
-            body.get("AssignedPrivateIpAddressesSet")?.get("PrivateIpSet")?.get("PrivateIpAddress")?
+            answer
+                .read::<AssignedV4>()
+                .ok()?
+                .assigned_private_ip_addresses_set
+                .private_ip_set
+                .private_ip_address
         }
-        Family::V6 => body.get("Ipv6Sets")?.get("Ipv6Address")?,
+        Family::V6 => answer.read::<AssignedV6>().ok()?.ipv6_sets.ipv6_address,
     };
-    let addresses: Option<Vec<IpAddr>> =
-        list.as_array()?.iter().map(|text| text.as_str()?.parse().ok()).collect();
-    addresses.filter(|addresses| family_of(addresses) == Some(family))
+    (family_of(&addresses) == Some(family)).then_some(addresses)
 }
 
 #[cfg(test)]
@@ -138,7 +173,7 @@ mod tests {
     use super::*;
 
     fn parse(body: &str, family: Family) -> Option<Vec<IpAddr>> {
-        assigned(serde_json::from_str::<Value>(body).unwrap().as_object().unwrap(), family)
+        assigned(&Answer::new("R", body), family)
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use log::warn;
-use serde_json::{Map, Value};
+use serde::Deserialize;
 
 use super::actions::VERSION;
 use super::client::Client;
@@ -85,10 +85,10 @@ impl Client {
                 let request_id = Some(answer.request_id.clone().into());
                 Error { request_id, ..Error::unknown(NAME, &message).about(eni) }
             };
-            let list = list(&answer.body).ok_or_else(|| unclear("no list of ENIs"))?;
+            let page: Page = answer.read().map_err(|problem| unclear(&problem))?;
             let mut found = None;
-            for entry in list {
-                let described = read(entry).map_err(unclear)?;
+            for entry in page.network_interface_sets.network_interface_set {
+                let described = entry.read().map_err(unclear)?;
                 if described.id != *eni {
                     warn!("asked for {eni}, ECS also described {}", described.id);
                 } else if found.replace(described).is_some() {
@@ -98,8 +98,8 @@ impl Client {
             if found.is_some() {
                 return Ok(found);
             }
-            match answer.body.get("NextToken").and_then(Value::as_str) {
-                Some(next) if !next.is_empty() && next != token => next.clone_into(&mut token),
+            match page.next_token {
+                Some(next) if !next.is_empty() && next != token => token = next,
                 Some(next) if !next.is_empty() => return Err(unclear("the same page again")),
                 _ => return Ok(None),
             }
@@ -108,78 +108,116 @@ impl Client {
     }
 }
 
-fn list(body: &Map<String, Value>) -> Option<&Vec<Value>> {
-    body.get("NetworkInterfaceSets")?.get("NetworkInterfaceSet")?.as_array()
+/// The page of a list, as ECS writes it.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Page {
+    network_interface_sets: EniSets,
+    next_token: Option<String>,
 }
 
-/// Reads one ENI of the list.
-fn read(entry: &Value) -> Result<Eni, &'static str> {
-    let text = |name: &str| entry.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
-    let id = text("NetworkInterfaceId")
-        .and_then(|id| EniId::try_from(id.to_owned()).ok())
-        .ok_or("an ENI without id")?;
-    let first = match text("PrivateIpAddress") {
-        Some(address) => Some(address.parse().map_err(|_| "a primary address that is none")?),
-        None => None,
-    };
-    let mut primary: BTreeSet<IpAddr> = first.into_iter().collect();
-    let mut addresses = BTreeSet::new();
-    let v4 = entry.get("PrivateIpSets").and_then(|sets| sets.get("PrivateIpSet")).and_then(Value::as_array);
-    for item in v4.ok_or("no list of private addresses")? {
-        sort(item, "PrivateIpAddress", &mut primary, &mut addresses)?;
-    }
-    // Without IPv6 the list may be absent.
-    match entry.get("Ipv6Sets") {
-        None | Some(Value::Null) => {}
-        Some(sets) => {
-            let v6 = sets.get("Ipv6Set").and_then(Value::as_array).ok_or("no list of IPv6 addresses")?;
-            for item in v6 {
-                sort(item, "Ipv6Address", &mut primary, &mut addresses)?;
-            }
-        }
-    }
-    // The attachment knows the instance where the ENI itself does not name it.
-    let attached = || entry.get("Attachment")?.get("InstanceId")?.as_str().filter(|id| !id.is_empty());
-    Ok(Eni {
-        id,
-        status: text("Status").unwrap_or_default().to_owned(),
-        kind: if text("Type") == Some("Primary") { EniKind::Primary } else { EniKind::Secondary },
-        instance_id: text("InstanceId").or_else(attached).map(str::to_owned),
-        vswitch_id: text("VSwitchId").map(str::to_owned),
-        mac: text("MacAddress").map(str::to_owned),
-        service_managed: entry.get("ServiceManaged").and_then(Value::as_bool).unwrap_or(false),
-        addresses: &addresses - &primary,
-        primary,
-    })
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct EniSets {
+    network_interface_set: Vec<Entry>,
 }
 
-/// Puts an address of a list among the primary or the secondary ones.
-fn sort(
-    item: &Value,
-    name: &str,
-    primary: &mut BTreeSet<IpAddr>,
-    secondary: &mut BTreeSet<IpAddr>,
-) -> Result<(), &'static str> {
-    let text = item.get(name).and_then(Value::as_str).ok_or("an entry without address")?;
-    let address = text.parse().map_err(|_| "an address that is none")?;
-    let is_primary = item.get("Primary").and_then(Value::as_bool).unwrap_or(false);
-    if is_primary {
-        primary.insert(address)
-    } else {
-        secondary.insert(address)
-    };
-    Ok(())
+/// One ENI of the list, as ECS writes it.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Entry {
+    network_interface_id: EniId,
+    status: Option<String>,
+    r#type: Option<String>,
+    instance_id: Option<String>,
+    attachment: Option<Attachment>,
+    v_switch_id: Option<String>,
+    mac_address: Option<String>,
+    private_ip_address: Option<String>,
+    private_ip_sets: PrivateIpSets,
+    /// Absent where there is no IPv6.
+    ipv6_sets: Option<Ipv6Sets>,
+    service_managed: Option<bool>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Attachment {
+    instance_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct PrivateIpSets {
+    private_ip_set: Vec<PrivateIp>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct PrivateIp {
+    private_ip_address: IpAddr,
+    primary: Option<bool>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Ipv6Sets {
+    ipv6_set: Vec<Ipv6>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Ipv6 {
+    ipv6_address: IpAddr,
+    primary: Option<bool>,
+}
+
+impl Entry {
+    fn read(self) -> Result<Eni, &'static str> {
+        let present = |text: Option<String>| text.filter(|text| !text.is_empty());
+        let first = present(self.private_ip_address).map(|address| address.parse());
+        let first = first.transpose().map_err(|_| "its PrivateIpAddress is not an address")?;
+        let v4 = self.private_ip_sets.private_ip_set.iter().map(|ip| (ip.private_ip_address, ip.primary));
+        let v6 =
+            self.ipv6_sets.iter().flat_map(|sets| &sets.ipv6_set).map(|ip| (ip.ipv6_address, ip.primary));
+        let (primary, addresses): (Vec<_>, Vec<_>) =
+            v4.chain(v6).partition(|(_, primary)| *primary == Some(true));
+        let primary: BTreeSet<IpAddr> = primary.into_iter().map(|(ip, _)| ip).chain(first).collect();
+        let addresses: BTreeSet<IpAddr> = addresses.into_iter().map(|(ip, _)| ip).collect();
+        // The attachment knows the instance where the ENI itself does not name it.
+        let attached = || present(self.attachment?.instance_id);
+        Ok(Eni {
+            id: self.network_interface_id,
+            status: self.status.unwrap_or_default(),
+            kind: if self.r#type.as_deref() == Some("Primary") {
+                EniKind::Primary
+            } else {
+                EniKind::Secondary
+            },
+            instance_id: present(self.instance_id).or_else(attached),
+            vswitch_id: present(self.v_switch_id),
+            mac: present(self.mac_address),
+            service_managed: self.service_managed.unwrap_or(false),
+            addresses: &addresses - &primary,
+            primary,
+        })
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
+    fn read(entry: &str) -> Result<Eni, String> {
+        let entry: Entry = serde_json::from_str(entry).map_err(|error| error.to_string())?;
+        entry.read().map_err(str::to_owned)
+    }
+
     fn documented() -> Value {
         json!({
-            "NetworkInterfaceId": "eni-1", "Status": "InUse", "Type": "Secondary", "MacAddress": "00:16:3e:00:00:01",
+            "NetworkInterfaceId": "eni-1", "Status": "InUse", "Type": "Secondary", "MacAddress": "00:16:3e:00:00:01", "Tags": {"Tag": []},
             "InstanceId": "i-1", "VSwitchId": "vsw-1", "PrivateIpAddress": "192.168.1.2", "ServiceManaged": false,
             "PrivateIpSets": {"PrivateIpSet": [
                 {"PrivateIpAddress": "192.168.1.2", "Primary": true},
@@ -195,7 +233,7 @@ mod tests {
 
     #[test]
     fn the_documented_shape_is_read() {
-        let eni = read(&documented()).unwrap();
+        let eni = read(&documented().to_string()).unwrap();
         assert_eq!(eni.id.as_str(), "eni-1");
         assert_eq!((eni.kind, eni.service_managed), (EniKind::Secondary, false));
         assert_eq!(eni.instance_id.as_deref(), Some("i-1"));
@@ -207,14 +245,14 @@ mod tests {
     fn the_attachment_names_the_instance_where_the_eni_does_not() {
         let mut entry = documented();
         entry.as_object_mut().unwrap().remove("InstanceId");
-        assert_eq!(read(&entry).unwrap().instance_id.as_deref(), Some("i-1"));
+        assert_eq!(read(&entry.to_string()).unwrap().instance_id.as_deref(), Some("i-1"));
     }
 
     #[test]
     fn the_primary_address_is_never_among_the_secondary_ones() {
         let mut entry = documented();
         entry["PrivateIpSets"]["PrivateIpSet"][0] = json!({"PrivateIpAddress": "192.168.1.2"});
-        assert_eq!(read(&entry).unwrap().addresses, addresses(&["192.168.1.10", "2001:db8::10"]));
+        assert_eq!(read(&entry.to_string()).unwrap().addresses, addresses(&["192.168.1.10", "2001:db8::10"]));
     }
 
     #[test]
@@ -232,10 +270,10 @@ mod tests {
         ] {
             let mut entry = documented();
             *entry.pointer_mut(pointer).unwrap() = bad;
-            assert!(read(&entry).is_err(), "{pointer}");
+            assert!(read(&entry.to_string()).is_err(), "{pointer}");
         }
         for bad in [json!(null), json!(7), json!([]), json!({})] {
-            assert!(read(&bad).is_err(), "{bad}");
+            assert!(read(&bad.to_string()).is_err(), "{bad}");
         }
     }
 
@@ -243,6 +281,19 @@ mod tests {
     fn an_eni_without_ipv6_may_lack_the_list() {
         let mut entry = documented();
         entry.as_object_mut().unwrap().remove("Ipv6Sets");
-        assert_eq!(read(&entry).unwrap().addresses, addresses(&["192.168.1.10"]));
+        assert_eq!(read(&entry.to_string()).unwrap().addresses, addresses(&["192.168.1.10"]));
+    }
+
+    #[test]
+    fn an_eni_that_says_something_twice_is_an_error() {
+        let entry = documented().to_string();
+        for (once, twice) in [
+            (r#""PrivateIpSets":"#, r#""PrivateIpSets":{"PrivateIpSet":[]},"PrivateIpSets":"#),
+            (r#""PrivateIpSet":"#, r#""PrivateIpSet":[],"PrivateIpSet":"#),
+            (r#""Ipv6Set":"#, r#""Ipv6Set":[],"Ipv6Set":"#),
+            (r#""Ipv6Address":"#, r#""Ipv6Address":"2001:db8::11","Ipv6Address":"#),
+        ] {
+            assert!(read(&entry.replacen(once, twice, 1)).is_err(), "{twice}");
+        }
     }
 }

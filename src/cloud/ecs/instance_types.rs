@@ -1,6 +1,6 @@
 //! How many addresses the ENIs of an instance may have: `DescribeInstanceTypes`.
 
-use serde_json::{Map, Value};
+use serde::Deserialize;
 
 use super::actions::VERSION;
 use super::client::Client;
@@ -40,46 +40,64 @@ impl Client {
             request_id: Some(answer.request_id.clone().into()),
             ..Error::unknown(NAME, "the answer does not say how many addresses an ENI may have")
         };
-        let types = list(&answer.body).ok_or_else(unclear)?;
-        match types.iter().find(|it| it["InstanceTypeId"] == instance_type) {
-            Some(found) => read(found).map(Some).ok_or_else(unclear),
-            None => Ok(None),
-        }
+        let page: Page = answer.read().map_err(|_| unclear())?;
+        let mut types = page.instance_types.instance_type.into_iter();
+        Ok(types
+            .find(|it| it.instance_type_id == instance_type)
+            .map(|it| Quota { ipv4: it.eni_private_ip_address_quantity, ipv6: it.eni_ipv6_address_quantity }))
     }
 }
 
-fn list(body: &Map<String, Value>) -> Option<&Vec<Value>> {
-    body.get("InstanceTypes")?.get("InstanceType")?.as_array()
+/// The answer as ECS writes it.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Page {
+    instance_types: InstanceTypes,
 }
 
-fn read(entry: &Value) -> Option<Quota> {
-    let number = |name: &str| entry.get(name).and_then(Value::as_u64);
-    Some(Quota {
-        ipv4: number("EniPrivateIpAddressQuantity")?,
-        // A type without IPv6 may leave it out.
-        ipv6: number("EniIpv6AddressQuantity").unwrap_or(0),
-    })
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct InstanceTypes {
+    instance_type: Vec<InstanceType>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct InstanceType {
+    instance_type_id: String,
+    eni_private_ip_address_quantity: u64,
+    /// A type without IPv6 may leave it out.
+    #[serde(default)]
+    eni_ipv6_address_quantity: u64,
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
+    use crate::cloud::rpc::Answer;
 
     #[test]
     fn the_quota_is_read_from_the_documented_shape() {
-        let body = json!({"InstanceTypes": {"InstanceType": [
-            {"InstanceTypeId": "ecs.g7.large", "EniPrivateIpAddressQuantity": 6, "EniIpv6AddressQuantity": 1}]}});
-        let types = list(body.as_object().unwrap()).unwrap();
-        assert_eq!(read(&types[0]), Some(Quota { ipv4: 6, ipv6: 1 }));
+        let answer = Answer::new(
+            "R",
+            r#"{"InstanceTypes": {"InstanceType": [
+            {"InstanceTypeId": "ecs.g7.large", "EniPrivateIpAddressQuantity": 6, "EniIpv6AddressQuantity": 1}]}}"#,
+        );
+        let page: Page = answer.read().unwrap();
+        let found = &page.instance_types.instance_type[0];
+        assert_eq!((found.eni_private_ip_address_quantity, found.eni_ipv6_address_quantity), (6, 1));
     }
 
     #[test]
     fn an_answer_without_numbers_is_no_answer() {
-        assert_eq!(read(&json!({"InstanceTypeId": "ecs.g7.large"})), None);
-        assert_eq!(read(&json!({"EniPrivateIpAddressQuantity": "6"})), None);
-        assert!(list(&Map::new()).is_none());
-        assert!(list(json!({"InstanceTypes": {"InstanceType": null}}).as_object().unwrap()).is_none());
+        for body in [
+            "{}",
+            r#"{"InstanceTypes": {"InstanceType": null}}"#,
+            r#"{"InstanceTypes": {"InstanceType": [{"InstanceTypeId": "ecs.g7.large"}]}}"#,
+            r#"{"InstanceTypes": {"InstanceType": [
+                {"InstanceTypeId": "ecs.g7.large", "EniPrivateIpAddressQuantity": "6"}]}}"#,
+        ] {
+            assert!(Answer::new("R", body).read::<Page>().is_err(), "{body}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use log::{debug, warn};
-use serde_json::{Map, Value};
+use serde::Deserialize;
 
 use super::codes::{self, Class, Code};
 use super::error::{Error, ErrorKind};
@@ -41,7 +41,23 @@ pub(crate) struct Action {
 /// What a successful call returned.
 pub(crate) struct Answer {
     pub(crate) request_id: String,
-    pub(crate) body: Map<String, Value>,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    /// An answer with this body.
+    #[cfg(test)]
+    pub(crate) fn new(request_id: &str, body: &str) -> Self {
+        Self { request_id: request_id.to_owned(), body: body.into() }
+    }
+
+    /// The answer as `T`.
+    ///
+    /// # Errors
+    /// Why it is no such thing; so is one that says something twice.
+    pub(crate) fn read<'a, T: Deserialize<'a>>(&'a self) -> Result<T, String> {
+        reply::object(&self.body)
+    }
 }
 
 impl Api {
@@ -79,7 +95,7 @@ impl Api {
             .http
             .exchange(&request, deadline)
             .map_err(|failure| Error::from_failure(action.name, &failure))
-            .and_then(|response| self.judge(&host, action, &response, credentials));
+            .and_then(|response| self.judge(&host, action, response, credentials));
         let took = started.elapsed().as_millis();
         match &result {
             Ok(answer) => {
@@ -94,7 +110,7 @@ impl Api {
         &self,
         host: &str,
         action: &Action,
-        response: &Response,
+        response: Response,
         credentials: &Credentials,
     ) -> Result<Answer, Error> {
         if let Some(date) = response.date {
@@ -102,7 +118,7 @@ impl Api {
         }
         let status = response.status;
         let (code, message, request_id) = match reply::read(host, status, &response.body) {
-            Reply::Done { request_id, body } => return Ok(Answer { request_id, body }),
+            Reply::Done { request_id } => return Ok(Answer { request_id, body: response.body }),
             Reply::Refused { code, message, request_id } => (Some(code), message, request_id),
             Reply::Other(message) => (None, message, None),
         };

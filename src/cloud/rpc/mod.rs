@@ -4,7 +4,6 @@
 mod api;
 pub mod codes;
 mod error;
-mod json;
 pub(crate) mod reply;
 mod resend;
 mod server_clock;

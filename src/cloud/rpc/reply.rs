@@ -1,15 +1,14 @@
 //! Reading what came back: an answer, a refusal, or something that ECS did not say.
 
-use serde_json::{Map, Value};
+use serde::Deserialize;
 
-use super::json;
 use crate::base::text::clean;
 
 /// What an answer's bytes say. Nothing in here trusts them to be well-formed.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Reply {
     /// ECS did it.
-    Done { request_id: String, body: Map<String, Value> },
+    Done { request_id: String },
     /// ECS says that it did not.
     Refused { code: String, message: String, request_id: Option<String> },
     /// Nothing that ECS says: a gateway's page, a truncated answer, another service.
@@ -18,28 +17,41 @@ pub(crate) enum Reply {
 
 /// Reads a body of HTTP `status` that `host` sent.
 pub(crate) fn read(host: &str, status: u16, body: &[u8]) -> Reply {
-    let Some(object) = json::object(body) else {
+    let Ok(Envelope { code, message, request_id }) = object(body) else {
         return xml_refusal(body).unwrap_or_else(|| other(host, status, body));
     };
-    let text =
-        |names: [&str; 2]| names.iter().find_map(|name| object.get(*name)?.as_str()).map(str::to_owned);
-    let request_id = text(["RequestId", "requestId"]);
-    // Servers in front of the API have been seen to write the names in lower case.
-    let code = text(["Code", "code"]).filter(|code| !code.is_empty());
-    match (code, request_id) {
-        (Some(code), request_id) => {
-            let message = text(["Message", "message"]).unwrap_or_default();
-            Reply::Refused {
-                code: clean(&code, 100),
-                message,
-                request_id: request_id.map(|id| clean(&id, 100)),
-            }
-        }
+    match (code.filter(|code| !code.is_empty()), request_id) {
+        (Some(code), request_id) => Reply::Refused {
+            code: clean(&code, 100),
+            message: message.unwrap_or_default(),
+            request_id: request_id.map(|id| clean(&id, 100)),
+        },
         (None, Some(request_id)) if (200..300).contains(&status) => {
-            Reply::Done { request_id: clean(&request_id, 100), body: object }
+            Reply::Done { request_id: clean(&request_id, 100) }
         }
         _ => other(host, status, body),
     }
+}
+
+/// What every answer has. Servers in front of the API write the names in lower case.
+#[derive(Deserialize)]
+struct Envelope {
+    #[serde(rename = "Code", alias = "code")]
+    code: Option<String>,
+    #[serde(rename = "Message", alias = "message")]
+    message: Option<String>,
+    #[serde(rename = "RequestId", alias = "requestId")]
+    request_id: Option<String>,
+}
+
+/// Reads a JSON object into `T`. serde refuses a field that stands there twice, which RFC 8259 (section 4) leaves open: a
+/// reader that takes the last one would drop the other silently, and it may be the one with the address. serde also reads a
+/// struct from a list of its fields, which no answer of ECS is.
+pub(crate) fn object<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, String> {
+    if !body.trim_ascii_start().starts_with(b"{") {
+        return Err("it is not a JSON object".to_owned());
+    }
+    serde_json::from_slice(body).map_err(|error| error.to_string())
 }
 
 /// The refusal in an XML document. Servers that give up before they read `Format` answer in XML.
@@ -90,7 +102,7 @@ mod tests {
     #[test]
     fn an_answer_is_an_object_with_a_request_id() {
         assert!(
-            matches!(read("h", 200, br#"{"RequestId":"R"}"#), Reply::Done { request_id, .. } if request_id == "R")
+            matches!(read("h", 200, br#"{"RequestId":"R"}"#), Reply::Done { request_id } if request_id == "R")
         );
     }
 
@@ -131,6 +143,19 @@ mod tests {
             assert!(text.contains("ecs.example.com") && text.contains(words), "{body:?}: {text}");
         }
         assert!(matches!(read("h", 200, &[0xff, 0xfe, b'{']), Reply::Other(_)));
+    }
+
+    #[test]
+    fn an_answer_that_says_something_twice_is_none() {
+        for body in [
+            r#"{"RequestId":"R","RequestId":"R"}"#,
+            r#"{"RequestId":"R","requestId":"S"}"#,
+            r#"{"Code":"C","Code":"D","RequestId":"R"}"#,
+            r#"{"Code":"C","\u0043ode":"D","RequestId":"R"}"#,
+            r#"[null,null,"R"]"#,
+        ] {
+            garbage(200, body);
+        }
     }
 
     #[test]

@@ -1,0 +1,154 @@
+//! The section as the runtime sent it, read group by group.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::address::AddressSettings;
+use super::cloud::CloudSettings;
+use super::error::Error;
+use super::keys::{KEYS, OF_CREDENTIALS};
+use super::value::Reader;
+
+/// The `ipam` section, not yet judged.
+#[derive(Clone, Copy, Debug)]
+pub struct Ipam<'a>(Reader<'a>);
+
+impl<'a> Ipam<'a> {
+    /// The section as the runtime sent it.
+    #[must_use]
+    pub fn new(section: &'a Map<String, Value>) -> Self {
+        Self(Reader::new(section))
+    }
+
+    /// The keys that this version does not know, in order: worth a warning, not an error.
+    #[must_use]
+    pub fn unknown_keys(&self) -> BTreeSet<String> {
+        let own = self.0.keys().filter(|key| !KEYS.iter().any(|known| known.name == *key)).map(str::to_owned);
+        let credentials = self.0.object("credentials", "credentials.").ok().flatten();
+        let nested = credentials.iter().flat_map(Reader::keys).filter(|key| !OF_CREDENTIALS.contains(key));
+        own.chain(nested.map(|key| format!("credentials.{key}"))).collect()
+    }
+
+    /// `dataDir`.
+    ///
+    /// # Errors
+    /// When it is not an absolute path.
+    pub fn data_directory(&self) -> Result<PathBuf, Error> {
+        Ok(self.0.absolute_path("dataDir")?.unwrap_or_else(|| "/var/lib/cni/aliyun-eni-ipam".into()))
+    }
+
+    /// `timeoutSeconds`: the whole of one call.
+    ///
+    /// # Errors
+    /// When it is not a number from 1 to 600.
+    pub fn timeout(&self) -> Result<Duration, Error> {
+        self.0.seconds("timeoutSeconds", 1..=600, 25)
+    }
+
+    /// `onReleaseFailure`: whether a DEL fails whose addresses could not be released in time, instead of leaving that to
+    /// later calls.
+    ///
+    /// # Errors
+    /// When it is none of the allowed values.
+    pub fn fails_when_not_released(&self) -> Result<bool, Error> {
+        Ok(self.0.choice("onReleaseFailure", &["defer", "fail"])? == Some("fail"))
+    }
+
+    /// `maxAddressesPerCall`; ECS documents ten.
+    ///
+    /// # Errors
+    /// When it is not a number from 1 to 10.
+    pub fn most_per_call(&self) -> Result<usize, Error> {
+        let most = self.0.integer("maxAddressesPerCall", 1..=10, 10)?;
+        Ok(usize::try_from(most).unwrap_or(10))
+    }
+
+    /// `gcGraceSeconds`: GC leaves records alone that are younger.
+    ///
+    /// # Errors
+    /// When it is not a number of seconds up to a day.
+    pub fn gc_grace(&self) -> Result<Duration, Error> {
+        self.0.seconds("gcGraceSeconds", 0..=86_400, 60)
+    }
+
+    /// `statusFailsWhenFull`.
+    ///
+    /// # Errors
+    /// When it is neither true nor false.
+    pub fn status_fails_when_full(&self) -> Result<bool, Error> {
+        self.0.flag("statusFailsWhenFull")
+    }
+
+    /// `metricsFile`.
+    ///
+    /// # Errors
+    /// When it is not an absolute path.
+    pub fn metrics_file(&self) -> Result<Option<PathBuf>, Error> {
+        self.0.absolute_path("metricsFile")
+    }
+
+    /// `logLevel` and `logFile`. A value that cannot be used is as good as none: a call must not fail for its log's sake.
+    #[must_use]
+    pub fn log(&self) -> LogSettings {
+        let level = self.0.choice("logLevel", &["error", "warn", "info", "debug", "trace"]);
+        let file = self.0.absolute_path("logFile").ok().flatten();
+        LogSettings {
+            level: level
+                .ok()
+                .flatten()
+                .and_then(|level| level.parse().ok())
+                .unwrap_or(log::LevelFilter::Info),
+            file: file.unwrap_or_else(|| "/var/log/aliyun-eni-ipam.log".into()),
+        }
+    }
+
+    /// Everything about the way to ECS.
+    ///
+    /// # Errors
+    /// The first value that cannot be used.
+    pub fn cloud(&self) -> Result<CloudSettings, Error> {
+        CloudSettings::read(&self.0)
+    }
+
+    /// Everything about where a pod's address comes from, and the result.
+    ///
+    /// # Errors
+    /// The first value that cannot be used.
+    pub fn address(&self) -> Result<AddressSettings, Error> {
+        AddressSettings::read(&self.0)
+    }
+
+    /// Reads every group: for the calls that judge the configuration as a whole.
+    ///
+    /// # Errors
+    /// The first value that cannot be used.
+    pub fn check_all(&self) -> Result<(), Error> {
+        if self.0.choice("type", &["aliyun-eni-ipam"])?.is_none() {
+            return Err(self.0.error("type", "\"aliyun-eni-ipam\""));
+        }
+        self.data_directory()?;
+        self.timeout()?;
+        self.fails_when_not_released()?;
+        self.most_per_call()?;
+        self.gc_grace()?;
+        self.status_fails_when_full()?;
+        self.0.choice("logLevel", &["error", "warn", "info", "debug", "trace"])?;
+        self.0.absolute_path("logFile")?;
+        self.metrics_file()?;
+        self.cloud()?;
+        self.address()?;
+        Ok(())
+    }
+}
+
+/// Where the log goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogSettings {
+    /// The least important level that is written.
+    pub level: log::LevelFilter,
+    /// The file.
+    pub file: PathBuf,
+}
