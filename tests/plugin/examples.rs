@@ -85,16 +85,6 @@ fn the_policy_allows_what_is_called_and_nothing_else() {
 }
 
 #[test]
-fn the_readme_tells_of_every_key() {
-    let readme = fs::read_to_string(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    for key in aliyun_eni_ipam::config::KEYS {
-        let row = readme.lines().find(|line| line.starts_with(&format!("| `{}` |", key.name)));
-        let row = row.unwrap_or_else(|| panic!("README.md does not tell of {}", key.name));
-        assert!(row.contains(key.default), "README.md tells another default of {}: {row}", key.name);
-    }
-}
-
-#[test]
 fn what_systemd_and_logrotate_are_told_is_where_it_is_by_default() {
     let rotated = fs::read_to_string(examples().join("logrotate.d/aliyun-eni-ipam")).unwrap();
     let log = aliyun_eni_ipam::config::KEYS.iter().find(|key| key.name == "logFile").unwrap().default;

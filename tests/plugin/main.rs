@@ -8,6 +8,7 @@ mod another_node;
 mod behind_its_back;
 mod del;
 mod doctor;
+mod documentation;
 mod examples;
 mod figures;
 mod gc;
