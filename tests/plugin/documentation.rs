@@ -135,6 +135,34 @@ fn the_page_of_errors_has_a_row_for_every_code_that_is_answered() {
     the_same("codes", &written, &known);
 }
 
+#[test]
+fn the_page_of_errors_has_every_message_in_the_row_of_its_code_and_no_other() {
+    let (page, failure) = (read("docs/errors.md"), read("src/failure.rs"));
+    let row = |code: &str| prose(&page).find(|line| line.starts_with(&format!("| {code} |"))).unwrap();
+    let mut count = 0;
+    for (place, file, declared) in
+        [("(code::", "src/failure.rs", ": Code = Code("), ("(Code::", "src/cni/error.rs", ": Self = Self(")]
+    {
+        let constants = read(file);
+        // Pairs such as `(Code::IO, "the system has no randomness")`, however they are broken into lines.
+        for (name, rest) in failure.split(place).skip(1).filter_map(|pair| pair.split_once(',')) {
+            let message = rest.trim_start().strip_prefix('"').and_then(|it| it.split_once('"')).unwrap().0;
+            let code = constants.split(&format!("const {name}{declared}")).nth(1).unwrap();
+            let code = code.split(')').next().unwrap();
+            let shown = row(code).contains(&format!("`{message}`"));
+            assert!(shown, "docs/errors.md does not have `{message}` in the row of {code}");
+            count += 1;
+        }
+    }
+    assert!(count > 20, "only {count} messages were found");
+    let sources: Vec<_> = rust_files(&root().join("src")).iter().map(read).collect();
+    for line in prose(&page).filter(|line| line.starts_with("| ") && !line.starts_with("| code")) {
+        for message in line.split(" | ").nth(1).unwrap().split('`').skip(1).step_by(2) {
+            assert!(sources.iter().any(|source| source.contains(message)), "nothing says `{message}`");
+        }
+    }
+}
+
 /// Every Rust file below a folder.
 fn rust_files(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
