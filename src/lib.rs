@@ -9,7 +9,7 @@
 //! - [`config`] reads the `ipam` section of a network configuration, [`failure`] turns what went wrong into CNI errors;
 //! - [`store`] keeps the records, [`ecs`] talks to the cloud, [`cni`] speaks the protocol, and none of the three knows
 //!   another;
-//! - [`clock`], [`deadline`], [`eni`], [`logging`] and [`random`] are for all.
+//! - [`clock`], [`deadline`], [`eni`], [`logging`], [`printable`] and [`random`] are for all.
 //!
 //! `ARCHITECTURE.md` has the promises, the life of a DEL, and the reasons.
 
@@ -23,6 +23,7 @@ pub mod failure;
 pub mod logging;
 mod metrics;
 pub mod operator;
+pub mod printable;
 pub mod random;
 pub mod release;
 mod session;

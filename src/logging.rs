@@ -16,6 +16,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
+use crate::printable::Line;
+
 /// Where the system takes log messages, be it journald, rsyslog or another.
 const JOURNAL: &str = "/dev/log";
 
@@ -27,6 +29,9 @@ const OWN_TARGET: &str = env!("CARGO_CRATE_NAME");
 
 /// The longest message in bytes, which every syslog daemon still takes; the rest is cut off.
 const LONGEST_MESSAGE: usize = 8000;
+
+/// The longest context in bytes: a container ID may have any length.
+const LONGEST_CONTEXT: usize = 300;
 
 /// A log file that turns out to be a pipe without a reader must not hold the call up, and one that is a symbolic link is
 /// not ours.
@@ -47,9 +52,10 @@ pub fn start(level: LevelFilter, file: Option<&Path>) {
 }
 
 /// Begins every line from now on with what the process is doing, such as `DEL 4f1c/eth0`.
-pub fn context(context: impl Into<String>) {
+pub fn context(context: impl fmt::Display) {
+    let context = line_of(LONGEST_CONTEXT, format_args!("{context}"));
     if let Some(outlets) = LOGGER.lock().as_mut() {
-        outlets.context = context.into();
+        outlets.context = context;
     }
 }
 
@@ -72,9 +78,9 @@ impl Log for Logger {
             return;
         }
         // Formatted while the lock is not held: an argument's `Display` might log.
-        let message = Message::of(record);
+        let message = line_of(LONGEST_MESSAGE, *record.args());
         if let Some(outlets) = self.lock().as_mut() {
-            outlets.write(record.level(), &message.0);
+            outlets.write(record.level(), &message);
         }
     }
 
@@ -144,32 +150,12 @@ fn open(path: &Path) -> Option<File> {
     OpenOptions::new().append(true).create(true).mode(0o600).custom_flags(OPEN_FLAGS).open(path).ok()
 }
 
-/// The text of a record on a single line: control characters are escaped, or a text from elsewhere could forge lines.
-struct Message(String);
-
-impl Message {
-    fn of(record: &Record<'_>) -> Self {
-        let mut message = Self(String::new());
-        // It fails only when an argument's own formatting does; what there is up to then is logged.
-        let _ = message.write_fmt(*record.args());
-        message
-    }
-}
-
-impl fmt::Write for Message {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        for character in text.chars() {
-            if self.0.len() >= LONGEST_MESSAGE {
-                break;
-            }
-            if character.is_control() {
-                self.0.extend(character.escape_default());
-            } else {
-                self.0.push(character);
-            }
-        }
-        Ok(())
-    }
+/// A text on a single line: what could forge, hide or reorder lines is escaped.
+fn line_of(most: usize, text: fmt::Arguments<'_>) -> String {
+    let mut line = Line::up_to(most);
+    // It fails only when an argument's own formatting does; what there is up to then is logged.
+    let _ = line.write_fmt(text);
+    line.0
 }
 
 /// The present time as of RFC 3339. A clock that is set before 1970 shows 1970.

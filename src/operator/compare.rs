@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use serde_json::{Value, json};
 
+use super::short_id;
 use crate::clock::Timestamp;
 use crate::ecs::RegionId;
 use crate::eni::EniId;
@@ -106,7 +107,8 @@ impl Comparison {
         rows.extend(self.orphans.iter().map(|it| row("orphan", Some(*it), "no record names it".to_owned())));
         rows.extend(self.undecided.iter().map(|(it, why)| row("undecided", Some(*it), why.clone())));
         rows.extend(self.ghosts.iter().map(|Ghost { address, owner, state }| {
-            let text = format!("{}, container {}, {}", state.name(), owner.container_id, owner.ifname);
+            let id = short_id(&owner.container_id);
+            let text = format!("{}, container {id}, {}", state.name(), owner.ifname);
             row("ghost", Some(*address), text)
         }));
         rows
@@ -138,7 +140,7 @@ fn reason(address: IpAddr, eni: &EniId, listed: &[Listed]) -> Reason {
             ));
         }
         if record.progress.unanswered.iter().any(|ask| ask.eni == *eni && may_have_brought(ask, address)) {
-            let id = &record.owner.container_id;
+            let id = short_id(&record.owner.container_id);
             return Reason::Unclear(format!(
                 "the ADD of container {id} may have been given it: `flush` finds out"
             ));

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use super::networks::Network;
-use super::{Trouble, complain, say};
+use super::{Trouble, complain, say, say_json};
 use crate::config::Ipam;
 use crate::failure::{self, Failure};
 use crate::session::Session;
@@ -30,7 +30,7 @@ pub(super) fn flush<'n>(networks: impl Iterator<Item = &'n Network>, as_json: bo
         }
     }
     if as_json {
-        say(json!({ "left": left.len() }))?;
+        say_json(&json!({ "left": left.len() }))?;
     } else {
         for listed in &left {
             let error = listed.progress.last_error.as_deref().unwrap_or("it must not be released yet");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Trouble, say, table};
+use super::{Trouble, say_json, say_lines, table};
 use crate::clock::{Timestamp, boot_id};
 use crate::config::Ipam;
 use crate::failure::Failure;
@@ -15,9 +15,9 @@ pub(super) fn list(ipam: Ipam<'_>, as_json: bool) -> Result<(), Trouble> {
     let directory = ipam.data_directory().map_err(Failure::from)?;
     let records = Store::open(&directory).and_then(|store| store.list()).map_err(Failure::from)?;
     if as_json {
-        return say(json!({ "records": records.iter().map(to_json).collect::<Vec<_>>() }));
+        return say_json(&json!({ "records": records.iter().map(to_json).collect::<Vec<_>>() }));
     }
-    say(table(&records, Timestamp::now()))
+    say_lines(table(&records, Timestamp::now()))
 }
 
 fn to_json(listed: &Listed) -> Value {
@@ -44,7 +44,7 @@ fn pod(listed: &Listed) -> Option<String> {
 
 const HEAD: [&str; 8] = ["STATE", "ADDRESSES", "POD", "ENI", "AGE", "SINCE", "ATTEMPTS", "LAST ERROR"];
 
-fn table(records: &[Listed], now: Timestamp) -> String {
+fn table(records: &[Listed], now: Timestamp) -> Vec<String> {
     let boot = boot_id();
     table::render(HEAD, records.iter().map(|listed| row(listed, now, &boot)))
 }

@@ -18,10 +18,12 @@ use std::process::ExitCode;
 
 use arguments::{Arguments, Command};
 use networks::Network;
+use serde_json::Value;
 
 use crate::cni::plain_words;
 use crate::failure::Failure;
 use crate::logging;
+use crate::printable::printable;
 
 /// Why a command did not do what was asked.
 enum Trouble {
@@ -58,7 +60,8 @@ pub fn run() -> ExitCode {
             ExitCode::from(1)
         }
         Err(Trouble::Usage(why)) => {
-            complain(&format!("{why}\nTry `aliyun-eni-ipam --help`."));
+            complain(&why);
+            tell("Try `aliyun-eni-ipam --help`.");
             ExitCode::from(2)
         }
     }
@@ -66,7 +69,7 @@ pub fn run() -> ExitCode {
 
 fn execute(arguments: &Arguments) -> Result<(), Trouble> {
     match &arguments.command {
-        Command::Help => return say(arguments::HELP),
+        Command::Help => return say_lines(arguments::HELP.lines()),
         Command::Version => return say(concat!("aliyun-eni-ipam ", env!("CARGO_PKG_VERSION"))),
         _ => {}
     }
@@ -96,15 +99,45 @@ fn execute(arguments: &Arguments) -> Result<(), Trouble> {
     }
 }
 
-/// Prints to stdout. That nobody reads is no failure of the command: what it was to do is done.
-fn say(text: impl fmt::Display) -> Result<(), Trouble> {
-    match writeln!(io::stdout().lock(), "{text}") {
+/// A container's ID for people. CNI sets no limit to its length, and a long one would push the rows above it off the screen.
+fn short_id(container_id: &str) -> String {
+    // That of containerd and of Docker.
+    const USUAL: usize = 64;
+    match container_id.char_indices().nth(USUAL) {
+        Some((end, _)) => format!("{}...", &container_id[..end]),
+        None => container_id.to_owned(),
+    }
+}
+
+/// Prints one line to stdout: a line break in it is a piece of data, and is escaped like every other control character.
+fn say(line: impl fmt::Display) -> Result<(), Trouble> {
+    print(&printable(line))
+}
+
+/// Prints lines to stdout, each like [`say`].
+fn say_lines(lines: impl IntoIterator<Item = impl fmt::Display>) -> Result<(), Trouble> {
+    lines.into_iter().try_for_each(say)
+}
+
+/// Prints a document to stdout, with no other escapes than those of JSON.
+fn say_json(document: &Value) -> Result<(), Trouble> {
+    print(&document.to_string())
+}
+
+/// That nobody reads is no failure of the command: what it was to do is done.
+fn print(line: &str) -> Result<(), Trouble> {
+    match writeln!(io::stdout().lock(), "{line}") {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
     }
 }
 
 fn complain(text: &str) {
+    tell(format_args!("aliyun-eni-ipam: {}", plain_words(text)));
+}
+
+/// Prints one line to stderr, escaped as by [`say`].
+fn tell(line: impl fmt::Display) {
     // Without a stderr there is nobody to tell.
-    let _ = writeln!(io::stderr().lock(), "aliyun-eni-ipam: {}", plain_words(text));
+    let _ = writeln!(io::stderr().lock(), "{}", printable(line));
 }

@@ -9,7 +9,7 @@ use super::compare::Comparison;
 use super::consent::Consent;
 use super::networks::Network;
 use super::releasing::{Left, release_now};
-use super::{Trouble, say, table};
+use super::{Trouble, say, say_json, say_lines, table};
 use crate::clock::{Timestamp, boot_id};
 use crate::ecs::{RegionId, ownership};
 use crate::eni::EniId;
@@ -45,13 +45,13 @@ pub(super) fn reconcile(network: &Network, orphans: Orphans, as_json: bool) -> R
     if as_json {
         let enis: Vec<_> = found.iter().map(Comparison::to_json).collect();
         let left: Vec<_> = left.iter().flat_map(|it| it.allocation.ips()).collect();
-        say(json!({ "enis": enis, "released": released, "left": left }))?;
+        say_json(&json!({ "enis": enis, "released": released, "left": left }))?;
     } else {
         show(&found)?;
         if !released.is_empty() {
             say(format!("released {}", join(&released)))?;
         }
-        left.iter().try_for_each(say)?;
+        say_lines(&left)?;
     }
     let clean = left.is_empty() && found.iter().all(Comparison::is_clean);
     if clean { Ok(()) } else { Err(Trouble::LeftOver) }
@@ -194,7 +194,7 @@ fn record(
     Ok(session.store.put_releasing(allocation, Progress::default())?)
 }
 
-fn question(found: &[Comparison]) -> String {
+fn question(found: &[Comparison]) -> Vec<String> {
     let mut lines = vec!["No record of this plugin names these addresses of this node's ENIs:".to_owned()];
     for it in found.iter().filter(|it| !it.orphans.is_empty()) {
         lines.push(format!("  {}: {}", it.eni, join(&it.orphans)));
@@ -203,7 +203,7 @@ fn question(found: &[Comparison]) -> String {
         "If other software, a network with another dataDir, or a person has put one there, its user loses it.".to_owned(),
     );
     lines.push("Release them?".to_owned());
-    lines.join("\n")
+    lines
 }
 
 fn show(found: &[Comparison]) -> Result<(), Trouble> {
@@ -212,7 +212,7 @@ fn show(found: &[Comparison]) -> Result<(), Trouble> {
         let enis: Vec<_> = found.iter().map(|it| it.eni.to_string()).collect();
         return say(format!("ECS and the records say the same of {}", enis.join(", ")));
     }
-    say(table::render(["ENI", "WHAT", "ADDRESS", "WHY"], rows.into_iter()))?;
+    say_lines(table::render(["ENI", "WHAT", "ADDRESS", "WHY"], rows.into_iter()))?;
     if found.iter().any(|it| !it.orphans.is_empty()) {
         say("Orphans: `aliyun-eni-ipam reconcile --release-orphans` releases them.")?;
     }

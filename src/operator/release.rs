@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::consent::Consent;
 use super::releasing::release_now;
-use super::{Trouble, say};
+use super::{Trouble, say, say_json, say_lines, short_id};
 use crate::config::Ipam;
 use crate::failure::Failure;
 use crate::session::Session;
@@ -45,12 +45,12 @@ pub(super) fn release(
     let left_addresses: BTreeSet<IpAddr> = left.iter().flat_map(|it| it.allocation.ips()).collect();
     let released = &addresses(&chosen) - &left_addresses;
     if as_json {
-        say(json!({ "released": released, "left": left_addresses }))?;
+        say_json(&json!({ "released": released, "left": left_addresses }))?;
     } else {
         if !released.is_empty() {
             say(format!("released {}", join(&released)))?;
         }
-        left.iter().try_for_each(say)?;
+        say_lines(&left)?;
     }
     if left.is_empty() { Ok(()) } else { Err(Trouble::LeftOver) }
 }
@@ -85,7 +85,7 @@ fn refusal(store: &Store, unnamed: &[IpAddr]) -> Result<String, Failure> {
     Ok(format!("no active record names {}, so nothing was released: {advice}", join(unnamed)))
 }
 
-fn question(chosen: &[Active], wanted: &BTreeSet<IpAddr>) -> String {
+fn question(chosen: &[Active], wanted: &BTreeSet<IpAddr>) -> Vec<String> {
     let mut lines = vec!["These addresses are in use by the records of this node:".to_owned()];
     for Active(allocation) in chosen {
         let own: Vec<IpAddr> = allocation.ips().collect();
@@ -100,11 +100,11 @@ fn question(chosen: &[Active], wanted: &BTreeSet<IpAddr>) -> String {
             "  {} on {}: container {}, {}{}{also}",
             join(&own),
             allocation.eni,
-            owner.container_id,
+            short_id(&owner.container_id),
             owner.ifname,
             pod.unwrap_or_default(),
         ));
     }
     lines.push("A container that still runs loses its network. Release them?".to_owned());
-    lines.join("\n")
+    lines
 }

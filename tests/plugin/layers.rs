@@ -9,7 +9,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("deadline", &[]),
     ("eni", &[]),
     ("random", &[]),
-    ("logging", &[]),
+    ("printable", &[]),
+    ("logging", &["printable"]),
     ("cni", &[]),
     ("store", &["clock", "deadline", "eni", "random"]),
     ("ecs", &["deadline", "eni", "random"]),
@@ -40,6 +41,20 @@ fn imports_run_downwards_only() {
             }
         }
     }
+}
+
+/// Files that write to a terminal. All but the first, which writes JSON and a text of its own, escape each line.
+const WRITE_TO_A_TERMINAL: &[&str] = &["cni/output.rs", "operator/consent.rs", "operator/mod.rs"];
+
+#[test]
+fn few_places_write_to_a_terminal() {
+    let source = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    collect(&source, &mut files);
+    let writes = |text: &str| ["stdout()", "stderr()", "dev/tty"].iter().any(|it| text.contains(it));
+    files.retain(|file| writes(&fs::read_to_string(file).unwrap()));
+    files.sort();
+    assert_eq!(files, WRITE_TO_A_TERMINAL.iter().map(|file| source.join(file)).collect::<Vec<_>>());
 }
 
 fn collect(directory: &Path, files: &mut Vec<PathBuf>) {

@@ -21,6 +21,7 @@ mod race;
 mod reconcile;
 mod release;
 mod status;
+mod terminal;
 
 use std::thread;
 use std::time::{Duration, Instant};

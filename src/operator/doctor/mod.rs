@@ -9,7 +9,7 @@ use std::fmt;
 use serde_json::{Value, json};
 
 use super::networks::Network;
-use super::{Trouble, say};
+use super::{Trouble, say_json, say_lines};
 use crate::session::Session;
 
 /// Looks at everything, and changes nothing.
@@ -25,9 +25,9 @@ pub(super) fn doctor(network: &Network, configured: &[Network], as_json: bool) -
         Err(failure) => report.fail("store", &failure),
     }
     if as_json {
-        say(json!({ "checks": report.0.iter().map(Check::to_json).collect::<Vec<_>>() }))?;
+        say_json(&json!({ "checks": report.0.iter().map(Check::to_json).collect::<Vec<_>>() }))?;
     } else {
-        report.0.iter().try_for_each(say)?;
+        say_lines(&report.0)?;
     }
     let failed = report.0.iter().any(|check| check.status == Status::Fail);
     if failed { Err(Trouble::LeftOver) } else { Ok(()) }
