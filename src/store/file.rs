@@ -5,11 +5,12 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::error::{Error, Result};
+use super::trust::check_owner;
 use crate::random;
 
 /// No file of the store is larger: a record has a few hundred bytes. A longer one is damaged.
@@ -34,38 +35,6 @@ pub(super) fn make_directory(directory: &Path) -> Result<()> {
 /// Whether a path's ancestor is a name and not the empty rest of a relative path.
 fn named(path: &&Path) -> bool {
     !path.as_os_str().is_empty()
-}
-
-/// Checks that only this process's user can have put anything into `directory`. A directory that is not there passes: then
-/// nothing is in it.
-pub(super) fn check_directory(directory: &Path) -> Result<()> {
-    let metadata = match fs::symlink_metadata(directory) {
-        Ok(metadata) => metadata,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(Error::io("look at", directory)(error)),
-    };
-    if !metadata.is_dir() {
-        return Err(Error::untrusted(
-            directory,
-            "it is not a directory; name the directory itself, not a link to it",
-        ));
-    }
-    check_owner(directory, &metadata)?;
-    if metadata.mode() & 0o022 != 0 {
-        let why = format!("others may write to it (mode {:o}); set it to 700", metadata.mode() & 0o7777);
-        return Err(Error::untrusted(directory, why));
-    }
-    Ok(())
-}
-
-fn check_owner(path: &Path, metadata: &fs::Metadata) -> Result<()> {
-    // The owner of a process's own /proc directory is its effective user.
-    let own = fs::metadata("/proc/self").map_err(Error::io("look at", Path::new("/proc/self")))?.uid();
-    if metadata.uid() == own {
-        return Ok(());
-    }
-    let why = format!("it belongs to user {} while this process runs as user {own}", metadata.uid());
-    Err(Error::untrusted(path, why))
 }
 
 /// Opens an existing file of the store; `None` where there is none. Links, files of other users and anything that is not a

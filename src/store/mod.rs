@@ -31,6 +31,7 @@ mod listing;
 mod lock;
 mod record;
 mod releasing;
+mod trust;
 
 use std::path::{Path, PathBuf};
 
@@ -61,9 +62,9 @@ impl Store {
     /// The store in `directory`, which need not exist yet.
     ///
     /// # Errors
-    /// [`Error::Untrusted`] when others can write there.
+    /// [`Error::Untrusted`] when others can write there, or put another directory in its place.
     pub fn open(directory: &Path) -> Result<Self> {
-        file::check_directory(directory)?;
+        trust::check_directory(directory)?;
         Ok(Self { directory: directory.to_owned() })
     }
 

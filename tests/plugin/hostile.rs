@@ -1,8 +1,8 @@
 //! A store that somebody else has been at, and answers that no honest server gives.
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{PermissionsExt, chown, symlink};
-use std::path::PathBuf;
+use std::os::unix::fs::{PermissionsExt, chown, lchown, symlink};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use harness::{Effect, Fault, Node};
@@ -85,6 +85,116 @@ fn a_store_behind_a_symbolic_link_is_refused() {
     symlink(node.directory().join("elsewhere"), node.store()).unwrap();
     let _ = node.add("c0").error(101);
     assert!(node.on_eni().is_empty());
+}
+
+/// A node whose store is two directories down, in `way/in`, and the first of these.
+fn with_store_below() -> (Node, PathBuf) {
+    let mut node = node();
+    let way = node.directory().join("way");
+    fs::create_dir_all(way.join("in")).unwrap();
+    node.set("dataDir", way.join("in/store").to_str().unwrap());
+    (node, way)
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+}
+
+#[test]
+fn a_store_that_others_could_move_away_is_refused_and_a_del_does_not_succeed_without_it() {
+    for mode in [0o777, 0o775, 0o757] {
+        let (node, way) = with_store_below();
+        let _ = node.add("c0").address();
+        set_mode(&way, mode);
+        fs::rename(way.join("in"), way.join("taken")).unwrap();
+        let status = ["CNI_CONTAINERID", "CNI_IFNAME", "CNI_NETNS"]
+            .into_iter()
+            .fold(node.call("STATUS", ""), harness::Calling::without);
+        for text in [node.del("c0").error(101), node.add("c1").error(101), status.run().any_error()] {
+            let way = way.to_str().unwrap();
+            assert!(text.contains(&format!("{way}/in/store")), "{text}");
+            assert!(text.contains(&format!("(mode {mode:o})")), "{text}");
+            assert!(text.contains(&format!("`chmod go-w {way}`")), "{text}");
+        }
+        for command in ["list", "flush", "doctor"] {
+            let answer = node.operator(&[command]);
+            assert!(answer.status() == 1 && format!("{answer:?}").contains("chmod go-w"), "{answer:?}");
+        }
+        assert_eq!(node.on_eni().len(), 1);
+
+        fs::rename(way.join("taken"), way.join("in")).unwrap();
+        set_mode(&way, 0o755);
+        node.del("c0").ok();
+        assert!(node.on_eni().is_empty(), "{}", node.scene());
+    }
+}
+
+#[test]
+fn a_store_that_is_not_there_yet_is_not_made_where_others_could_move_it_away() {
+    let (node, way) = with_store_below();
+    fs::remove_dir(way.join("in")).unwrap();
+    set_mode(&way, 0o777);
+    let _ = node.del("c0").error(101);
+    let _ = node.add("c0").error(101);
+    assert!(node.on_eni().is_empty() && !way.join("in").exists());
+}
+
+#[test]
+fn a_store_below_a_directory_or_link_of_another_user_is_refused() {
+    let (node, way) = with_store_below();
+    let _ = node.add("c0").address();
+    if chown(&way, Some(12345), None).is_err() {
+        println!("skipped: only root can give directories away");
+        return;
+    }
+    let text = node.del("c0").error(101);
+    assert!(text.contains("12345") && text.contains("make root its owner"), "{text}");
+    chown(&way, Some(0), None).unwrap();
+    // In a sticky directory everybody may make links, and whoever made one may make it anew.
+    set_mode(&way, 0o1777);
+    fs::rename(way.join("in"), way.join("real")).unwrap();
+    symlink("real", way.join("in")).unwrap();
+    lchown(way.join("in"), Some(12345), None).unwrap();
+    let text = node.del("c0").error(101);
+    assert!(text.contains("the link") && text.contains("12345"), "{text}");
+    assert_eq!(node.on_eni().len(), 1);
+}
+
+#[test]
+fn a_store_below_a_sticky_directory_and_behind_links_that_nobody_else_can_change_is_used() {
+    let (node, way) = with_store_below();
+    set_mode(&way, 0o1777);
+    let _ = node.add("c0").address();
+    // One link in place of a directory on the way, to another one, which leads up and down again.
+    fs::rename(way.join("in"), way.join("real")).unwrap();
+    symlink("second", way.join("in")).unwrap();
+    symlink(way.join("real/../real/."), way.join("second")).unwrap();
+    node.del("c0").ok();
+    assert!(node.on_eni().is_empty(), "{}", node.scene());
+}
+
+#[test]
+fn the_way_that_links_lead_is_looked_at_as_well() {
+    let (node, way) = with_store_below();
+    let _ = node.add("c0").address();
+    let (open, closed) = (node.directory().join("open"), node.directory().join("closed"));
+    fs::create_dir(&open).unwrap();
+    set_mode(&open, 0o777);
+    // To a directory that is safe itself, by a link that is not.
+    fs::rename(way.join("in"), &closed).unwrap();
+    symlink(&closed, open.join("link")).unwrap();
+    symlink(open.join("link"), way.join("in")).unwrap();
+    assert!(node.del("c0").error(101).contains(open.to_str().unwrap()));
+    // To one that is safe, in one that is not.
+    fs::remove_file(way.join("in")).unwrap();
+    fs::rename(&closed, open.join("closed")).unwrap();
+    symlink(open.join("closed"), way.join("in")).unwrap();
+    assert!(node.del("c0").error(101).contains(open.to_str().unwrap()));
+    // Nowhere, for ever.
+    fs::remove_file(way.join("in")).unwrap();
+    symlink("in", way.join("in")).unwrap();
+    assert!(node.del("c0").error(101).contains("circle"));
+    assert_eq!(node.on_eni().len(), 1);
 }
 
 #[test]
