@@ -5,9 +5,9 @@
 //! the log's: it neither fails, delays nor ends a call.
 
 use std::fmt::{self, Write as _};
-use std::fs::{File, OpenOptions};
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process;
@@ -122,10 +122,18 @@ impl Outlets {
     }
 
     /// One write for the whole line, to a file opened for appending: lines of processes that write at the same time do
-    /// not mix.
+    /// not mix. When the file is not to be written, the journal says why, once a process.
     fn write_to_file(&mut self, level: Level, message: &str) {
         if let LogFile::Unopened(path) = &self.file {
-            self.file = open(path).map_or(LogFile::None, LogFile::Open);
+            self.file = match open(path) {
+                Ok(file) => LogFile::Open(file),
+                Err(why) => {
+                    let path = path.display();
+                    let text = line_of(LONGEST_MESSAGE, format_args!("logFile {path} is not written: {why}"));
+                    self.send_to_journal(Level::Warn, &text);
+                    LogFile::None
+                }
+            };
         }
         if let LogFile::Open(file) = &mut self.file {
             let line = format!("{} {level:<5} {} {message}\n", Now, process::id());
@@ -146,8 +154,28 @@ impl Outlets {
     }
 }
 
-fn open(path: &Path) -> Option<File> {
-    OpenOptions::new().append(true).create(true).mode(0o600).custom_flags(OPEN_FLAGS).open(path).ok()
+/// Opens the log, or says why it is not to be written: others must neither choose the file that lines are appended to, nor
+/// read them in one of their own.
+fn open(path: &Path) -> Result<File, String> {
+    let linked = || fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink());
+    let mut options = OpenOptions::new();
+    options.append(true).create(true).mode(0o600).custom_flags(OPEN_FLAGS);
+    let file = options.open(path).map_err(|error| match error.kind() {
+        _ if linked() => "it is a symbolic link; name the file itself".to_owned(),
+        io::ErrorKind::NotFound => "its directory does not exist".to_owned(),
+        _ => error.to_string(),
+    })?;
+    let metadata = file.metadata().map_err(|error| error.to_string())?;
+    // A device, such as /dev/null, is where somebody wants the lines to go who may make devices.
+    if !metadata.is_file() && !metadata.file_type().is_char_device() {
+        return Err("it is not a plain file".to_owned());
+    }
+    // The owner of a process's own /proc directory is its effective user.
+    let own = fs::metadata("/proc/self").map_err(|error| error.to_string())?.uid();
+    if metadata.uid() != own && metadata.uid() != 0 {
+        return Err(format!("it belongs to user {}, and this process runs as user {own}", metadata.uid()));
+    }
+    Ok(file)
 }
 
 /// A text on a single line: what could forge, hide or reorder lines is escaped.

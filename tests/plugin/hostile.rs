@@ -198,6 +198,30 @@ fn the_way_that_links_lead_is_looked_at_as_well() {
 }
 
 #[test]
+fn a_log_that_is_a_link_or_another_users_is_not_written_and_no_call_fails_for_it() {
+    let node = node();
+    let (log, elsewhere) = (node.directory().join("log"), node.directory().join("elsewhere"));
+    fs::write(&elsewhere, "").unwrap();
+    symlink(&elsewhere, &log).unwrap();
+    let _ = node.add("c0").address();
+    node.del("c0").ok();
+    assert_eq!(fs::read(&elsewhere).unwrap(), b"");
+
+    fs::remove_file(&log).unwrap();
+    fs::write(&log, "").unwrap();
+    if chown(&log, Some(12345), None).is_err() {
+        println!("skipped: only root can give files away");
+        return;
+    }
+    let _ = node.add("c0").address();
+    node.del("c0").ok();
+    assert_eq!(node.log(), "");
+    fs::remove_file(&log).unwrap();
+    let _ = node.add("c0").address();
+    assert_ne!(node.log(), "");
+}
+
+#[test]
 fn a_damaged_record_is_set_aside_and_the_error_says_where_it_is() {
     for damage in ["", "{", "[]", "null", "{\"schema\":1}", "\u{0}\u{0}\u{0}"] {
         let node = node();
