@@ -25,6 +25,7 @@ mod proxy;
 mod region;
 mod reply;
 mod resend;
+mod roots;
 mod settings;
 pub mod sign;
 mod text;

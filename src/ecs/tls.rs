@@ -5,16 +5,26 @@ use std::path::Path;
 
 use ureq::tls::{Certificate, PemItem, RootCerts, parse_pem};
 
+use super::roots;
 use super::text::{clean, reason};
 
 /// The roots to trust: the system's, and those of `ca_file` beside them. Reads files, so it is for a call that dials.
 ///
 /// # Errors
-/// When `ca_file` cannot be read or holds no certificate, in words.
+/// When `ca_file` cannot be read or holds no certificate, or when there are no roots at all, in words.
 pub(crate) fn roots(ca_file: Option<&Path>) -> Result<RootCerts, String> {
-    let Some(path) = ca_file else {
-        return Ok(RootCerts::PlatformVerifier);
-    };
+    // A system without any is no error where the file suffices.
+    let mut trusted = ca_file.map(own_roots).transpose()?.unwrap_or_default();
+    trusted.extend(roots::of_the_system());
+    if trusted.is_empty() {
+        return Err(
+            "this node has no trusted roots; install its ca-certificates package or set caFile".to_owned()
+        );
+    }
+    Ok(RootCerts::from(trusted))
+}
+
+fn own_roots(path: &Path) -> Result<Vec<Certificate<'static>>, String> {
     let shown = path.display();
     let pem = fs::read(path).map_err(|error| format!("caFile {shown} cannot be read: {}", reason(&error)))?;
     let mut roots = Vec::new();
@@ -28,10 +38,7 @@ pub(crate) fn roots(ca_file: Option<&Path>) -> Result<RootCerts, String> {
     if roots.is_empty() {
         return Err(format!("caFile {shown} has no certificate in it"));
     }
-    // What the platform verifier would load. A system without any roots is no error here: the file may suffice.
-    let system = rustls_native_certs::load_native_certs().certs;
-    roots.extend(system.iter().map(|root| Certificate::from_der(root).to_owned()));
-    Ok(RootCerts::new_with_certs(&roots))
+    Ok(roots)
 }
 
 /// What a failed handshake means, where its text tells. The text is rustls's; the integration tests with real
@@ -50,10 +57,6 @@ pub(crate) fn explain(host: &str, error: &str) -> Option<String> {
         "is an authority's own; it cannot serve as a server's"
     } else if has("invalid peer certificate") {
         "cannot be accepted"
-    } else if has("No CA certificates were loaded") {
-        return Some(
-            "this node has no trusted roots; install its ca-certificates package or set caFile".to_owned(),
-        );
     } else {
         return None;
     };

@@ -5,7 +5,8 @@ use std::os::unix::fs::{PermissionsExt, chown, lchown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use harness::{Effect, Fault, Node};
+use harness::simulator::Simulator;
+use harness::{Effect, Fault, Node, World};
 
 use crate::node;
 
@@ -271,6 +272,31 @@ fn a_record_that_is_larger_than_any_is_set_aside_like_every_damaged_one() {
     assert!(node.del("c0").error(102).contains("larger"));
     assert!(fs::read(only_file(&node, "quarantine")).unwrap() == swollen);
     assert_eq!((node.on_eni().len(), node.counts()), (1, [0, 0, 0, 1]));
+}
+
+#[test]
+fn roots_that_the_environment_of_the_runtime_names_are_not_trusted() {
+    let certificates = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ecs/certificates");
+    let text = |name: &str| fs::read_to_string(certificates.join(name)).unwrap();
+    let cloud = Simulator::start_tls(World::single_node(), &text("valid.pem"), &text("key.pem")).unwrap();
+    let mut node =
+        node().with("endpoint", cloud.endpoint()).with("metadataEndpoint", cloud.metadata_endpoint());
+    let authority = certificates.join("authority.pem");
+    // By this name libraries look for it in a directory.
+    let directory = node.directory().join("roots");
+    fs::create_dir(&directory).unwrap();
+    symlink(&authority, directory.join("00000000.0")).unwrap();
+    fs::copy(&authority, directory.join("authority.pem")).unwrap();
+    for (name, value) in [("SSL_CERT_FILE", &authority), ("SSL_CERT_DIR", &directory)] {
+        let text = node.call("ADD", "c0").env(name, value).run().error(110);
+        assert!(text.contains("name it in caFile"), "{name}: {text}");
+    }
+    assert!(cloud.ledger().is_empty());
+    // What the configuration names is, whatever the environment says.
+    node.set("caFile", authority.to_str().unwrap());
+    let _ = node.call("ADD", "c0").env("SSL_CERT_FILE", "/dev/null").run().address();
+    let _ = node.call("DEL", "c0").env("SSL_CERT_DIR", "/nowhere").run().ok();
+    assert!(cloud.with_world(|world| world.enis[Node::ENI].addresses.is_empty()));
 }
 
 #[test]
