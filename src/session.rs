@@ -68,6 +68,17 @@ impl<'a> Session<'a> {
         Ok(Some((releasing, why.unwrap_or_else(|| "ECS could not be asked in time".into()))))
     }
 
+    /// Removes what killed processes left half written, in the store and beside the metrics.
+    pub(crate) fn sweep(&self) -> Result<()> {
+        // That metrics are in disorder is no failure of anything else.
+        if let Ok(Some(path)) = self.ipam.metrics_file()
+            && let Err(error) = metrics::sweep(&path)
+        {
+            log::warn!("drafts of metricsFile {} could not be removed: {error}", path.display());
+        }
+        Ok(self.store.sweep()?)
+    }
+
     /// Releases everything that may be released now, of every ENI. With `anew` it forgets that earlier attempts failed.
     pub(crate) fn drain(&self, anew: bool) -> Result<()> {
         let mut outcome = Ok(());

@@ -44,7 +44,7 @@ pub(super) fn flush<'n>(networks: impl Iterator<Item = &'n Network>, as_json: bo
 /// What is left afterwards.
 fn flush_store(ipam: Ipam<'_>) -> failure::Result<Vec<Listed>> {
     let session = Session::open(ipam)?;
-    session.store.sweep()?;
+    session.sweep()?;
     let buried = session.store.bury_dead(session.deadline, |_| true);
     session.drain(true)?;
     buried.map_err(Failure::from)?;

@@ -1,10 +1,11 @@
 //! `metricsFile`: what a monitoring system is told.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::{Duration, SystemTime};
 
 use harness::{Effect, Fault, Node};
 
@@ -159,6 +160,47 @@ fn whoever_writes_last_has_seen_the_last_change() {
     assert_eq!(records(&node), [0; 4]);
     first.wait().ok();
     assert_eq!(records(&node), [0; 4]);
+}
+
+#[test]
+fn a_flush_sweeps_up_what_killed_calls_have_left_and_nothing_else() {
+    let node = with_metrics();
+    let _ = node.add("c0").address();
+    let unique = "0123456789abcdef0123456789abcdef";
+    let draft = |name: &str| node.directory().join(name);
+    let (old, fresh) =
+        (format!(".aliyun_eni_ipam.prom.{unique}"), format!(".aliyun_eni_ipam.prom.f{}", &unique[1..]));
+    // Of others: another file's draft, names that only begin like one, a directory, a link.
+    let foreign = [
+        format!(".node.prom.{unique}"),
+        format!(".aliyun_eni_ipam.prom.{unique}0"),
+        ".aliyun_eni_ipam.prom.swp".to_owned(),
+        format!("aliyun_eni_ipam.prom.{unique}"),
+    ];
+    let (directory, link) = (
+        format!(".aliyun_eni_ipam.prom.d{}", &unique[1..]),
+        format!(".aliyun_eni_ipam.prom.e{}", &unique[1..]),
+    );
+    let long_ago = SystemTime::now() - Duration::from_hours(2);
+    for name in foreign.iter().chain([&old, &fresh]) {
+        fs::write(draft(name), "").unwrap();
+        if *name != fresh {
+            File::options().write(true).open(draft(name)).unwrap().set_modified(long_ago).unwrap();
+        }
+    }
+    fs::create_dir(draft(&directory)).unwrap();
+    File::open(draft(&directory)).unwrap().set_modified(long_ago).unwrap();
+    symlink(&foreign[0], draft(&link)).unwrap();
+    let touch = Command::new("touch").args(["-h", "-d", "2020-01-01"]).arg(draft(&link)).status();
+    assert!(touch.unwrap().success());
+
+    node.del("c0").ok();
+    assert!(draft(&old).exists(), "a DEL has something else to do");
+    assert_eq!(node.operator(&["flush"]).status(), 0);
+    assert!(!draft(&old).exists());
+    for name in foreign.iter().chain([&fresh, &directory, &link]) {
+        assert!(fs::symlink_metadata(draft(name)).is_ok(), "{name}");
+    }
 }
 
 /// Files with a hidden name, in which what is to become the file is written.
