@@ -1,8 +1,10 @@
 //! What a person sees: the bytes that commands print, drawn by a terminal emulator.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::net::IpAddr;
 use std::num::NonZero;
+use std::os::unix::ffi::OsStrExt;
 
 use harness::{Effect, Fault, Node};
 use serde_json::Value;
@@ -165,6 +167,16 @@ fn what_a_person_types_or_a_file_says_is_shown_and_not_obeyed() {
     let answer = node.operator_with(&directory, &["list"]);
     let rows = drawn(&answer.stderr(), 400);
     assert!(rows.len() == 2 && rows[0].contains(r"\u{1b}[2K\u{1b}[1A"), "{rows:?}");
+
+    // A name that is no UTF-8, of a file that is no configuration.
+    let networks = node.directory().join("net.d");
+    fs::create_dir(&networks).unwrap();
+    fs::write(networks.join("10-pods.conflist"), node.conflist().to_string()).unwrap();
+    fs::write(networks.join(OsStr::from_bytes(b"\xff\x1b[2K.conf")), "{").unwrap();
+    let answer = node.operator_with(&networks, &["list"]);
+    let rows = drawn(&answer.stderr(), 400);
+    assert!(answer.status() == 0 && rows.len() == 1, "{rows:?}");
+    assert!(rows[0].contains(r"/\u{fffd}\u{1b}[2K.conf cannot be read"), "{rows:?}");
 
     let mut crafted = node.conflist();
     crafted["plugins"][0]["ipam"]["\u{1b}[1A\u{1b}[2K\nfail"] = true.into();
