@@ -114,7 +114,7 @@ impl Http {
             Agent::with_parts(config, DefaultConnector::new().chain(mark), DefaultResolver::default());
         agent.run(message).and_then(read).map_err(|error| {
             let sent = connected.load(Ordering::Relaxed);
-            explain(&error, &self.route_to(request.endpoint), request.patience, sent)
+            explain(&error, &self.route_to(request.endpoint), request.patience, deadline, sent)
         })
     }
 
@@ -216,20 +216,28 @@ struct Route {
     via: String,
 }
 
-fn explain(error: &ureq::Error, route: &Route, patience: Patience, sent: bool) -> Failure {
+fn explain(
+    error: &ureq::Error,
+    route: &Route,
+    patience: Patience,
+    deadline: Deadline,
+    sent: bool,
+) -> Failure {
     let Route { host, dialled, via } = route;
     let detail = clean(&error.to_string(), 200);
     if !sent && let Some(message) = tls::explain(host, &detail) {
         return Failure::before_sending(message);
     }
+    // A phase that the deadline has cut short is reported by its own name as well.
+    let in_time = !deadline.has_passed();
     let message = match error {
-        ureq::Error::Timeout(Timeout::Resolve) => {
+        ureq::Error::Timeout(Timeout::Resolve) if in_time => {
             format!("the name {dialled} could not be resolved in time")
         }
-        ureq::Error::Timeout(Timeout::Connect) => {
+        ureq::Error::Timeout(Timeout::Connect) if in_time => {
             format!("no connection to {host}{via} within {} s", patience.connect.as_secs_f32())
         }
-        ureq::Error::Timeout(Timeout::RecvResponse) => {
+        ureq::Error::Timeout(Timeout::RecvResponse) if in_time => {
             format!("no answer from {host} within {} s", patience.answer.as_secs_f32())
         }
         ureq::Error::Timeout(_) if sent => format!("the call's time ran out before {host} had answered"),

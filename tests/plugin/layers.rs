@@ -57,6 +57,25 @@ fn few_places_write_to_a_terminal() {
     assert_eq!(files, WRITE_TO_A_TERMINAL.iter().map(|file| source.join(file)).collect::<Vec<_>>());
 }
 
+/// The suites with a `main` of their own, where an attribute `#[test]` has no effect and the compiler says nothing of it.
+const WITHOUT_LIBTEST: [&str; 3] = ["crash", "machine", "runtime"];
+
+#[test]
+fn no_test_hides_behind_an_attribute_without_effect() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let manifest = fs::read_to_string(root.join("Cargo.toml")).unwrap();
+    assert_eq!(manifest.matches("harness = false").count(), WITHOUT_LIBTEST.len());
+    for suite in WITHOUT_LIBTEST {
+        let mut files = Vec::new();
+        collect(&root.join("tests").join(suite), &mut files);
+        assert!(!files.is_empty(), "{suite}");
+        for file in files.iter().filter(|file| file.extension().is_some_and(|it| it == "rs")) {
+            let text = fs::read_to_string(file).unwrap();
+            assert!(!text.contains("#[test]"), "{}: name the test in `harness::tests!`", file.display());
+        }
+    }
+}
+
 fn collect(directory: &Path, files: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(directory).into_iter().flatten() {
         let path = entry.unwrap().path();

@@ -1,7 +1,6 @@
 //! `metricsFile`: what a monitoring system is told.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 use std::process::Command;
@@ -138,28 +137,6 @@ fn a_file_that_cannot_be_written_is_a_line_in_the_log_and_no_more() {
     // A wrong value keeps no pod from being deleted either.
     let call = node.call("DEL", "c0").config(|config| config["ipam"]["metricsFile"] = 7.into());
     call.run().ok();
-}
-
-#[test]
-fn whoever_writes_last_has_seen_the_last_change() {
-    let node = with_metrics();
-    let _ = (node.add("c0").address(), node.add("c1").address());
-    // The first DEL has counted when the second one begins, and puts its file in place when the second one has.
-    let late = ["-f", "-o", "/dev/null", "-e", "inject=fchmod:delay_enter=3000000:when=1"];
-    if !Command::new("strace").args(late).arg("true").status().is_ok_and(|status| status.success()) {
-        // Past the test runner's capture of what passing tests print.
-        let _ = writeln!(
-            io::stderr(),
-            "skipped: the test of metrics that cross needs strace and the right to trace"
-        );
-        return;
-    }
-    let first = node.call("DEL", "c0").under("strace", &late.map(str::to_owned)).start();
-    crate::eventually("the first DEL is about to write", || !drafts(&node).is_empty());
-    node.del("c1").ok();
-    assert_eq!(records(&node), [0; 4]);
-    first.wait().ok();
-    assert_eq!(records(&node), [0; 4]);
 }
 
 #[test]
