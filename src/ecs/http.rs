@@ -228,16 +228,15 @@ fn explain(
     if !sent && let Some(message) = tls::explain(host, &detail) {
         return Failure::before_sending(message);
     }
-    // A phase that the deadline has cut short is reported by its own name as well.
-    let in_time = !deadline.has_passed();
     let message = match error {
-        ureq::Error::Timeout(Timeout::Resolve) if in_time => {
+        ureq::Error::Timeout(Timeout::Resolve) => {
             format!("the name {dialled} could not be resolved in time")
         }
-        ureq::Error::Timeout(Timeout::Connect) if in_time => {
+        // Also of a connection that the deadline has cut short.
+        ureq::Error::Timeout(Timeout::Connect) if !deadline.has_passed() => {
             format!("no connection to {host}{via} within {} s", patience.connect.as_secs_f32())
         }
-        ureq::Error::Timeout(Timeout::RecvResponse) if in_time => {
+        ureq::Error::Timeout(Timeout::RecvResponse) => {
             format!("no answer from {host} within {} s", patience.answer.as_secs_f32())
         }
         ureq::Error::Timeout(_) if sent => format!("the call's time ran out before {host} had answered"),
