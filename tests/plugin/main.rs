@@ -12,6 +12,7 @@ mod documentation;
 mod examples;
 mod figures;
 mod gc;
+mod golden;
 mod hostile;
 mod layers;
 mod metrics;
