@@ -34,7 +34,7 @@ pub(super) fn flush<'n>(networks: impl Iterator<Item = &'n Network>, as_json: bo
     } else {
         for listed in &left {
             let error = listed.progress.last_error.as_deref().unwrap_or("it must not be released yet");
-            let what = listed.allocation.as_ref().map(Allocation::to_string).unwrap_or_default();
+            let what = listed.allocation.as_ref().map_or("a record".into(), Allocation::to_string);
             say(format!("{what} is still releasing ({}): {error}", listed.path.display()))?;
         }
     }
@@ -49,6 +49,12 @@ fn flush_store(ipam: Ipam<'_>) -> failure::Result<Vec<Listed>> {
     session.drain(true)?;
     buried.map_err(Failure::from)?;
     let mut left = session.store.list()?;
-    left.retain(|listed| listed.state == State::Releasing);
+    left.retain(|listed| listed.state == State::Releasing || is_of_later_version(listed));
     Ok(left)
+}
+
+/// Whether this is a release that another version has begun and has to end: a damaged one is in `quarantine/` by now.
+fn is_of_later_version(listed: &Listed) -> bool {
+    listed.state == State::Quarantined
+        && listed.path.parent().is_some_and(|directory| directory.ends_with("releasing"))
 }

@@ -193,9 +193,13 @@ pub(super) fn find(path: &Path) -> Result<Option<Found>> {
     Ok(same_file(&file, path)?.then_some(Found::Dead(file)))
 }
 
-/// Leaves a DEL's mark in a living ADD's intent.
+/// Leaves a DEL's mark in a living ADD's intent, unless that ADD is one of a later version, which may read it differently.
 pub(super) fn mark(file: &File, path: &Path) -> Result<()> {
-    append(file, path, &Event::Deleted)
+    match read(path, file) {
+        // Its ADD alone can tell whether a damaged one matters.
+        Ok(_) | Err(Error::Quarantined { .. }) => append(file, path, &Event::Deleted),
+        Err(error) => Err(error),
+    }
 }
 
 /// What an open intent says.

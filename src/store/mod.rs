@@ -118,13 +118,17 @@ impl Store {
         }
     }
 
-    /// What is remembered of an ENI; the default where nothing is, or nothing that can be read.
+    /// What is remembered of an ENI; the default where nothing is, or where the file is damaged.
     ///
     /// # Errors
-    /// When the file is not to be trusted or the system refuses.
+    /// [`Error::NewerSchema`], also when the file is not to be trusted or the system refuses.
     pub fn eni_state(&self, eni: &EniId) -> Result<EniState> {
-        let content = file::read(&self.eni_directory().join(format!("{eni}.json")))?;
-        Ok(content.and_then(|content| record::parse(&content).ok()).unwrap_or_default())
+        let path = self.eni_directory().join(format!("{eni}.json"));
+        match file::read(&path)?.map(|content| record::parse(&content)) {
+            Some(Ok(state)) => Ok(state),
+            Some(Err(newer @ Misread::Newer(_))) => Err(newer.into_error(&path)),
+            Some(Err(Misread::Damaged(_))) | None => Ok(EniState::default()),
+        }
     }
 
     /// Takes the lock of `eni` if nobody holds it.

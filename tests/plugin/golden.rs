@@ -88,7 +88,8 @@ fn files(directory: &Path) -> BTreeMap<String, Vec<u8>> {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     let files =
         entries.map(|entry| (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap()));
-    files.filter(|(name, _)| !name.ends_with(".lock") && !name.starts_with('.')).collect()
+    let is_lock = |name: &str| Path::new(name).extension().is_some_and(|it| it == "lock");
+    files.filter(|(name, _)| !is_lock(name) && !name.starts_with('.')).collect()
 }
 
 /// What is listed, but for why a quarantined file was set aside: that is said by the version that lists.
@@ -309,7 +310,7 @@ fn written() -> Node {
 
 /// Makes the node's store, inventory and listing the golden ones.
 fn keep(node: &Node) {
-    let _ = fs::remove_dir_all(golden());
+    let _ = fs::remove_dir_all(golden().join("store"));
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
     let settle = |content: &[u8]| {
         // Always long ago, whatever the clock says.

@@ -192,16 +192,6 @@ fn a_damaged_record_is_set_aside_and_the_error_says_where_it_is() {
 }
 
 #[test]
-fn a_record_of_a_later_version_is_left_as_it_is() {
-    let node = node();
-    let _ = node.add("c0").address();
-    let record = only_file(&node, "active");
-    fs::write(&record, "{\"schema\":2,\"new\":true}").unwrap();
-    assert!(node.del("c0").error(102).contains("later version"));
-    assert_eq!(fs::read_to_string(&record).unwrap(), "{\"schema\":2,\"new\":true}");
-}
-
-#[test]
 fn a_damaged_release_keeps_no_other_one_from_being_made() {
     let node = node().with("timeoutSeconds", 1);
     node.cloud.inject(Fault::on("UnassignPrivateIpAddresses").effect(Effect::code("ServiceUnavailable")));
