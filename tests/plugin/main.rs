@@ -7,6 +7,7 @@ mod add;
 mod another_node;
 mod behind_its_back;
 mod del;
+mod demo;
 mod doctor;
 mod documentation;
 mod examples;
