@@ -16,6 +16,12 @@ pub(crate) fn build() -> Result<PathBuf, Box<dyn Error>> {
     // Together with the demo it needs the same features of its dependencies, so nothing is compiled twice.
     build.args(["build", "--quiet", "--bin", "aliyun-eni-ipam", "--example", "demo"]);
     build.current_dir(env!("CARGO_MANIFEST_DIR"));
+    // Cargo told this program of its own package. Build scripts of dependencies look at the same names, and would run anew.
+    for (name, _) in env::vars_os() {
+        if ["CARGO_MANIFEST_", "CARGO_PKG_"].iter().any(|own| name.to_string_lossy().starts_with(own)) {
+            build.env_remove(name);
+        }
+    }
     if profile.ends_with("release") {
         build.arg("--release");
     }
