@@ -25,7 +25,7 @@ fn lists() -> Vec<(String, Value)> {
 
 #[test]
 fn every_list_gives_a_pod_an_address_once_it_points_at_the_simulated_cloud() {
-    assert_eq!(lists().len(), 3);
+    assert_eq!(lists().len(), 4);
     for (name, list) in lists() {
         let mut node = node();
         let simulated = std::mem::take(&mut node.ipam);
@@ -62,6 +62,16 @@ fn the_list_with_everything_is_accepted_as_it_stands() {
     let list = read("10-everything.conflist");
     let ipam = list["plugins"][0]["ipam"].as_object().unwrap();
     aliyun_eni_ipam::config::Ipam::new(ipam).check_all().unwrap();
+}
+
+#[test]
+fn what_a_runtime_passes_on_of_the_simulators_network_is_shown_as_it_is() {
+    let list = read("simulator.conflist");
+    let mut passed_on = list["plugins"][0].clone();
+    for key in ["cniVersion", "name"] {
+        passed_on[key] = list[key].clone();
+    }
+    assert_eq!(read("simulator.json"), passed_on);
 }
 
 #[test]

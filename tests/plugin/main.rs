@@ -20,6 +20,7 @@ mod metrics;
 mod operator;
 mod protocol;
 mod race;
+mod readme;
 mod reconcile;
 mod release;
 mod status;
