@@ -7,15 +7,15 @@ use harness::Fault;
 use crate::stage::Stage;
 use crate::wire;
 
-const PODS: [&str; 2] = ["api-0", "api-1"];
+const PODS: [&str; 3] = ["api-0", "api-1", "api-2"];
 const TIMEOUT_SECONDS: u64 = 3;
 
 pub(crate) fn play(stage: &mut Stage) -> io::Result<()> {
     stage.screen.heading("3. ECS is down")?;
     stage.screen.say(&format!(
         "ECS answers 503. A DEL that failed would keep its pod from being deleted, so DEL tries for as long as \
-         timeoutSeconds ({TIMEOUT_SECONDS} here) allows, records what is still to be released, and succeeds. The next DEL does \
-         not wait.",
+         timeoutSeconds ({TIMEOUT_SECONDS} here) allows, records what is still to be released, and succeeds. Once a DEL has \
+         given up, the next ones do not wait.",
     ))?;
     for pod in PODS {
         stage.add(pod);
@@ -33,7 +33,7 @@ pub(crate) fn play(stage: &mut Stage) -> io::Result<()> {
 
     stage.screen.gap()?;
     stage.screen.say(
-        "ECS is back. The next DEL or ADD on this ENI would release both. So does `flush`, which a timer runs on quiet nodes:",
+        "ECS is back. The next DEL or ADD on this ENI would release them. So does `flush`, which a timer runs on quiet nodes:",
     )?;
     stage.node.cloud.clear_faults();
     let earlier = stage.requests();
