@@ -99,7 +99,7 @@ fn root() -> PathBuf {
 /// README.md in three: before the section's text, the text, behind it.
 fn readme() -> [String; 3] {
     let text = fs::read_to_string(root().join("README.md")).unwrap();
-    let begin = text.find(TITLE).expect("README.md has the section") + TITLE.len();
+    let begin = text.find(TITLE).unwrap() + TITLE.len();
     let end = text[begin..].find("\n## ").map_or(text.len(), |length| begin + length);
     [&text[..begin], &text[begin..end], &text[end..]].map(str::to_owned)
 }
