@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::thread;
 
-use ecs_simulator::{Simulator, World};
+use ecs_simulator::{NamedFault, Simulator, World};
 use serde_json::json;
 
 use options::{End, Options, Request};
@@ -34,7 +34,7 @@ fn run(options: Options) -> Result<(), String> {
     let simulator = Simulator::start_on(options.world, api, metadata).map_err(|error| {
         format!("{api} or {metadata} cannot be used: {error}; choose other ports with --api and --metadata")
     })?;
-    options.fault.into_iter().flat_map(|fault| fault.faults()).for_each(|fault| simulator.inject(fault));
+    options.fault.into_iter().flat_map(NamedFault::faults).for_each(|fault| simulator.inject(fault));
     print(&ecs_simulator::welcome(&simulator))?;
     if let Some(path) = options.ready_file {
         announce(&simulator, &path).map_err(|error| format!("{}: {error}", path.display()))?;
