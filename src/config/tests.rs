@@ -154,7 +154,7 @@ fn a_gateway_is_an_address_of_its_family_and_on_the_link() {
     for outside in ["192.168.1.1", "10.0.0.1", "169.254.1.1"] {
         let error =
             gateway(&json!({"gateway": outside, "subnet": "192.168.0.0/24"})).unwrap_err().to_string();
-        let expected = "an address of 192.168.0.0/24, which is `subnet`";
+        let expected = "an address inside ipam.subnet, 192.168.0.0/24";
         assert_eq!(error, format!("ipam.gateway is {outside:?}, but must be {expected}"));
     }
     for text in ["", "router", "192.168.0.1/24", "192.168.0.01", "192.168.0", "2001:db8::1"] {

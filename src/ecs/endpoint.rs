@@ -43,7 +43,7 @@ impl Endpoint {
     pub fn parse(url: &str, allow_insecure: bool) -> Result<Self, InvalidEndpoint> {
         let endpoint = Self::parse_any(url)?;
         if endpoint.scheme == "http" && !allow_insecure && !endpoint.is_loopback() {
-            let problem = "plain http is allowed on loopback only; use https, or set allowInsecureEndpoint";
+            let problem = "plain http is allowed only on loopback; use https, or set ipam.allowInsecureEndpoint to true";
             return Err(InvalidEndpoint::new(url, problem));
         }
         Ok(endpoint)
@@ -64,7 +64,7 @@ impl Endpoint {
         };
         let authority = uri.authority().ok_or_else(|| invalid(form))?;
         if authority.as_str().contains('@') {
-            return Err(invalid("it must not contain a user"));
+            return Err(invalid("it must not contain a user name"));
         }
         if !matches!(uri.path(), "" | "/") || uri.query().is_some() || url.contains('#') {
             return Err(invalid("it must not have a path or a query"));
@@ -76,13 +76,14 @@ impl Endpoint {
             None => is_name_or_ipv4(&host),
         };
         if !valid {
-            return Err(invalid(
-                "its host is neither a name nor an address; an IPv6 address stands in brackets",
-            ));
+            return Err(invalid("its host must be a name or an IP address (IPv6 in brackets)"));
         }
         let port = match authority.as_str()[authority.host().len()..].strip_prefix(':') {
             Some(port) => Some(
-                port.parse().ok().filter(|port| *port != 0).ok_or_else(|| invalid("its port is no port"))?,
+                port.parse()
+                    .ok()
+                    .filter(|port| *port != 0)
+                    .ok_or_else(|| invalid("its port must be a number from 1 to 65535"))?,
             ),
             None => None,
         };
@@ -199,7 +200,7 @@ impl InvalidEndpoint {
     fn new(url: &str, problem: &str) -> Self {
         // What stands before an @ may be a password.
         let shown = url.rsplit('@').next().unwrap_or_default();
-        Self(format!("{:?} is no usable endpoint: {problem}", super::text::clean(shown, 100)))
+        Self(format!("{:?} is not a valid endpoint: {problem}", super::text::clean(shown, 100)))
     }
 }
 

@@ -63,8 +63,8 @@ fn other(host: &str, status: u16, body: &[u8]) -> Reply {
     let start = clean(&String::from_utf8_lossy(&body[..body.len().min(2000)]), 120);
     let what = match (status, start.as_str()) {
         (300..400, _) => "with a redirect, which a signed request does not follow".to_owned(),
-        (_, "") => "with nothing".to_owned(),
-        _ => format!("with something that ECS does not say: {start}"),
+        (_, "") => "with an empty body".to_owned(),
+        _ => format!("with something that is not an ECS answer: {start}"),
     };
     Reply::Other(format!("{host} answered HTTP {status} {what}"))
 }

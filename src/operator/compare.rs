@@ -103,8 +103,10 @@ impl Comparison {
             [self.eni.to_string(), what.to_owned(), address, text]
         };
         let mut rows: Vec<_> = self.problem.iter().map(|why| row("problem", None, why.clone())).collect();
-        rows.extend(self.orphans.iter().map(|it| row("orphan", Some(*it), "no record names it".to_owned())));
-        rows.extend(self.undecided.iter().map(|(it, why)| row("undecided", Some(*it), why.clone())));
+        rows.extend(
+            self.orphans.iter().map(|it| row("orphan", Some(*it), "no record has this address".to_owned())),
+        );
+        rows.extend(self.undecided.iter().map(|(it, why)| row("in-doubt", Some(*it), why.clone())));
         rows.extend(self.ghosts.iter().map(|Ghost { address, owner, state }| {
             let text = format!("{}, container {}, {}", state.name(), owner.container_id, owner.ifname);
             row("ghost", Some(*address), text)
@@ -134,13 +136,13 @@ fn reason(address: IpAddr, eni: &EniId, listed: &[Listed]) -> Reason {
         if record.state == State::Quarantined {
             let path = record.path.display();
             return Reason::Unclear(format!(
-                "{path} cannot be read and may name it: delete it if its pod is gone"
+                "the record {path} cannot be read and may have this address: delete the file if its pod is gone"
             ));
         }
         if record.progress.unanswered.iter().any(|ask| ask.eni == *eni && may_have_brought(ask, address)) {
             let id = &record.owner.container_id;
             return Reason::Unclear(format!(
-                "the ADD of container {id} may have been given it: `flush` finds out"
+                "an interrupted ADD of container {id} may have got it: run `aliyun-eni-ipam flush`"
             ));
         }
     }

@@ -219,7 +219,7 @@ impl Listed {
                 let Releasing { allocation, progress, .. } = Releasing::parse("", content)?;
                 (allocation.owner.clone(), Some(allocation), progress)
             }
-            State::Quarantined => return Err(Misread::Damaged("set aside earlier".into())),
+            State::Quarantined => return Err(Misread::Damaged("it was set aside earlier".into())),
         };
         Ok(Self { state, path: path.to_owned(), allocation, owner, progress })
     }

@@ -28,7 +28,7 @@ pub(super) fn cloud(session: &Session<'_>, report: &mut Report) {
         Err(failure) => return report.fail("eni", failure),
     };
     if !has_key {
-        return report.not_tested("endpoint", "there is no key to sign with");
+        return report.not_tested("endpoint", "there are no credentials to sign a request with");
     }
     let described = client.describe(&region, &eni, session.deadline);
     endpoint(client, &region, described.as_ref().err(), report);
@@ -55,8 +55,7 @@ fn metadata(session: &Session<'_>, client: &Client, report: &mut Report) {
         Ok((hardened, instance))
     }) {
         Ok((hardened, instance)) => {
-            let mode =
-                if hardened { "with a token (hardened mode)" } else { "without a token (normal mode)" };
+            let mode = if hardened { "with tokens (hardened mode)" } else { "without tokens (normal mode)" };
             report.ok("metadata", format!("{} answers {mode}: this is {instance}", metadata.endpoint()));
         }
         Err(error) => report.fail("metadata", error),
@@ -74,14 +73,14 @@ fn credentials(session: &Session<'_>, client: &Client, report: &mut Report) -> b
     };
     let (id, source) = (&found.credentials.access_key_id, &found.source);
     match found.credentials.expires {
-        None => report.ok("credentials", format!("{id} from {source}, which does not end")),
+        None => report.ok("credentials", format!("{id} from {source}, does not expire")),
         Some(end) if end <= SystemTime::now() => {
-            report.fail("credentials", format!("{id} from {source} has ended: check the node's clock"));
+            report.fail("credentials", format!("{id} from {source} has expired: check the node's clock"));
         }
         Some(end) => {
             report.ok(
                 "credentials",
-                format!("{id} from {source}, until {}", Timestamp::from(end).to_seconds()),
+                format!("{id} from {source}, expires at {}", Timestamp::from(end).to_seconds()),
             );
         }
     }
@@ -98,13 +97,13 @@ fn endpoint(client: &Client, region: &RegionId, error: Option<&Error>, report: &
 
 fn clock(client: &Client, report: &mut Report) {
     match client.clock_skew() {
-        None => report.not_tested("clock", "ECS has not told its time"),
+        None => report.not_tested("clock", "no answer of ECS gave its time"),
         Some(skew) if skew.unsigned_abs() < SKEW.as_secs() => {
-            report.ok("clock", format!("within {} s of that of ECS", skew.unsigned_abs() + 1));
+            report.ok("clock", format!("within {} s of the clock of ECS", skew.unsigned_abs() + 1));
         }
         Some(skew) => {
             let (by, direction) = (skew.unsigned_abs(), if skew < 0 { "ahead of" } else { "behind" });
-            report.warn("clock", format!("{by} s {direction} that of ECS: set the node's clock"));
+            report.warn("clock", format!("the node's clock is {by} s {direction} that of ECS: set it"));
         }
     }
 }
@@ -125,7 +124,7 @@ fn own(
         (Some(it), _) if it.service_managed => report.fail("eni", Failure::ServiceManaged { eni: it.id }),
         (Some(it), Ok(Some(mac))) => {
             let kind = format!("{:?}", it.kind).to_lowercase();
-            report.ok("eni", format!("{eni} ({mac}, {kind}, {}) is this instance's", it.status));
+            report.ok("eni", format!("{eni} ({mac}, {kind}, {}) is attached to this instance", it.status));
             return Some(it);
         }
     }
@@ -149,7 +148,7 @@ fn quota(session: &Session<'_>, client: &Client, region: &RegionId, eni: &Eni, r
         eni.id, quota.ipv4, quota.ipv6
     );
     if used as u64 >= quota.ipv4 {
-        report.warn("quota", format!("{detail}: no pod more can get one"));
+        report.warn("quota", format!("{detail}: no further pod can get an address"));
     } else {
         report.ok("quota", detail);
     }
