@@ -179,7 +179,7 @@ mod tests {
             since: Timestamp::now(),
         };
         let (path, progress) = ("record".into(), Progress::default());
-        Listed { state, path, allocation: Some(allocation), owner, progress }
+        Listed { state, path, allocation: Some(allocation), owner, progress, releasing_since: None }
     }
 
     fn asking(ipv6: bool, addresses: &[&str]) -> Listed {

@@ -195,7 +195,10 @@ impl Metadata {
     }
 
     fn unreachable(&self, path: &str, failure: &Failure) -> Error {
-        Error { reachable: false, ..self.error(path, &failure.message) }
+        let (endpoint, why) = (&self.endpoint, &failure.message);
+        let problem =
+            format!("instance metadata does not answer at {endpoint}: is this an ECS instance? ({why})");
+        Error { reachable: false, problem, ..self.error(path, "") }
     }
 }
 

@@ -15,16 +15,20 @@ use crate::verbs::facts::find_eni;
 /// for its time is sent again with that of ECS.
 const SKEW: Duration = Duration::from_mins(1);
 
-/// Asks everybody whom an ADD or a DEL might ask.
-pub(super) fn cloud(session: &Session<'_>, report: &mut Report) {
+/// Asks everybody whom an ADD or a DEL might ask. On a node that is not configured nobody has said which ENI is meant, so
+/// that nothing is asked about the permissions on one.
+pub(super) fn cloud(session: &Session<'_>, is_configured: bool, report: &mut Report) {
     let (client, settings) = match prepare(session) {
         Ok(prepared) => prepared,
         Err(failure) => return report.not_tested("cloud", failure),
     };
-    metadata(session, client, report);
+    let has_metadata = metadata(session, client, report);
     let has_key = credentials(session, client, report);
     let (region, eni) = match find_eni(session, &settings) {
         Ok(found) => found,
+        Err(Failure::Metadata(_)) if !has_metadata => {
+            return report.not_tested("eni", "it is not known without instance metadata");
+        }
         Err(failure) => return report.fail("eni", failure),
     };
     if !has_key {
@@ -33,6 +37,9 @@ pub(super) fn cloud(session: &Session<'_>, report: &mut Report) {
     let described = client.describe(&region, &eni, session.deadline);
     endpoint(client, &region, described.as_ref().err(), report);
     clock(client, report);
+    if !is_configured {
+        return report.not_tested("eni", format!("without a configuration it is the primary one, {eni}"));
+    }
     match described {
         Err(error) if error.code.is_none() => {}
         Err(error) => report.fail("permissions", error),
@@ -48,7 +55,8 @@ fn prepare<'s>(session: &'s Session<'_>) -> Result<(&'s Client, AddressSettings)
     Ok((session.client()?, session.ipam.address()?))
 }
 
-fn metadata(session: &Session<'_>, client: &Client, report: &mut Report) {
+/// Whether the metadata service answers.
+fn metadata(session: &Session<'_>, client: &Client, report: &mut Report) -> bool {
     let metadata = client.metadata();
     match metadata.is_hardened(session.deadline).and_then(|hardened| {
         let instance = metadata.instance_id(session.deadline)?;
@@ -57,8 +65,12 @@ fn metadata(session: &Session<'_>, client: &Client, report: &mut Report) {
         Ok((hardened, instance)) => {
             let mode = if hardened { "with tokens (hardened mode)" } else { "without tokens (normal mode)" };
             report.ok("metadata", format!("{} answers {mode}: this is {instance}", metadata.endpoint()));
+            true
         }
-        Err(error) => report.fail("metadata", error),
+        Err(error) => {
+            report.fail("metadata", &error);
+            error.reachable
+        }
     }
 }
 

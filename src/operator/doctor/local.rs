@@ -25,7 +25,11 @@ pub(super) fn configuration(network: &Network, report: &mut Report) {
 }
 
 /// Two stores on one ENI know nothing of each other: what one of them releases late may be a pod's of the other by then.
-pub(super) fn neighbours(network: &Network, configured: &[Network], report: &mut Report) {
+pub(super) fn neighbours<'n>(
+    network: &Network,
+    configured: impl Iterator<Item = &'n Network>,
+    report: &mut Report,
+) {
     let place = |network: &Network| {
         let settings = network.ipam().address().ok()?;
         Some(((settings.eni, settings.interface), network.ipam().data_directory().ok()?))
