@@ -141,7 +141,10 @@ fn ipv4_can_be_off_only_where_ipv6_is_on() {
     assert_eq!(address(&json!({"subnet": "off", "ipv6": true})).unwrap().ipv4, Family4::Off);
     for keys in [json!({"subnet": "off"}), json!({"subnet": "off", "ipv6": false})] {
         let error = address(&keys).unwrap_err().to_string();
-        assert_eq!(error, "ipam.subnet is \"off\", but must be a CIDR block as long as `ipv6` is not true");
+        assert_eq!(
+            error,
+            "ipam.subnet is \"off\", but must be a CIDR block, because \"off\" needs ipam.ipv6 to be true"
+        );
     }
 }
 

@@ -240,7 +240,7 @@ fn explain(error: &ureq::Error, route: &Route, patience: Patience, sent: bool) -
         }
         ureq::Error::ConnectProxyFailed(_) => format!("the proxy refused to connect to {host} ({detail})"),
         ureq::Error::BodyExceedsLimit(_) | ureq::Error::LargeResponseHeader(..) => {
-            format!("the answer of {host} is too long for ECS; check the endpoint")
+            format!("the answer of {host} is too long; check the endpoint")
         }
         ureq::Error::Protocol(_) => {
             format!("{host} did not answer in HTTP ({detail}); check the endpoint")

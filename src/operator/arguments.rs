@@ -342,7 +342,7 @@ mod tests {
             ("list", "list", 0),
             ("lst", "list", 1),
             ("", "list", 4),
-            ("flush", "list", 4),
+            ("flush", "list", 3),
             ("é", "e", 1),
         ] {
             assert_eq!((distance(one, other), distance(other, one)), (edits, edits), "{one} {other}");

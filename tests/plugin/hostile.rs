@@ -109,7 +109,7 @@ fn a_record_of_a_later_version_is_left_as_it_is() {
     let _ = node.add("c0").address();
     let record = only_file(&node, "active");
     fs::write(&record, "{\"schema\":2,\"new\":true}").unwrap();
-    assert!(node.del("c0").error(102).contains("later version"));
+    assert!(node.del("c0").error(102).contains("newer version"));
     assert_eq!(fs::read_to_string(&record).unwrap(), "{\"schema\":2,\"new\":true}");
 }
 

@@ -189,10 +189,10 @@ mod tests {
     #[test]
     fn a_profile_that_cannot_be_used_says_why_without_its_secrets() {
         for (profile, words) in [
-            ("circle", "circle"),
+            ("circle", "back to itself"),
             ("browser", "CloudSSO"),
             ("empty", "access_key_id"),
-            ("other", "none of this name"),
+            ("other", "does not exist"),
         ] {
             let absence = origin(Some(profile)).unwrap_err();
             assert!(

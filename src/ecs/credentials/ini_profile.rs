@@ -117,7 +117,7 @@ access_key_id = AK1
     #[test]
     fn a_section_that_cannot_be_used_says_why() {
         for (section, words) in
-            [("pair", "rsa_key_pair"), ("half", "access_key_secret"), ("other", "none of this name")]
+            [("pair", "rsa_key_pair"), ("half", "access_key_secret"), ("other", "does not exist")]
         {
             let absence = parse(FILE, Some(section), &Environment::default()).unwrap_err();
             assert!(absence.why.contains(words) && absence.why.contains(section), "{absence:?}");

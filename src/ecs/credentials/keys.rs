@@ -55,12 +55,12 @@ mod tests {
     fn a_problem_names_the_part_and_repeats_no_secret() {
         for (from, to, words) in [
             ("AccessKeySecret", "x", "no AccessKeySecret"),
-            ("2017-06-09T09:17:19Z", "soon", "Expiration is no time"),
+            ("2017-06-09T09:17:19Z", "soon", "not a time"),
             ("\"Success\"", "\"Failed\"", "Failed"),
             ("{", "[", "not JSON"),
             ("\"CAI\"", "7", "no SecurityToken"),
-            ("CAI", "a b", "characters"),
-            ("CAI", &"x".repeat(9000), "length"),
+            ("CAI", "a b", "malformed"),
+            ("CAI", &"x".repeat(9000), "malformed"),
         ] {
             let problem = from_flat_json(DOCUMENTED.replacen(from, to, 1).as_bytes()).unwrap_err();
             assert!(problem.contains(words) && !problem.contains("9Pjf"), "{problem}");

@@ -195,10 +195,14 @@ impl Metadata {
     }
 
     fn unreachable(&self, path: &str, failure: &Failure) -> Error {
+        let error = Error { reachable: false, ..self.error(path, &failure.message) };
+        if failure.sent {
+            return error;
+        }
         let (endpoint, why) = (&self.endpoint, &failure.message);
         let problem =
             format!("instance metadata does not answer at {endpoint}: is this an ECS instance? ({why})");
-        Error { reachable: false, problem, ..self.error(path, "") }
+        Error { problem, ..error }
     }
 }
 
