@@ -143,8 +143,11 @@ impl Failure {
             Self::Store(store::Error::Untrusted { .. }) => {
                 (code::STORE_UNTRUSTED, "the store is not safe to use")
             }
-            Self::Store(store::Error::Quarantined { .. } | store::Error::NewerSchema { .. }) => {
-                (code::RECORD, "cannot read a record of the store")
+            Self::Store(store::Error::Quarantined { .. }) => {
+                (code::RECORD, "a record of the store is damaged")
+            }
+            Self::Store(store::Error::NewerSchema { .. }) => {
+                (code::RECORD, "a record of the store is of a newer version")
             }
             Self::Ecs(error) | Self::Withheld { error, .. } => kind_of_refusal(error),
             Self::Metadata(_) => (Code::TRY_AGAIN_LATER, "cannot read instance metadata"),
@@ -255,7 +258,7 @@ impl fmt::Display for Failure {
             Self::Output(error) => {
                 write!(
                     f,
-                    "the runtime did not read the result ({error}); addresses that this call assigned are released again"
+                    "the runtime does not read it any more ({error}); addresses that this call assigned are released again"
                 )
             }
             Self::Random(error) => write!(f, "cannot read /dev/urandom: {error}"),

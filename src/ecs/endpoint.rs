@@ -30,9 +30,9 @@ pub enum Choice {
     At(Endpoint),
 }
 
-/// An endpoint that cannot be used.
+/// Why an endpoint cannot be used. It does not repeat the URL, which may have a password in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InvalidEndpoint(String);
+pub struct InvalidEndpoint(&'static str);
 
 impl Endpoint {
     /// Reads a URL without path, user or query. Requests carry signatures and tokens and decide about addresses, so
@@ -44,7 +44,7 @@ impl Endpoint {
         let endpoint = Self::parse_any(url)?;
         if endpoint.scheme == "http" && !allow_insecure && !endpoint.is_loopback() {
             let problem = "plain http is allowed only on loopback; use https, or set ipam.allowInsecureEndpoint to true";
-            return Err(InvalidEndpoint::new(url, problem));
+            return Err(InvalidEndpoint(problem));
         }
         Ok(endpoint)
     }
@@ -54,7 +54,7 @@ impl Endpoint {
     /// # Errors
     /// For a text that is no such URL.
     pub fn parse_any(url: &str) -> Result<Self, InvalidEndpoint> {
-        let invalid = |problem| InvalidEndpoint::new(url, problem);
+        let invalid = |problem| InvalidEndpoint(problem);
         let form = "it should look like https://host or https://host:port";
         let uri = Uri::from_str(url).map_err(|_| invalid(form))?;
         let scheme = match uri.scheme_str() {
@@ -194,14 +194,6 @@ const PUBLIC_EXCEPTIONS: [(&str, &[&str]); 5] = [
 fn public_host(region: &RegionId) -> String {
     let exception = PUBLIC_EXCEPTIONS.iter().find(|(_, regions)| regions.contains(&region.as_str()));
     exception.map_or_else(|| format!("ecs.{region}.aliyuncs.com"), |(host, _)| (*host).to_owned())
-}
-
-impl InvalidEndpoint {
-    fn new(url: &str, problem: &str) -> Self {
-        // What stands before an @ may be a password.
-        let shown = url.rsplit('@').next().unwrap_or_default();
-        Self(format!("{:?} is not a valid endpoint: {problem}", super::text::clean(shown, 100)))
-    }
 }
 
 impl fmt::Display for InvalidEndpoint {

@@ -220,7 +220,7 @@ fn show(found: &[Comparison]) -> Result<(), Trouble> {
     }
     if found.iter().any(|it| !it.ghosts.is_empty()) {
         say(
-            "Ghosts: if it is active, its pod has no network: delete the pod. If it is releasing, it ends by itself.",
+            "Ghosts: the pod of an active one has no network, so delete the pod; a releasing one ends by itself.",
         )?;
     }
     Ok(())

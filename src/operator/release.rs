@@ -87,7 +87,7 @@ fn refusal(store: &Store, unnamed: &[IpAddr]) -> Result<String, Failure> {
 }
 
 fn question(chosen: &[Active], wanted: &BTreeSet<IpAddr>) -> String {
-    let mut lines = vec!["By the records of this node, these addresses are in use:".to_owned()];
+    let mut lines = vec!["These addresses are recorded as in use on this node:".to_owned()];
     for Active(allocation) in chosen {
         let own: Vec<IpAddr> = allocation.ips().collect();
         let others: Vec<IpAddr> = own.iter().filter(|address| !wanted.contains(address)).copied().collect();

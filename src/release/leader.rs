@@ -119,7 +119,11 @@ impl Leader<'_, '_, '_> {
                 self.released(|_| true)
             }
             (ErrorKind::Refused(Class::Released), _) if alone => {
-                log::info!("{} was already off {}, so it is released", join(addresses), self.lease.eni());
+                log::info!(
+                    "{} was no longer on {}, which ends its release",
+                    join(addresses),
+                    self.lease.eni()
+                );
                 self.released(|address| addresses.contains(&address))
             }
             // One of them is not on the ENI: the answer says nothing of the others.
@@ -171,7 +175,11 @@ impl Leader<'_, '_, '_> {
         let gone = self.proven_gone(&eni, addresses);
         self.lease.settle(&mut self.records, |address| gone.contains(&address))?;
         if !gone.is_empty() {
-            log::info!("{} is off {}: an earlier release took effect", join(&gone), self.lease.eni());
+            log::info!(
+                "{} is no longer on {}: an earlier release took effect",
+                join(&gone),
+                self.lease.eni()
+            );
         }
         let left =
             addresses.iter().filter(|address| !gone.contains(address) && !eni.primary.contains(address));

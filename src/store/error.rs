@@ -79,9 +79,9 @@ impl fmt::Display for Error {
             ),
             Self::Busy { path, waited } => write!(
                 f,
-                "other calls held the lock {} for {:.1} s: try again; if this persists, `fuser {}` shows who holds it",
-                path.display(),
+                "waited {:.1} s for the lock {}: try again; if this persists, `fuser {}` shows who holds it",
                 waited.as_secs_f64(),
+                path.display(),
                 path.display()
             ),
         }

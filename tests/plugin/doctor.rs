@@ -40,7 +40,7 @@ fn a_healthy_node_has_a_line_for_everything_and_nothing_is_changed() {
         ("store", "does not exist yet"),
         ("records", "0 active"),
         ("locks", "no lock is held"),
-        ("releases", "no ENI has failed"),
+        ("releases", "no release has failed"),
         ("metadata", World::INSTANCE_ID),
         ("credentials", World::ACCESS_KEY_ID),
         ("endpoint", "answers"),

@@ -13,6 +13,7 @@ mod figures;
 mod gc;
 mod hostile;
 mod layers;
+mod messages;
 mod metrics;
 mod operator;
 mod protocol;

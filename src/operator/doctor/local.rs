@@ -151,7 +151,7 @@ fn releases(store: &Store, report: &mut Report) -> store::Result<()> {
         }
     }
     match stuck.join("; ") {
-        none if none.is_empty() => report.ok("releases", "no ENI has failed releases"),
+        none if none.is_empty() => report.ok("releases", "no release has failed"),
         stuck if hopeless => report.fail("releases", stuck),
         stuck => report.warn("releases", stuck),
     }
