@@ -60,7 +60,7 @@ const COMMANDS: [(&str, &str); 7] = [
         about!(
             "release ADDRESS... [--yes]",
             "Gives up the active records that have these addresses and releases all addresses of these records.\n\
-             A container that is still running loses its network, so the command asks first; --yes is the answer."
+             A container that is still running loses its network, so the command asks first; --yes skips the question."
         ),
     ),
     (
@@ -68,7 +68,9 @@ const COMMANDS: [(&str, &str); 7] = [
         about!(
             "flush",
             "Retries every pending release at once and cleans up after interrupted ADDs, for all networks that use this\n\
-             plugin. It asks nothing, so a timer can run it. Exit status 1 means that releases are left."
+             plugin. It asks nothing, so a timer can run it. Exit status 1 means that releases are left.\n\
+             --json prints one object: released (addresses), cleanedUp (a count of interrupted ADDs), left (a count) and\n\
+             releasing (what is left, each with addresses, networkInterfaceId and lastError)."
         ),
     ),
     (

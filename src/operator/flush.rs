@@ -17,7 +17,7 @@ use crate::store::{Allocation, Listed, State, Store};
 #[derive(Default)]
 struct Flushed {
     released: BTreeMap<EniId, BTreeSet<IpAddr>>,
-    /// How many interrupted ADDs turned out to have got nothing, or nothing that is still theirs.
+    /// How many interrupted ADDs were cleaned up: their records named no address at first, and are gone.
     cleaned_up: usize,
     left: Vec<Left>,
 }
@@ -46,7 +46,7 @@ pub(super) fn flush<'n>(networks: impl Iterator<Item = &'n Network>, as_json: bo
     if as_json {
         say(flushed.to_json())?;
     } else {
-        say(flushed.in_words(failed))?;
+        flushed.in_words(failed).iter().try_for_each(say)?;
     }
     if flushed.left.is_empty() && !failed { Ok(()) } else { Err(Trouble::LeftOver) }
 }
@@ -107,7 +107,7 @@ impl Flushed {
     }
 
     /// One line with what was done, and one for each release that is left.
-    fn in_words(&self, failed: bool) -> String {
+    fn in_words(&self, failed: bool) -> Vec<String> {
         let released = self.released.iter();
         let mut done: Vec<String> = released
             .map(|(eni, addresses)| {
@@ -122,12 +122,12 @@ impl Flushed {
         }
         let done = done.join(", ");
         if self.left.is_empty() {
-            return match (done.as_str(), failed) {
+            return vec![match (done.as_str(), failed) {
                 ("", false) => "nothing to release".to_owned(),
                 ("", true) => "nothing was released".to_owned(),
                 (done, false) => format!("{done}; nothing is left"),
                 (done, true) => format!("{done}; more may be left where the flush failed"),
-            };
+            }];
         }
         let done = if done.is_empty() { "nothing was released" } else { &done };
         let mut lines =
@@ -137,7 +137,7 @@ impl Flushed {
                 .iter()
                 .map(|Left { allocation, why }| format!("{allocation} is still releasing: {why}")),
         );
-        lines.join("\n")
+        lines
     }
 }
 

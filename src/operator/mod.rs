@@ -72,7 +72,7 @@ pub fn run() -> ExitCode {
 
 fn execute(arguments: &Arguments) -> Result<(), Trouble> {
     match &arguments.command {
-        Command::Help { of } => return say(of.unwrap_or(arguments::HELP)),
+        Command::Help { of } => return of.unwrap_or(arguments::HELP).lines().try_for_each(say),
         Command::Version => return say(concat!("aliyun-eni-ipam ", env!("CARGO_PKG_VERSION"))),
         Command::Doctor => return doctor::doctor(arguments),
         _ => {}

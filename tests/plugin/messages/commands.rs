@@ -83,7 +83,7 @@ const HAPPENINGS: &[Happening] = &[
         node.del("c2").ok();
     }),
     ("DEL whose request is not answered", |node| {
-        node.set("timeoutSeconds", 1);
+        node.set("timeoutSeconds", 3);
         let _ = node.add("c1").address();
         node.cloud.inject(Fault::on(UNASSIGN).effect(Effect::Stall));
         node.del("c1").ok();

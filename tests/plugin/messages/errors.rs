@@ -90,7 +90,7 @@ const SITUATIONS: &[Situation] = &[
     }),
     ("ADD with a request that ECS never answers", |node| {
         node.cloud.inject(Fault::on(ASSIGN).effect(Effect::Stall));
-        with(node, "timeoutSeconds", 1).add("c1")
+        with(node, "timeoutSeconds", 3).add("c1")
     }),
     ("ADD while another ADD of the same pod runs", |node| {
         node.cloud.inject(Fault::on(ASSIGN).effect(Effect::Stall));
