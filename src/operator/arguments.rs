@@ -160,8 +160,8 @@ impl Arguments {
         let mut words = Words::default();
         while let Some(argument) = parser.next()? {
             match argument {
-                Arg::Long("help") | Arg::Short('h') => words.help = true,
-                Arg::Long("version") | Arg::Short('V') => words.version = true,
+                Arg::Long("help") | Arg::Short('h') => words.instead = Some(Instead::Help),
+                Arg::Long("version") | Arg::Short('V') => words.instead = Some(Instead::Version),
                 Arg::Long("config") => config = parser.value()?.into(),
                 Arg::Long("network") => network = Some(parser.value()?.string()?),
                 Arg::Long("json") => json = true,
@@ -180,20 +180,29 @@ impl Arguments {
 /// What was said of the command, in any order.
 #[derive(Default)]
 struct Words {
-    help: bool,
-    version: bool,
+    instead: Option<Instead>,
     command: Option<String>,
     operands: Vec<String>,
     yes: bool,
     release_orphans: bool,
 }
 
+/// What is wanted instead of the command.
+enum Instead {
+    Help,
+    Version,
+}
+
 impl Words {
     /// The command, if it takes every word and option.
     fn command(self) -> Result<Command, String> {
-        if self.help || self.version {
-            let of = self.command.as_deref().and_then(|name| help_of(name).ok());
-            return Ok(if self.help { Command::Help { of } } else { Command::Version });
+        match self.instead {
+            Some(Instead::Help) => {
+                let of = self.command.as_deref().and_then(|name| help_of(name).ok());
+                return Ok(Command::Help { of });
+            }
+            Some(Instead::Version) => return Ok(Command::Version),
+            None => {}
         }
         let name = self.command.ok_or("no command is given")?;
         let consent = if self.yes { Consent::Given } else { Consent::Needed };
@@ -222,7 +231,7 @@ impl Words {
         if self.release_orphans && name != "reconcile" {
             return Err(format!("`{name}` does not take --release-orphans; only `reconcile` does"));
         }
-        let taken = if name == "help" { 1 } else { 0 };
+        let taken = usize::from(name == "help");
         match self.operands.get(taken) {
             Some(word) if name == "help" => Err(format!("`help` takes one command, but also got `{word}`")),
             Some(word) if name != "release" => Err(format!("`{name}` takes no arguments, but got `{word}`")),

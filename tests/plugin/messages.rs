@@ -62,11 +62,12 @@ fn render(sections: &[Section]) -> String {
     for Section { heading, messages } in sections {
         write!(text, "\n## {heading}\n").unwrap();
         for (situation, message) in messages {
-            match message.lines().collect::<Vec<_>>().as_slice() {
+            let lines: Vec<_> = message.lines().collect();
+            match lines.as_slice() {
                 [line] => writeln!(text, "{situation} -> {line}").unwrap(),
                 lines => {
-                    writeln!(text, "{situation} ->\n    {}", lines.join("\n    ").replace("    \n", "\n"))
-                        .unwrap()
+                    let indented = lines.join("\n    ").replace("    \n", "\n");
+                    writeln!(text, "{situation} ->\n    {indented}").unwrap();
                 }
             }
         }

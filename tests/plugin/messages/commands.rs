@@ -150,10 +150,10 @@ pub(super) fn log_lines() -> Section {
         assert!(!node.log().contains(World::ACCESS_KEY_SECRET), "a secret in the log of {happening}");
         let mut lines: Vec<String> = Vec::new();
         for line in node.log().lines().filter(|line| !line.contains(" DEBUG ")) {
-            let mut parts = line.splitn(2, 'Z').nth(1).unwrap_or_default().trim_start().splitn(2, ' ');
-            let level = parts.next().unwrap_or_default();
-            let text =
-                parts.next().unwrap_or_default().trim_start().split_once(' ').map_or("", |(_pid, text)| text);
+            // The time, the level, the process's id, and what there is to say.
+            let mut words = line.split_whitespace();
+            let (level, pid) = (words.nth(1).unwrap_or_default(), words.next().unwrap_or_default());
+            let text = line.split_once(&format!(" {pid} ")).map_or("", |(_, text)| text);
             let line = format!("{level:<5} {}", plain(&node, text));
             if !lines.contains(&line) {
                 lines.push(line);

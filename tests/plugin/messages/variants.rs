@@ -21,9 +21,9 @@ fn system_error() -> io::Error {
 }
 
 /// A refusal with this code, about one address.
-fn refusal(code: &str) -> Box<ecs::Error> {
+fn refusal(code: &str) -> ecs::Error {
     let row = ecs::codes::judge(code, "", 403);
-    Box::new(ecs::Error {
+    ecs::Error {
         kind: ecs::ErrorKind::Refused(row.class),
         action: "AssignPrivateIpAddresses",
         eni: Some(eni()),
@@ -33,7 +33,7 @@ fn refusal(code: &str) -> Box<ecs::Error> {
         status: Some(403),
         retry_after: None,
         passing: false,
-    })
+    }
 }
 
 /// The name of a failure's variant. Whoever adds one is led here, and adds it to [`failures`] as well.
@@ -82,15 +82,15 @@ fn failures() -> Vec<Failure> {
             expected: "\"env\" or a URL".into(),
         }),
         Failure::Store(store::Error::Busy { path: "/store/lock".into(), waited: Duration::from_secs(5) }),
-        Failure::Ecs(refusal("Forbidden.RAM")),
-        Failure::Ecs(refusal("QuotaExceeded.PrivateIpAddress")),
+        Failure::from(refusal("Forbidden.RAM")),
+        Failure::from(refusal("QuotaExceeded.PrivateIpAddress")),
         Failure::Ecs(Box::new(ecs::Error {
             kind: ecs::ErrorKind::Unknown,
             code: None,
             message: "no answer from ecs.example.com within 10 s".into(),
             request_id: None,
             passing: true,
-            ..*refusal("")
+            ..refusal("")
         })),
         Failure::Region(region),
         Failure::ResolvConf { path: "/etc/resolv.conf.pods".into(), error: system_error() },
@@ -99,8 +99,8 @@ fn failures() -> Vec<Failure> {
         Failure::NotOurs { eni: eni() },
         Failure::ServiceManaged { eni: eni() },
         Failure::RequestedAddress { address, blocks: "10.0.0.0/24 and one from 2001:db8::/64".into() },
-        Failure::Withheld { address, error: refusal("InvalidIp.IpAssigned") },
-        Failure::Withheld { address, error: refusal("Forbidden.RAM") },
+        Failure::Withheld { address, error: Box::new(refusal("InvalidIp.IpAssigned")) },
+        Failure::Withheld { address, error: Box::new(refusal("Forbidden.RAM")) },
         Failure::Outside { address, block: "10.0.0.0/24".parse().unwrap() },
         Failure::NoUsableAddress { eni: eni() },
         Failure::StillAssigning,
