@@ -20,7 +20,7 @@ const ATTEMPTS: usize = 10;
 /// Brings the file at `path` up to date. That it cannot be written is no failure of whatever changed the store.
 pub(crate) fn update(store: &Store, path: &Path) {
     if let Err(why) = try_update(store, path) {
-        log::warn!("metricsFile {} is not up to date: {why}", path.display());
+        log::warn!("cannot write the metrics file {}: {why}", path.display());
     }
 }
 

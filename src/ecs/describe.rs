@@ -82,18 +82,18 @@ impl Client {
                 Err(error) => return Err(error),
             };
             let unclear = |what: &str| {
-                let message = format!("the answer does not say clearly what the ENI has: {what}");
+                let message = format!("the answer about the ENI cannot be used: {what}");
                 let request_id = Some(answer.request_id.clone().into());
                 Error { request_id, ..Error::unknown(NAME, &message).about(eni) }
             };
-            let list = list(&answer.body).ok_or_else(|| unclear("no list of ENIs"))?;
+            let list = list(&answer.body).ok_or_else(|| unclear("it has no list of ENIs"))?;
             let mut found = None;
             for entry in list {
                 let described = read(entry).map_err(unclear)?;
                 if described.id != *eni {
-                    warn!("asked for {eni}, ECS also described {}", described.id);
+                    warn!("asked only for {eni}, but ECS also described {}", described.id);
                 } else if found.replace(described).is_some() {
-                    return Err(unclear("it is described twice"));
+                    return Err(unclear("it describes the ENI twice"));
                 }
             }
             if found.is_some() {
@@ -101,11 +101,11 @@ impl Client {
             }
             match answer.body.get("NextToken").and_then(Value::as_str) {
                 Some(next) if !next.is_empty() && next != token => next.clone_into(&mut token),
-                Some(next) if !next.is_empty() => return Err(unclear("the same page again")),
+                Some(next) if !next.is_empty() => return Err(unclear("it repeats a page")),
                 _ => return Ok(None),
             }
         }
-        Err(Error::unknown(NAME, "the list of ENIs does not end").about(eni))
+        Err(Error::unknown(NAME, "the list of ENIs has too many pages").about(eni))
     }
 }
 
@@ -118,22 +118,23 @@ fn read(entry: &Value) -> Result<Eni, &'static str> {
     let text = |name: &str| entry.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
     let id = text("NetworkInterfaceId")
         .and_then(|id| EniId::try_from(id.to_owned()).ok())
-        .ok_or("an ENI without id")?;
+        .ok_or("it has an ENI without an id")?;
     let first = match text("PrivateIpAddress") {
-        Some(address) => Some(address.parse().map_err(|_| "a primary address that is none")?),
+        Some(address) => Some(address.parse().map_err(|_| "the primary address is not an IP address")?),
         None => None,
     };
     let mut primary: BTreeSet<IpAddr> = first.into_iter().collect();
     let mut addresses = BTreeSet::new();
     let v4 = entry.get("PrivateIpSets").and_then(|sets| sets.get("PrivateIpSet")).and_then(Value::as_array);
-    for item in v4.ok_or("no list of private addresses")? {
+    for item in v4.ok_or("it has no list of private addresses")? {
         sort(item, "PrivateIpAddress", &mut primary, &mut addresses)?;
     }
     // Without IPv6 the list may be absent.
     match entry.get("Ipv6Sets") {
         None | Some(Value::Null) => {}
         Some(sets) => {
-            let v6 = sets.get("Ipv6Set").and_then(Value::as_array).ok_or("no list of IPv6 addresses")?;
+            let v6 =
+                sets.get("Ipv6Set").and_then(Value::as_array).ok_or("it has no list of IPv6 addresses")?;
             for item in v6 {
                 sort(item, "Ipv6Address", &mut primary, &mut addresses)?;
             }
@@ -161,8 +162,8 @@ fn sort(
     primary: &mut BTreeSet<IpAddr>,
     secondary: &mut BTreeSet<IpAddr>,
 ) -> Result<(), &'static str> {
-    let text = item.get(name).and_then(Value::as_str).ok_or("an entry without address")?;
-    let address = text.parse().map_err(|_| "an address that is none")?;
+    let text = item.get(name).and_then(Value::as_str).ok_or("it has an entry without an address")?;
+    let address = text.parse().map_err(|_| "an address in it is not an IP address")?;
     let is_primary = item.get("Primary").and_then(Value::as_bool).unwrap_or(false);
     if is_primary {
         primary.insert(address)

@@ -104,7 +104,9 @@ impl Http {
         }
         // The message must not repeat what it is about: the headers carry tokens.
         let message = head.body(request.body).map_err(|_| {
-            Failure::before_sending("a token or parameter has characters no header can carry".to_owned())
+            Failure::before_sending(
+                "a token or parameter has characters that an HTTP header cannot carry".to_owned(),
+            )
         })?;
 
         let config = self.config(request, deadline)?;
@@ -239,22 +241,22 @@ fn explain(
         ureq::Error::Timeout(Timeout::RecvResponse) => {
             format!("no answer from {host} within {} s", patience.answer.as_secs_f32())
         }
-        ureq::Error::Timeout(_) if sent => format!("the call's time ran out before {host} had answered"),
+        ureq::Error::Timeout(_) if sent => format!("the time of this call ran out before {host} answered"),
         ureq::Error::Timeout(_) => {
-            format!("the call's time ran out before a connection to {host}{via} stood")
+            format!("the time of this call ran out before {host}{via} was connected")
         }
         ureq::Error::ConnectProxyFailed(_) => format!("the proxy refused to connect to {host} ({detail})"),
         ureq::Error::BodyExceedsLimit(_) | ureq::Error::LargeResponseHeader(..) => {
-            format!("the answer of {host} is longer than any that ECS gives; is this endpoint ECS?")
+            format!("the answer of {host} is too long; check the endpoint")
         }
         ureq::Error::Protocol(_) => {
-            format!("what {host} answered is not HTTP ({detail}); is this endpoint ECS?")
+            format!("{host} did not answer in HTTP ({detail}); check the endpoint")
         }
         ureq::Error::HostNotFound => {
-            format!("the name {dialled} has no address; check the node's DNS and endpoint")
+            format!("the name {dialled} has no address; check the node's DNS and the endpoint")
         }
         _ if detail.contains("failed to lookup") => {
-            format!("the name {dialled} cannot be resolved ({detail}); check the node's DNS and endpoint")
+            format!("the name {dialled} cannot be resolved ({detail}); check the node's DNS and the endpoint")
         }
         _ if sent => format!("the connection to {host} was lost ({detail})"),
         _ => format!("cannot connect to {host}{via} ({detail})"),

@@ -39,7 +39,7 @@ impl Client {
         let answer = self.call_in(region, &action, deadline)?;
         let unclear = || Error {
             request_id: Some(answer.request_id.clone().into()),
-            ..Error::unknown(NAME, "the answer does not say how many addresses an ENI may have")
+            ..Error::unknown(NAME, "the answer does not say how many addresses an ENI can have")
         };
         let types = list(&answer.body).ok_or_else(unclear)?;
         match types.iter().find(|it| it["InstanceTypeId"] == instance_type) {

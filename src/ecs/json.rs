@@ -70,7 +70,7 @@ impl<'de> Visitor<'de> for Reader {
         let mut object = Map::new();
         while let Some((name, Clear(value))) = entries.next_entry()? {
             if object.insert(name, value).is_some() {
-                return Err(Error::custom("a name stands there twice"));
+                return Err(Error::custom("a key appears twice"));
             }
         }
         Ok(Value::Object(object))

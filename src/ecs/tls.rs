@@ -18,7 +18,8 @@ pub(crate) fn roots(ca_file: Option<&Path>) -> Result<RootCerts, String> {
     trusted.extend(roots::of_the_system());
     if trusted.is_empty() {
         return Err(
-            "this node has no trusted roots; install its ca-certificates package or set caFile".to_owned()
+            "this node trusts no certificate authority; install the package ca-certificates or set `ipam.caFile`"
+                .to_owned()
         );
     }
     Ok(RootCerts::from(trusted))
@@ -26,17 +27,18 @@ pub(crate) fn roots(ca_file: Option<&Path>) -> Result<RootCerts, String> {
 
 fn own_roots(path: &Path) -> Result<Vec<Certificate<'static>>, String> {
     let shown = path.display();
-    let pem = fs::read(path).map_err(|error| format!("caFile {shown} cannot be read: {}", reason(&error)))?;
+    let pem =
+        fs::read(path).map_err(|error| format!("cannot read the CA file {shown}: {}", reason(&error)))?;
     let mut roots = Vec::new();
     for item in parse_pem(&pem) {
         match item {
             Ok(PemItem::Certificate(certificate)) => roots.push(certificate),
             Ok(_) => {}
-            Err(_) => return Err(format!("caFile {shown} is no PEM file")),
+            Err(_) => return Err(format!("the CA file {shown} is not a PEM file")),
         }
     }
     if roots.is_empty() {
-        return Err(format!("caFile {shown} has no certificate in it"));
+        return Err(format!("the CA file {shown} contains no certificate"));
     }
     Ok(roots)
 }
@@ -50,11 +52,11 @@ pub(crate) fn explain(host: &str, error: &str) -> Option<String> {
     } else if has("NotValidYet") || has("certificate not valid yet") {
         "is not valid yet; if it should be, the node's clock is wrong"
     } else if has("NotValidForName") || has("certificate not valid for name") {
-        "is for another host; check endpoint"
+        "is for another host; check `ipam.endpoint`"
     } else if has("UnknownIssuer") {
-        "is signed by an authority that this node does not trust; if it is yours, name it in caFile"
+        "is signed by an authority that this node does not trust; to trust it, set `ipam.caFile`"
     } else if has("CaUsedAsEndEntity") {
-        "is an authority's own; it cannot serve as a server's"
+        "belongs to a certificate authority, so a server cannot use it"
     } else if has("invalid peer certificate") {
         "cannot be accepted"
     } else {

@@ -104,8 +104,10 @@ impl Comparison {
             [self.eni.to_string(), what.to_owned(), address, text]
         };
         let mut rows: Vec<_> = self.problem.iter().map(|why| row("problem", None, why.clone())).collect();
-        rows.extend(self.orphans.iter().map(|it| row("orphan", Some(*it), "no record names it".to_owned())));
-        rows.extend(self.undecided.iter().map(|(it, why)| row("undecided", Some(*it), why.clone())));
+        rows.extend(
+            self.orphans.iter().map(|it| row("orphan", Some(*it), "no record has this address".to_owned())),
+        );
+        rows.extend(self.undecided.iter().map(|(it, why)| row("in-doubt", Some(*it), why.clone())));
         rows.extend(self.ghosts.iter().map(|Ghost { address, owner, state }| {
             let id = short_id(&owner.container_id);
             let text = format!("{}, container {id}, {}", state.name(), owner.ifname);
@@ -136,13 +138,13 @@ fn reason(address: IpAddr, eni: &EniId, listed: &[Listed]) -> Reason {
         if record.state == State::Quarantined {
             let path = record.path.display();
             return Reason::Unclear(format!(
-                "{path} cannot be read and may name it: delete it if its pod is gone"
+                "the record {path} cannot be read and may have this address: delete the file if its pod is gone"
             ));
         }
         if record.progress.unanswered.iter().any(|ask| ask.eni == *eni && may_have_brought(ask, address)) {
             let id = short_id(&record.owner.container_id);
             return Reason::Unclear(format!(
-                "the ADD of container {id} may have been given it: `flush` finds out"
+                "an interrupted ADD of container {id} may have got it: run `aliyun-eni-ipam flush`"
             ));
         }
     }
@@ -179,7 +181,7 @@ mod tests {
             since: Timestamp::now(),
         };
         let (path, progress) = ("record".into(), Progress::default());
-        Listed { state, path, allocation: Some(allocation), owner, progress }
+        Listed { state, path, allocation: Some(allocation), owner, progress, releasing_since: None }
     }
 
     fn asking(ipv6: bool, addresses: &[&str]) -> Listed {

@@ -17,7 +17,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use arguments::{Arguments, Command};
-use networks::Network;
+use networks::{Configuration, Network};
 use serde_json::Value;
 
 use crate::cni::plain_words;
@@ -29,6 +29,8 @@ use crate::printable::printable;
 enum Trouble {
     /// It cannot be made out what is asked.
     Usage(String),
+    /// It is clear what is asked, but not of which network.
+    Configuration(String),
     /// It failed.
     Failed(String),
     /// It was done, but not all of it.
@@ -64,28 +66,30 @@ pub fn run() -> ExitCode {
             tell("Try `aliyun-eni-ipam --help`.");
             ExitCode::from(2)
         }
+        Err(Trouble::Configuration(why)) => {
+            complain(&why);
+            ExitCode::from(2)
+        }
     }
 }
 
 fn execute(arguments: &Arguments) -> Result<(), Trouble> {
     match &arguments.command {
-        Command::Help => return say_lines(arguments::HELP.lines()),
+        Command::Help { of } => return say_lines(of.unwrap_or(arguments::HELP).lines()),
         Command::Version => return say(concat!("aliyun-eni-ipam ", env!("CARGO_PKG_VERSION"))),
+        Command::Doctor => return doctor::doctor(arguments),
         _ => {}
     }
-    let found = Network::find(&arguments.config).map_err(Trouble::Usage)?;
-    let (network, others) = Network::chosen(&found, arguments.network.as_deref()).map_err(Trouble::Usage)?;
+    let found = Configuration::read(&arguments.config).map_err(Trouble::Configuration)?;
+    let (network, others) = found.chosen(arguments.network.as_deref()).map_err(Trouble::Configuration)?;
+    for (file, why) in &found.broken {
+        complain(&format!("{} is ignored, because it is broken: {why}", file.display()));
+    }
     // A timer is to serve whatever is configured.
     if !others.is_empty() && arguments.command != Command::Flush {
-        let names: Vec<_> = found.iter().map(Network::name).collect();
-        let names = names.join(", ");
-        return Err(Trouble::Usage(format!(
-            "several networks use this plugin ({names}): choose one with --network"
-        )));
+        return Err(Trouble::Configuration(several(&found)));
     }
-    let settings = network.ipam().log();
-    logging::start(settings.level, Some(&settings.file));
-    logging::context(arguments.command.name());
+    start_log(network, &arguments.command);
     let json = arguments.json;
     match &arguments.command {
         Command::List => list::list(network.ipam(), json),
@@ -94,9 +98,19 @@ fn execute(arguments: &Arguments) -> Result<(), Trouble> {
         }
         Command::Flush => flush::flush(std::iter::once(network).chain(others), json),
         Command::Reconcile { orphans } => reconcile::reconcile(network, *orphans, json),
-        Command::Doctor => doctor::doctor(network, &found, json),
-        Command::Help | Command::Version => Ok(()),
+        Command::Doctor | Command::Help { .. } | Command::Version => Ok(()),
     }
+}
+
+fn start_log(network: &Network, command: &Command) {
+    let settings = network.ipam().log();
+    logging::start(settings.level, Some(&settings.file));
+    logging::context(command.name());
+}
+
+/// What to say where one network is needed and there are more.
+fn several(found: &Configuration) -> String {
+    format!("several networks use this plugin ({}): choose one with --network", found.names())
 }
 
 /// A container's ID for people. CNI sets no limit to its length, and a long one would push the rows above it off the screen.

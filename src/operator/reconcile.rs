@@ -116,7 +116,7 @@ fn look<'s>(
     let mut everything = BTreeSet::new();
     // Only what is surely this node's can be said to have no reason to be there.
     match described {
-        None => comparison.problem = Some(format!("ECS does not show it in {region}: {GONE}")),
+        None => comparison.problem = Some(format!("ECS does not show {eni} in {region}: {GONE}")),
         Some(it) => {
             everything = &it.addresses | &it.primary;
             if !is_ours {
@@ -132,7 +132,7 @@ fn look<'s>(
     Ok((comparison, lease))
 }
 
-const GONE: &str = "it is deleted, of another region, or these credentials may not see it";
+const GONE: &str = "it was deleted, is in another region, or the credentials are not allowed to see it";
 
 /// What became of orphans that were to be released.
 #[derive(Default)]
@@ -190,17 +190,19 @@ fn record(
         boot_id: boot_id(),
         since: Timestamp::now(),
     };
-    log::info!("{orphan} on {} is an orphan and is to be released", lease.eni());
+    log::info!("releasing the orphan {orphan} from {}", lease.eni());
     Ok(session.store.put_releasing(allocation, Progress::default())?)
 }
 
 fn question(found: &[Comparison]) -> Vec<String> {
-    let mut lines = vec!["No record of this plugin names these addresses of this node's ENIs:".to_owned()];
+    let mut lines =
+        vec!["These addresses are on this node's ENIs, but no record of this plugin has them:".to_owned()];
     for it in found.iter().filter(|it| !it.orphans.is_empty()) {
         lines.push(format!("  {}: {}", it.eni, join(&it.orphans)));
     }
     lines.push(
-        "If other software, a network with another dataDir, or a person has put one there, its user loses it.".to_owned(),
+        "Whatever uses one of them loses it: other software, a network with another dataDir, a person."
+            .to_owned(),
     );
     lines.push("Release them?".to_owned());
     lines
@@ -210,15 +212,15 @@ fn show(found: &[Comparison]) -> Result<(), Trouble> {
     let rows: Vec<_> = found.iter().flat_map(Comparison::rows).collect();
     if rows.is_empty() {
         let enis: Vec<_> = found.iter().map(|it| it.eni.to_string()).collect();
-        return say(format!("ECS and the records say the same of {}", enis.join(", ")));
+        return say(format!("the records match ECS for {}", enis.join(", ")));
     }
     say_lines(table::render(["ENI", "WHAT", "ADDRESS", "WHY"], rows.into_iter()))?;
     if found.iter().any(|it| !it.orphans.is_empty()) {
-        say("Orphans: `aliyun-eni-ipam reconcile --release-orphans` releases them.")?;
+        say("Orphans: to release them, run `aliyun-eni-ipam reconcile --release-orphans`.")?;
     }
     if found.iter().any(|it| !it.ghosts.is_empty()) {
         say(
-            "Ghosts: a pod with such an address has no network; delete it. Releasing ones go by themselves.",
+            "Ghosts: the pod of an active one has no network, so delete the pod; a releasing one ends by itself.",
         )?;
     }
     Ok(())

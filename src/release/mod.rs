@@ -60,7 +60,7 @@ impl Releaser<'_> {
     /// # Errors
     /// The store's. Nothing is lost: the record is still releasing.
     pub fn release(&self, mine: &Pending, deadline: Deadline) -> store::Result<Outcome> {
-        let mut last = String::from("other calls held the ENI's lock the whole time");
+        let mut last = String::from("other calls held the lock of the ENI until the time ran out");
         loop {
             let Some(Releasing { progress, .. }) = self.store.releasing(mine)? else {
                 return Ok(Outcome::Released);

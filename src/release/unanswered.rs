@@ -31,7 +31,7 @@ pub(super) fn settle(leader: &mut Leader<'_, '_, '_>, index: usize) -> store::Re
                 return hold_back(leader, index, ask.open_until, &error);
             }
             Err((error, None)) if has_assigned_nothing(&error) => {
-                log::info!("the request of an interrupted ADD on {} had assigned nothing: {error}", ask.eni);
+                log::info!("an interrupted ADD had assigned nothing on {}: {error}", ask.eni);
                 Vec::new()
             }
             Err((error, doubted)) => {
@@ -47,7 +47,7 @@ pub(super) fn settle(leader: &mut Leader<'_, '_, '_>, index: usize) -> store::Re
         // The answer is that of the first time: what it names may have been released since and be a live pod's by now.
         for address in assigned {
             if leader.lease.holder(address)?.is_none() {
-                log::info!("an interrupted ADD had been given {address} on {}", ask.eni);
+                log::info!("an interrupted ADD had assigned {address} on {}, which is released now", ask.eni);
                 leader.records[index].allocation.add(Address::alone(address));
             }
         }
@@ -89,7 +89,8 @@ fn hold_back(
 ) -> store::Result<Step> {
     let record = &mut leader.records[index];
     record.progress.not_before = Some(until);
-    record.progress.last_error = Some(format!("it is not certain yet that nothing was assigned: {error}"));
+    record.progress.last_error =
+        Some(format!("the request of an interrupted ADD is still in doubt: {error}"));
     leader.lease.update(&leader.records[index])?;
     Ok(Step::Done)
 }

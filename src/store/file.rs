@@ -49,7 +49,7 @@ pub(super) fn open(path: &Path, options: &mut OpenOptions) -> Result<Option<File
         }
         Err(error) => return Err(Error::io("open", path)(error)),
     };
-    let metadata = file.metadata().map_err(Error::io("look at", path))?;
+    let metadata = file.metadata().map_err(Error::io("inspect", path))?;
     if !metadata.is_file() {
         return Err(Error::untrusted(path, "it is not a plain file; remove it"));
     }
@@ -76,7 +76,7 @@ pub(super) fn exists(path: &Path) -> Result<bool> {
     match fs::symlink_metadata(path) {
         Ok(_) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(Error::io("look at", path)(error)),
+        Err(error) => Err(Error::io("inspect", path)(error)),
     }
 }
 
@@ -114,19 +114,19 @@ impl Draft {
         if let Some(file) = &mut draft.file {
             prepare(file).map_err(Error::io("lock", &draft.path))?;
             file.write_all(content).map_err(Error::io("write", &draft.path))?;
-            file.sync_all().map_err(Error::io("make durable", &draft.path))?;
+            file.sync_all().map_err(Error::io("sync", &draft.path))?;
         }
         Ok(draft)
     }
 
     /// Gives the draft one more name; the caller makes the directory durable.
     pub(super) fn name_too(&self, path: &Path) -> Result<()> {
-        fs::hard_link(&self.path, path).map_err(Error::io("put in place", path))
+        fs::hard_link(&self.path, path).map_err(Error::io("create", path))
     }
 
     /// Gives the draft the place `path`, whatever is there; the caller makes the directory durable.
     pub(super) fn replace(mut self, path: &Path) -> Result<()> {
-        fs::rename(&self.path, path).map_err(Error::io("put in place", path))?;
+        fs::rename(&self.path, path).map_err(Error::io("create", path))?;
         self.file = None;
         Ok(())
     }
@@ -140,7 +140,7 @@ impl Draft {
                 Ok(file)
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(None),
-            Err(error) => Err(Error::io("put in place", path)(error)),
+            Err(error) => Err(Error::io("create", path)(error)),
         }
     }
 }
@@ -183,7 +183,7 @@ pub(super) fn remove(path: &Path) -> Result<()> {
 pub(super) fn sync_directory(directory: &Path) -> Result<()> {
     File::open(directory)
         .and_then(|handle| handle.sync_all())
-        .map_err(Error::io("make durable the directory", directory))
+        .map_err(Error::io("sync the directory", directory))
 }
 
 /// The names in `directory` that do not start with a dot, in no order; none where it does not exist.

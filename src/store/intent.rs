@@ -69,7 +69,7 @@ impl Content {
         record::check_length(content)?;
         let mut texts = content.split(|&byte| byte == BEGIN);
         if texts.next().is_none_or(|before| !before.is_empty()) {
-            return Err(Misread::Damaged("it does not begin as an intent does".into()));
+            return Err(Misread::Damaged("it does not start like the intent of an ADD".into()));
         }
         let Head { intention, .. } =
             record::parse(whole(texts.next().unwrap_or_default()).unwrap_or_default())?;
@@ -216,7 +216,7 @@ fn encode(value: &impl Serialize, path: &Path) -> Result<Vec<u8>> {
 
 fn append(file: &File, path: &Path, event: &Event) -> Result<()> {
     write_at_once(file, &encode(event, path)?).map_err(Error::io("write", path))?;
-    file.sync_data().map_err(Error::io("make durable", path))
+    file.sync_data().map_err(Error::io("sync", path))
 }
 
 /// One write, so that an ADD and a DEL that append at the same time do not mix their texts. What a short one has left out
@@ -225,7 +225,7 @@ fn write_at_once(mut file: &File, text: &[u8]) -> io::Result<()> {
     loop {
         return match file.write(text) {
             Ok(written) if written == text.len() => Ok(()),
-            Ok(_) => Err(io::Error::other("only a part could be written; is the disk full?")),
+            Ok(_) => Err(io::Error::other("it was written only in part; is the disk full?")),
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
             Err(error) => Err(error),
         };
@@ -234,11 +234,11 @@ fn write_at_once(mut file: &File, text: &[u8]) -> io::Result<()> {
 
 fn same_file(file: &File, path: &Path) -> Result<bool> {
     use std::os::unix::fs::MetadataExt;
-    let open = file.metadata().map_err(Error::io("look at", path))?;
+    let open = file.metadata().map_err(Error::io("inspect", path))?;
     match std::fs::symlink_metadata(path) {
         Ok(named) => Ok(named.ino() == open.ino() && named.dev() == open.dev()),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(Error::io("look at", path)(error)),
+        Err(error) => Err(Error::io("inspect", path)(error)),
     }
 }
 

@@ -38,7 +38,10 @@ impl<'a> Lease<'a> {
             }
             // Nothing is known of what was on its way: suspect all that is releasing.
             Some(Err(Misread::Damaged(why))) => {
-                log::warn!("{} could not be read ({why}) and begins anew", lease.state_path().display());
+                log::warn!(
+                    "{} could not be read ({why}) and is replaced by a new one",
+                    lease.state_path().display()
+                );
                 let all: Vec<_> = lease
                     .releasing()?
                     .iter()

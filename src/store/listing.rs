@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 
 use super::error::{Error, Result};
 use super::intent::{self, Content};
+use super::key::release_began;
 use super::record::{Active, Allocation, Misread, Owner, Progress, Releasing};
 use super::{Pending, Store, file};
+use crate::clock::Timestamp;
 use crate::deadline::Deadline;
 use crate::eni::EniId;
 
@@ -36,6 +38,8 @@ pub struct Listed {
     pub owner: Owner,
     /// How its release has gone so far. Of an ADD, the requests whose answers are open.
     pub progress: Progress,
+    /// When its release began; `None` of what is not releasing, and of a release that an older version began.
+    pub releasing_since: Option<Timestamp>,
 }
 
 impl State {
@@ -74,6 +78,20 @@ impl Store {
             }
         }
         Ok(found)
+    }
+
+    /// Why this release waits: its own last failure, or that of its ENI, which is left alone for a while after one. `None`
+    /// of a release that nobody has tried, and of what is not releasing.
+    ///
+    /// # Errors
+    /// When what is remembered of the ENI cannot be read.
+    pub fn last_error_of(&self, listed: &Listed) -> Result<Option<String>> {
+        match (&listed.progress.last_error, &listed.allocation) {
+            (None, Some(allocation)) if listed.state == State::Releasing => {
+                Ok(self.eni_state(&allocation.eni)?.backoff.map(|backoff| backoff.error))
+            }
+            (own, _) => Ok(own.clone()),
+        }
     }
 
     /// How many records there are, by the names in the directories: nothing is opened.
@@ -219,9 +237,11 @@ impl Listed {
                 let Releasing { allocation, progress, .. } = Releasing::parse("", content)?;
                 (allocation.owner.clone(), Some(allocation), progress)
             }
-            State::Quarantined => return Err(Misread::Damaged("set aside earlier".into())),
+            State::Quarantined => return Err(Misread::Damaged("it was set aside earlier".into())),
         };
-        Ok(Self { state, path: path.to_owned(), allocation, owner, progress })
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let releasing_since = if state == State::Releasing { release_began(name) } else { None };
+        Ok(Self { state, path: path.to_owned(), allocation, owner, progress, releasing_since })
     }
 
     fn quarantined(path: &Path, misread: Misread) -> Self {
@@ -233,6 +253,7 @@ impl Listed {
             allocation: None,
             owner: Owner::nobody(),
             progress,
+            releasing_since: None,
         }
     }
 }

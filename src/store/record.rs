@@ -122,7 +122,7 @@ impl Allocation {
 impl fmt::Display for Allocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.addresses.as_slice() {
-            [] => write!(f, "what an interrupted ADD was given on {}", self.eni),
+            [] => write!(f, "an interrupted ADD on {}", self.eni),
             _ => write!(f, "{} on {}", join(self.ips()), self.eni),
         }
     }

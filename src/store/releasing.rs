@@ -2,7 +2,7 @@
 
 use super::error::Result;
 use super::intent;
-use super::key::{key, unique_name};
+use super::key::{key, release_name};
 use super::record::{Active, Allocation, Owner, Progress, Releasing};
 use super::{Store, file};
 use crate::deadline::Deadline;
@@ -60,7 +60,7 @@ impl Store {
     }
 
     fn move_to_releasing(&self, key: &str) -> Result<()> {
-        let to = self.releasing_directory().join(unique_name(key)?);
+        let to = self.releasing_directory().join(release_name(key)?);
         file::rename(&self.active_directory().join(key), &to)
     }
 
@@ -112,7 +112,7 @@ impl Store {
     pub fn put_releasing(&self, allocation: Allocation, progress: Progress) -> Result<Pending> {
         file::make_directory(&self.releasing_directory())?;
         file::make_directory(&self.eni_directory())?;
-        let name = unique_name(&key(&allocation.owner))?;
+        let name = release_name(&key(&allocation.owner))?;
         let path = self.releasing_directory().join(&name);
         let releasing = Releasing { name, allocation, progress };
         file::replace(&path, &releasing.encode(&path)?)?;

@@ -27,7 +27,7 @@ pub(super) fn check_directory(directory: &Path) -> Result<()> {
     if !metadata.is_dir() {
         return Err(Error::untrusted(
             directory,
-            "it is not a directory; name the directory itself, not a link to it",
+            "it is not a directory; set ipam.dataDir to the directory itself, not to a link",
         ));
     }
     check_owner(directory, &metadata)?;
@@ -66,7 +66,7 @@ fn check_parents(directory: &Path) -> Result<()> {
             let what = if metadata.is_symlink() { "the link" } else { "the directory" };
             let why = format!(
                 "{what} {} on the way to it belongs to user {}, who could put another in its place: make root its owner, \
-                 or set another dataDir",
+                 or set ipam.dataDir to another directory",
                 path.display(),
                 metadata.uid()
             );
@@ -89,7 +89,7 @@ fn check_parents(directory: &Path) -> Result<()> {
         if mode & WRITABLE_BY_OTHERS != 0 && mode & STICKY == 0 {
             let why = format!(
                 "others may write to the directory {} above it (mode {mode:o}) and could put another in its place: \
-                 run `chmod go-w {}`, or set another dataDir",
+                 run `chmod go-w {}`, or set ipam.dataDir to another directory",
                 path.display(),
                 path.display()
             );
@@ -109,7 +109,7 @@ fn look_at(path: &Path) -> Result<Option<Metadata>> {
     match fs::symlink_metadata(path) {
         Ok(metadata) => Ok(Some(metadata)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Error::io("look at", path)(error)),
+        Err(error) => Err(Error::io("inspect", path)(error)),
     }
 }
 
@@ -120,6 +120,6 @@ fn own_user() -> Result<u32> {
         return Ok(*own);
     }
     // The owner of a process's own /proc directory is its effective user.
-    let own = fs::metadata("/proc/self").map_err(Error::io("look at", Path::new("/proc/self")))?.uid();
+    let own = fs::metadata("/proc/self").map_err(Error::io("inspect", Path::new("/proc/self")))?.uid();
     Ok(*OWN.get_or_init(|| own))
 }

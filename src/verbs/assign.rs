@@ -166,14 +166,16 @@ impl<'s> Assigner<'_, 's> {
             let suspect = lease.state().is_suspect(address, asked);
             if let Some(Owner { container_id, ifname }) = lease.holder(address)? {
                 log::warn!(
-                    "{address} had been taken off {}; {container_id}/{ifname} has it again",
+                    "something else had removed {address} from {}; it is back and still belongs to {container_id}/{ifname}",
                     place.eni
                 );
             } else if usable.is_none() && !suspect {
                 lease.give(address, &intention.owner);
                 usable = Some(address);
             } else {
-                log::warn!("{address} is put back: an old release of it may still be on its way");
+                log::warn!(
+                    "{address} is not given to the pod and is released later, because an earlier release of it is in doubt"
+                );
                 let allocation =
                     Allocation { addresses: vec![Address::alone(address)], ..place.allocation(&intention) };
                 lease.put_back(allocation, if suspect { now.plus(SUSPICION) } else { now })?;

@@ -199,7 +199,7 @@ fn check_gateway(block: IpNetwork, gateway: IpAddr) -> Result<()> {
         key: "gateway".into(),
         value: gateway.to_string(),
         expected: format!(
-            "an address of {block}: set subnet and gateway to those of the ENI's vSwitch, or neither"
+            "an address inside {block}: set both ipam.subnet and ipam.gateway to those of the ENI's vSwitch, or neither"
         ),
     }))
 }

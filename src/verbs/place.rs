@@ -46,7 +46,10 @@ impl Place {
             let Some(slot) = slot.filter(|it| prefix.is_none_or(|prefix| prefix == it.subnet.block.prefix()))
             else {
                 let blocks: Vec<_> = self.subnets.iter().map(|subnet| subnet.block.to_string()).collect();
-                return Err(Failure::RequestedAddress { address: *address, blocks: blocks.join(" and ") });
+                return Err(Failure::RequestedAddress {
+                    address: *address,
+                    blocks: blocks.join(" and one from "),
+                });
             };
             slot.address = Some(*address);
         }

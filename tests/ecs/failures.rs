@@ -26,18 +26,18 @@ fn a_request_that_may_have_arrived_has_an_unknown_outcome() {
     for (effect, remains, words) in [
         (Effect::DropBefore, true, "was lost"),
         (Effect::DropAfter, false, "was lost"),
-        (Effect::Html { status: 500 }, true, "answered HTTP 500 with something that ECS does not say"),
-        (Effect::Html { status: 502 }, true, "answered HTTP 502 with something that ECS does not say"),
-        (Effect::Html { status: 200 }, true, "answered HTTP 200 with something that ECS does not say"),
-        (Effect::Html { status: 403 }, true, "answered HTTP 403 with something that ECS does not say"),
+        (Effect::Html { status: 500 }, true, "answered HTTP 500 with something that is not an ECS answer"),
+        (Effect::Html { status: 502 }, true, "answered HTTP 502 with something that is not an ECS answer"),
+        (Effect::Html { status: 200 }, true, "answered HTTP 200 with something that is not an ECS answer"),
+        (Effect::Html { status: 403 }, true, "answered HTTP 403 with something that is not an ECS answer"),
         (Effect::Html502AfterActing, false, "answered HTTP 502"),
-        (Effect::Empty { status: 200 }, true, "answered HTTP 200 with nothing"),
-        (Effect::Empty { status: 503 }, true, "answered HTTP 503 with nothing"),
+        (Effect::Empty { status: 200 }, true, "answered HTTP 200 with an empty body"),
+        (Effect::Empty { status: 503 }, true, "answered HTTP 503 with an empty body"),
         (Effect::Empty { status: 302 }, true, "redirect"),
-        (Effect::Garbage, true, "something that ECS does not say"),
+        (Effect::Garbage, true, "something that is not an ECS answer"),
         (Effect::TruncatedBody, true, ""),
-        (Effect::HugeHeaders, true, "longer than any that ECS gives"),
-        (Effect::EndlessBody, true, "longer than any that ECS gives"),
+        (Effect::HugeHeaders, true, "is too long"),
+        (Effect::EndlessBody, true, "is too long"),
     ] {
         let (error, still_there) = failing_unassignment(&simulator, effect.clone(), soon());
         assert_eq!((error.kind, error.passing), (ErrorKind::Unknown, true), "{effect:?}: {error}");

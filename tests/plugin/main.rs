@@ -16,6 +16,7 @@ mod gc;
 mod golden;
 mod hostile;
 mod layers;
+mod messages;
 mod metrics;
 mod operator;
 mod protocol;

@@ -132,7 +132,7 @@ fn a_file_that_cannot_be_written_is_a_line_in_the_log_and_no_more() {
     let mut node = with_metrics();
     node.set("metricsFile", node.directory().join("missing/metrics.prom").to_str().unwrap());
     let _ = node.add("c0").address();
-    assert!(node.log().contains("metricsFile"), "{}", node.log());
+    assert!(node.log().contains("missing/metrics.prom"), "{}", node.log());
     node.del("c0").ok();
     // A wrong value keeps no pod from being deleted either.
     let call = node.call("DEL", "c0").config(|config| config["ipam"]["metricsFile"] = 7.into());

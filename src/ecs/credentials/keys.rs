@@ -12,7 +12,7 @@ pub(super) fn from_flat_json(body: &[u8]) -> Result<Credentials, String> {
     let value: Value = serde_json::from_slice(body).map_err(|_| "the answer is not JSON".to_owned())?;
     match value.get("Code").and_then(Value::as_str) {
         None | Some("Success") => from_object(&value),
-        Some(code) => Err(format!("the answer is {}", clean(code, 60))),
+        Some(code) => Err(format!("the answer has the code {}", clean(code, 60))),
     }
 }
 
@@ -22,10 +22,10 @@ pub(super) fn from_object(object: &Value) -> Result<Credentials, String> {
         let text = object.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
         text.ok_or_else(|| format!("the answer has no {name}"))
     };
-    let expires = parse_rfc3339(text("Expiration")?).ok_or("the answer's Expiration is no time")?;
+    let expires = parse_rfc3339(text("Expiration")?).ok_or("the Expiration in the answer is not a time")?;
     let (id, secret, token) = (text("AccessKeyId")?, text("AccessKeySecret")?, text("SecurityToken")?);
     if ![id, secret, token].into_iter().all(is_part) {
-        return Err("the answer's key has characters or a length that no key has".to_owned());
+        return Err("the access key in the answer is malformed".to_owned());
     }
     Ok(Credentials::temporary(id, secret, token, Some(expires)))
 }
@@ -55,12 +55,12 @@ mod tests {
     fn a_problem_names_the_part_and_repeats_no_secret() {
         for (from, to, words) in [
             ("AccessKeySecret", "x", "no AccessKeySecret"),
-            ("2017-06-09T09:17:19Z", "soon", "Expiration is no time"),
+            ("2017-06-09T09:17:19Z", "soon", "not a time"),
             ("\"Success\"", "\"Failed\"", "Failed"),
             ("{", "[", "not JSON"),
             ("\"CAI\"", "7", "no SecurityToken"),
-            ("CAI", "a b", "characters"),
-            ("CAI", &"x".repeat(9000), "length"),
+            ("CAI", "a b", "malformed"),
+            ("CAI", &"x".repeat(9000), "malformed"),
         ] {
             let problem = from_flat_json(DOCUMENTED.replacen(from, to, 1).as_bytes()).unwrap_err();
             assert!(problem.contains(words) && !problem.contains("9Pjf"), "{problem}");
