@@ -2,8 +2,9 @@
 //! second effect and tells what the first one did, and that is released.
 //!
 //! An answer that is not one to the request tells nothing. The request is in doubt then, and what the ENI has decides: when
-//! no copy of the request can take effect any more and a description shows no address that no record names, the request has
-//! left nothing. Otherwise the answer is believed as far as the description bears it out, or a person must look.
+//! no copy of the request can take effect any more and a description shows no address that no record names, the request is
+//! over. What the answer names is released as far as the description bears it out, but that does not end the request: it may
+//! have brought another address.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -43,10 +44,21 @@ enum Resolution {
     Brought(Vec<IpAddr>),
     /// It was refused, but a copy of it may still be carried out.
     Open(Error),
-    /// The answer is not one to it, or it has had such an answer: it is left alone until that moment.
-    InDoubt { until: Timestamp, why: String, unknown: bool },
+    /// The answer is not one to it, or it has had such an answer.
+    InDoubt(Doubt),
     /// ECS did not answer.
     Failed(Error),
+}
+
+/// A request that has had an answer which is not one to it.
+struct Doubt {
+    /// It is left alone until then.
+    until: Timestamp,
+    why: String,
+    /// Whether what became of it now is unknown as well.
+    unknown: bool,
+    /// Addresses that the answer names and the ENI has, and that are to be released.
+    borne_out: BTreeSet<IpAddr>,
 }
 
 /// Repeats the record's requests, so that it names their addresses afterwards.
@@ -58,11 +70,10 @@ pub(super) fn settle(leader: &mut Leader<'_, '_, '_>, index: usize) -> store::Re
         let brought = match resolve(leader, &ask) {
             Resolution::Brought(addresses) => addresses,
             Resolution::Open(error) => return hold_back(leader, index, ask.open_until, &error),
-            Resolution::InDoubt { until, why, unknown } => {
-                log::error!("the request of an interrupted ADD on {} is in doubt: {why}", ask.eni);
-                let record = &mut leader.records[index];
-                leave_in_doubt(record, &ask, until, unknown);
-                note(record, why);
+            Resolution::InDoubt(doubt) => {
+                log::error!("the request of an interrupted ADD on {} is in doubt: {}", ask.eni, doubt.why);
+                name(leader, index, &ask, &doubt.borne_out)?;
+                leave_in_doubt(&mut leader.records[index], &ask, doubt);
                 leader.lease.update(&leader.records[index])?;
                 continue;
             }
@@ -74,13 +85,7 @@ pub(super) fn settle(leader: &mut Leader<'_, '_, '_>, index: usize) -> store::Re
                 return leader.failed(&[], &error);
             }
         };
-        // The answer is that of the first time: what it names may have been released since and be a live pod's by now.
-        for address in brought {
-            if leader.lease.holder(address)?.is_none() {
-                log::info!("an interrupted ADD had been given {address} on {}", ask.eni);
-                leader.records[index].allocation.add(Address::alone(address));
-            }
-        }
+        name(leader, index, &ask, &brought)?;
         let record = &mut leader.records[index];
         record.progress.unanswered.retain(|other| other.client_token != ask.client_token);
         // One of which nothing is left is removed below. Written once more, and left so by a kill, it would stay for ever:
@@ -92,6 +97,23 @@ pub(super) fn settle(leader: &mut Leader<'_, '_, '_>, index: usize) -> store::Re
     // A record that named nothing but these requests is over now if they had assigned nothing.
     leader.lease.settle(&mut leader.records, |_| false)?;
     Ok(Step::Done)
+}
+
+/// Adds to the record what a request had brought. The answer is that of the first time: what it names may have been released
+/// since and be a live pod's by now.
+fn name<'a>(
+    leader: &mut Leader<'_, '_, '_>,
+    index: usize,
+    ask: &Ask,
+    brought: impl IntoIterator<Item = &'a IpAddr>,
+) -> store::Result<()> {
+    for &address in brought {
+        if leader.lease.holder(address)?.is_none() {
+            log::info!("an interrupted ADD had been given {address} on {}", ask.eni);
+            leader.records[index].allocation.add(Address::alone(address));
+        }
+    }
+    Ok(())
 }
 
 /// Finds out what came of a request: by repeating it, and by what the ENI has where the answer proves nothing.
@@ -108,7 +130,7 @@ fn resolve(leader: &Leader<'_, '_, '_>, ask: &Ask) -> Resolution {
                 return Resolution::Brought(Vec::new());
             }
             Ok(shown) => shown,
-            Err(why) => return Resolution::InDoubt { until: asked.plus(COOL_DOWN), why, unknown: false },
+            Err(why) => return Resolution::InDoubt(Doubt::undescribed(asked, why, false)),
         };
     }
     let (answered, error) = match leader.releaser.ask(ask, leader.limit()) {
@@ -132,33 +154,40 @@ fn resolve(leader: &Leader<'_, '_, '_>, ask: &Ask) -> Resolution {
     if !told && has_right_length {
         shown = match unexplained(leader, ask) {
             Ok(shown) => shown,
-            Err(why) => return Resolution::InDoubt { until: asked.plus(COOL_DOWN), why, unknown },
+            Err(why) => return Resolution::InDoubt(Doubt::undescribed(asked, why, unknown)),
         };
     }
     let shown = shown.unwrap_or_default();
     let answered = if answered.len() > LONGEST_ANSWER { Vec::new() } else { answered };
-    let borne_out: BTreeSet<IpAddr> = answered.iter().copied().filter(|it| shown.contains(it)).collect();
-    // Either the whole answer is on the ENI and has no more addresses than were asked for; or what is on the ENI, at a time
-    // at which all is there that the request can have brought, is in the answer. Otherwise one of those that are left could
-    // be what the request brought, and would be lost with it.
-    let is_borne_out = has_right_length && borne_out.len() == answered.len();
-    let explains_all = told && (1..=ask.count()).contains(&borne_out.len()) && borne_out == shown;
-    if is_borne_out || explains_all {
-        return Resolution::Brought(borne_out.into_iter().collect());
+    let mut borne_out: BTreeSet<IpAddr> = answered.iter().copied().filter(|it| shown.contains(it)).collect();
+    // Either the whole answer is on the ENI, and is no longer than it may be; or all that is on the ENI is in the answer, at
+    // a time at which the ENI shows what the request can have brought. Anything else could be other software's.
+    let whole_answer = has_right_length && borne_out.len() == answered.len();
+    let whole_eni = told && borne_out == shown && borne_out.len() <= ask.count();
+    if !whole_answer && !whole_eni {
+        borne_out.clear();
     }
-    if !lapsed {
-        let until = if unknown { reopened(ask) } else { ask.open_until };
-        return Resolution::InDoubt { until: until.plus(LAG), why: error.to_string(), unknown };
-    }
-    let why = match shown.len() {
-        0 => error.to_string(),
-        many => format!(
-            "{error}; {many} of the ENI's addresses are named by no record ({}): `aliyun-eni-ipam reconcile` shows them; \
+    let open_until = if unknown { reopened(ask) } else { ask.open_until };
+    let (until, why) = if shown.len() > borne_out.len() && lapsed {
+        let left = &shown - &borne_out;
+        let why = format!(
+            "{error}; {} of the ENI's addresses are named by no record ({}): `aliyun-eni-ipam reconcile` shows them; \
              unassign in the ECS console those that nobody uses",
-            some(&shown)
-        ),
+            left.len(),
+            some(&left)
+        );
+        (asked.plus(backoff::LONGEST), why)
+    } else {
+        (open_until.plus(LAG).max(asked.plus(COOL_DOWN)), error.to_string())
     };
-    Resolution::InDoubt { until: asked.plus(backoff::LONGEST), why, unknown }
+    Resolution::InDoubt(Doubt { until, why, unknown, borne_out })
+}
+
+impl Doubt {
+    /// Of a request whose ENI could not be looked at.
+    fn undescribed(asked: Timestamp, why: String, unknown: bool) -> Self {
+        Self { until: asked.plus(COOL_DOWN), why, unknown, borne_out: BTreeSet::new() }
+    }
 }
 
 /// The secondary addresses of the ENI, of the request's family, that nothing in the store names; `None` where ECS does not
@@ -194,11 +223,11 @@ fn unexplained(leader: &Leader<'_, '_, '_>, ask: &Ask) -> Result<Option<BTreeSet
 }
 
 /// Marks the request as one in doubt. A record that has nothing else to do waits as well.
-fn leave_in_doubt(record: &mut Releasing, ask: &Ask, until: Timestamp, unknown: bool) {
+fn leave_in_doubt(record: &mut Releasing, ask: &Ask, doubt: Doubt) {
     let asks = &mut record.progress.unanswered;
     for other in asks.iter_mut().filter(|other| other.client_token == ask.client_token) {
-        other.in_doubt_until = Some(until);
-        if unknown {
+        other.in_doubt_until = Some(doubt.until);
+        if doubt.unknown {
             other.open_until = reopened(other);
         }
     }
@@ -207,6 +236,7 @@ fn leave_in_doubt(record: &mut Releasing, ask: &Ask, until: Timestamp, unknown: 
     {
         record.progress.not_before = Some(earliest);
     }
+    note(record, doubt.why);
 }
 
 /// Tells a person why the record is still there.

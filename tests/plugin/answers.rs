@@ -129,7 +129,13 @@ fn an_address_outside_a_misconfigured_subnet_is_given_back_once_the_eni_shows_it
     let node = node().with("subnet", "10.0.0.0/24").with("gateway", "10.0.0.253");
     let text = node.add("c0").error(11);
     assert!(text.contains("not in 10.0.0.0/24") && text.contains("ipam.subnet"), "{text}");
-    assert!(node.on_eni().is_empty() && node.records().is_empty(), "{}", node.scene());
+    assert!(node.on_eni().is_empty() && node.recorded().is_empty(), "{}", node.scene());
+    // That it brought nothing else is certain only later.
+    let_time_pass(&node);
+    let asked = node.cloud.count("AssignPrivateIpAddresses");
+    assert_eq!(node.operator(&["flush"]).status(), 0, "{}", node.scene());
+    assert!(node.records().is_empty(), "{}", node.scene());
+    assert_eq!(node.cloud.count("AssignPrivateIpAddresses"), asked, "{}", node.scene());
 }
 
 #[test]
@@ -162,6 +168,10 @@ fn what_the_answer_and_the_eni_both_have_is_released_and_a_pods_address_is_not()
     let (node, assigned) = left_in_doubt(&many(40_000));
     let kept: IpAddr = node.recorded().pop_first().unwrap();
     answer_with(&node, &[kept, assigned, address("192.168.0.222")]);
+    let _ = node.operator(&["flush"]);
+    // The request itself is over when the repetition of just now cannot have brought another one.
+    assert_eq!((node.on_eni(), node.counts()), ([kept].into(), [0, 1, 1, 0]), "{}", node.scene());
+    let_time_pass(&node);
     let _ = node.operator(&["flush"]);
     assert_eq!((node.on_eni(), node.counts()), ([kept].into(), [0, 1, 0, 0]), "{}", node.scene());
 }
@@ -204,6 +214,17 @@ fn a_request_that_nobody_can_decide_stays_and_tells_a_person_and_keeps_no_releas
         assert_eq!(node.operator(&["flush"]).status(), 0, "{}", node.scene());
         assert!(node.records().is_empty(), "{}", node.scene());
     }
+}
+
+#[test]
+fn an_answer_longer_than_any_request_is_not_evidence_against_what_is_on_the_eni() {
+    let (node, assigned) = left_in_doubt(&many(40_000));
+    let foreign = address("192.168.0.200");
+    node.cloud.with_world(|world| world.eni_mut(Node::ENI).addresses.remove(&assigned));
+    node.cloud.assign(Node::ENI, foreign);
+    let _ = node.operator(&["flush"]);
+    assert!(node.on_eni().contains(&foreign), "{}", node.scene());
+    assert_eq!(node.counts(), [0, 1, 1, 0], "{}", node.scene());
 }
 
 #[test]
