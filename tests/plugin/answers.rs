@@ -205,9 +205,8 @@ fn a_request_that_nobody_can_decide_stays_and_tells_a_person_and_keeps_no_releas
         let why = in_doubt(&node).1["release"]["lastError"].to_string();
         assert!(why.contains("2 of the ENI's addresses") && why.contains("reconcile"), "{why}");
         assert!(why.contains(&assigned.to_string()) && why.contains(&foreign.to_string()), "{why}");
-        let state = fs::read(node.store().join("eni").join(format!("{}.json", Node::ENI))).unwrap();
-        let state: Value = serde_json::from_slice(&state).unwrap();
-        assert!(state["backoff"].is_null(), "{state}");
+        let state = fs::read_to_string(node.store().join("eni").join(format!("{}.json", Node::ENI)));
+        assert!(!state.unwrap_or_default().contains("backoff"), "{}", node.scene());
         node.del("kept").ok();
         assert_eq!(node.on_eni(), [assigned, foreign].into(), "{}", node.scene());
         assert_eq!(node.counts(), [0, 0, 1, 0], "{}", node.scene());
