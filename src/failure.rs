@@ -5,8 +5,6 @@ use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use ipnetwork::IpNetwork;
-
 use crate::cni::{self, Code};
 use crate::config;
 use crate::ecs::{self, Class, Concern, ErrorKind, metadata};
@@ -72,13 +70,6 @@ pub enum Failure {
         /// What ECS said.
         error: Box<ecs::Error>,
     },
-    /// ECS gave an address that the configured or announced block does not have.
-    Outside {
-        /// Which.
-        address: IpAddr,
-        /// The block.
-        block: IpNetwork,
-    },
     /// ECS kept handing out addresses whose old releases may still be on their way.
     NoUsableAddress {
         /// On which ENI.
@@ -130,11 +121,9 @@ impl Failure {
     #[must_use]
     pub fn kind(&self) -> (Code, &'static str) {
         match self {
-            Self::Config(_)
-            | Self::Region(_)
-            | Self::ResolvConf { .. }
-            | Self::Interface { .. }
-            | Self::Outside { .. } => (Code::INVALID_CONFIG, "invalid ipam configuration"),
+            Self::Config(_) | Self::Region(_) | Self::ResolvConf { .. } | Self::Interface { .. } => {
+                (Code::INVALID_CONFIG, "invalid ipam configuration")
+            }
             Self::Unfound { .. } => (Code::INVALID_CONFIG, "incomplete ipam configuration"),
             Self::Store(store::Error::Busy { .. }) => {
                 (Code::TRY_AGAIN_LATER, "the store is locked by other calls")
@@ -237,11 +226,6 @@ impl fmt::Display for Failure {
             Self::Withheld { address, error } => {
                 write!(f, "cannot assign the requested address {address}: {error}")
             }
-            Self::Outside { address, block } => write!(
-                f,
-                "ECS assigned {address}, which is outside {block}: set ipam.subnet or ipam.subnet6 to the CIDR block of the \
-                 ENI's vSwitch"
-            ),
             Self::NoUsableAddress { eni } => write!(
                 f,
                 "cannot use an address of {eni} yet, because an earlier release of it is in doubt: try again in a minute"

@@ -34,6 +34,27 @@ pub enum Want {
     Addresses(Vec<IpAddr>),
 }
 
+/// What ECS says that it has assigned: as many addresses as it likes, of any kind. Whether that answers the request is for
+/// its sender to judge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assigned {
+    /// The addresses in the answer.
+    pub addresses: Vec<IpAddr>,
+    /// The id of the request.
+    pub request_id: RequestId,
+    action: &'static str,
+}
+
+impl Assigned {
+    /// The error for an answer that is not one to the request: it proves nothing of what ECS did.
+    pub(crate) fn proves_nothing(&self, eni: &EniId, why: &str) -> Error {
+        Error {
+            request_id: Some(self.request_id.0.clone().into()),
+            ..Error::unknown(self.action, why).about(eni)
+        }
+    }
+}
+
 impl Client {
     /// Takes secondary addresses of one family off an ENI: `UnassignPrivateIpAddresses` or `UnassignIpv6Addresses`.
     /// One attempt. ECS takes at most ten addresses a request on every kind of ENI.
@@ -77,7 +98,7 @@ impl Client {
         want: &Want,
         client_token: &str,
         deadline: Deadline,
-    ) -> Result<Vec<IpAddr>, Error> {
+    ) -> Result<Assigned, Error> {
         let (name, count, parameter) = match family {
             Family::V4 => ("AssignPrivateIpAddresses", "SecondaryPrivateIpAddressCount", "PrivateIpAddress"),
             Family::V6 => ("AssignIpv6Addresses", "Ipv6AddressCount", "Ipv6Address"),
@@ -95,10 +116,14 @@ impl Client {
         }
         let action = Action { name, version: VERSION, mutates: true, parameters };
         let answer = self.call(region, eni, &action, deadline)?;
-        assigned(&answer.body, family).ok_or_else(|| Error {
-            request_id: Some(answer.request_id.into()),
-            ..Error::unknown(name, "the answer does not say which addresses were assigned").about(eni)
-        })
+        let request_id = RequestId(answer.request_id);
+        match addresses_in(&answer.body, family) {
+            Some(addresses) => Ok(Assigned { addresses, request_id, action: name }),
+            None => Err(Error {
+                request_id: Some(request_id.0.into()),
+                ..Error::unknown(name, "the answer does not say which addresses were assigned").about(eni)
+            }),
+        }
     }
 }
 
@@ -121,17 +146,15 @@ pub(super) fn numbered(name: &str, values: &[impl fmt::Display]) -> Vec<(String,
         .collect()
 }
 
-/// The addresses in the answer of an assignment; nothing when they are not there, or not addresses of this family.
-fn assigned(body: &Map<String, Value>, family: Family) -> Option<Vec<IpAddr>> {
+/// The addresses in the answer to an assignment; nothing when the list is not there, or one of them is no address.
+fn addresses_in(body: &Map<String, Value>, family: Family) -> Option<Vec<IpAddr>> {
     let list = match family {
         Family::V4 => {
             body.get("AssignedPrivateIpAddressesSet")?.get("PrivateIpSet")?.get("PrivateIpAddress")?
         }
         Family::V6 => body.get("Ipv6Sets")?.get("Ipv6Address")?,
     };
-    let addresses: Option<Vec<IpAddr>> =
-        list.as_array()?.iter().map(|text| text.as_str()?.parse().ok()).collect();
-    addresses.filter(|addresses| family_of(addresses) == Some(family))
+    list.as_array()?.iter().map(|text| text.as_str()?.parse().ok()).collect()
 }
 
 #[cfg(test)]
@@ -139,7 +162,7 @@ mod tests {
     use super::*;
 
     fn parse(body: &str, family: Family) -> Option<Vec<IpAddr>> {
-        assigned(serde_json::from_str::<Value>(body).unwrap().as_object().unwrap(), family)
+        addresses_in(serde_json::from_str::<Value>(body).unwrap().as_object().unwrap(), family)
     }
 
     #[test]
@@ -156,10 +179,8 @@ mod tests {
             "{}",
             r#"{"AssignedPrivateIpAddressesSet":null}"#,
             r#"{"AssignedPrivateIpAddressesSet":{"PrivateIpSet":{"PrivateIpAddress":"10.0.0.7"}}}"#,
-            r#"{"AssignedPrivateIpAddressesSet":{"PrivateIpSet":{"PrivateIpAddress":[]}}}"#,
             r#"{"AssignedPrivateIpAddressesSet":{"PrivateIpSet":{"PrivateIpAddress":[7]}}}"#,
             r#"{"AssignedPrivateIpAddressesSet":{"PrivateIpSet":{"PrivateIpAddress":["10.0.0.7","x"]}}}"#,
-            r#"{"AssignedPrivateIpAddressesSet":{"PrivateIpSet":{"PrivateIpAddress":["2001:db8::7"]}}}"#,
         ] {
             assert_eq!(parse(body, Family::V4), None, "{body}");
         }

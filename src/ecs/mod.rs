@@ -31,7 +31,7 @@ pub mod sign;
 mod text;
 mod tls;
 
-pub use actions::{RequestId, Want};
+pub use actions::{Assigned, RequestId, Want};
 pub use client::Client;
 pub use codes::{Class, Concern};
 pub use describe::{Eni, EniKind};

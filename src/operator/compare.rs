@@ -192,6 +192,9 @@ mod tests {
             open_until: Timestamp::now(),
             ipv6,
             addresses: addresses.iter().map(|text| address(text)).collect(),
+            block: None,
+            primary: Vec::new(),
+            in_doubt_until: None,
         };
         let progress = Progress { unanswered: vec![ask], ..Progress::default() };
         Listed { progress, ..record(State::Releasing, "eni-1", &[]) }

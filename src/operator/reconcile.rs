@@ -159,10 +159,11 @@ fn release(network: &Network, found: &mut [Comparison]) -> failure::Result<Outco
                 continue;
             }
         };
-        for &address in agreed.intersection(&now.orphans) {
+        // However many there are: what there is no time for stays an orphan, and is shown as one.
+        for &address in agreed.intersection(&now.orphans).take_while(|_| !session.deadline.has_passed()) {
             pending.push((address, record(&session, network, &lease, &now.region, address)?));
         }
-        now.orphans.retain(|address| !agreed.contains(address));
+        now.orphans.retain(|address| pending.iter().all(|(recorded, _)| recorded != address));
         *comparison = now;
     }
     let (addresses, pending): (BTreeSet<IpAddr>, Vec<Pending>) = pending.into_iter().unzip();

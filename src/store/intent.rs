@@ -119,6 +119,8 @@ pub struct Intent {
     pub intention: Intention,
     /// The `ClientToken`s of the requests whose answers this process has seen and keeps.
     answered: Vec<String>,
+    /// The `ClientToken`s of the requests whose answers are not answers to them.
+    in_doubt: Vec<String>,
 }
 
 impl Intent {
@@ -128,7 +130,7 @@ impl Intent {
         let draft = file::Draft::write(directory, &head, |file| lock::try_file(file).map(|_| ()))?;
         let Some(file) = draft.claim(path)? else { return Ok(None) };
         file::sync_directory(directory)?;
-        Ok(Some(Self { file, path: path.to_owned(), intention, answered: Vec::new() }))
+        Ok(Some(Self { file, path: path.to_owned(), intention, answered: Vec::new(), in_doubt: Vec::new() }))
     }
 
     /// Makes it durable that ECS is about to be asked; only then may it be.
@@ -153,6 +155,12 @@ impl Intent {
         self.answered.push(client_token.to_owned());
     }
 
+    /// The request with this ClientToken has had an answer that is not one to it. [`Store::abandon`](super::Store::abandon)
+    /// records that; after a kill, the repetition meets such an answer again.
+    pub fn in_doubt(&mut self, client_token: &str) {
+        self.in_doubt.push(client_token.to_owned());
+    }
+
     /// Whether any answer has been seen that brought something.
     #[must_use]
     pub fn has_answers(&self) -> bool {
@@ -163,6 +171,9 @@ impl Intent {
     pub(super) fn unanswered(&self) -> Result<Vec<Ask>> {
         let mut unanswered = read(&self.path, &self.file)?.unanswered;
         unanswered.retain(|ask| !self.answered.contains(&ask.client_token));
+        for ask in unanswered.iter_mut().filter(|ask| self.in_doubt.contains(&ask.client_token)) {
+            ask.in_doubt_until = Some(Timestamp::now());
+        }
         Ok(unanswered)
     }
 

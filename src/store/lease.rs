@@ -106,6 +106,12 @@ impl<'a> Lease<'a> {
         self.given.insert(address, owner.clone());
     }
 
+    /// Whether ECS has given `address` to this lock's holder, and no record names it yet.
+    #[must_use]
+    pub fn has_given(&self, address: IpAddr) -> bool {
+        self.given.contains_key(&address)
+    }
+
     /// Makes it durable that other processes' records are releasing: to be called before any of them is released.
     ///
     /// # Errors

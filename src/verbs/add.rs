@@ -98,11 +98,7 @@ fn obtain<'s>(
     let mut assigner = Assigner { releaser, store, lease, intent, place: &place, deadline };
     for want in &wanted {
         let address = assigner.obtain(want)?;
-        // Recorded before it is judged: what is not in here is not given back.
-        got.add(Address::alone(address));
-        if let Some(recorded) = got.addresses.last_mut() {
-            *recorded = want.subnet.address(address)?;
-        }
+        got.add(want.subnet.address(address));
     }
     let active = Active(got.clone());
     match session.store.commit(intent, &active, session.deadline)? {

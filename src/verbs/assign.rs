@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use crate::clock::Timestamp;
 use crate::deadline::Deadline;
 use crate::ecs::{Class, Concern, Error, ErrorKind, Family};
-use crate::release::{self, Releaser};
+use crate::release::{self, Answer, Releaser};
 use crate::store::{Address, Allocation, Ask, Intent, Lease, Owner, SUSPICION, Store};
 
 use super::place::{Place, Wanted};
@@ -102,34 +102,35 @@ impl<'s> Assigner<'_, 's> {
             open_until: Timestamp::now().plus(self.deadline.remaining()).plus(SUSPICION),
             ipv6: want.family == Family::V6,
             addresses: want.address.into_iter().collect(),
+            block: Some(want.subnet.block),
+            primary: self.place.primary.iter().copied().filter(|it| Family::of(*it) == want.family).collect(),
+            in_doubt_until: None,
         };
         self.intent.ask(&ask)?;
         Ok(ask)
     }
 
-    /// Sends the request, and again with the same ClientToken as long as nobody knows whether it was carried out.
-    fn request(&self, ask: &Ask) -> std::result::Result<Vec<IpAddr>, Unanswered> {
-        let (family, want) = release::request_of(ask);
+    /// Sends the request, and again with the same ClientToken as long as nobody knows whether it was carried out. Whoever
+    /// answers something else than what was asked is likely to do so again, and is asked once more only.
+    fn request(&mut self, ask: &Ask) -> std::result::Result<Vec<IpAddr>, Unanswered> {
         let mut failures = 0;
+        let mut unfit = 0;
         let mut open = false;
         loop {
-            let limit = self.deadline.at_most(release::ATTEMPT);
-            let error = match self.releaser.client.assign(
-                self.releaser.region,
-                &ask.eni,
-                family,
-                &want,
-                &ask.client_token,
-                limit,
-            ) {
-                Ok(addresses) => return Ok(addresses),
+            let error = match self.releaser.ask(ask, self.deadline.at_most(release::ATTEMPT)) {
+                Ok(Answer::Fit(addresses)) => return Ok(addresses),
+                Ok(Answer::Unfit { error, .. }) => {
+                    self.intent.in_doubt(&ask.client_token);
+                    unfit += 1;
+                    error
+                }
                 Err(error) => error,
             };
             failures += 1;
             open |= error.kind == ErrorKind::Unknown;
             // The operation that ECS is busy with may be a copy of this one, and its answer can be had a little later.
             let again = match error.kind {
-                ErrorKind::Unknown => true,
+                ErrorKind::Unknown => unfit < 2,
                 ErrorKind::Refused(Class::Retry) => open,
                 ErrorKind::Refused(_) | ErrorKind::NotSent => false,
             };

@@ -4,6 +4,7 @@
 //! is the same ENI, so it is asked for once a boot and kept. Before the first address is asked for it is also made sure that
 //! the ENI is this instance's and no cloud service's: nobody's pods must lose their addresses to a wrong id.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::IpAddr;
 
@@ -35,6 +36,8 @@ struct Facts {
     gateway6: Option<IpAddr>,
     /// The ENI that is known to be this instance's and no cloud service's.
     ours: Option<EniId>,
+    /// The primary addresses of that ENI.
+    primary: BTreeSet<IpAddr>,
 }
 
 /// Finds the place from the configuration, from what earlier calls of this boot have found out, and from metadata.
@@ -94,7 +97,7 @@ impl<'a> Finder<'a> {
         if self.settings.ipv6 {
             subnets.push(Subnet { block: self.subnet6()?, gateway: self.gateway6()? });
         }
-        Ok(Place { region, eni, subnets })
+        Ok(Place { region, eni, primary: self.facts.primary.clone(), subnets })
     }
 
     /// Asks metadata for something of the ENI.
@@ -152,7 +155,10 @@ impl<'a> Finder<'a> {
             Some(described) if described.service_managed => {
                 return Err(Failure::ServiceManaged { eni: eni.clone() });
             }
-            Some(_) => self.facts.ours = Some(eni.clone()),
+            Some(described) => {
+                self.facts.ours = Some(eni.clone());
+                self.facts.primary = described.primary;
+            }
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! Where a pod's addresses come from: which ENI of this node, in which region, and what its vSwitch looks like.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
@@ -16,6 +17,8 @@ use crate::failure::{Failure, Result};
 pub(super) struct Place {
     pub(super) region: RegionId,
     pub(super) eni: EniId,
+    /// The ENI's primary addresses, as far as they are known.
+    pub(super) primary: BTreeSet<IpAddr>,
     /// One for each family that pods get an address of.
     pub(super) subnets: Vec<Subnet>,
 }
@@ -73,12 +76,9 @@ impl Place {
 
 impl Subnet {
     /// What is recorded of an address that ECS gave from here.
-    pub(super) fn address(&self, address: IpAddr) -> Result<Address> {
-        let with_prefix = IpNetwork::new(address, self.block.prefix()).ok();
-        let address = with_prefix
-            .filter(|it| self.block.contains(it.ip()))
-            .ok_or(Failure::Outside { address, block: self.block })?;
-        Ok(Address { address, gateway: self.gateway })
+    pub(super) fn address(&self, address: IpAddr) -> Address {
+        let with_prefix = IpNetwork::new(address, self.block.prefix());
+        Address { address: with_prefix.unwrap_or_else(|_| address.into()), gateway: self.gateway }
     }
 }
 

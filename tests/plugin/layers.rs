@@ -15,7 +15,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("store", &["clock", "deadline", "eni", "random"]),
     ("ecs", &["deadline", "eni", "random"]),
     ("config", &["cni", "ecs", "eni"]),
-    ("release", &["clock", "deadline", "ecs", "random", "store"]),
+    ("release", &["clock", "deadline", "ecs", "eni", "random", "store"]),
     ("failure", &["cni", "config", "ecs", "eni", "store"]),
     ("metrics", &["clock", "random", "store"]),
     ("session", &["cni", "config", "deadline", "ecs", "failure", "metrics", "release", "store"]),

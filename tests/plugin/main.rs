@@ -5,6 +5,7 @@
 
 mod add;
 mod another_node;
+mod answers;
 mod behind_its_back;
 mod del;
 mod demo;

@@ -96,6 +96,10 @@ impl<'a, 'c> Exchange<'a, 'c> {
                 self.shared.end.wait(*time)?;
                 self.answer(outcome)
             }
+            Effect::AnswerWith(addresses) => {
+                let outcome = self.act(admitted).map(|answer| answer.naming(addresses));
+                self.answer(outcome)
+            }
             Effect::DropBefore => {
                 self.drop_connection();
                 Ok(())
