@@ -232,7 +232,7 @@ fn roots_that_the_environment_of_the_runtime_names_are_not_trusted() {
     fs::copy(&authority, directory.join("authority.pem")).unwrap();
     for (name, value) in [("SSL_CERT_FILE", &authority), ("SSL_CERT_DIR", &directory)] {
         let text = node.call("ADD", "c0").env(name, value).run().error(110);
-        assert!(text.contains("name it in caFile"), "{name}: {text}");
+        assert!(text.contains("set `ipam.caFile`"), "{name}: {text}");
     }
     assert!(cloud.ledger().is_empty());
     // What the configuration names is, whatever the environment says.

@@ -161,12 +161,12 @@ fn what_a_person_types_or_a_file_says_is_shown_and_not_obeyed() {
         let answer = node.operator(words);
         assert_eq!(answer.status(), 2);
         let rows = drawn(&answer.stderr(), 400);
-        assert!(rows.len() == 2 && rows[0].contains("forged") && rows[0].contains("u{1b}"), "{rows:?}");
+        assert!(rows.len() <= 2 && rows[0].contains("forged") && rows[0].contains("u{1b}"), "{rows:?}");
     }
     let directory = node.directory().join("\u{1b}[2K\u{1b}[1A");
     let answer = node.operator_with(&directory, &["list"]);
     let rows = drawn(&answer.stderr(), 400);
-    assert!(rows.len() == 2 && rows[0].contains(r"\u{1b}[2K\u{1b}[1A"), "{rows:?}");
+    assert!(rows.len() <= 2 && rows[0].contains(r"\u{1b}[2K\u{1b}[1A"), "{rows:?}");
 
     // A name that is no UTF-8, of a file that is no configuration.
     let networks = node.directory().join("net.d");

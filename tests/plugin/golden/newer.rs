@@ -74,7 +74,7 @@ fn expect(node: &Node, path: &Path, fates: [(&str, Fate); 10]) {
         };
         let said = answer.stdout() + &answer.stderr();
         let names_it = said.contains(path.to_str().unwrap())
-            && said.contains("later version")
+            && said.contains("newer version")
             && said.contains("install");
         let fine = match fate {
             Refused => answer.status() != 0 && names_it,
@@ -103,7 +103,7 @@ fn an_intent_of_a_later_version_is_left_alone_and_named() {
     // While its ADD lives, a DEL may not leave its mark in it.
     let content = fs::read(&path).unwrap();
     let text = node.del(OWNER).error(102);
-    assert!(text.contains(path.to_str().unwrap()) && text.contains("later version"), "{text}");
+    assert!(text.contains(path.to_str().unwrap()) && text.contains("newer version"), "{text}");
     assert!(fs::read(&path).unwrap() == content, "{}", node.scene());
     add.kill();
     node.cloud.clear_faults();
