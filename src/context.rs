@@ -53,7 +53,7 @@ impl<'a> Session<'a> {
                 if fail {
                     return Err(Failure::NotReleased { eni: one.eni.clone(), why });
                 }
-                log::warn!("the release from {} is left to later calls: {why}", one.eni);
+                log::warn!("the release from {} is deferred to later calls: {why}", one.eni);
             }
         }
         Ok(())
@@ -67,7 +67,18 @@ impl<'a> Session<'a> {
             Some(error) => Some(error.clone()),
             None => self.store.eni_state(&pending.eni)?.backoff.map(|backoff| backoff.error),
         };
-        Ok(Some((releasing, why.unwrap_or_else(|| "ECS could not be asked in time".into()))))
+        Ok(Some((releasing, why.unwrap_or_else(|| "this call had no time left to ask ECS".into()))))
+    }
+
+    /// Removes what killed processes left half written, in the store and beside the metrics.
+    pub(crate) fn sweep(&self) -> Result<()> {
+        // That metrics are in disorder is no failure of anything else.
+        if let Ok(Some(path)) = self.ipam.metrics_file()
+            && let Err(error) = metrics::sweep(&path)
+        {
+            log::warn!("drafts of metricsFile {} could not be removed: {error}", path.display());
+        }
+        Ok(self.store.sweep()?)
     }
 
     /// Releases everything that may be released now, of every ENI. With `anew` it forgets that earlier attempts failed.

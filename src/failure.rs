@@ -5,8 +5,6 @@ use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use ipnetwork::IpNetwork;
-
 use crate::base::eni::EniId;
 use crate::base::region::InvalidRegionId;
 use crate::cloud::rpc::{Class, Concern, ErrorKind};
@@ -75,13 +73,6 @@ pub enum Failure {
         /// What ECS said.
         error: Box<rpc::Error>,
     },
-    /// ECS gave an address that the configured or announced block does not have.
-    Outside {
-        /// Which.
-        address: IpAddr,
-        /// The block.
-        block: IpNetwork,
-    },
     /// ECS kept handing out addresses whose old releases may still be on their way.
     NoUsableAddress {
         /// On which ENI.
@@ -112,7 +103,7 @@ pub enum Failure {
     Panic(String),
 }
 
-/// What is the matter with ECS; own codes begin at 100.
+/// This plugin's codes. The CNI specification leaves 100 and above to plugins.
 mod code {
     use crate::cni::Code;
 
@@ -133,34 +124,39 @@ impl Failure {
     #[must_use]
     pub fn kind(&self) -> (Code, &'static str) {
         match self {
-            Self::Config(_)
-            | Self::Region(_)
-            | Self::ResolvConf { .. }
-            | Self::Interface { .. }
-            | Self::Outside { .. } => (Code::INVALID_CONFIG, "the ipam configuration cannot be used"),
-            Self::Unfound { .. } => (Code::INVALID_CONFIG, "the ipam configuration is incomplete"),
-            Self::Store(store::Error::Busy { .. }) => (Code::TRY_AGAIN_LATER, "the store is busy"),
-            Self::Store(store::Error::Io { .. }) => (code::STORE, "the store cannot be used"),
+            Self::Config(_) | Self::Region(_) | Self::ResolvConf { .. } | Self::Interface { .. } => {
+                (Code::INVALID_CONFIG, "invalid ipam configuration")
+            }
+            Self::Unfound { .. } => (Code::INVALID_CONFIG, "incomplete ipam configuration"),
+            Self::Store(store::Error::Busy { .. }) => {
+                (Code::TRY_AGAIN_LATER, "the store is locked by other calls")
+            }
+            Self::Store(store::Error::Io { .. }) => (code::STORE, "cannot access the store"),
             Self::Store(store::Error::Untrusted { .. }) => {
                 (code::STORE_UNTRUSTED, "the store is not safe to use")
             }
-            Self::Store(store::Error::Quarantined { .. } | store::Error::NewerSchema { .. }) => {
-                (code::RECORD, "a record cannot be read")
+            Self::Store(store::Error::Quarantined { .. }) => {
+                (code::RECORD, "a record of the store is damaged")
+            }
+            Self::Store(store::Error::NewerSchema { .. }) => {
+                (code::RECORD, "a record of the store is of a newer version")
             }
             Self::Ecs(error) | Self::Withheld { error, .. } => kind_of_refusal(error),
-            Self::Metadata(_) => (Code::TRY_AGAIN_LATER, "instance metadata did not answer as needed"),
+            Self::Metadata(_) => (Code::TRY_AGAIN_LATER, "cannot read instance metadata"),
             Self::NotOurs { .. } | Self::ServiceManaged { .. } => (code::ENI, "the ENI cannot be used"),
-            Self::RequestedAddress { .. } => (code::REQUESTED_ADDRESS, "the requested address cannot be had"),
+            Self::RequestedAddress { .. } => {
+                (code::REQUESTED_ADDRESS, "the requested address is not available")
+            }
             Self::NoUsableAddress { .. } | Self::StillAssigning | Self::Deleted => {
                 (Code::TRY_AGAIN_LATER, "no address was assigned")
             }
             Self::NotReleased { .. } => (Code::TRY_AGAIN_LATER, "the address is not released yet"),
-            Self::Output(_) => (code::OUTPUT, "the result could not be printed"),
-            Self::Random(_) => (Code::IO, "the system has no randomness"),
-            Self::Check(_) => (code::CHECK, "the attachment is not as it should be"),
+            Self::Output(_) => (code::OUTPUT, "cannot print the result"),
+            Self::Random(_) => (Code::IO, "cannot read random numbers"),
+            Self::Check(_) => (code::CHECK, "CHECK failed"),
             Self::NotAvailable(_) => (Code::NOT_AVAILABLE, "pods cannot get addresses"),
-            Self::Leftover(_) => (Code::TRY_AGAIN_LATER, "not everything could be released"),
-            Self::Panic(_) => (Code::INTERNAL, "a defect of the plugin"),
+            Self::Leftover(_) => (Code::TRY_AGAIN_LATER, "some addresses could not be released"),
+            Self::Panic(_) => (Code::INTERNAL, "internal error: a bug in the plugin"),
         }
     }
 
@@ -174,15 +170,15 @@ impl Failure {
 
 fn kind_of_refusal(error: &rpc::Error) -> (Code, &'static str) {
     match (error.kind, error.concern()) {
-        (_, Concern::Full) => (code::FULL, "no address is left"),
+        (_, Concern::Full) => (code::FULL, "no free address is left"),
         (ErrorKind::Refused(Class::Permanent), Concern::Account) => {
-            (code::CREDENTIALS, "ECS refuses this node")
+            (code::CREDENTIALS, "ECS denies this node access")
         }
         (ErrorKind::Refused(Class::Permanent | Class::Released), _) => {
-            (code::REFUSED, "ECS refuses the request")
+            (code::REFUSED, "ECS refused the request")
         }
-        (ErrorKind::NotSent, _) if !error.passing => (code::CREDENTIALS, "ECS cannot be asked"),
-        _ => (Code::TRY_AGAIN_LATER, "ECS did not answer as needed"),
+        (ErrorKind::NotSent, _) if !error.passing => (code::CREDENTIALS, "cannot call ECS"),
+        _ => (Code::TRY_AGAIN_LATER, "the request to ECS did not succeed"),
     }
 }
 
@@ -195,57 +191,64 @@ impl fmt::Display for Failure {
             Self::Metadata(error) => error.fmt(f),
             Self::Region(error) => error.fmt(f),
             Self::ResolvConf { path, error } => {
-                write!(f, "ipam.resolvConf: failed to read {}: {error}", path.display())
+                write!(f, "cannot read {}, which ipam.resolvConf names: {error}", path.display())
             }
             Self::Interface { name, error } => {
                 write!(
                     f,
-                    "ipam.interface: the node's network interface {name:?} has no hardware address: {error}"
+                    "cannot read the MAC address of the network interface {name:?}, which ipam.interface names: {error}"
                 )
             }
             Self::Unfound { key } => {
                 write!(
                     f,
-                    "ipam.{key} is not configured, and instance metadata does not tell it: set ipam.{key}"
+                    "ipam.{key} is not configured and instance metadata has no value for it: set ipam.{key}"
                 )
             }
             Self::NotOurs { eni } => write!(
                 f,
-                "{eni} is not attached to this instance, or these credentials may not see it: check \
+                "{eni} is not attached to this instance, or the credentials are not allowed to see it: check \
                  ipam.networkInterfaceId, ipam.regionId and the permission ecs:DescribeNetworkInterfaces"
             ),
             Self::ServiceManaged { eni } => {
-                write!(f, "{eni} is managed by a cloud service: name another ENI in ipam.networkInterfaceId")
+                write!(
+                    f,
+                    "a cloud service manages {eni}, so this plugin cannot use it: set ipam.networkInterfaceId to another ENI"
+                )
             }
             Self::RequestedAddress { address, blocks } => {
                 write!(
                     f,
-                    "{address} was requested, but pods get one address each of {blocks}: request one of those"
+                    "{address} was requested, but a pod gets one address from {blocks}: request an address from there, with the \
+                     same prefix length or none"
                 )
             }
-            Self::Withheld { address, error } => write!(f, "{address} was requested: {error}"),
-            Self::Outside { address, block } => write!(
-                f,
-                "ECS assigned {address}, which is not of {block}: set ipam.subnet or ipam.subnet6 to the CIDR block of the \
-                 ENI's vSwitch"
-            ),
+            Self::Withheld { address, error } if error.concern() == Concern::Address => {
+                write!(f, "{address} was requested but cannot be assigned: choose another address ({error})")
+            }
+            Self::Withheld { address, error } => {
+                write!(f, "cannot assign the requested address {address}: {error}")
+            }
             Self::NoUsableAddress { eni } => write!(
                 f,
-                "{eni} was given only addresses whose earlier releases may still be on their way: try again in a minute"
+                "cannot use an address of {eni} yet, because an earlier release of it is in doubt: try again in a minute"
             ),
             Self::StillAssigning => {
-                f.write_str("an ADD for this attachment is still under way: try again when it has ended")
+                f.write_str("another ADD for this container and interface is still running: try again later")
             }
-            Self::Deleted => f.write_str(
-                "the attachment was deleted while its ADD was under way; what it got is given back",
-            ),
+            Self::Deleted => {
+                f.write_str("a DEL came while this ADD was running, so its addresses are released again")
+            }
             Self::NotReleased { eni, why } => {
-                write!(f, "{why} ({eni}); the release stays recorded and is tried again")
+                write!(f, "the release from {eni} stays recorded and is retried: {why}")
             }
             Self::Output(error) => {
-                write!(f, "nobody reads it ({error}); what this ADD itself got is given back")
+                write!(
+                    f,
+                    "the runtime does not read it any more ({error}); addresses that this call assigned are released again"
+                )
             }
-            Self::Random(error) => write!(f, "/dev/urandom: {error}"),
+            Self::Random(error) => write!(f, "cannot read /dev/urandom: {error}"),
             Self::Check(why) | Self::NotAvailable(why) | Self::Panic(why) => f.write_str(why),
             Self::Leftover(errors) => f.write_str(&errors.join("; ")),
         }

@@ -4,12 +4,12 @@
 //! The binary is the product; this library is its inside, laid open for the tests. From the top down, and imports run
 //! in no other direction:
 //!
-//! - [`verbs`] serves the calls of container runtimes, [`operator`] the commands of people;
-//! - [`release`] gives addresses back: whoever holds an ENI's lock does so for everybody;
+//! - [`verbs`] serves the calls of container runtimes, [`commands`] the commands of people;
+//! - [`pool`] gets addresses from ECS and gives them back: whoever holds an ENI's lock releases for everybody;
 //! - [`config`] reads the `ipam` section of a network configuration, [`failure`] turns what went wrong into CNI errors;
-//! - [`store`] keeps the records, [`ecs`] talks to the cloud, [`cni`] speaks the protocol, and none of the three knows
+//! - [`store`] keeps the records, [`cloud`] talks to Alibaba Cloud, [`cni`] speaks the protocol, and none of the three knows
 //!   another;
-//! - [`clock`], [`deadline`], [`eni`], [`logging`] and [`random`] are for all.
+//! - [`base`] is for all.
 //!
 //! `ARCHITECTURE.md` has the promises, the life of a DEL, and the reasons.
 

@@ -24,7 +24,7 @@ fn main() -> ExitCode {
     match catch_panic(|| answer(&environment)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(refusal) => {
-            log::error!("{refusal}");
+            log::error!("{}", cni::plain_words(&refusal.to_string()));
             // Whether anybody reads it makes no difference any more.
             let _ = cni::print(&refusal.to_json());
             ExitCode::FAILURE

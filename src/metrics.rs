@@ -2,11 +2,13 @@
 //!
 //! They are what costs little: names in directories are counted, and one small file an ENI is read, never a record.
 
+use std::ffi::OsStr;
 use std::fmt::Write as _;
-use std::fs::{self, OpenOptions, Permissions};
+use std::fs::{self, Metadata, OpenOptions, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
+use std::time::Duration;
 
 use crate::base::clock::Timestamp;
 use crate::base::random;
@@ -19,7 +21,7 @@ const ATTEMPTS: usize = 10;
 /// Brings the file at `path` up to date. That it cannot be written is no failure of whatever changed the store.
 pub(crate) fn update(store: &Store, path: &Path) {
     if let Err(why) = try_update(store, path) {
-        log::warn!("metricsFile {} is not up to date: {why}", path.display());
+        log::warn!("cannot write the metrics file {}: {why}", path.display());
     }
 }
 
@@ -79,11 +81,46 @@ fn gauge(name: &str, help: &str, samples: &str) -> String {
     format!("# HELP {name} {help}\n# TYPE {name} gauge\n{samples}")
 }
 
+/// How old a draft must be to be taken for a dead process's: far older than any call becomes.
+const ABANDONED: Duration = Duration::from_hours(1);
+
+/// Removes what killed processes left half written beside the file at `path`. Its directory is not the plugin's own, so
+/// nothing goes but plain files with the names that [`replace`] gives.
+///
+/// # Errors
+/// When the directory cannot be read, or a draft not be removed. That there is no directory is none.
+pub(crate) fn sweep(path: &Path) -> io::Result<()> {
+    let entries = match fs::read_dir(path.parent().unwrap_or(path)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries.flatten() {
+        let is_abandoned = |metadata: Metadata| {
+            let age = metadata.modified().ok().and_then(|modified| modified.elapsed().ok());
+            metadata.is_file() && age.is_some_and(|age| age > ABANDONED)
+        };
+        if is_draft(&entry.file_name(), path) && entry.metadata().is_ok_and(is_abandoned) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a file of this name is a draft of the file at `path`.
+fn is_draft(name: &OsStr, path: &Path) -> bool {
+    let unique = name.to_str().and_then(|name| name.strip_prefix(&draft_prefix(path)));
+    unique
+        .is_some_and(|it| it.len() == 32 && it.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')))
+}
+
+fn draft_prefix(path: &Path) -> String {
+    format!(".{}.", path.file_name().unwrap_or_default().to_string_lossy())
+}
+
 /// Whoever reads sees the old file or the new one. `node_exporter` takes no file for metrics whose name does not end in
 /// `.prom`, and runs as a user of its own.
 fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let new = path.with_file_name(format!(".{name}.{}", random::hex128()?));
+    let new = path.with_file_name(draft_prefix(path) + &random::hex128()?);
     let write = || {
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
         file.write_all(text.as_bytes())?;

@@ -46,7 +46,7 @@ impl fmt::Display for EniId {
 impl fmt::Display for InvalidEniId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let start: String = self.0.chars().take(80).collect();
-        write!(f, "{start:?} is no ENI id: it should look like eni-bp1a2b3c4d5e6f7g8h9i")
+        write!(f, "{start:?} is not an ENI id: it should look like eni-bp1a2b3c4d5e6f7g8h9i")
     }
 }
 

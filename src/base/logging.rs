@@ -5,9 +5,9 @@
 //! the log's: it neither fails, delays nor ends a call.
 
 use std::fmt::{self, Write as _};
-use std::fs::{File, OpenOptions};
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process;
@@ -15,6 +15,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
+
+use crate::base::printable::Line;
 
 /// Where the system takes log messages, be it journald, rsyslog or another.
 const JOURNAL: &str = "/dev/log";
@@ -27,6 +29,9 @@ const OWN_TARGET: &str = env!("CARGO_CRATE_NAME");
 
 /// The longest message in bytes, which every syslog daemon still takes; the rest is cut off.
 const LONGEST_MESSAGE: usize = 8000;
+
+/// The longest context in bytes: a container ID may have any length.
+const LONGEST_CONTEXT: usize = 300;
 
 /// A log file that turns out to be a pipe without a reader must not hold the call up, and one that is a symbolic link is
 /// not ours.
@@ -47,9 +52,10 @@ pub fn start(level: LevelFilter, file: Option<&Path>) {
 }
 
 /// Begins every line from now on with what the process is doing, such as `DEL 4f1c/eth0`.
-pub fn context(context: impl Into<String>) {
+pub fn context(context: impl fmt::Display) {
+    let context = line_of(LONGEST_CONTEXT, format_args!("{context}"));
     if let Some(outlets) = LOGGER.lock().as_mut() {
-        outlets.context = context.into();
+        outlets.context = context;
     }
 }
 
@@ -72,9 +78,9 @@ impl Log for Logger {
             return;
         }
         // Formatted while the lock is not held: an argument's `Display` might log.
-        let message = Message::of(record);
+        let message = line_of(LONGEST_MESSAGE, *record.args());
         if let Some(outlets) = self.lock().as_mut() {
-            outlets.write(record.level(), &message.0);
+            outlets.write(record.level(), &message);
         }
     }
 
@@ -116,10 +122,18 @@ impl Outlets {
     }
 
     /// One write for the whole line, to a file opened for appending: lines of processes that write at the same time do
-    /// not mix.
+    /// not mix. When the file is not to be written, the journal says why, once a process.
     fn write_to_file(&mut self, level: Level, message: &str) {
         if let LogFile::Unopened(path) = &self.file {
-            self.file = open(path).map_or(LogFile::None, LogFile::Open);
+            self.file = match open(path) {
+                Ok(file) => LogFile::Open(file),
+                Err(why) => {
+                    let path = path.display();
+                    let text = line_of(LONGEST_MESSAGE, format_args!("logFile {path} is not written: {why}"));
+                    self.send_to_journal(Level::Warn, &text);
+                    LogFile::None
+                }
+            };
         }
         if let LogFile::Open(file) = &mut self.file {
             let line = format!("{} {level:<5} {} {message}\n", Now, process::id());
@@ -140,36 +154,36 @@ impl Outlets {
     }
 }
 
-fn open(path: &Path) -> Option<File> {
-    OpenOptions::new().append(true).create(true).mode(0o600).custom_flags(OPEN_FLAGS).open(path).ok()
+/// Opens the log, or says why it is not to be written: others must neither choose the file that lines are appended to, nor
+/// read them in one of their own.
+fn open(path: &Path) -> Result<File, String> {
+    let linked = || fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink());
+    let mut options = OpenOptions::new();
+    options.append(true).create(true).mode(0o600).custom_flags(OPEN_FLAGS);
+    let file = options.open(path).map_err(|error| match error.kind() {
+        _ if linked() => "it is a symbolic link; name the file itself".to_owned(),
+        io::ErrorKind::NotFound => "its directory does not exist".to_owned(),
+        _ => error.to_string(),
+    })?;
+    let metadata = file.metadata().map_err(|error| error.to_string())?;
+    // A device, such as /dev/null, is where somebody wants the lines to go who may make devices.
+    if !metadata.is_file() && !metadata.file_type().is_char_device() {
+        return Err("it is not a plain file".to_owned());
+    }
+    // The owner of a process's own /proc directory is its effective user.
+    let own = fs::metadata("/proc/self").map_err(|error| error.to_string())?.uid();
+    if metadata.uid() != own && metadata.uid() != 0 {
+        return Err(format!("it belongs to user {}, and this process runs as user {own}", metadata.uid()));
+    }
+    Ok(file)
 }
 
-/// The text of a record on a single line: control characters are escaped, or a text from elsewhere could forge lines.
-struct Message(String);
-
-impl Message {
-    fn of(record: &Record<'_>) -> Self {
-        let mut message = Self(String::new());
-        // It fails only when an argument's own formatting does; what there is up to then is logged.
-        let _ = message.write_fmt(*record.args());
-        message
-    }
-}
-
-impl fmt::Write for Message {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        for character in text.chars() {
-            if self.0.len() >= LONGEST_MESSAGE {
-                break;
-            }
-            if character.is_control() {
-                self.0.extend(character.escape_default());
-            } else {
-                self.0.push(character);
-            }
-        }
-        Ok(())
-    }
+/// A text on a single line: what could forge, hide or reorder lines is escaped.
+fn line_of(most: usize, text: fmt::Arguments<'_>) -> String {
+    let mut line = Line::up_to(most);
+    // It fails only when an argument's own formatting does; what there is up to then is logged.
+    let _ = line.write_fmt(text);
+    line.0
 }
 
 /// The present time as of RFC 3339. A clock that is set before 1970 shows 1970.

@@ -6,6 +6,7 @@ pub mod deadline;
 pub mod eni;
 pub mod environment;
 pub mod logging;
+pub mod printable;
 pub mod random;
 pub mod region;
 pub(crate) mod text;

@@ -48,7 +48,7 @@ impl fmt::Display for RegionId {
 impl fmt::Display for InvalidRegionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let start: String = self.0.chars().take(80).collect();
-        write!(f, "{start:?} is no region id: it should look like cn-hangzhou")
+        write!(f, "{start:?} is not a region id: it should look like cn-hangzhou")
     }
 }
 

@@ -1,4 +1,5 @@
-//! The only place that writes to stdout and stderr.
+//! The only place that writes to stdout and stderr on behalf of a runtime. What it writes is JSON, which has escapes of its
+//! own, and a text without anybody's data.
 //!
 //! A runtime that has given up on a call closes its ends of the pipes while the plugin goes on. The print macros of the
 //! standard library panic then; here it is an error, because what ADD then has to do is to undo its work.

@@ -13,12 +13,16 @@ pub struct PrevResult {
     pub addresses: Vec<IpNetwork>,
 }
 
+/// What a person does who calls CHECK by hand.
+const HOW: &str = "CHECK compares the attachment with the result of its ADD: put that result into the network \
+                   configuration on stdin, as \"prevResult\"";
+
 impl PrevResult {
     /// The `prevResult` of a configuration, which CHECK cannot do without.
     pub(super) fn of(document: &Document) -> Result<Self, Error> {
-        let value = document
-            .value("prevResult")
-            .ok_or_else(|| Error::new(Code::INVALID_CONFIG, "required prevResult missing"))?;
+        let value = document.value("prevResult").ok_or_else(|| {
+            Error::new(Code::INVALID_CONFIG, "required prevResult missing").with_details(HOW)
+        })?;
         Self::parse(object("prevResult", value)?)
             .map_err(|reason| Error::new(Code::INVALID_CONFIG, "invalid prevResult").with_details(reason))
     }

@@ -77,7 +77,7 @@ fn whole_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32
         // Printing a whole float without a fraction and reading it back neither rounds nor saturates.
         None => number.as_f64().and_then(|float| format!("{float}").parse().ok()),
     };
-    whole.map(Some).ok_or_else(|| D::Error::custom(format_args!("{number} is no whole number of 32 bits")))
+    whole.map(Some).ok_or_else(|| D::Error::custom(format_args!("{number} is not a 32-bit whole number")))
 }
 
 #[cfg(test)]

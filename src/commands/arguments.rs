@@ -14,20 +14,88 @@ pub(super) const HELP: &str = "\
 aliyun-eni-ipam: a CNI IPAM plugin; pods get secondary private IPs of an Alibaba Cloud ENI.
 Container runtimes call it by the CNI protocol. For the person who runs the node:
 
-  aliyun-eni-ipam list                 what is recorded: state, addresses, pod, ENI, age, attempts, last error
-  aliyun-eni-ipam release ADDRESS...   give up these active records, and release them now
-  aliyun-eni-ipam flush                release all that is releasing, undo what an interrupted ADD left; for a timer
+  aliyun-eni-ipam list                 show what is recorded: state, addresses, pod, ENI, age, attempts, last error
+  aliyun-eni-ipam release ADDRESS...   give up these active records and release their addresses now
+  aliyun-eni-ipam flush                retry every pending release and clean up after interrupted ADDs; for a timer
   aliyun-eni-ipam reconcile            compare with ECS: orphans (on the ENI, no record) and ghosts (recorded, not on
-                                       the ENI); --release-orphans releases the former
-  aliyun-eni-ipam doctor               configuration, store, credentials, clock, endpoint, permissions, quota
+                                       the ENI); --release-orphans releases the orphans
+  aliyun-eni-ipam doctor               check configuration, store, credentials, clock, endpoint, permissions, quota
+  aliyun-eni-ipam help [COMMAND]       explain a command
+  aliyun-eni-ipam version              print the version
 
-  --config FILE|DIR   where the network configuration is (default: /etc/cni/net.d)
-  --network NAME      which network, where several are configured
+  --config FILE|DIR   the network configuration (default: /etc/cni/net.d)
+  --network NAME      the network, where several are configured
   --json              print JSON
   --yes               release without asking
-  --version, --help
+  --help, --version
 
 Exit status: 0 done, 1 something failed or was left over, 2 wrong usage.";
+
+/// The options that every command takes, for the text about one of them.
+macro_rules! about {
+    ($usage:literal, $text:literal) => {
+        concat!(
+            "Usage: aliyun-eni-ipam ",
+            $usage,
+            " [--config FILE|DIR] [--network NAME] [--json]\n\n",
+            $text,
+            "\n\nOptions of all commands: `aliyun-eni-ipam help`."
+        )
+    };
+}
+
+/// Each command with the text of `help COMMAND`.
+const COMMANDS: [(&str, &str); 7] = [
+    (
+        "list",
+        about!(
+            "list",
+            "Shows every record of the store, one line each. It asks neither ECS nor the metadata service.\n\
+             STATE is assigning, active, releasing or quarantined. AGE is the time since the addresses were assigned,\n\
+             BOOT whether that was in this boot of the machine or an earlier one. LAST-ERROR is why a release waits."
+        ),
+    ),
+    (
+        "release",
+        about!(
+            "release ADDRESS... [--yes]",
+            "Gives up the active records that have these addresses and releases all addresses of these records.\n\
+             A container that is still running loses its network, so the command asks first; --yes skips the question."
+        ),
+    ),
+    (
+        "flush",
+        about!(
+            "flush",
+            "Retries every pending release at once and cleans up after interrupted ADDs, for all networks that use this\n\
+             plugin. It asks nothing, so a timer can run it. Exit status 1 means that releases are left.\n\
+             --json prints one object: released (addresses), cleanedUp (a count of interrupted ADDs), left (a count) and\n\
+             releasing (what is left, each with addresses, networkInterfaceId and lastError)."
+        ),
+    ),
+    (
+        "reconcile",
+        about!(
+            "reconcile [--release-orphans [--yes]]",
+            "Compares the records with what ECS shows on the ENIs of this node.\n\
+             An orphan is on the ENI without a record; a ghost is recorded but not on the ENI; in-doubt means that a\n\
+             damaged record or an interrupted ADD may have the address. --release-orphans asks and releases the orphans."
+        ),
+    ),
+    (
+        "doctor",
+        about!(
+            "doctor",
+            "Checks everything that an ADD and a DEL need, and changes nothing. Each line is ok, warn or fail, with what\n\
+             to do. Without a configuration it checks the binary, the default store, instance metadata and credentials."
+        ),
+    ),
+    ("help", "Usage: aliyun-eni-ipam help [COMMAND]\n\nExplains a command, or names all of them."),
+    ("version", "Usage: aliyun-eni-ipam version\n\nPrints the version."),
+];
+
+/// Every long option, to find the one that was meant.
+const OPTIONS: [&str; 7] = ["config", "network", "json", "yes", "release-orphans", "help", "version"];
 
 /// What to do.
 #[derive(Debug, PartialEq, Eq)]
@@ -50,9 +118,12 @@ pub(super) enum Command {
     },
     /// `doctor`
     Doctor,
-    /// `--help`
-    Help,
-    /// `--version`
+    /// `help`
+    Help {
+        /// The text about one command; `None` for that about all.
+        of: Option<&'static str>,
+    },
+    /// `version`
     Version,
 }
 
@@ -73,7 +144,7 @@ impl Command {
             Self::Flush => "flush",
             Self::Reconcile { .. } => "reconcile",
             Self::Doctor => "doctor",
-            Self::Help => "help",
+            Self::Help { .. } => "help",
             Self::Version => "version",
         }
     }
@@ -89,8 +160,8 @@ impl Arguments {
         let mut words = Words::default();
         while let Some(argument) = parser.next()? {
             match argument {
-                Arg::Long("help") | Arg::Short('h') => words.instead = Some(Command::Help),
-                Arg::Long("version") | Arg::Short('V') => words.instead = Some(Command::Version),
+                Arg::Long("help") | Arg::Short('h') => words.instead = Some(Instead::Help),
+                Arg::Long("version") | Arg::Short('V') => words.instead = Some(Instead::Version),
                 Arg::Long("config") => config = parser.value()?.into(),
                 Arg::Long("network") => network = Some(parser.value()?.string()?),
                 Arg::Long("json") => json = true,
@@ -98,7 +169,8 @@ impl Arguments {
                 Arg::Long("release-orphans") => words.release_orphans = true,
                 Arg::Value(word) if words.command.is_none() => words.command = Some(word.string()?),
                 Arg::Value(word) => words.operands.push(word.string()?),
-                other => return Err(other.unexpected()),
+                Arg::Long(option) => return Err(unknown("option", "--", option, &OPTIONS).into()),
+                Arg::Short(option) => return Err(format!("unknown option `-{option}`").into()),
             }
         }
         Ok(Self { command: words.command()?, config, network, json })
@@ -108,18 +180,29 @@ impl Arguments {
 /// What was said of the command, in any order.
 #[derive(Default)]
 struct Words {
-    instead: Option<Command>,
+    instead: Option<Instead>,
     command: Option<String>,
     operands: Vec<String>,
     yes: bool,
     release_orphans: bool,
 }
 
+/// What is wanted instead of the command.
+enum Instead {
+    Help,
+    Version,
+}
+
 impl Words {
-    /// The command, if every word is of use to it.
+    /// The command, if it takes every word and option.
     fn command(self) -> Result<Command, String> {
-        if let Some(command) = self.instead {
-            return Ok(command);
+        match self.instead {
+            Some(Instead::Help) => {
+                let of = self.command.as_deref().and_then(|name| help_of(name).ok());
+                return Ok(Command::Help { of });
+            }
+            Some(Instead::Version) => return Ok(Command::Version),
+            None => {}
         }
         let name = self.command.ok_or("no command is given")?;
         let consent = if self.yes { Consent::Given } else { Consent::Needed };
@@ -130,30 +213,73 @@ impl Words {
             "reconcile" if self.release_orphans => Command::Reconcile { orphans: Orphans::Released(consent) },
             "reconcile" => Command::Reconcile { orphans: Orphans::Shown },
             "doctor" => Command::Doctor,
-            _ => return Err(format!("{name:?} is no command")),
+            "help" => Command::Help { of: self.operands.first().map(|name| help_of(name)).transpose()? },
+            "version" => Command::Version,
+            "ADD" | "DEL" | "CHECK" | "STATUS" | "GC" | "VERSION" => {
+                return Err(format!("`{name}` is not a command: container runtimes pass it in CNI_COMMAND"));
+            }
+            _ => return Err(unknown_command(&name)),
         };
         let releases =
             matches!(command, Command::Release { .. } | Command::Reconcile { orphans: Orphans::Released(_) });
+        if self.yes && name == "reconcile" && !releases {
+            return Err("`reconcile` takes --yes only together with --release-orphans".to_owned());
+        }
         if self.yes && !releases {
-            return Err(format!(
-                "--yes is of no use to `{name}`, which releases nothing that is to be asked for"
-            ));
+            return Err(format!("`{name}` does not take --yes, because it asks nothing"));
         }
         if self.release_orphans && name != "reconcile" {
-            return Err(format!("--release-orphans is for `reconcile`, not for `{name}`"));
+            return Err(format!("`{name}` does not take --release-orphans; only `reconcile` does"));
         }
-        match self.operands.first() {
-            Some(word) if name != "release" => Err(format!("{word:?} is too much for `{name}`")),
+        let taken = usize::from(name == "help");
+        match self.operands.get(taken) {
+            Some(word) if name == "help" => Err(format!("`help` takes one command, but also got `{word}`")),
+            Some(word) if name != "release" => Err(format!("`{name}` takes no arguments, but got `{word}`")),
             _ => Ok(command),
         }
     }
 }
 
+fn help_of(name: &str) -> Result<&'static str, String> {
+    let text = COMMANDS.iter().find(|(command, _)| *command == name).map(|(_, text)| *text);
+    text.ok_or_else(|| unknown_command(name))
+}
+
+fn unknown_command(name: &str) -> String {
+    unknown("command", "", name, &COMMANDS.map(|(name, _)| name))
+}
+
+/// Says that there is no such command or option, and which one may have been meant.
+fn unknown(what: &str, prefix: &str, name: &str, known: &[&str]) -> String {
+    let meant = known.iter().map(|known| (distance(name, known), known)).min();
+    match meant {
+        Some((distance, meant)) if distance <= meant.len() / 3 => {
+            format!("unknown {what} `{prefix}{name}`; did you mean `{prefix}{meant}`?")
+        }
+        _ => format!("unknown {what} `{prefix}{name}`"),
+    }
+}
+
+/// How many characters have to be added, left out or changed to make one word the other (Levenshtein's distance).
+fn distance(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.chars().collect();
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (count, character) in one.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], count + 1);
+        for (column, wanted) in other.iter().enumerate() {
+            let changed = diagonal + usize::from(character != *wanted);
+            diagonal = row[column + 1];
+            row[column + 1] = changed.min(diagonal + 1).min(row[column] + 1);
+        }
+    }
+    row[other.len()]
+}
+
 fn addresses(words: &[String]) -> Result<BTreeSet<IpAddr>, String> {
     if words.is_empty() {
-        return Err("which addresses are to be released?".to_owned());
+        return Err("`release` needs at least one address".to_owned());
     }
-    words.iter().map(|word| word.parse().map_err(|_| format!("{word:?} is no IP address"))).collect()
+    words.iter().map(|word| word.parse().map_err(|_| format!("`{word}` is not an IP address"))).collect()
 }
 
 #[cfg(test)]
@@ -192,8 +318,46 @@ mod tests {
 
     #[test]
     fn help_and_version_come_before_everything_else() {
-        assert_eq!(command(&["release", "--help"]), Command::Help);
+        assert_eq!(command(&["--help"]), Command::Help { of: None });
+        assert_eq!(command(&["nonsense", "--help"]), Command::Help { of: None });
         assert_eq!(command(&["--version", "nonsense"]), Command::Version);
+        for (name, text) in COMMANDS {
+            assert_eq!(command(&[name, "--help"]), Command::Help { of: Some(text) });
+            assert_eq!(command(&["help", name]), Command::Help { of: Some(text) });
+            assert!(text.starts_with(&format!("Usage: aliyun-eni-ipam {name}")), "{text}");
+        }
+        assert_eq!(command(&["help"]), Command::Help { of: None });
+        assert_eq!(command(&["version"]), Command::Version);
+    }
+
+    #[test]
+    fn what_was_meant_is_suggested_only_where_it_is_near() {
+        for (words, why) in [
+            (&["lst"][..], "unknown command `lst`; did you mean `list`?"),
+            (&["relaese", "10.0.0.1"], "unknown command `relaese`; did you mean `release`?"),
+            (&["help", "flsh"], "unknown command `flsh`; did you mean `flush`?"),
+            (&["list", "--network-name", "a"], "unknown option `--network-name`"),
+            (&["list", "--confg", "/a"], "unknown option `--confg`; did you mean `--config`?"),
+            (&["list", "--jsn"], "unknown option `--jsn`; did you mean `--json`?"),
+            (&["add"], "unknown command `add`"),
+            (&[""], "unknown command ``"),
+        ] {
+            assert_eq!(parse(words).unwrap_err(), why, "{words:?}");
+        }
+    }
+
+    #[test]
+    fn the_distance_of_two_words_is_the_number_of_edits() {
+        for (one, other, edits) in [
+            ("", "", 0),
+            ("list", "list", 0),
+            ("lst", "list", 1),
+            ("", "list", 4),
+            ("flush", "list", 3),
+            ("é", "e", 1),
+        ] {
+            assert_eq!((distance(one, other), distance(other, one)), (edits, edits), "{one} {other}");
+        }
     }
 
     #[test]
@@ -212,6 +376,9 @@ mod tests {
             &["reconcile", "--yes"],
             &["flush", "--yes"],
             &["doctor", "now"],
+            &["help", "list", "flush"],
+            &["version", "now"],
+            &["list", "-x"],
             &["list", "--yes=no"],
         ] {
             assert!(parse(arguments).is_err(), "{arguments:?}");
@@ -220,8 +387,10 @@ mod tests {
 
     #[test]
     fn the_help_tells_of_every_command_and_option() {
-        let words =
-            ["list", "release", "flush", "reconcile", "doctor", "--release-orphans", "--yes", "--json"];
-        assert!(words.iter().all(|word| HELP.contains(word)));
+        let options = OPTIONS.map(|option| format!("--{option}"));
+        assert!(options.iter().all(|option| HELP.contains(option)));
+        assert!(COMMANDS.iter().all(|(name, _)| HELP.contains(&format!("aliyun-eni-ipam {name}"))));
+        let texts = COMMANDS.iter().map(|(_, text)| *text).chain([HELP]);
+        assert!(texts.flat_map(str::lines).all(|line| line.chars().count() <= 120));
     }
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::base::clock::Timestamp;
 use crate::base::eni::EniId;
 use crate::base::region::RegionId;
+use crate::commands::short_id;
 use crate::pool::release::LAG;
 use crate::store::{Allocation, Ask, Listed, Owner, State};
 
@@ -103,10 +104,13 @@ impl Comparison {
             [self.eni.to_string(), what.to_owned(), address, text]
         };
         let mut rows: Vec<_> = self.problem.iter().map(|why| row("problem", None, why.clone())).collect();
-        rows.extend(self.orphans.iter().map(|it| row("orphan", Some(*it), "no record names it".to_owned())));
-        rows.extend(self.undecided.iter().map(|(it, why)| row("undecided", Some(*it), why.clone())));
+        rows.extend(
+            self.orphans.iter().map(|it| row("orphan", Some(*it), "no record has this address".to_owned())),
+        );
+        rows.extend(self.undecided.iter().map(|(it, why)| row("in-doubt", Some(*it), why.clone())));
         rows.extend(self.ghosts.iter().map(|Ghost { address, owner, state }| {
-            let text = format!("{}, container {}, {}", state.name(), owner.container_id, owner.ifname);
+            let id = short_id(&owner.container_id);
+            let text = format!("{}, container {id}, {}", state.name(), owner.ifname);
             row("ghost", Some(*address), text)
         }));
         rows
@@ -134,13 +138,13 @@ fn reason(address: IpAddr, eni: &EniId, listed: &[Listed]) -> Reason {
         if record.state == State::Quarantined {
             let path = record.path.display();
             return Reason::Unclear(format!(
-                "{path} cannot be read and may name it: delete it if its pod is gone"
+                "the record {path} cannot be read and may have this address: delete the file if its pod is gone"
             ));
         }
         if record.progress.unanswered.iter().any(|ask| ask.eni == *eni && may_have_brought(ask, address)) {
-            let id = &record.owner.container_id;
+            let id = short_id(&record.owner.container_id);
             return Reason::Unclear(format!(
-                "the ADD of container {id} may have been given it: `flush` finds out"
+                "an interrupted ADD of container {id} may have got it: run `aliyun-eni-ipam flush`"
             ));
         }
     }
@@ -177,7 +181,7 @@ mod tests {
             since: Timestamp::now(),
         };
         let (path, progress) = ("record".into(), Progress::default());
-        Listed { state, path, allocation: Some(allocation), owner, progress }
+        Listed { state, path, allocation: Some(allocation), owner, progress, releasing_since: None }
     }
 
     fn asking(ipv6: bool, addresses: &[&str]) -> Listed {
@@ -188,6 +192,9 @@ mod tests {
             open_until: Timestamp::now(),
             ipv6,
             addresses: addresses.iter().map(|text| address(text)).collect(),
+            block: None,
+            primary: Vec::new(),
+            in_doubt_until: None,
         };
         let progress = Progress { unanswered: vec![ask], ..Progress::default() };
         Listed { progress, ..record(State::Releasing, "eni-1", &[]) }

@@ -2,6 +2,8 @@
 
 use std::io::{self, BufRead, Read, Write};
 
+use crate::base::printable::printable;
+
 /// Whether the person has agreed beforehand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Consent {
@@ -13,8 +15,9 @@ pub(super) enum Consent {
 
 impl Consent {
     /// Whether the person agrees. The question goes to stderr, because stdout may be a program's; where nobody is there to
-    /// see it or to answer, the answer is no.
-    pub(super) fn obtain(self, question: &str) -> bool {
+    /// see it or to answer, the answer is no. A line break within one of its lines is escaped: nothing that is asked about
+    /// can make a line of its own, or hide one.
+    pub(super) fn obtain(self, question: &[String]) -> bool {
         match self {
             Self::Given => true,
             Self::Needed => ask(question, &mut io::stderr().lock(), &mut io::stdin().lock()),
@@ -25,8 +28,9 @@ impl Consent {
 /// The longest answer that is read: nobody types more by hand.
 const MOST_BYTES: u64 = 1000;
 
-fn ask(question: &str, to: &mut impl Write, from: &mut impl BufRead) -> bool {
-    if write!(to, "{question} [y/N] ").and_then(|()| to.flush()).is_err() {
+fn ask(question: &[String], to: &mut impl Write, from: &mut impl BufRead) -> bool {
+    let lines: Vec<_> = question.iter().map(printable).collect();
+    if write!(to, "{} [y/N] ", lines.join("\n")).and_then(|()| to.flush()).is_err() {
         return false;
     }
     let mut answer = String::new();
@@ -40,8 +44,9 @@ mod tests {
 
     fn answered(answer: &[u8]) -> bool {
         let mut shown = Vec::new();
-        let agreed = ask("Release it?", &mut shown, &mut &*answer);
-        assert_eq!(shown, b"Release it? [y/N] ");
+        let question = ["1 on eni-1\n2 on eni-1".to_owned(), "Release it?".to_owned()];
+        let agreed = ask(&question, &mut shown, &mut &*answer);
+        assert_eq!(shown, b"1 on eni-1\\n2 on eni-1\nRelease it? [y/N] ");
         agreed
     }
 
@@ -61,6 +66,6 @@ mod tests {
     fn where_nobody_sees_the_question_the_answer_is_no() {
         let (reader, mut writer) = io::pipe().unwrap();
         drop(reader);
-        assert!(!ask("Release it?", &mut writer, &mut &b"y\n"[..]));
+        assert!(!ask(&["Release it?".to_owned()], &mut writer, &mut &b"y\n"[..]));
     }
 }

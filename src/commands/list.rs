@@ -1,23 +1,34 @@
 //! `list`: what is recorded.
 
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::base::clock::{Timestamp, boot_id};
-use crate::commands::{Trouble, say, table};
+use crate::commands::{Trouble, say_json, say_lines, table};
 use crate::config::Ipam;
 use crate::failure::Failure;
-use crate::store::{Listed, Store};
+use crate::store::{self, Listed, Store};
 
 /// Prints every record, without a lock and without a question to the cloud.
 pub(super) fn list(ipam: Ipam<'_>, as_json: bool) -> Result<(), Trouble> {
     let directory = ipam.data_directory().map_err(Failure::from)?;
-    let records = Store::open(&directory).and_then(|store| store.list()).map_err(Failure::from)?;
+    let records = read(&directory).map_err(Failure::from)?;
     if as_json {
-        return say(json!({ "records": records.iter().map(to_json).collect::<Vec<_>>() }));
+        return say_json(&json!({ "records": records.iter().map(to_json).collect::<Vec<_>>() }));
     }
-    say(table(&records, Timestamp::now()))
+    say_lines(table(&records, Timestamp::now()))
+}
+
+/// Every record, with the reason why it waits where that is its ENI's.
+fn read(directory: &Path) -> store::Result<Vec<Listed>> {
+    let store = Store::open(directory)?;
+    let mut records = store.list()?;
+    for record in &mut records {
+        record.progress.last_error = store.last_error_of(record)?;
+    }
+    Ok(records)
 }
 
 fn to_json(listed: &Listed) -> Value {
@@ -32,6 +43,7 @@ fn to_json(listed: &Listed) -> Value {
         "regionId": allocation.map(|it| &it.region),
         "pod": pod(listed),
         "since": allocation.map(|it| it.since.to_seconds()),
+        "releasingSince": listed.releasing_since.map(Timestamp::to_seconds),
         "attempts": listed.progress.attempts,
         "lastError": listed.progress.last_error,
     })
@@ -42,24 +54,29 @@ fn pod(listed: &Listed) -> Option<String> {
     Some(format!("{}/{}", pod.namespace, pod.name))
 }
 
-const HEAD: [&str; 8] = ["STATE", "ADDRESSES", "POD", "ENI", "AGE", "SINCE", "ATTEMPTS", "LAST ERROR"];
+/// AGE is that of the addresses, BOOT the boot of this machine in which they were assigned: this one or an earlier one.
+const HEAD: [&str; 9] =
+    ["STATE", "ADDRESSES", "POD", "CONTAINER", "ENI", "AGE", "BOOT", "ATTEMPTS", "LAST-ERROR"];
 
-fn table(records: &[Listed], now: Timestamp) -> String {
+/// How much of a container's id the table shows, as container runtimes' own tools do. `--json` has it whole.
+const SHOWN_OF_ID: usize = 13;
+
+fn table(records: &[Listed], now: Timestamp) -> Vec<String> {
     let boot = boot_id();
     table::render(HEAD, records.iter().map(|listed| row(listed, now, &boot)))
 }
 
 fn row(listed: &Listed, now: Timestamp, boot: &str) -> [String; HEAD.len()] {
     let allocation = listed.allocation.as_ref();
-    let whose = pod(listed).unwrap_or_else(|| listed.owner.container_id.chars().take(32).collect());
-    let since = allocation.map_or("", |it| if it.boot_id == boot { "this boot" } else { "an earlier boot" });
+    let assigned_in = allocation.map_or("", |it| if it.boot_id == boot { "this" } else { "earlier" });
     [
         listed.state.name().to_owned(),
         listed.addresses().join(","),
-        whose,
+        pod(listed).unwrap_or_default(),
+        listed.owner.container_id.chars().take(SHOWN_OF_ID).collect(),
         allocation.map_or_else(String::new, |it| it.eni.to_string()),
         allocation.map_or_else(String::new, |it| short(it.since.age(now))),
-        since.to_owned(),
+        assigned_in.to_owned(),
         listed.progress.attempts.to_string(),
         listed.progress.last_error.clone().unwrap_or_default(),
     ]

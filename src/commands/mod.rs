@@ -17,9 +17,11 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use arguments::{Arguments, Command};
-use networks::Network;
+use networks::{Configuration, Network};
+use serde_json::Value;
 
 use crate::base::logging;
+use crate::base::printable::printable;
 use crate::cni::plain_words;
 use crate::failure::Failure;
 
@@ -27,6 +29,8 @@ use crate::failure::Failure;
 enum Trouble {
     /// It cannot be made out what is asked.
     Usage(String),
+    /// It is clear what is asked, but not of which network.
+    Configuration(String),
     /// It failed.
     Failed(String),
     /// It was done, but not all of it.
@@ -58,7 +62,12 @@ pub fn run() -> ExitCode {
             ExitCode::from(1)
         }
         Err(Trouble::Usage(why)) => {
-            complain(&format!("{why}\nTry `aliyun-eni-ipam --help`."));
+            complain(&why);
+            tell("Try `aliyun-eni-ipam --help`.");
+            ExitCode::from(2)
+        }
+        Err(Trouble::Configuration(why)) => {
+            complain(&why);
             ExitCode::from(2)
         }
     }
@@ -66,23 +75,21 @@ pub fn run() -> ExitCode {
 
 fn execute(arguments: &Arguments) -> Result<(), Trouble> {
     match &arguments.command {
-        Command::Help => return say(arguments::HELP),
+        Command::Help { of } => return say_lines(of.unwrap_or(arguments::HELP).lines()),
         Command::Version => return say(concat!("aliyun-eni-ipam ", env!("CARGO_PKG_VERSION"))),
+        Command::Doctor => return doctor::doctor(arguments),
         _ => {}
     }
-    let found = Network::find(&arguments.config).map_err(Trouble::Usage)?;
-    let (network, others) = Network::chosen(&found, arguments.network.as_deref()).map_err(Trouble::Usage)?;
+    let found = Configuration::read(&arguments.config).map_err(Trouble::Configuration)?;
+    let (network, others) = found.chosen(arguments.network.as_deref()).map_err(Trouble::Configuration)?;
+    for (file, why) in &found.broken {
+        complain(&format!("{} is ignored, because it is broken: {why}", file.display()));
+    }
     // A timer is to serve whatever is configured.
     if !others.is_empty() && arguments.command != Command::Flush {
-        let names: Vec<_> = found.iter().map(Network::name).collect();
-        let names = names.join(", ");
-        return Err(Trouble::Usage(format!(
-            "several networks use this plugin ({names}): choose one with --network"
-        )));
+        return Err(Trouble::Configuration(several(&found)));
     }
-    let settings = network.ipam().log();
-    logging::start(settings.level, Some(&settings.file));
-    logging::context(arguments.command.name());
+    start_log(network, &arguments.command);
     let json = arguments.json;
     match &arguments.command {
         Command::List => list::list(network.ipam(), json),
@@ -91,20 +98,60 @@ fn execute(arguments: &Arguments) -> Result<(), Trouble> {
         }
         Command::Flush => flush::flush(std::iter::once(network).chain(others), json),
         Command::Reconcile { orphans } => reconcile::reconcile(network, *orphans, json),
-        Command::Doctor => doctor::doctor(network, &found, json),
-        Command::Help | Command::Version => Ok(()),
+        Command::Doctor | Command::Help { .. } | Command::Version => Ok(()),
     }
 }
 
-/// Prints to stdout. That nobody reads is no failure of the command: what it was to do is done.
-fn say(text: impl fmt::Display) -> Result<(), Trouble> {
-    match writeln!(io::stdout().lock(), "{text}") {
+fn start_log(network: &Network, command: &Command) {
+    let settings = network.ipam().log();
+    logging::start(settings.level, Some(&settings.file));
+    logging::context(command.name());
+}
+
+/// What to say where one network is needed and there are more.
+fn several(found: &Configuration) -> String {
+    format!("several networks use this plugin ({}): choose one with --network", found.names())
+}
+
+/// A container's ID for people. CNI sets no limit to its length, and a long one would push the rows above it off the screen.
+fn short_id(container_id: &str) -> String {
+    // That of containerd and of Docker.
+    const USUAL: usize = 64;
+    match container_id.char_indices().nth(USUAL) {
+        Some((end, _)) => format!("{}...", &container_id[..end]),
+        None => container_id.to_owned(),
+    }
+}
+
+/// Prints one line to stdout: a line break in it is a piece of data, and is escaped like every other control character.
+fn say(line: impl fmt::Display) -> Result<(), Trouble> {
+    print(&printable(line))
+}
+
+/// Prints lines to stdout, each like [`say`].
+fn say_lines(lines: impl IntoIterator<Item = impl fmt::Display>) -> Result<(), Trouble> {
+    lines.into_iter().try_for_each(say)
+}
+
+/// Prints a document to stdout, with no other escapes than those of JSON.
+fn say_json(document: &Value) -> Result<(), Trouble> {
+    print(&document.to_string())
+}
+
+/// That nobody reads is no failure of the command: what it was to do is done.
+fn print(line: &str) -> Result<(), Trouble> {
+    match writeln!(io::stdout().lock(), "{line}") {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
     }
 }
 
 fn complain(text: &str) {
+    tell(format_args!("aliyun-eni-ipam: {}", plain_words(text)));
+}
+
+/// Prints one line to stderr, escaped as by [`say`].
+fn tell(line: impl fmt::Display) {
     // Without a stderr there is nobody to tell.
-    let _ = writeln!(io::stderr().lock(), "aliyun-eni-ipam: {}", plain_words(text));
+    let _ = writeln!(io::stderr().lock(), "{}", printable(line));
 }

@@ -1,12 +1,15 @@
 //! The network configuration on the node's disk, where container runtimes look for it too.
 
+use std::fmt::{self, Display};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use super::complain;
 use crate::config::Ipam;
+
+/// The type of this plugin in a configuration.
+const TYPE: &str = "aliyun-eni-ipam";
 
 /// A configured network that uses this plugin.
 pub(super) struct Network {
@@ -14,7 +17,23 @@ pub(super) struct Network {
     ipam: Map<String, Value>,
 }
 
+/// What a file or directory of configurations has.
+pub(super) struct Configuration {
+    path: PathBuf,
+    /// The networks that use this plugin.
+    pub(super) networks: Vec<Network>,
+    /// The files that cannot be read as a configuration, each with the reason.
+    pub(super) broken: Vec<(PathBuf, String)>,
+    /// The other files, and the plugins that they use.
+    others: Vec<(PathBuf, String)>,
+}
+
 impl Network {
+    /// A network without any key, for a node that has no configuration yet.
+    pub(super) fn with_defaults() -> Self {
+        Self { name: String::new(), ipam: Map::from_iter([("type".to_owned(), TYPE.into())]) }
+    }
+
     pub(super) fn name(&self) -> &str {
         &self.name
     }
@@ -22,42 +41,61 @@ impl Network {
     pub(super) fn ipam(&self) -> Ipam<'_> {
         Ipam::new(&self.ipam)
     }
+}
 
-    /// The networks of the file or the directory `config`.
-    pub(super) fn find(config: &Path) -> Result<Vec<Self>, String> {
-        let (mut found, mut unread) = (Vec::new(), Vec::new());
-        for file in files(config)? {
+impl Configuration {
+    /// What the file or the directory `path` has.
+    pub(super) fn read(path: &Path) -> Result<Self, String> {
+        let mut found =
+            Self { path: path.to_owned(), networks: Vec::new(), broken: Vec::new(), others: Vec::new() };
+        for file in files(path)? {
             match read(&file) {
-                Ok(networks) => found.extend(networks),
-                // Most files of a directory are other plugins' business.
-                Err(why) if file != config => unread.push(why),
-                Err(why) => return Err(why),
+                Ok((networks, _)) if !networks.is_empty() => found.networks.extend(networks),
+                Ok((_, types)) => found.others.push((file, types)),
+                Err(why) => found.broken.push((file, why)),
             }
-        }
-        for why in unread {
-            complain(&format!("{why}: passed over"));
         }
         Ok(found)
     }
 
-    /// The first of those of `found` that are meant, and the others: all, or those that are called `name`.
-    pub(super) fn chosen<'n>(
-        found: &'n [Self],
-        name: Option<&str>,
-    ) -> Result<(&'n Self, Vec<&'n Self>), String> {
-        let mut chosen = found.iter().filter(|network| name.is_none_or(|name| network.name == name));
-        if let Some(first) = chosen.next() {
-            return Ok((first, chosen.collect()));
+    /// The networks that are meant, the first one apart: all of them, or those that are called `name`.
+    pub(super) fn chosen(&self, name: Option<&str>) -> Result<(&Network, Vec<&Network>), String> {
+        let mut chosen = self.networks.iter().filter(|network| name.is_none_or(|name| network.name == name));
+        match (chosen.next(), name) {
+            (Some(first), _) => Ok((first, chosen.collect())),
+            (None, Some(name)) if !self.networks.is_empty() => {
+                let path = self.path.display();
+                Err(format!(
+                    "no network `{name}` in {path} uses {TYPE}: choose one of these with --network: {}",
+                    self.names()
+                ))
+            }
+            (None, _) => Err(format!(
+                "no network in {} uses {TYPE}: {}; set \"ipam\": {{\"type\": \"{TYPE}\"}} in the one that pods use, or name \
+                 its file or directory with --config",
+                self.path.display(),
+                self.seen()
+            )),
         }
-        let which = name.map_or_else(|| "no network".into(), |name| format!("no network {name:?}"));
-        Err(format!("{which} there uses this plugin: name its file or directory with --config"))
+    }
+
+    pub(super) fn names(&self) -> String {
+        self.networks.iter().map(Network::name).collect::<Vec<_>>().join(", ")
+    }
+
+    /// What was looked at instead.
+    fn seen(&self) -> String {
+        let name = |file: &Path| file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let others = self.others.iter().map(|(file, types)| format!("{} uses {types}", name(file)));
+        let broken = self.broken.iter().map(|(file, why)| format!("{} is broken ({why})", name(file)));
+        let seen: Vec<_> = others.chain(broken).collect();
+        if seen.is_empty() { "it has no .conf, .conflist or .json file".into() } else { seen.join(", ") }
     }
 }
 
 fn files(config: &Path) -> Result<Vec<PathBuf>, String> {
-    let cannot = |error| {
-        format!("{} cannot be read ({error}): name a file or directory with --config", config.display())
-    };
+    let cannot =
+        |error| format!("cannot read {}: {error}; name a file or directory with --config", config.display());
     if !fs::metadata(config).map_err(cannot)?.is_dir() {
         return Ok(vec![config.to_owned()]);
     }
@@ -71,14 +109,29 @@ fn files(config: &Path) -> Result<Vec<PathBuf>, String> {
     Ok(files)
 }
 
-/// The networks of one file that use this plugin: a list of plugins, or a single one.
-fn read(file: &Path) -> Result<Vec<Network>, String> {
-    let cannot = |error: &dyn std::fmt::Display| format!("{} cannot be read: {error}", file.display());
-    let text = fs::read_to_string(file).map_err(|error| cannot(&error))?;
-    let config: Value = serde_json::from_str(&text).map_err(|error| cannot(&error))?;
+/// The networks of one file that use this plugin, a list of plugins or a single one; and the types of all its plugins.
+fn read(file: &Path) -> Result<(Vec<Network>, String), String> {
+    let why = |error: &dyn Display| error.to_string();
+    let text = fs::read_to_string(file).map_err(|error| why(&error))?;
+    let config: Value = serde_json::from_str(&text).map_err(|error| why(&error))?;
     let name = config["name"].as_str().unwrap_or_default();
     let plugins = config["plugins"].as_array().map_or(std::slice::from_ref(&config), Vec::as_slice);
     let ours = plugins.iter().filter_map(|plugin| plugin["ipam"].as_object());
-    let ours = ours.filter(|ipam| ipam.get("type").and_then(Value::as_str) == Some("aliyun-eni-ipam"));
-    Ok(ours.map(|ipam| Network { name: name.to_owned(), ipam: ipam.clone() }).collect())
+    let ours = ours.filter(|ipam| ipam.get("type").and_then(Value::as_str) == Some(TYPE));
+    let networks = ours.map(|ipam| Network { name: name.to_owned(), ipam: ipam.clone() }).collect();
+    let types: Vec<_> = plugins.iter().map(|plugin| PluginType(plugin).to_string()).collect();
+    Ok((networks, types.join(" and ")))
+}
+
+/// The type of a plugin, and that of its IPAM plugin.
+struct PluginType<'a>(&'a Value);
+
+impl Display for PluginType<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0["type"].as_str().unwrap_or("no plugin"))?;
+        match self.0["ipam"]["type"].as_str() {
+            Some(ipam) => write!(f, " with {ipam}"),
+            None => Ok(()),
+        }
+    }
 }

@@ -13,7 +13,7 @@ use crate::commands::compare::Comparison;
 use crate::commands::consent::Consent;
 use crate::commands::networks::Network;
 use crate::commands::releasing::{Left, release_now};
-use crate::commands::{Trouble, say, table};
+use crate::commands::{Trouble, say, say_json, say_lines, table};
 use crate::context::Session;
 use crate::failure;
 use crate::failure::Failure;
@@ -47,13 +47,13 @@ pub(super) fn reconcile(network: &Network, orphans: Orphans, as_json: bool) -> R
     if as_json {
         let enis: Vec<_> = found.iter().map(Comparison::to_json).collect();
         let left: Vec<_> = left.iter().flat_map(|it| it.allocation.ips()).collect();
-        say(json!({ "enis": enis, "released": released, "left": left }))?;
+        say_json(&json!({ "enis": enis, "released": released, "left": left }))?;
     } else {
         show(&found)?;
         if !released.is_empty() {
             say(format!("released {}", join(&released)))?;
         }
-        left.iter().try_for_each(say)?;
+        say_lines(&left)?;
     }
     let clean = left.is_empty() && found.iter().all(Comparison::is_clean);
     if clean { Ok(()) } else { Err(Trouble::LeftOver) }
@@ -118,7 +118,7 @@ fn look<'s>(
     let mut everything = BTreeSet::new();
     // Only what is surely this node's can be said to have no reason to be there.
     match described {
-        None => comparison.problem = Some(format!("ECS does not show it in {region}: {GONE}")),
+        None => comparison.problem = Some(format!("ECS does not show {eni} in {region}: {GONE}")),
         Some(it) => {
             everything = &it.addresses | &it.primary;
             if !is_ours {
@@ -134,7 +134,7 @@ fn look<'s>(
     Ok((comparison, lease))
 }
 
-const GONE: &str = "it is deleted, of another region, or these credentials may not see it";
+const GONE: &str = "it was deleted, is in another region, or the credentials are not allowed to see it";
 
 /// What became of orphans that were to be released.
 #[derive(Default)]
@@ -161,10 +161,11 @@ fn release(network: &Network, found: &mut [Comparison]) -> failure::Result<Outco
                 continue;
             }
         };
-        for &address in agreed.intersection(&now.orphans) {
+        // However many there are: what there is no time for stays an orphan, and is shown as one.
+        for &address in agreed.intersection(&now.orphans).take_while(|_| !session.deadline.has_passed()) {
             pending.push((address, record(&session, network, &lease, &now.region, address)?));
         }
-        now.orphans.retain(|address| !agreed.contains(address));
+        now.orphans.retain(|address| pending.iter().all(|(recorded, _)| recorded != address));
         *comparison = now;
     }
     let (addresses, pending): (BTreeSet<IpAddr>, Vec<Pending>) = pending.into_iter().unzip();
@@ -192,35 +193,37 @@ fn record(
         boot_id: boot_id(),
         since: Timestamp::now(),
     };
-    log::info!("{orphan} on {} is an orphan and is to be released", lease.eni());
+    log::info!("releasing the orphan {orphan} from {}", lease.eni());
     Ok(session.store.put_releasing(allocation, Progress::default())?)
 }
 
-fn question(found: &[Comparison]) -> String {
-    let mut lines = vec!["No record of this plugin names these addresses of this node's ENIs:".to_owned()];
+fn question(found: &[Comparison]) -> Vec<String> {
+    let mut lines =
+        vec!["These addresses are on this node's ENIs, but no record of this plugin has them:".to_owned()];
     for it in found.iter().filter(|it| !it.orphans.is_empty()) {
         lines.push(format!("  {}: {}", it.eni, join(&it.orphans)));
     }
     lines.push(
-        "If other software, a network with another dataDir, or a person has put one there, its user loses it.".to_owned(),
+        "Whatever uses one of them loses it: other software, a network with another dataDir, a person."
+            .to_owned(),
     );
     lines.push("Release them?".to_owned());
-    lines.join("\n")
+    lines
 }
 
 fn show(found: &[Comparison]) -> Result<(), Trouble> {
     let rows: Vec<_> = found.iter().flat_map(Comparison::rows).collect();
     if rows.is_empty() {
         let enis: Vec<_> = found.iter().map(|it| it.eni.to_string()).collect();
-        return say(format!("ECS and the records say the same of {}", enis.join(", ")));
+        return say(format!("the records match ECS for {}", enis.join(", ")));
     }
-    say(table::render(["ENI", "WHAT", "ADDRESS", "WHY"], rows.into_iter()))?;
+    say_lines(table::render(["ENI", "WHAT", "ADDRESS", "WHY"], rows.into_iter()))?;
     if found.iter().any(|it| !it.orphans.is_empty()) {
-        say("Orphans: `aliyun-eni-ipam reconcile --release-orphans` releases them.")?;
+        say("Orphans: to release them, run `aliyun-eni-ipam reconcile --release-orphans`.")?;
     }
     if found.iter().any(|it| !it.ghosts.is_empty()) {
         say(
-            "Ghosts: a pod with such an address has no network; delete it. Releasing ones go by themselves.",
+            "Ghosts: the pod of an active one has no network, so delete the pod; a releasing one ends by itself.",
         )?;
     }
     Ok(())

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::consent::Consent;
 use super::releasing::release_now;
-use super::{Trouble, say};
+use super::{Trouble, say, say_json, say_lines, short_id};
 use crate::config::Ipam;
 use crate::context::Session;
 use crate::failure::Failure;
@@ -24,13 +24,13 @@ pub(super) fn release(
     let store = Store::open(&directory).map_err(Failure::from)?;
     let chosen = choose(&store, wanted)?;
     if !consent.obtain(&question(&chosen, wanted)) {
-        return Err(Trouble::Failed("nothing was released".into()));
+        return Err(Trouble::Failed("not confirmed, so nothing was released".into()));
     }
     // Opened now, because its deadline must not run while a person thinks.
     let session = Session::open(ipam)?;
     if choose(&session.store, wanted)? != chosen {
         return Err(Trouble::Failed(
-            "the records have changed meanwhile: nothing was released, try again".into(),
+            "the records have changed since the question, so nothing was released: try again".into(),
         ));
     }
     let (mut pending, mut begun) = (Vec::new(), Ok(()));
@@ -45,12 +45,12 @@ pub(super) fn release(
     let left_addresses: BTreeSet<IpAddr> = left.iter().flat_map(|it| it.allocation.ips()).collect();
     let released = &addresses(&chosen) - &left_addresses;
     if as_json {
-        say(json!({ "released": released, "left": left_addresses }))?;
+        say_json(&json!({ "released": released, "left": left_addresses }))?;
     } else {
         if !released.is_empty() {
             say(format!("released {}", join(&released)))?;
         }
-        left.iter().try_for_each(say)?;
+        say_lines(&left)?;
     }
     if left.is_empty() { Ok(()) } else { Err(Trouble::LeftOver) }
 }
@@ -76,17 +76,18 @@ fn refusal(store: &Store, unnamed: &[IpAddr]) -> Result<String, Failure> {
     };
     let advice = match unnamed.iter().find(is_releasing) {
         Some(address) => {
-            format!("{address} is being released already, which `aliyun-eni-ipam flush` hurries")
+            format!("{address} is already being released; `aliyun-eni-ipam flush` retries that now")
         }
         None => {
-            "`aliyun-eni-ipam list` shows what is recorded, `reconcile` what is on the ENI besides".into()
+            "`aliyun-eni-ipam list` shows the records, `aliyun-eni-ipam reconcile` what else is on the ENI"
+                .into()
         }
     };
-    Ok(format!("no active record names {}, so nothing was released: {advice}", join(unnamed)))
+    Ok(format!("no active record has {}, so nothing was released: {advice}", join(unnamed)))
 }
 
-fn question(chosen: &[Active], wanted: &BTreeSet<IpAddr>) -> String {
-    let mut lines = vec!["These addresses are in use by the records of this node:".to_owned()];
+fn question(chosen: &[Active], wanted: &BTreeSet<IpAddr>) -> Vec<String> {
+    let mut lines = vec!["These addresses are recorded as in use on this node:".to_owned()];
     for Active(allocation) in chosen {
         let own: Vec<IpAddr> = allocation.ips().collect();
         let others: Vec<IpAddr> = own.iter().filter(|address| !wanted.contains(address)).copied().collect();
@@ -100,11 +101,11 @@ fn question(chosen: &[Active], wanted: &BTreeSet<IpAddr>) -> String {
             "  {} on {}: container {}, {}{}{also}",
             join(&own),
             allocation.eni,
-            owner.container_id,
+            short_id(&owner.container_id),
             owner.ifname,
             pod.unwrap_or_default(),
         ));
     }
-    lines.push("A container that still runs loses its network. Release them?".to_owned());
-    lines.join("\n")
+    lines.push("A container that is still running loses its network. Release them?".to_owned());
+    lines
 }

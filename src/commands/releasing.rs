@@ -45,6 +45,6 @@ pub(super) fn release_now(session: &Session<'_>, pending: &[Pending]) -> Result<
 
 impl std::fmt::Display for Left {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} stays releasing, for later calls: {}", self.allocation, self.why)
+        write!(f, "{} is still releasing and is retried by later calls: {}", self.allocation, self.why)
     }
 }

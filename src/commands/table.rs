@@ -1,16 +1,22 @@
 //! Tables for people.
 
-/// A table whose columns are as wide as they need to be. An empty cell shows a hyphen, so that every row has as many words
-/// as the head for `awk`.
-pub(super) fn render<const N: usize>(head: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
-    let shown = |cell: String| if cell.is_empty() { "-".to_owned() } else { cell };
+use crate::base::printable::printable;
+
+/// The lines of a table whose columns are as wide as they need to be. An empty cell shows a hyphen, so that every row has as
+/// many words as the head for `awk`.
+pub(super) fn render<const N: usize>(
+    head: [&str; N],
+    rows: impl Iterator<Item = [String; N]>,
+) -> Vec<String> {
+    // Escaped before the widths are counted.
+    let shown = |cell: String| if cell.is_empty() { "-".to_owned() } else { printable(cell) };
     let rows: Vec<_> =
         std::iter::once(head.map(str::to_owned)).chain(rows.map(|row| row.map(shown))).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
     let widths: [usize; N] = std::array::from_fn(width);
     let padded = |(cell, width): (&String, usize)| format!("{cell:<width$}");
     let line = |row: &[String; N]| row.iter().zip(widths).map(padded).collect::<Vec<_>>().join("  ");
-    rows.iter().map(|row| line(row).trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+    rows.iter().map(|row| line(row).trim_end().to_owned()).collect()
 }
 
 #[cfg(test)]
@@ -20,6 +26,12 @@ mod tests {
     #[test]
     fn columns_line_up_and_no_cell_is_empty() {
         let rows = [["äö", ""], ["a", "bcd"]].map(|row| row.map(str::to_owned));
-        assert_eq!(render(["X", "Y"], rows.into_iter()), "X   Y\näö  -\na   bcd");
+        assert_eq!(render(["X", "Y"], rows.into_iter()), ["X   Y", "äö  -", "a   bcd"]);
+    }
+
+    #[test]
+    fn a_cell_is_as_wide_as_it_is_shown() {
+        let rows = [["\u{1b}c", "1"], ["a\nb", "2"]].map(|row| row.map(str::to_owned));
+        assert_eq!(render(["X", "Y"], rows.into_iter()), ["X        Y", r"\u{1b}c  1", r"a\nb     2"]);
     }
 }

@@ -52,7 +52,7 @@ impl AddressSettings {
         let ipv6 = ipam.flag("ipv6")?;
         let ipv4 = match ipam.string("subnet", "a CIDR block or \"off\"")? {
             Some("off") if !ipv6 => {
-                return Err(ipam.error("subnet", "a CIDR block as long as `ipv6` is not true"));
+                return Err(ipam.error("subnet", "a CIDR block, because \"off\" needs ipam.ipv6 to be true"));
             }
             Some("off") => Family4::Off,
             _ => ipam.block("subnet", false)?.map_or(Family4::FromMetadata, Family4::Block),
@@ -83,7 +83,7 @@ impl AddressSettings {
         if let (Family4::Block(block), Some(gateway)) = (ipv4, settings.gateway)
             && !block.contains(gateway)
         {
-            return Err(ipam.error("gateway", &format!("an address of {block}, which is `subnet`")));
+            return Err(ipam.error("gateway", &format!("an address inside ipam.subnet, {block}")));
         }
         Ok(settings)
     }

@@ -7,7 +7,7 @@ use std::fmt;
 pub struct Error {
     /// The key, as written in the configuration; with dots for a key inside an object.
     pub key: String,
-    /// The value as JSON, shortened; never that of a secret.
+    /// The value as JSON, shortened; empty for one that may be a secret.
     pub value: String,
     /// What it should be.
     pub expected: String,
@@ -15,7 +15,10 @@ pub struct Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ipam.{} is {}, but must be {}", self.key, self.value, self.expected)
+        match self.value.as_str() {
+            "" => write!(f, "ipam.{} must be {} (its value is not shown)", self.key, self.expected),
+            value => write!(f, "ipam.{} is {value}, but must be {}", self.key, self.expected),
+        }
     }
 }
 

@@ -142,7 +142,10 @@ fn ipv4_can_be_off_only_where_ipv6_is_on() {
     assert_eq!(address(&json!({"subnet": "off", "ipv6": true})).unwrap().ipv4, Family4::Off);
     for keys in [json!({"subnet": "off"}), json!({"subnet": "off", "ipv6": false})] {
         let error = address(&keys).unwrap_err().to_string();
-        assert_eq!(error, "ipam.subnet is \"off\", but must be a CIDR block as long as `ipv6` is not true");
+        assert_eq!(
+            error,
+            "ipam.subnet is \"off\", but must be a CIDR block, because \"off\" needs ipam.ipv6 to be true"
+        );
     }
 }
 
@@ -155,7 +158,7 @@ fn a_gateway_is_an_address_of_its_family_and_on_the_link() {
     for outside in ["192.168.1.1", "10.0.0.1", "169.254.1.1"] {
         let error =
             gateway(&json!({"gateway": outside, "subnet": "192.168.0.0/24"})).unwrap_err().to_string();
-        let expected = "an address of 192.168.0.0/24, which is `subnet`";
+        let expected = "an address inside ipam.subnet, 192.168.0.0/24";
         assert_eq!(error, format!("ipam.gateway is {outside:?}, but must be {expected}"));
     }
     for text in ["", "router", "192.168.0.1/24", "192.168.0.01", "192.168.0", "2001:db8::1"] {

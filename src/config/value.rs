@@ -41,7 +41,7 @@ impl<'a> Reader<'a> {
         expected: &str,
         parse: impl FnOnce(&'a Value) -> Option<T>,
     ) -> Result<Option<T>, Error> {
-        self.read(key, expected, parse).map_err(|error| Error { value: "something else".to_owned(), ..error })
+        self.read(key, expected, parse).map_err(|error| Error { value: String::new(), ..error })
     }
 
     pub(super) fn read<T>(

@@ -4,6 +4,7 @@
 //! is the same ENI, so it is asked for once a boot and kept. Before the first address is asked for it is also made sure that
 //! the ENI is this instance's and no cloud service's: nobody's pods must lose their addresses to a wrong id.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::IpAddr;
 
@@ -14,8 +15,7 @@ use crate::base::clock::boot_id;
 use crate::base::deadline::Deadline;
 use crate::base::eni::EniId;
 use crate::base::region::RegionId;
-use crate::cloud::ecs::Client;
-use crate::cloud::ecs::ownership;
+use crate::cloud::ecs::{Client, ownership};
 use crate::cloud::metadata;
 use crate::cloud::metadata::Metadata;
 use crate::config;
@@ -39,6 +39,8 @@ struct Facts {
     gateway6: Option<IpAddr>,
     /// The ENI that is known to be this instance's and no cloud service's.
     ours: Option<EniId>,
+    /// The primary addresses of that ENI.
+    primary: BTreeSet<IpAddr>,
 }
 
 /// Finds the place from the configuration, from what earlier calls of this boot have found out, and from metadata.
@@ -114,7 +116,7 @@ impl<'a> Finder<'a> {
         if self.settings.ipv6 {
             subnets.push(Subnet { block: self.subnet6()?, gateway: self.gateway6()? });
         }
-        Ok(EniPlacement { region, eni, subnets })
+        Ok(EniPlacement { region, eni, primary: self.facts.primary.clone(), subnets })
     }
 
     /// Asks metadata for something of the ENI.
@@ -172,7 +174,10 @@ impl<'a> Finder<'a> {
             Some(described) if described.service_managed => {
                 return Err(Failure::ServiceManaged { eni: eni.clone() });
             }
-            Some(_) => self.facts.ours = Some(eni.clone()),
+            Some(described) => {
+                self.facts.ours = Some(eni.clone());
+                self.facts.primary = described.primary;
+            }
         }
         Ok(())
     }
@@ -219,7 +224,7 @@ fn check_gateway(block: IpNetwork, gateway: IpAddr) -> Result<()> {
         key: "gateway".into(),
         value: gateway.to_string(),
         expected: format!(
-            "an address of {block}: set subnet and gateway to those of the ENI's vSwitch, or neither"
+            "an address inside {block}: set both ipam.subnet and ipam.gateway to those of the ENI's vSwitch, or neither"
         ),
     }))
 }

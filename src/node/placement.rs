@@ -1,5 +1,6 @@
 //! Where a pod's addresses come from: which ENI of this node, in which region, and what its vSwitch looks like.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
@@ -16,6 +17,8 @@ use crate::failure::{Failure, Result};
 pub(crate) struct EniPlacement {
     pub(crate) region: RegionId,
     pub(crate) eni: EniId,
+    /// The ENI's primary addresses, as far as they are known.
+    pub(crate) primary: BTreeSet<IpAddr>,
     /// One for each family that pods get an address of.
     pub(crate) subnets: Vec<Subnet>,
 }
@@ -46,7 +49,10 @@ impl EniPlacement {
             let Some(slot) = slot.filter(|it| prefix.is_none_or(|prefix| prefix == it.subnet.block.prefix()))
             else {
                 let blocks: Vec<_> = self.subnets.iter().map(|subnet| subnet.block.to_string()).collect();
-                return Err(Failure::RequestedAddress { address: *address, blocks: blocks.join(" and ") });
+                return Err(Failure::RequestedAddress {
+                    address: *address,
+                    blocks: blocks.join(" and one from "),
+                });
             };
             slot.address = Some(*address);
         }
@@ -70,12 +76,9 @@ impl EniPlacement {
 
 impl Subnet {
     /// What is recorded of an address that ECS gave from here.
-    pub(crate) fn address(&self, address: IpAddr) -> Result<Address> {
-        let with_prefix = IpNetwork::new(address, self.block.prefix()).ok();
-        let address = with_prefix
-            .filter(|it| self.block.contains(it.ip()))
-            .ok_or(Failure::Outside { address, block: self.block })?;
-        Ok(Address { address, gateway: self.gateway })
+    pub(crate) fn address(&self, address: IpAddr) -> Address {
+        let with_prefix = IpNetwork::new(address, self.block.prefix());
+        Address { address: with_prefix.unwrap_or_else(|_| address.into()), gateway: self.gateway }
     }
 }
 

@@ -7,7 +7,7 @@ use crate::base::deadline::Deadline;
 use crate::base::region::Family;
 use crate::cloud::rpc::{Class, Concern, Error, ErrorKind};
 use crate::pool::release;
-use crate::pool::release::Releaser;
+use crate::pool::release::{Answer, Releaser};
 use crate::store::{Address, Allocation, Ask, Intent, Lease, Owner, SUSPICION, Store};
 
 use crate::failure::{Failure, Result};
@@ -104,34 +104,35 @@ impl<'s> Assigner<'_, 's> {
             open_until: Timestamp::now().plus(self.deadline.remaining()).plus(SUSPICION),
             ipv6: want.family == Family::V6,
             addresses: want.address.into_iter().collect(),
+            block: Some(want.subnet.block),
+            primary: self.place.primary.iter().copied().filter(|it| Family::of(*it) == want.family).collect(),
+            in_doubt_until: None,
         };
         self.intent.ask(&ask)?;
         Ok(ask)
     }
 
-    /// Sends the request, and again with the same ClientToken as long as nobody knows whether it was carried out.
-    fn request(&self, ask: &Ask) -> std::result::Result<Vec<IpAddr>, Unanswered> {
-        let (family, want) = release::request_of(ask);
+    /// Sends the request, and again with the same ClientToken as long as nobody knows whether it was carried out. Whoever
+    /// answers something else than what was asked is likely to do so again, and is asked once more only.
+    fn request(&mut self, ask: &Ask) -> std::result::Result<Vec<IpAddr>, Unanswered> {
         let mut failures = 0;
+        let mut unfit = 0;
         let mut open = false;
         loop {
-            let limit = self.deadline.at_most(release::ATTEMPT);
-            let error = match self.releaser.client.assign(
-                self.releaser.region,
-                &ask.eni,
-                family,
-                &want,
-                &ask.client_token,
-                limit,
-            ) {
-                Ok(addresses) => return Ok(addresses),
+            let error = match self.releaser.ask(ask, self.deadline.at_most(release::ATTEMPT)) {
+                Ok(Answer::Fit(addresses)) => return Ok(addresses),
+                Ok(Answer::Unfit { error, .. }) => {
+                    self.intent.in_doubt(&ask.client_token);
+                    unfit += 1;
+                    error
+                }
                 Err(error) => error,
             };
             failures += 1;
             open |= error.kind == ErrorKind::Unknown;
             // The operation that ECS is busy with may be a copy of this one, and its answer can be had a little later.
             let again = match error.kind {
-                ErrorKind::Unknown => true,
+                ErrorKind::Unknown => unfit < 2,
                 ErrorKind::Refused(Class::Retry) => open,
                 ErrorKind::Refused(_) | ErrorKind::NotSent => false,
             };
@@ -168,14 +169,16 @@ impl<'s> Assigner<'_, 's> {
             let suspect = lease.state().is_suspect(address, asked);
             if let Some(Owner { container_id, ifname }) = lease.holder(address)? {
                 log::warn!(
-                    "{address} had been taken off {}; {container_id}/{ifname} has it again",
+                    "something else had removed {address} from {}; it is back and still belongs to {container_id}/{ifname}",
                     place.eni
                 );
             } else if usable.is_none() && !suspect {
                 lease.give(address, &intention.owner);
                 usable = Some(address);
             } else {
-                log::warn!("{address} is put back: an old release of it may still be on its way");
+                log::warn!(
+                    "{address} is not given to the pod and is released later, because an earlier release of it is in doubt"
+                );
                 let allocation =
                     Allocation { addresses: vec![Address::alone(address)], ..place.allocation(&intention) };
                 lease.put_back(allocation, if suspect { now.plus(SUSPICION) } else { now })?;

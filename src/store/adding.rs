@@ -92,7 +92,7 @@ impl Store {
         // From here on the record is what counts. An intent that stays behind repeats a request that has no second effect,
         // and nothing is released that an active record names.
         if let Err(error) = self.forget(intent) {
-            log::warn!("the intent of a finished ADD stays behind: {error}");
+            log::warn!("cannot remove the intent of a finished ADD, which does no harm: {error}");
         }
         Ok(Committed::Active)
     }

@@ -65,23 +65,23 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Io { doing, path, source } => write!(f, "failed to {doing} {}: {source}", path.display()),
-            Self::Untrusted { path, why } => write!(f, "{} is not used: {why}", path.display()),
+            Self::Untrusted { path, why } => write!(f, "refusing to use {}: {why}", path.display()),
             Self::Quarantined { path, why } => write!(
                 f,
-                "a record could not be read ({why}) and was set aside as {}: look into it, and if its pod is gone, \
-                 delete it and release what it names with `aliyun-eni-ipam reconcile --release-orphans`",
+                "cannot read the record {} ({why}): once its pod is gone, delete this file, then release its addresses \
+                 with `aliyun-eni-ipam reconcile --release-orphans`",
                 path.display()
             ),
             Self::NewerSchema { path, schema } => write!(
                 f,
-                "{} has schema version {schema}, which a later version of this plugin wrote: install that version again",
+                "a newer version of this plugin wrote {} (schema version {schema}): install that version again",
                 path.display()
             ),
             Self::Busy { path, waited } => write!(
                 f,
-                "other calls held the lock {} for {:.1} s: try again, and see `fuser {}` if it stays so",
-                path.display(),
+                "waited {:.1} s for the lock {}: try again; if this persists, `fuser {}` shows who holds it",
                 waited.as_secs_f64(),
+                path.display(),
                 path.display()
             ),
         }

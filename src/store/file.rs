@@ -5,12 +5,13 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::base::random;
 use crate::store::error::{Error, Result};
+use crate::store::trust::check_owner;
 
 /// No file of the store is larger: a record has a few hundred bytes. A longer one is damaged.
 pub(super) const MOST_BYTES: usize = 256 * 1024;
@@ -36,38 +37,6 @@ fn named(path: &&Path) -> bool {
     !path.as_os_str().is_empty()
 }
 
-/// Checks that only this process's user can have put anything into `directory`. A directory that is not there passes: then
-/// nothing is in it.
-pub(super) fn check_directory(directory: &Path) -> Result<()> {
-    let metadata = match fs::symlink_metadata(directory) {
-        Ok(metadata) => metadata,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(Error::io("look at", directory)(error)),
-    };
-    if !metadata.is_dir() {
-        return Err(Error::untrusted(
-            directory,
-            "it is not a directory; name the directory itself, not a link to it",
-        ));
-    }
-    check_owner(directory, &metadata)?;
-    if metadata.mode() & 0o022 != 0 {
-        let why = format!("others may write to it (mode {:o}); set it to 700", metadata.mode() & 0o7777);
-        return Err(Error::untrusted(directory, why));
-    }
-    Ok(())
-}
-
-fn check_owner(path: &Path, metadata: &fs::Metadata) -> Result<()> {
-    // The owner of a process's own /proc directory is its effective user.
-    let own = fs::metadata("/proc/self").map_err(Error::io("look at", Path::new("/proc/self")))?.uid();
-    if metadata.uid() == own {
-        return Ok(());
-    }
-    let why = format!("it belongs to user {} while this process runs as user {own}", metadata.uid());
-    Err(Error::untrusted(path, why))
-}
-
 /// Opens an existing file of the store; `None` where there is none. Links, files of other users and anything that is not a
 /// plain file are refused.
 pub(super) fn open(path: &Path, options: &mut OpenOptions) -> Result<Option<File>> {
@@ -80,7 +49,7 @@ pub(super) fn open(path: &Path, options: &mut OpenOptions) -> Result<Option<File
         }
         Err(error) => return Err(Error::io("open", path)(error)),
     };
-    let metadata = file.metadata().map_err(Error::io("look at", path))?;
+    let metadata = file.metadata().map_err(Error::io("inspect", path))?;
     if !metadata.is_file() {
         return Err(Error::untrusted(path, "it is not a plain file; remove it"));
     }
@@ -107,7 +76,7 @@ pub(super) fn exists(path: &Path) -> Result<bool> {
     match fs::symlink_metadata(path) {
         Ok(_) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(Error::io("look at", path)(error)),
+        Err(error) => Err(Error::io("inspect", path)(error)),
     }
 }
 
@@ -145,19 +114,19 @@ impl Draft {
         if let Some(file) = &mut draft.file {
             prepare(file).map_err(Error::io("lock", &draft.path))?;
             file.write_all(content).map_err(Error::io("write", &draft.path))?;
-            file.sync_all().map_err(Error::io("make durable", &draft.path))?;
+            file.sync_all().map_err(Error::io("sync", &draft.path))?;
         }
         Ok(draft)
     }
 
     /// Gives the draft one more name; the caller makes the directory durable.
     pub(super) fn name_too(&self, path: &Path) -> Result<()> {
-        fs::hard_link(&self.path, path).map_err(Error::io("put in place", path))
+        fs::hard_link(&self.path, path).map_err(Error::io("create", path))
     }
 
     /// Gives the draft the place `path`, whatever is there; the caller makes the directory durable.
     pub(super) fn replace(mut self, path: &Path) -> Result<()> {
-        fs::rename(&self.path, path).map_err(Error::io("put in place", path))?;
+        fs::rename(&self.path, path).map_err(Error::io("create", path))?;
         self.file = None;
         Ok(())
     }
@@ -171,7 +140,7 @@ impl Draft {
                 Ok(file)
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(None),
-            Err(error) => Err(Error::io("put in place", path)(error)),
+            Err(error) => Err(Error::io("create", path)(error)),
         }
     }
 }
@@ -214,7 +183,7 @@ pub(super) fn remove(path: &Path) -> Result<()> {
 pub(super) fn sync_directory(directory: &Path) -> Result<()> {
     File::open(directory)
         .and_then(|handle| handle.sync_all())
-        .map_err(Error::io("make durable the directory", directory))
+        .map_err(Error::io("sync the directory", directory))
 }
 
 /// The names in `directory` that do not start with a dot, in no order; none where it does not exist.

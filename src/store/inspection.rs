@@ -16,7 +16,7 @@ impl Store {
         match fs::symlink_metadata(&self.directory) {
             Ok(metadata) => Ok(Some(metadata.mode() & 0o7777)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(Error::io("look at", &self.directory)(error)),
+            Err(error) => Err(Error::io("inspect", &self.directory)(error)),
         }
     }
 

@@ -70,7 +70,7 @@ impl Content {
         schema::check_length(content)?;
         let mut texts = content.split(|&byte| byte == BEGIN);
         if texts.next().is_none_or(|before| !before.is_empty()) {
-            return Err(Misread::Damaged("it does not begin as an intent does".into()));
+            return Err(Misread::Damaged("it does not start like the intent of an ADD".into()));
         }
         let Head { intention, .. } =
             schema::parse(whole(texts.next().unwrap_or_default()).unwrap_or_default())?;
@@ -120,6 +120,8 @@ pub struct Intent {
     pub intention: Intention,
     /// The `ClientToken`s of the requests whose answers this process has seen and keeps.
     answered: Vec<String>,
+    /// The `ClientToken`s of the requests whose answers are not answers to them.
+    in_doubt: Vec<String>,
 }
 
 impl Intent {
@@ -129,7 +131,7 @@ impl Intent {
         let draft = file::Draft::write(directory, &head, |file| lock::try_file(file).map(|_| ()))?;
         let Some(file) = draft.claim(path)? else { return Ok(None) };
         file::sync_directory(directory)?;
-        Ok(Some(Self { file, path: path.to_owned(), intention, answered: Vec::new() }))
+        Ok(Some(Self { file, path: path.to_owned(), intention, answered: Vec::new(), in_doubt: Vec::new() }))
     }
 
     /// Makes it durable that ECS is about to be asked; only then may it be.
@@ -154,6 +156,12 @@ impl Intent {
         self.answered.push(client_token.to_owned());
     }
 
+    /// The request with this ClientToken has had an answer that is not one to it. [`Store::abandon`](super::Store::abandon)
+    /// records that; after a kill, the repetition meets such an answer again.
+    pub fn in_doubt(&mut self, client_token: &str) {
+        self.in_doubt.push(client_token.to_owned());
+    }
+
     /// Whether any answer has been seen that brought something.
     #[must_use]
     pub fn has_answers(&self) -> bool {
@@ -164,6 +172,9 @@ impl Intent {
     pub(super) fn unanswered(&self) -> Result<Vec<Ask>> {
         let mut unanswered = read(&self.path, &self.file)?.unanswered;
         unanswered.retain(|ask| !self.answered.contains(&ask.client_token));
+        for ask in unanswered.iter_mut().filter(|ask| self.in_doubt.contains(&ask.client_token)) {
+            ask.in_doubt_until = Some(Timestamp::now());
+        }
         Ok(unanswered)
     }
 
@@ -194,9 +205,13 @@ pub(super) fn find(path: &Path) -> Result<Option<Found>> {
     Ok(same_file(&file, path)?.then_some(Found::Dead(file)))
 }
 
-/// Leaves a DEL's mark in a living ADD's intent.
+/// Leaves a DEL's mark in a living ADD's intent, unless that ADD is one of a later version, which may read it differently.
 pub(super) fn mark(file: &File, path: &Path) -> Result<()> {
-    append(file, path, &Event::Deleted)
+    match read(path, file) {
+        // Its ADD alone can tell whether a damaged one matters.
+        Ok(_) | Err(Error::Quarantined { .. }) => append(file, path, &Event::Deleted),
+        Err(error) => Err(error),
+    }
 }
 
 /// What an open intent says.
@@ -213,7 +228,7 @@ fn encode(value: &impl Serialize, path: &Path) -> Result<Vec<u8>> {
 
 fn append(file: &File, path: &Path, event: &Event) -> Result<()> {
     write_at_once(file, &encode(event, path)?).map_err(Error::io("write", path))?;
-    file.sync_data().map_err(Error::io("make durable", path))
+    file.sync_data().map_err(Error::io("sync", path))
 }
 
 /// One write, so that an ADD and a DEL that append at the same time do not mix their texts. What a short one has left out
@@ -222,7 +237,7 @@ fn write_at_once(mut file: &File, text: &[u8]) -> io::Result<()> {
     loop {
         return match file.write(text) {
             Ok(written) if written == text.len() => Ok(()),
-            Ok(_) => Err(io::Error::other("only a part could be written; is the disk full?")),
+            Ok(_) => Err(io::Error::other("it was written only in part; is the disk full?")),
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
             Err(error) => Err(error),
         };
@@ -231,11 +246,11 @@ fn write_at_once(mut file: &File, text: &[u8]) -> io::Result<()> {
 
 fn same_file(file: &File, path: &Path) -> Result<bool> {
     use std::os::unix::fs::MetadataExt;
-    let open = file.metadata().map_err(Error::io("look at", path))?;
+    let open = file.metadata().map_err(Error::io("inspect", path))?;
     match std::fs::symlink_metadata(path) {
         Ok(named) => Ok(named.ino() == open.ino() && named.dev() == open.dev()),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(Error::io("look at", path)(error)),
+        Err(error) => Err(Error::io("inspect", path)(error)),
     }
 }
 

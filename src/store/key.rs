@@ -4,6 +4,7 @@ use std::path::Path;
 
 use sha1::{Digest, Sha1};
 
+use crate::base::clock::Timestamp;
 use crate::base::random;
 use crate::store::error::{Error, Result};
 use crate::store::record::Owner;
@@ -31,9 +32,31 @@ pub(super) fn unique_name(prefix: &str) -> Result<String> {
     Ok(format!("{prefix}.{}", &unique[..16]))
 }
 
+/// The name of a release of `key` that begins now. The name says when, because a DEL only renames the record.
+pub(super) fn release_name(key: &str) -> Result<String> {
+    unique_name(&format!("{key}.{}", Timestamp::now().to_seconds()))
+}
+
+/// When the release with this name began; `None` where the name does not say so, as those of older versions do not.
+pub(super) fn release_began(name: &str) -> Option<Timestamp> {
+    humantime::parse_rfc3339(name.split('.').nth(1)?).ok().map(Timestamp::from)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_name_of_a_release_says_when_it_began() {
+        let before = Timestamp::now().to_seconds();
+        let name = release_name("c1-0123").unwrap();
+        let began = release_began(&name).unwrap().to_seconds();
+        assert!((before..=Timestamp::now().to_seconds()).contains(&began), "{name}");
+        assert_eq!(name.split_once('.').unwrap().0, "c1-0123");
+        for other in ["", "c1-0123", "c1-0123.4f1c4f1c4f1c4f1c", "c1-0123.2026-13-01T00:00:00Z.4f1c"] {
+            assert_eq!(release_began(other), None, "{other}");
+        }
+    }
 
     fn owner(container_id: &str, ifname: &str) -> Owner {
         Owner { container_id: container_id.into(), ifname: ifname.into() }

@@ -39,7 +39,10 @@ impl<'a> Lease<'a> {
             }
             // Nothing is known of what was on its way: suspect all that is releasing.
             Some(Err(Misread::Damaged(why))) => {
-                log::warn!("{} could not be read ({why}) and begins anew", lease.state_path().display());
+                log::warn!(
+                    "{} could not be read ({why}) and is replaced by a new one",
+                    lease.state_path().display()
+                );
                 let all: Vec<_> = lease
                     .releasing()?
                     .iter()
@@ -102,6 +105,12 @@ impl<'a> Lease<'a> {
     /// ECS has given `address` to `owner`, the ADD that holds this lock: until it is recorded, nothing else says so.
     pub fn give(&mut self, address: IpAddr, owner: &Owner) {
         self.given.insert(address, owner.clone());
+    }
+
+    /// Whether ECS has given `address` to this lock's holder, and no record names it yet.
+    #[must_use]
+    pub fn has_given(&self, address: IpAddr) -> bool {
+        self.given.contains_key(&address)
     }
 
     /// Makes it durable that other processes' records are releasing: to be called before any of them is released.

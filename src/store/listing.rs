@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::base::clock::Timestamp;
 use crate::base::deadline::Deadline;
 use crate::base::eni::EniId;
 use crate::store::error::{Error, Result};
 use crate::store::intent::Content;
+use crate::store::key::release_began;
 use crate::store::record::{Active, Allocation, Owner, Progress, Releasing};
 use crate::store::schema::Misread;
 use crate::store::{Pending, Store, file, intent};
@@ -37,6 +39,8 @@ pub struct Listed {
     pub owner: Owner,
     /// How its release has gone so far. Of an ADD, the requests whose answers are open.
     pub progress: Progress,
+    /// When its release began; `None` of what is not releasing, and of a release that an older version began.
+    pub releasing_since: Option<Timestamp>,
 }
 
 impl State {
@@ -75,6 +79,20 @@ impl Store {
             }
         }
         Ok(found)
+    }
+
+    /// Why this release waits: its own last failure, or that of its ENI, which is left alone for a while after one. `None`
+    /// of a release that nobody has tried, and of what is not releasing.
+    ///
+    /// # Errors
+    /// When what is remembered of the ENI cannot be read.
+    pub fn last_error_of(&self, listed: &Listed) -> Result<Option<String>> {
+        match (&listed.progress.last_error, &listed.allocation) {
+            (None, Some(allocation)) if listed.state == State::Releasing => {
+                Ok(self.eni_state(&allocation.eni)?.backoff.map(|backoff| backoff.error))
+            }
+            (own, _) => Ok(own.clone()),
+        }
     }
 
     /// How many records there are, by the names in the directories: nothing is opened.
@@ -220,9 +238,11 @@ impl Listed {
                 let Releasing { allocation, progress, .. } = Releasing::parse("", content)?;
                 (allocation.owner.clone(), Some(allocation), progress)
             }
-            State::Quarantined => return Err(Misread::Damaged("set aside earlier".into())),
+            State::Quarantined => return Err(Misread::Damaged("it was set aside earlier".into())),
         };
-        Ok(Self { state, path: path.to_owned(), allocation, owner, progress })
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let releasing_since = if state == State::Releasing { release_began(name) } else { None };
+        Ok(Self { state, path: path.to_owned(), allocation, owner, progress, releasing_since })
     }
 
     fn quarantined(path: &Path, misread: Misread) -> Self {
@@ -234,6 +254,7 @@ impl Listed {
             allocation: None,
             owner: Owner::nobody(),
             progress,
+            releasing_since: None,
         }
     }
 }

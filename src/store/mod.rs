@@ -6,7 +6,7 @@
 //!   assigning/<key>     an ADD's intent, durable before ECS is asked
 //!   active/<key>        addresses in use
 //!   address/<eni>-<ip>  another name of the active record that names this address
-//!   releasing/<key>.<unique>   DEL has begun, ECS has not confirmed
+//!   releasing/<key>.<time>.<unique>   DEL came at this time, ECS has not confirmed
 //!   quarantine/         files that could not be read, set aside
 //!   eni/<id>.lock       held across one mutation of that ENI in the cloud
 //!   eni/<id>.json       what is remembered of that ENI from one process to the next
@@ -32,6 +32,7 @@ mod lock;
 mod record;
 mod releasing;
 mod schema;
+mod trust;
 
 use std::path::{Path, PathBuf};
 
@@ -62,9 +63,9 @@ impl Store {
     /// The store in `directory`, which need not exist yet.
     ///
     /// # Errors
-    /// [`Error::Untrusted`] when others can write there.
+    /// [`Error::Untrusted`] when others can write there, or put another directory in its place.
     pub fn open(directory: &Path) -> Result<Self> {
-        file::check_directory(directory)?;
+        trust::check_directory(directory)?;
         Ok(Self { directory: directory.to_owned() })
     }
 
@@ -118,13 +119,17 @@ impl Store {
         }
     }
 
-    /// What is remembered of an ENI; the default where nothing is, or nothing that can be read.
+    /// What is remembered of an ENI; the default where nothing is, or where the file is damaged.
     ///
     /// # Errors
-    /// When the file is not to be trusted or the system refuses.
+    /// [`Error::NewerSchema`], also when the file is not to be trusted or the system refuses.
     pub fn eni_state(&self, eni: &EniId) -> Result<EniState> {
-        let content = file::read(&self.eni_directory().join(format!("{eni}.json")))?;
-        Ok(content.and_then(|content| schema::parse(&content).ok()).unwrap_or_default())
+        let path = self.eni_directory().join(format!("{eni}.json"));
+        match file::read(&path)?.map(|content| schema::parse(&content)) {
+            Some(Ok(state)) => Ok(state),
+            Some(Err(newer @ Misread::Newer(_))) => Err(newer.into_error(&path)),
+            Some(Err(Misread::Damaged(_))) | None => Ok(EniState::default()),
+        }
     }
 
     /// Takes the lock of `eni` if nobody holds it.

@@ -119,7 +119,7 @@ impl Allocation {
 impl fmt::Display for Allocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.addresses.as_slice() {
-            [] => write!(f, "what an interrupted ADD was given on {}", self.eni),
+            [] => write!(f, "an interrupted ADD on {}", self.eni),
             _ => write!(f, "{} on {}", join(self.ips()), self.eni),
         }
     }
@@ -151,6 +151,24 @@ pub struct Ask {
     /// These addresses; empty for one of ECS's choice.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub addresses: Vec<IpAddr>,
+    /// The CIDR block of the vSwitch, where it is known: an answer with an address outside it is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub block: Option<IpNetwork>,
+    /// The ENI's primary addresses, as far as they are known: an answer with one of them is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub primary: Vec<IpAddr>,
+    /// Set once the request has had an answer that is not one to it. From then on its refusal alone does not end it, and it
+    /// is left alone until this moment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_doubt_until: Option<Timestamp>,
+}
+
+impl Ask {
+    /// How many addresses it asks for.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.addresses.len().max(1)
+    }
 }
 
 /// A pod's addresses in use.

@@ -3,7 +3,7 @@
 use crate::base::deadline::Deadline;
 use crate::base::eni::EniId;
 use crate::store::error::Result;
-use crate::store::key::{key, unique_name};
+use crate::store::key::{key, release_name};
 use crate::store::record::{Active, Allocation, Owner, Progress, Releasing};
 use crate::store::{Store, file, intent};
 
@@ -59,7 +59,7 @@ impl Store {
     }
 
     fn move_to_releasing(&self, key: &str) -> Result<()> {
-        let to = self.releasing_directory().join(unique_name(key)?);
+        let to = self.releasing_directory().join(release_name(key)?);
         file::rename(&self.active_directory().join(key), &to)
     }
 
@@ -111,7 +111,7 @@ impl Store {
     pub fn put_releasing(&self, allocation: Allocation, progress: Progress) -> Result<Pending> {
         file::make_directory(&self.releasing_directory())?;
         file::make_directory(&self.eni_directory())?;
-        let name = unique_name(&key(&allocation.owner))?;
+        let name = release_name(&key(&allocation.owner))?;
         let path = self.releasing_directory().join(&name);
         let releasing = Releasing { name, allocation, progress };
         file::replace(&path, &releasing.encode(&path)?)?;

@@ -25,7 +25,7 @@ pub(super) fn add(call: &Add, print: &mut dyn FnMut(&Value) -> io::Result<()>) -
     let session = Session::open(Ipam::new(&call.network.ipam))?;
     session.ipam.check_all()?;
     for key in session.ipam.unknown_keys() {
-        log::warn!("ipam.{key} is not known to this version and has no effect");
+        log::warn!("ipam.{key} is unknown to this version and is ignored");
     }
     let settings = session.ipam.address()?;
     let dns = read_dns(&settings)?;
@@ -76,7 +76,7 @@ fn assign(
         Err(failure) => failure,
     };
     if let Err(error) = give_back(session, &intent, lease, got) {
-        log::error!("what a failed ADD got could not be given back, and stays recorded: {error}");
+        log::error!("the addresses of this failed ADD could not be released and stay recorded: {error}");
     }
     Err(failure)
 }
@@ -99,11 +99,7 @@ fn obtain<'s>(
     let mut assigner = Assigner { releaser, store, lease, intent, place: &place, deadline };
     for want in &wanted {
         let address = assigner.obtain(want)?;
-        // Recorded before it is judged: what is not in here is not given back.
-        got.add(Address::alone(address));
-        if let Some(recorded) = got.addresses.last_mut() {
-            *recorded = want.subnet.address(address)?;
-        }
+        got.add(want.subnet.address(address));
     }
     let active = Active(got.clone());
     match session.store.commit(intent, &active, session.deadline)? {

@@ -18,20 +18,20 @@ pub(super) fn check(call: &Check) -> Result<()> {
     let store = Store::open(&Ipam::new(&call.network.ipam).data_directory()?)?;
     let Some(active) = store.active(&owner)? else {
         let what = if !store.pending(&owner)?.is_empty() {
-            "its addresses are being released"
+            "the addresses of this attachment are being released"
         } else if store.is_assigning(&owner)? {
-            "its ADD has not ended"
+            "the ADD of this attachment has not finished"
         } else {
-            "it has no addresses"
+            "no addresses are recorded for this attachment"
         };
-        return Err(Failure::Check(format!("{what}: delete the pod, so that another takes its place")));
+        return Err(Failure::Check(format!("{what}: delete the pod, so that it is created again")));
     };
     let recorded: BTreeSet<IpAddr> = active.0.ips().collect();
     let expected: BTreeSet<IpAddr> =
         call.prev_result.addresses.iter().map(ipnetwork::IpNetwork::ip).collect();
     if recorded != expected {
         return Err(Failure::Check(format!(
-            "it has {}, but prevResult says {}: delete the pod, so that another takes its place",
+            "the record has {}, but prevResult has {}: delete the pod, so that it is created again",
             in_words(&recorded),
             in_words(&expected)
         )));

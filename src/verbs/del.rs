@@ -24,7 +24,7 @@ pub(super) fn del(call: &Del) -> Result<()> {
     let ipam = Ipam::new(&call.network.ipam);
     let store = Store::open(&ipam.data_directory()?)?;
     if !store.knows(&owner)? {
-        log::debug!("nothing is recorded");
+        log::debug!("nothing is recorded for this attachment");
         return Ok(());
     }
     let session = Session::open(ipam)?;

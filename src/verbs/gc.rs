@@ -17,7 +17,7 @@ use crate::store::{Active, Owner, Pending, State};
 /// Everything that could not be released.
 pub(super) fn gc(call: &Gc) -> Result<()> {
     let Some(valid) = &call.valid_attachments else {
-        log::debug!("the runtime does not say which attachments are valid");
+        log::debug!("the runtime did not pass cni.dev/valid-attachments, so nothing is released");
         return Ok(());
     };
     let session = Session::open(Ipam::new(&call.network.ipam))?;
@@ -34,7 +34,10 @@ pub(super) fn gc(call: &Gc) -> Result<()> {
         match (&listed.allocation, listed.state) {
             (Some(it), State::Active) if is_stale(&it.network, &it.owner, it.since) => {
                 let Owner { container_id, ifname } = &it.owner;
-                log::info!("{it} of {container_id}/{ifname} is left over{}", from_earlier_boot(&it.boot_id));
+                log::info!(
+                    "releasing {it}: {container_id}/{ifname} is not a valid attachment any more{}",
+                    from_earlier_boot(&it.boot_id)
+                );
                 let begun = session.store.begin_release_of(&Active(it.clone()), session.deadline);
                 pending.extend(begun.unwrap_or_else(|error| note(&mut errors, &error)));
             }
@@ -59,12 +62,12 @@ fn note<T: Default>(errors: &mut Vec<String>, error: &crate::store::Error) -> T 
 fn still_pending(session: &Session<'_>, pending: &Pending) -> Option<String> {
     match session.left(pending) {
         Ok(None) => None,
-        Ok(Some((releasing, why))) => Some(format!("{} stays: {why}", releasing.allocation)),
+        Ok(Some((releasing, why))) => Some(format!("{} is still releasing: {why}", releasing.allocation)),
         Err(error) => Some(error.to_string()),
     }
 }
 
 /// A reboot explains why; it is no reason to release anything.
 fn from_earlier_boot(boot: &str) -> &'static str {
-    if boot == boot_id() { "" } else { ", from before the last boot" }
+    if boot == boot_id() { "" } else { " (its ADD ran before the last boot)" }
 }

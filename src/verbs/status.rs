@@ -41,14 +41,14 @@ fn look(call: &Status) -> Result<()> {
         let state = session.store.eni_state(&eni)?;
         if let Some(full) = state.full_at(now).filter(|_| fails_when_full) {
             return Err(Failure::NotAvailable(format!(
-                "ECS had no address left for {eni} at {full}: delete pods, or use {FULL}"
+                "ECS had no free address for {eni} at {full}: delete pods, or use {FULL}"
             )));
         }
         if let Some(backoff) = state.backoff.filter(|it| it.permanent && it.since.age(now) >= GRACE)
             && is_releasing(&session.store, &eni)?
         {
             return Err(Failure::NotAvailable(format!(
-                "releases have failed since {}: {}",
+                "releases from {eni} have failed since {}: {}",
                 backoff.since, backoff.error
             )));
         }

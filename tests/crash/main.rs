@@ -9,8 +9,8 @@
 //! cargo test --test crash short_writes -- --nocapture
 //! cargo test --test crash power_cuts -- --nocapture
 //! ```
-//! They need `strace` and the right to trace. Without, they are skipped with one line that says so. Every seventh point is
-//! tried; with `CRASH_TESTS=required` all are, and what is skipped otherwise fails.
+//! They need `strace` and the right to trace. Without, they are ignored, with the reason. Every seventh point is tried; with
+//! `CRASH_TESTS=required` all are, and what is ignored otherwise fails.
 
 #![allow(clippy::expect_used, reason = "clippy.toml allows it in tests, but sees only #[test] functions")]
 #![allow(clippy::print_stdout, reason = "the counts are what these tests are run for")]
@@ -29,3 +29,17 @@ mod scenario;
 mod short_writes;
 mod situations;
 mod tracer;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let modules = [
+        failing_calls::tests(),
+        kill_points::tests(),
+        moment::tests(),
+        power_cuts::tests(),
+        power_cuts::without::tests(),
+        short_writes::tests(),
+    ];
+    harness::run_suite("CRASH_TESTS", modules)
+}

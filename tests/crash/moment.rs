@@ -10,6 +10,14 @@ use std::time::{Duration, SystemTime};
 use harness::{Node, Saved};
 use serde_json::{Value, json};
 
+harness::tests! {
+    needs []:
+        time_passes_for_moments_alone,
+        the_name_of_a_release_differs_by_its_pod_alone,
+        moments_and_random_names_make_no_difference_but_addresses_do,
+        the_ids_of_answers_make_no_difference_but_the_answers_do;
+}
+
 /// What is below the data directory, and that directory itself under an empty path.
 pub(crate) type Tree = BTreeMap<PathBuf, Entry>;
 
@@ -81,7 +89,7 @@ impl Moment {
     /// The same text for all moments that differ in nothing but times, random names and drafts: what a call does next
     /// depends on nothing else.
     pub(crate) fn digest(&self, node: &Node) -> String {
-        let name = |path: &Path| plain(&path.to_string_lossy());
+        let name = |path: &Path| plain(&without_time(&path.to_string_lossy()));
         let mut files: Vec<_> = without_drafts(&self.tree)
             .iter()
             .map(|(path, entry)| match entry {
@@ -152,6 +160,11 @@ fn later(content: &[u8], time: Duration) -> Vec<u8> {
 }
 
 /// Whether this is a moment such as 2026-11-22T09:12:44.250Z.
+/// Without the moment in the name of a release.
+fn without_time(name: &str) -> String {
+    name.split('.').filter(|part| !is_moment(part)).collect::<Vec<_>>().join(".")
+}
+
 fn is_moment(text: &str) -> bool {
     humantime::parse_rfc3339(text).is_ok()
 }
@@ -167,35 +180,32 @@ fn unhexed(text: &str) -> String {
     plain
 }
 
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
+fn time_passes_for_moments_alone() {
+    let text = |since: &str| format!("{{\"since\":\"{since}\",\"address\":\"192.168.0.1/24\"}}\n");
+    let shifted = later(text("2026-11-22T09:12:44.250Z").as_bytes(), Duration::from_millis(61_000));
+    assert_eq!(shifted, text("2026-11-22T09:13:45.250Z").as_bytes());
+}
 
-    use super::{later, plain};
+fn the_name_of_a_release_differs_by_its_pod_alone() {
+    let name = |text: &str| plain(&without_time(text));
+    let first = name("releasing/c1-0123456789abcdef.2026-11-22T09:12:44Z.fedcba9876543210");
+    assert_eq!(first, name("releasing/c1-1123456789abcdef.2027-01-02T19:02:00Z.eedcba9876543210"));
+    assert_ne!(first, name("releasing/c2-0123456789abcdef.2026-11-22T09:12:44Z.fedcba9876543210"));
+}
 
-    #[test]
-    fn time_passes_for_moments_alone() {
-        let text = |since: &str| format!("{{\"since\":\"{since}\",\"address\":\"192.168.0.1/24\"}}\n");
-        let shifted = later(text("2026-11-22T09:12:44.250Z").as_bytes(), Duration::from_millis(61_000));
-        assert_eq!(shifted, text("2026-11-22T09:13:45.250Z").as_bytes());
-    }
+fn moments_and_random_names_make_no_difference_but_addresses_do() {
+    let text = |unique: &str, since: &str, address: &str| {
+        plain(&format!("c1-{unique}: {{\"address\":\"{address}/24\",\"since\":\"{since}\"}}"))
+    };
+    let first = text("0123456789abcdef", "2026-11-22T09:12:44.250Z", "192.168.0.1");
+    assert_eq!(first, text("fedcba9876543210", "2027-01-02T19:02:00.001Z", "192.168.0.1"));
+    assert_ne!(first, text("0123456789abcdef", "2026-11-22T09:12:44.250Z", "192.168.0.2"));
+}
 
-    #[test]
-    fn moments_and_random_names_make_no_difference_but_addresses_do() {
-        let text = |unique: &str, since: &str, address: &str| {
-            plain(&format!("c1-{unique}: {{\"address\":\"{address}/24\",\"since\":\"{since}\"}}"))
-        };
-        let first = text("0123456789abcdef", "2026-11-22T09:12:44.250Z", "192.168.0.1");
-        assert_eq!(first, text("fedcba9876543210", "2027-01-02T19:02:00.001Z", "192.168.0.1"));
-        assert_ne!(first, text("0123456789abcdef", "2026-11-22T09:12:44.250Z", "192.168.0.2"));
-    }
-
-    #[test]
-    fn the_ids_of_answers_make_no_difference_but_the_answers_do() {
-        let text =
-            |code: &str, id: &str| plain(&format!("\"refused: {code}; RequestId {id}; use a larger one\""));
-        let first = text("QuotaExceeded", "A9B9A38F-B524-E94C-D340-419534E0CA0E");
-        assert_eq!(first, text("QuotaExceeded", "23968DF5-4070-B776-AAD6-9FA940D51923"));
-        assert_ne!(first, text("Forbidden", "A9B9A38F-B524-E94C-D340-419534E0CA0E"));
-    }
+fn the_ids_of_answers_make_no_difference_but_the_answers_do() {
+    let text =
+        |code: &str, id: &str| plain(&format!("\"refused: {code}; RequestId {id}; use a larger one\""));
+    let first = text("QuotaExceeded", "A9B9A38F-B524-E94C-D340-419534E0CA0E");
+    assert_eq!(first, text("QuotaExceeded", "23968DF5-4070-B776-AAD6-9FA940D51923"));
+    assert_ne!(first, text("Forbidden", "A9B9A38F-B524-E94C-D340-419534E0CA0E"));
 }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::SystemTime;
 
-use harness::{Effect, Fault, Node, Saved};
+use harness::{Effect, Fault, Need, Node, Saved};
 use serde_json::json;
 
 use crate::aftermath;
@@ -17,6 +17,28 @@ use crate::moment::{self, Moment};
 use crate::recording::{Event, Recording};
 use crate::scenario::{At, NEIGHBOUR, ORPHAN};
 use crate::tracer;
+
+harness::tests! {
+    needs [Need::Strace]:
+        of_pods_that_come_and_go_on_a_new_node,
+        of_pods_with_addresses_of_both_families,
+        of_an_add_that_was_killed_and_of_its_del,
+        of_a_killed_adds_successor,
+        of_an_add_that_gives_back_what_it_got,
+        of_a_release_whose_outcome_nobody_saw,
+        of_an_address_that_is_handed_out_while_its_release_is_pending,
+        of_a_leader_that_releases_for_killed_dels,
+        of_a_del_that_was_killed_before_its_move_was_durable,
+        of_a_flush_after_a_del_that_was_killed_before_its_move_was_durable,
+        of_a_del_after_a_del_that_was_killed_before_its_move_was_durable,
+        of_an_add_that_its_del_comes_for,
+        of_an_add_of_both_families_that_its_del_comes_for,
+        of_an_add_whose_result_nobody_reads,
+        of_a_gc_of_pods_and_of_what_killed_calls_left,
+        of_a_release_by_the_operator,
+        of_a_reconcile,
+        of_an_add_that_was_killed_before_the_store_was_durable;
+}
 
 /// A store and a cloud as they may be after a power cut.
 struct Found {
@@ -29,9 +51,6 @@ struct Found {
 
 /// Cuts the power at every moment of `history`, and recovers.
 fn survives(name: &str, settings: &[(&str, serde_json::Value)], history: fn(&mut Recording)) {
-    if !tracer::can_trace() {
-        return;
-    }
     let mut recording = Recording::new(settings);
     history(&mut recording);
     let found = power_cuts(&recording.events, &recording.clouds());
@@ -117,7 +136,6 @@ fn shown(events: &[Event]) -> String {
     last.map(|event| format!("{event:?}").chars().take(300).collect::<String>() + "\n").collect()
 }
 
-#[test]
 fn of_pods_that_come_and_go_on_a_new_node() {
     survives("pods that come and go", &[], |calls| {
         calls.add("a");
@@ -129,7 +147,6 @@ fn of_pods_that_come_and_go_on_a_new_node() {
     });
 }
 
-#[test]
 fn of_pods_with_addresses_of_both_families() {
     survives("pods with addresses of both families", &[("ipv6", json!(true))], |calls| {
         calls.add("a");
@@ -137,7 +154,6 @@ fn of_pods_with_addresses_of_both_families() {
     });
 }
 
-#[test]
 fn of_an_add_that_was_killed_and_of_its_del() {
     survives("an ADD that was killed, and its DEL", &[], |calls| {
         calls.add("neighbour");
@@ -146,7 +162,6 @@ fn of_an_add_that_was_killed_and_of_its_del() {
     });
 }
 
-#[test]
 fn of_a_killed_adds_successor() {
     survives("an ADD that was killed, and the next one", &[], |calls| {
         calls.killed("ADD", "a", "recvfrom", 1);
@@ -155,7 +170,6 @@ fn of_a_killed_adds_successor() {
     });
 }
 
-#[test]
 fn of_an_add_that_gives_back_what_it_got() {
     survives("an ADD that gives back what it got", &[("timeoutSeconds", json!(2))], |calls| {
         calls.add("neighbour");
@@ -167,7 +181,6 @@ fn of_an_add_that_gives_back_what_it_got() {
     });
 }
 
-#[test]
 fn of_a_release_whose_outcome_nobody_saw() {
     survives("a release whose outcome nobody saw", &[], |calls| {
         calls.add("a");
@@ -179,7 +192,6 @@ fn of_a_release_whose_outcome_nobody_saw() {
     });
 }
 
-#[test]
 fn of_an_address_that_is_handed_out_while_its_release_is_pending() {
     survives("an address that is handed out while its release is pending", &[], |calls| {
         calls.add("a");
@@ -191,7 +203,6 @@ fn of_an_address_that_is_handed_out_while_its_release_is_pending() {
     });
 }
 
-#[test]
 fn of_a_leader_that_releases_for_killed_dels() {
     survives("a leader that releases for killed DELs", &[], |calls| {
         for pod in ["a", "b", "c"] {
@@ -204,7 +215,6 @@ fn of_a_leader_that_releases_for_killed_dels() {
     });
 }
 
-#[test]
 fn of_a_del_that_was_killed_before_its_move_was_durable() {
     survives("a DEL that was killed before its move was durable", &[], |calls| {
         calls.add("a");
@@ -215,7 +225,6 @@ fn of_a_del_that_was_killed_before_its_move_was_durable() {
     });
 }
 
-#[test]
 fn of_a_flush_after_a_del_that_was_killed_before_its_move_was_durable() {
     survives("flush after a DEL that was killed before its move was durable", &[], |calls| {
         calls.add("a");
@@ -224,7 +233,6 @@ fn of_a_flush_after_a_del_that_was_killed_before_its_move_was_durable() {
     });
 }
 
-#[test]
 fn of_a_del_after_a_del_that_was_killed_before_its_move_was_durable() {
     survives("the same pod's DEL after one that was killed before its move was durable", &[], |calls| {
         calls.add("a");
@@ -233,7 +241,6 @@ fn of_a_del_after_a_del_that_was_killed_before_its_move_was_durable() {
     });
 }
 
-#[test]
 fn of_an_add_that_its_del_comes_for() {
     survives("an ADD that its DEL comes for", &[], |calls| {
         calls.add(NEIGHBOUR);
@@ -242,7 +249,6 @@ fn of_an_add_that_its_del_comes_for() {
     });
 }
 
-#[test]
 fn of_an_add_of_both_families_that_its_del_comes_for() {
     survives("an ADD of both families that its DEL comes for", &[("ipv6", json!(true))], |calls| {
         calls.add(NEIGHBOUR);
@@ -250,7 +256,6 @@ fn of_an_add_of_both_families_that_its_del_comes_for() {
     });
 }
 
-#[test]
 fn of_an_add_whose_result_nobody_reads() {
     survives("an ADD whose result nobody reads", &[], |calls| {
         calls.add(NEIGHBOUR);
@@ -259,7 +264,6 @@ fn of_an_add_whose_result_nobody_reads() {
     });
 }
 
-#[test]
 fn of_a_gc_of_pods_and_of_what_killed_calls_left() {
     survives("GC of a pod and of what killed calls left", &[("gcGraceSeconds", json!(0))], |calls| {
         for pod in [NEIGHBOUR, "a", "b"] {
@@ -271,7 +275,6 @@ fn of_a_gc_of_pods_and_of_what_killed_calls_left() {
     });
 }
 
-#[test]
 fn of_a_release_by_the_operator() {
     survives("release by the operator", &[], |calls| {
         calls.add(NEIGHBOUR);
@@ -281,7 +284,6 @@ fn of_a_release_by_the_operator() {
     });
 }
 
-#[test]
 fn of_a_reconcile() {
     survives("reconcile with an orphan and a killed ADD", &[], |calls| {
         calls.put_orphan();
@@ -291,7 +293,6 @@ fn of_a_reconcile() {
     });
 }
 
-#[test]
 fn of_an_add_that_was_killed_before_the_store_was_durable() {
     survives("an ADD that was killed before the store was durable, and the next one", &[], |calls| {
         calls.killed("ADD", "a", "fsync", 1);
@@ -300,14 +301,23 @@ fn of_an_add_that_was_killed_before_the_store_was_durable() {
 }
 
 /// The test shown to fail: without certain calls to `fsync` the same recording must break a promise.
-mod without {
-    use super::*;
+pub(crate) mod without {
+    use super::{Event, Need, Path, Recording, broken, power_cuts};
+
+    harness::tests! {
+        needs [Need::Strace]:
+            the_fsync_of_a_record_it_is_lost,
+            the_fsync_of_the_records_directory_it_is_lost,
+            the_fsync_of_an_intent_the_address_is_lost,
+            the_fsync_of_the_intents_directory_the_address_is_lost,
+            the_fdatasync_of_a_request_the_address_is_lost,
+            the_fsync_of_the_store_all_is_lost,
+            the_fsync_of_where_a_record_moves_to_it_is_lost,
+            the_fsync_of_where_a_record_moves_from_a_released_address_stays_in_use;
+    }
 
     /// Whether the model finds a broken promise when `dropped` events of the last call do not take place.
     fn fails(history: fn(&mut Recording), dropped: fn(&Event) -> bool) {
-        if !tracer::can_trace() {
-            return;
-        }
         let mut recording = Recording::new(&[]);
         history(&mut recording);
         let clouds = recording.clouds();
@@ -340,42 +350,34 @@ mod without {
         matches!(event, Event::Sync { path, data: false, .. } if path.parent() == Some(Path::new(directory)))
     }
 
-    #[test]
     fn the_fsync_of_a_record_it_is_lost() {
         fails(add, |event| syncs_a_file_in(event, "store/active"));
     }
 
-    #[test]
     fn the_fsync_of_the_records_directory_it_is_lost() {
         fails(add, |event| syncs(event, "store/active"));
     }
 
-    #[test]
     fn the_fsync_of_an_intent_the_address_is_lost() {
         fails(add, |event| syncs_a_file_in(event, "store/assigning"));
     }
 
-    #[test]
     fn the_fsync_of_the_intents_directory_the_address_is_lost() {
         fails(add, |event| syncs(event, "store/assigning"));
     }
 
-    #[test]
     fn the_fdatasync_of_a_request_the_address_is_lost() {
         fails(add, |event| matches!(event, Event::Sync { data: true, .. }));
     }
 
-    #[test]
     fn the_fsync_of_the_store_all_is_lost() {
         fails(add, |event| syncs(event, "store"));
     }
 
-    #[test]
     fn the_fsync_of_where_a_record_moves_to_it_is_lost() {
         fails(add_and_del, |event| syncs(event, "store/releasing"));
     }
 
-    #[test]
     fn the_fsync_of_where_a_record_moves_from_a_released_address_stays_in_use() {
         fails(add_and_del, |event| syncs(event, "store/active"));
     }

@@ -9,7 +9,7 @@ use std::fs;
 use std::process::Command;
 
 use harness::simulator::AddressPolicy;
-use harness::{Calling, Node, Running, World};
+use harness::{Calling, Need, Node, Running, World};
 
 use crate::aftermath;
 use crate::checks::guarded;
@@ -17,6 +17,11 @@ use crate::course::{ASSIGN, is_marked, wait_until};
 use crate::moment::Moment;
 use crate::scenario::{At, NEIGHBOUR, POD};
 use crate::tracer::{self, Tracing, trace_of};
+
+harness::tests! {
+    needs []: of_an_add, of_a_dels_mark_in_a_living_adds_intent;
+    needs [Need::Strace]: of_a_living_adds_request_before_its_dels_mark;
+}
 
 /// A node of whose pods each has an address of both families: their ADDs ask twice.
 fn node() -> Node {
@@ -62,7 +67,6 @@ fn recovers(node: &Node, states: &mut BTreeSet<String>) {
 }
 
 /// Every file that an ADD writes ends at this byte or that.
-#[test]
 fn of_an_add() {
     let node = node();
     let start = Moment::of(&node);
@@ -90,7 +94,6 @@ fn of_an_add() {
 }
 
 /// A DEL's mark ends at every byte, in the intent of an ADD that lives and goes on to ask for its second address.
-#[test]
 fn of_a_dels_mark_in_a_living_adds_intent() {
     const MARK: usize = "\u{1e}\"deleted\"\n".len();
     let node = node();
@@ -115,11 +118,7 @@ fn of_a_dels_mark_in_a_living_adds_intent() {
 }
 
 /// The text of an ADD's second request ends at every byte, and its DEL comes before the ADD knows.
-#[test]
 fn of_a_living_adds_request_before_its_dels_mark() {
-    if !tracer::can_trace() {
-        return;
-    }
     let mut node = node();
     // What is logged is written, too, and must not be counted.
     node.set("logLevel", "error");

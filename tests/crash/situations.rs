@@ -38,8 +38,11 @@ macro_rules! in_every_situation {
 
 macro_rules! in_these_situations {
     ($($name:ident: $scenario:ident,)*) => {
+        harness::tests! {
+            needs [harness::Need::Strace]: $($name),*;
+        }
+
         $(
-            #[test]
             fn $name() {
                 survives(&$crate::scenario::$scenario);
             }

@@ -3,10 +3,7 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::fs;
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::OnceLock;
 
 use harness::Calling;
 
@@ -178,34 +175,6 @@ pub(crate) fn after_noticeable(calls: &[SystemCall]) -> Vec<SystemCall> {
 /// Whether the call that was to fail was reached, and did.
 pub(crate) fn has_failed(trace: &Path) -> bool {
     fs::read_to_string(trace).expect("a trace").contains("(INJECTED)")
-}
-
-/// Whether processes can be traced here. Where not, says why, past the test runner's capture of what passing tests print;
-/// with `CRASH_TESTS=required` it panics instead.
-pub(crate) fn can_trace() -> bool {
-    static ANSWER: OnceLock<bool> = OnceLock::new();
-    *ANSWER.get_or_init(|| match obstacle() {
-        None => true,
-        Some(what) if is_required() => panic!("{what}"),
-        Some(what) => {
-            // Nothing depends on whether anybody reads it.
-            let _ = writeln!(io::stderr(), "skipped: {what}");
-            false
-        }
-    })
-}
-
-fn obstacle() -> Option<String> {
-    let arguments = ["-f", "--seccomp-bpf", "-e", "trace=none", "-e", "inject=getppid:error=EIO", "true"];
-    let mut command = Command::new("strace");
-    match command.args(arguments).stdout(Stdio::null()).stderr(Stdio::piped()).output() {
-        Ok(output) if output.status.success() => None,
-        Ok(output) => {
-            let why = String::from_utf8_lossy(&output.stderr).lines().next().unwrap_or_default().to_owned();
-            Some(format!("the crash tests need to trace processes with strace: {why}"))
-        }
-        Err(error) => Some(format!("the crash tests need strace (Debian's package strace): {error}")),
-    }
 }
 
 /// Where traces of a node's runs go.

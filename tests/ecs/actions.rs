@@ -18,8 +18,10 @@ fn every_action_works_in_both_signatures_with_both_kinds_of_key() {
                 Client::new(Settings { signature, credentials: credentials.clone(), ..settings(&simulator) });
             for family in [Family::V4, Family::V6] {
                 let token = format!("{signature:?}-{family:?}");
-                let assigned =
-                    client.assign(&region(), &eni(), family, &Want::Count(3), &token, soon()).unwrap();
+                let assigned = client
+                    .assign(&region(), &eni(), family, &Want::Count(3), &token, soon())
+                    .unwrap()
+                    .addresses;
                 assert_eq!(assigned.len(), 3);
                 let described = client.describe(&region(), &eni(), soon()).unwrap().unwrap();
                 assert!(assigned.iter().all(|address| described.addresses.contains(address)));
@@ -39,7 +41,7 @@ fn addresses_can_be_chosen() {
     let client = client(&simulator);
     for (family, chosen) in [(Family::V4, "192.168.0.77"), (Family::V6, "2001:db8:1234:1a00::77")] {
         let want = Want::Addresses(vec![address(chosen)]);
-        let assigned = client.assign(&region(), &eni(), family, &want, chosen, soon()).unwrap();
+        let assigned = client.assign(&region(), &eni(), family, &want, chosen, soon()).unwrap().addresses;
         assert_eq!(assigned, [address(chosen)]);
     }
 }
@@ -48,7 +50,8 @@ fn addresses_can_be_chosen() {
 fn an_assignment_that_is_repeated_with_its_token_returns_the_same_addresses() {
     let simulator = simulator();
     let client = client(&simulator);
-    let assign = || client.assign(&region(), &eni(), Family::V4, &Want::Count(2), "token", soon()).unwrap();
+    let assign =
+        || client.assign(&region(), &eni(), Family::V4, &Want::Count(2), "token", soon()).unwrap().addresses;
     assert_eq!(assign(), assign());
     assert_eq!(simulator.addresses(World::SECONDARY_ENI).len(), 2);
 }

@@ -1,13 +1,14 @@
 //! What goes wrong on the way: what is then known of the outcome, and that nothing outlasts the deadline.
 
 use std::net::{TcpListener, TcpStream};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aliyun_eni_ipam::base::deadline::Deadline;
 use aliyun_eni_ipam::base::region::Family;
 use aliyun_eni_ipam::cloud::ecs::Client;
 use aliyun_eni_ipam::cloud::rpc::{Error, ErrorKind};
 use ecs_simulator::{Effect, Fault, Simulator, World};
+use harness::ends;
 
 use crate::setup::{address, assign_one, client, eni, region, settings_for, simulator, soon};
 
@@ -27,18 +28,18 @@ fn a_request_that_may_have_arrived_has_an_unknown_outcome() {
     for (effect, remains, words) in [
         (Effect::DropBefore, true, "was lost"),
         (Effect::DropAfter, false, "was lost"),
-        (Effect::Html { status: 500 }, true, "answered HTTP 500 with something that ECS does not say"),
-        (Effect::Html { status: 502 }, true, "answered HTTP 502 with something that ECS does not say"),
-        (Effect::Html { status: 200 }, true, "answered HTTP 200 with something that ECS does not say"),
-        (Effect::Html { status: 403 }, true, "answered HTTP 403 with something that ECS does not say"),
+        (Effect::Html { status: 500 }, true, "answered HTTP 500 with something that is not an ECS answer"),
+        (Effect::Html { status: 502 }, true, "answered HTTP 502 with something that is not an ECS answer"),
+        (Effect::Html { status: 200 }, true, "answered HTTP 200 with something that is not an ECS answer"),
+        (Effect::Html { status: 403 }, true, "answered HTTP 403 with something that is not an ECS answer"),
         (Effect::Html502AfterActing, false, "answered HTTP 502"),
-        (Effect::Empty { status: 200 }, true, "answered HTTP 200 with nothing"),
-        (Effect::Empty { status: 503 }, true, "answered HTTP 503 with nothing"),
+        (Effect::Empty { status: 200 }, true, "answered HTTP 200 with an empty body"),
+        (Effect::Empty { status: 503 }, true, "answered HTTP 503 with an empty body"),
         (Effect::Empty { status: 302 }, true, "redirect"),
-        (Effect::Garbage, true, "something that ECS does not say"),
+        (Effect::Garbage, true, "something that is not an ECS answer"),
         (Effect::TruncatedBody, true, ""),
-        (Effect::HugeHeaders, true, "longer than any that ECS gives"),
-        (Effect::EndlessBody, true, "longer than any that ECS gives"),
+        (Effect::HugeHeaders, true, "is too long"),
+        (Effect::EndlessBody, true, "is too long"),
     ] {
         let (error, still_there) = failing_unassignment(&simulator, effect.clone(), soon());
         assert_eq!((error.kind, error.passing), (ErrorKind::Unknown, true), "{effect:?}: {error}");
@@ -56,16 +57,21 @@ fn a_limiter_in_front_of_ecs_has_surely_not_passed_the_request_on() {
     assert_eq!(error.kind, ErrorKind::Refused(Class::Throttled));
 }
 
+/// Expects that the call ended because its time ran out, and for no other reason. Nothing here measures the time: a server
+/// that never answers and a client that is not bound by the deadline hang, and any other bound has words of its own.
+#[track_caller]
+fn expect_out_of_time(error: &Error) {
+    assert!(error.to_string().contains("the time of this call ran out before"), "{error}");
+}
+
 #[test]
 fn a_server_that_does_not_answer_costs_no_more_than_the_deadline() {
-    let simulator = simulator();
     for (effect, remains) in [(Effect::Stall, true), (Effect::StallAfter, false)] {
-        let started = Instant::now();
-        let (error, still_there) =
-            failing_unassignment(&simulator, effect, Deadline::after(Duration::from_millis(600)));
-        let took = started.elapsed();
+        let deadline = Deadline::after(Duration::from_millis(600));
+        let (error, still_there) = ends(move || failing_unassignment(&simulator(), effect, deadline));
         assert_eq!((error.kind, still_there), (ErrorKind::Unknown, remains), "{error}");
-        assert!(took > Duration::from_millis(500) && took < Duration::from_secs(3), "{took:?}");
+        assert!(deadline.has_passed());
+        expect_out_of_time(&error);
     }
 }
 
@@ -80,12 +86,11 @@ fn a_deadline_that_has_passed_sends_nothing() {
     assert!(simulator.ledger().is_empty());
 }
 
-/// The error of a call to `endpoint`, and how long it took.
-fn call(endpoint: &str, deadline: Duration) -> (Error, Duration) {
-    let started = Instant::now();
+/// The error of a call to `endpoint`.
+fn call(endpoint: &str, deadline: Duration) -> Error {
     let client = Client::new(settings_for(endpoint, "http://127.0.0.1:1"));
-    let error = client.unassign(&region(), &eni(), &[address("192.168.0.77")], Deadline::after(deadline));
-    (error.unwrap_err(), started.elapsed())
+    let target = address("192.168.0.77");
+    ends(move || client.unassign(&region(), &eni(), &[target], Deadline::after(deadline)).unwrap_err())
 }
 
 #[test]
@@ -97,10 +102,9 @@ fn where_no_connection_is_made_nothing_was_sent() {
         ("http://[::1]:1".to_owned(), "cannot connect to [::1]:1"),
         ("https://ecs.invalid".to_owned(), "ecs.invalid"),
     ] {
-        let (error, took) = call(&endpoint, Duration::from_secs(5));
+        let error = call(&endpoint, Duration::from_secs(5));
         assert_eq!((error.kind, error.passing), (ErrorKind::NotSent, true), "{error}");
         assert!(error.to_string().contains(words), "{error}");
-        assert!(took < Duration::from_secs(8), "{took:?}");
     }
 }
 
@@ -112,23 +116,23 @@ fn a_connection_that_is_never_made_costs_no_more_than_the_deadline() {
     let filling: Vec<_> = (0..200)
         .map_while(|_| TcpStream::connect_timeout(&address, Duration::from_millis(100)).ok())
         .collect();
-    let (error, took) = call(&format!("http://{address}"), Duration::from_secs(1));
+    let error = call(&format!("http://{address}"), Duration::from_secs(1));
     assert!(!filling.is_empty());
     assert_eq!(error.kind, ErrorKind::NotSent, "{error}");
-    assert!(took < Duration::from_secs(3), "{took:?}");
+    expect_out_of_time(&error);
 }
 
 #[test]
 fn a_tls_handshake_that_stalls_or_fails_sent_nothing() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-    let (error, took) = call(&format!("https://{}", silent.local_addr().unwrap()), Duration::from_secs(1));
+    let error = call(&format!("https://{}", silent.local_addr().unwrap()), Duration::from_secs(1));
     assert_eq!(error.kind, ErrorKind::NotSent, "{error}");
-    assert!(took < Duration::from_secs(3), "{took:?}");
+    expect_out_of_time(&error);
 
     // A server that does not speak TLS.
     let simulator = simulator();
     let endpoint = simulator.endpoint().replace("http:", "https:");
-    let (error, _) = call(&endpoint, Duration::from_secs(5));
+    let error = call(&endpoint, Duration::from_secs(5));
     assert_eq!(error.kind, ErrorKind::NotSent, "{error}");
 }
 
@@ -163,10 +167,12 @@ fn answers_that_are_not_http_or_nearly_json_are_survived() {
             }
         });
         for body in bodies {
-            let (error, took) = call(&endpoint, Duration::from_secs(5));
+            // The server closes the connection after its bytes, so that nothing is left to wait for.
+            let error = call(&endpoint, Duration::from_secs(60));
             let shown = String::from_utf8_lossy(body);
             assert_eq!(error.kind, ErrorKind::Unknown, "{shown:?}: {error}");
-            assert!(took < Duration::from_secs(5), "{shown:?} took {took:?}");
+            assert!(!error.to_string().contains("time ran out"), "{shown:?}: {error}");
+            assert!(!error.to_string().contains("no answer from"), "{shown:?}: {error}");
         }
     });
 }

@@ -71,5 +71,5 @@ pub(crate) fn address(text: &str) -> IpAddr {
 /// Assigns one address of a family.
 pub(crate) fn assign_one(client: &Client, family: Family) -> IpAddr {
     let token = aliyun_eni_ipam::base::random::hex128().unwrap();
-    client.assign(&region(), &eni(), family, &Want::Count(1), &token, soon()).unwrap()[0]
+    client.assign(&region(), &eni(), family, &Want::Count(1), &token, soon()).unwrap().addresses[0]
 }

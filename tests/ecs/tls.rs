@@ -32,9 +32,9 @@ fn a_private_authority_is_trusted_when_it_is_named() {
 fn an_untrusted_or_wrong_certificate_is_refused_and_the_error_says_which_it_is() {
     let authority = || Some(file("authority.pem"));
     for (certificate, ca_file, words) in [
-        ("valid.pem", None, "name it in caFile"),
-        ("self-signed.pem", None, "name it in caFile"),
-        ("self-signed.pem", authority(), "name it in caFile"),
+        ("valid.pem", None, "set `ipam.caFile`"),
+        ("self-signed.pem", None, "set `ipam.caFile`"),
+        ("self-signed.pem", authority(), "set `ipam.caFile`"),
         ("expired.pem", authority(), "has expired"),
         ("not-yet-valid.pem", authority(), "is not valid yet"),
         ("wrong-host.pem", authority(), "is for another host"),
@@ -51,7 +51,7 @@ fn a_ca_file_that_cannot_be_used_is_an_error_and_not_ignored() {
     for name in ["absent.pem", "make", "key.pem"] {
         let error = call("valid.pem", Some(file(name))).unwrap_err();
         assert_eq!(error.kind, ErrorKind::NotSent);
-        assert!(error.to_string().contains("caFile") && error.to_string().contains(name), "{error}");
+        assert!(error.to_string().contains("CA file") && error.to_string().contains(name), "{error}");
     }
 }
 

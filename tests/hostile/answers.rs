@@ -33,7 +33,7 @@ pub(crate) fn good(action: &str) -> Value {
         "UnassignPrivateIpAddresses" => json!({"RequestId": "R"}),
         "AssignPrivateIpAddresses" => json!({"RequestId": "R", "AssignedPrivateIpAddressesSet": {
             "NetworkInterfaceId": World::SECONDARY_ENI,
-            "PrivateIpSet": {"PrivateIpAddress": ["192.168.0.77", "192.168.0.78"]}}}),
+            "PrivateIpSet": {"PrivateIpAddress": ["192.168.0.77"]}}}),
         "AssignIpv6Addresses" => json!({"RequestId": "R", "NetworkInterfaceId": World::SECONDARY_ENI,
             "Ipv6Sets": {"Ipv6Address": ["2001:db8:1234:1a00::77"]}}),
         _ => {
@@ -218,10 +218,10 @@ fn an_assignment_brings_the_addresses_that_ecs_names_and_no_others() {
             let result = line.meet(&answer, move |client, deadline| {
                 client.assign(&region(), &eni(), family, &want, "token", deadline)
             });
-            if let Ok(addresses) = result {
-                let addresses: BTreeSet<IpAddr> = addresses.into_iter().collect();
+            if let Ok(assigned) = result {
+                let addresses: BTreeSet<IpAddr> = assigned.addresses.into_iter().collect();
                 let named = |it: &Readable| it.done().is_some_and(|tree| tree.addresses() == addresses);
-                assert!(!addresses.is_empty() && answer.readable().iter().any(named), "{addresses:?}");
+                assert!(answer.readable().iter().any(named), "{addresses:?}");
             }
             1
         });

@@ -12,6 +12,7 @@ mod calls;
 mod cases;
 mod clouds;
 mod http;
+mod lengths;
 mod metadata;
 mod mutated;
 mod records;

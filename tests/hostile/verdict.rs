@@ -21,7 +21,8 @@ pub(crate) fn make(call: Calling<'_>) -> Answer {
 /// Expects a result or nothing from a call that succeeds, and one error document from one that fails: with a code and
 /// without the words that make containerd forget a pod, and not that of a defect.
 fn judge(answer: &Answer) {
-    let panicked = answer.stderr().contains("panicked") || answer.stdout().contains("a defect of the plugin");
+    let panicked = answer.stderr().contains("panicked")
+        || answer.stdout().contains("internal error: a bug in the plugin");
     if panicked {
         answer.fail("no panic");
     }

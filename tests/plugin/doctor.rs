@@ -39,8 +39,8 @@ fn a_healthy_node_has_a_line_for_everything_and_nothing_is_changed() {
         ("configuration", "pods"),
         ("store", "does not exist yet"),
         ("records", "0 active"),
-        ("locks", "can be had"),
-        ("releases", "none has failed"),
+        ("locks", "no lock is held"),
+        ("releases", "no release has failed"),
         ("metadata", World::INSTANCE_ID),
         ("credentials", World::ACCESS_KEY_ID),
         ("endpoint", "answers"),
@@ -191,7 +191,7 @@ fn a_temporary_key_is_shown_with_its_end_and_without_its_secret() {
     let mut node = node();
     node.ipam.insert("credentials".into(), serde_json::json!({"source": "ecs-ram-role"}));
     let answer = doctor(&node);
-    expect(&answer, "credentials", "ok", &["STS.", "ecs_ram_role", "until 20"]);
+    expect(&answer, "credentials", "ok", &["STS.", "ecs_ram_role", "expires at 20"]);
 }
 
 #[test]
@@ -236,4 +236,78 @@ fn an_eni_without_an_address_left_is_worth_a_warning() {
     let node = node_in(World::single_node().with_quota(2, 2));
     let _ = node.add("c0").address();
     expect(&doctor(&node), "quota", "warn", &["2 of 2"]);
+}
+
+#[test]
+fn without_a_configuration_it_says_where_it_looked_and_checks_what_it_can() {
+    let node = node();
+    let directory = node.directory().join("net.d");
+    fs::create_dir(&directory).unwrap();
+    fs::write(
+        directory.join("10-other.conf"),
+        r#"{"name":"a","type":"bridge","ipam":{"type":"host-local"}}"#,
+    )
+    .unwrap();
+    let missing = node.directory().join("none");
+    for (config, why) in
+        [(&directory, "10-other.conf uses bridge with host-local"), (&missing, "does not exist")]
+    {
+        // Nobody is asked for a key, so that nothing is sent even where the metadata service of a real instance answers.
+        let config = config.display().to_string();
+        let answer = node
+            .program(&["doctor", "--json", "--config", &config])
+            .without("ALIBABA_CLOUD_ACCESS_KEY_ID")
+            .env("ALIBABA_CLOUD_ECS_METADATA_DISABLED", "true")
+            .env("HOME", node.directory())
+            .run();
+        expect(&answer, "configuration", "fail", &[&config, "--config"]);
+        assert!(lines(&answer, "configuration")[0].contains(why) || why == "does not exist", "{answer:?}");
+        assert!(lines(&answer, "binary")[0].starts_with("ok: aliyun-eni-ipam "), "{answer:?}");
+        for name in ["store", "metadata", "credentials"] {
+            assert_eq!(lines(&answer, name).len(), 1, "{name}: {answer:?}");
+        }
+        assert!(lines(&answer, "permissions").is_empty(), "{answer:?}");
+    }
+}
+
+#[test]
+fn a_broken_configuration_is_a_line_with_file_and_reason() {
+    let node = node();
+    let directory = node.directory().join("net.d");
+    fs::create_dir(&directory).unwrap();
+    let broken = directory.join("10-pods.conflist");
+    fs::write(&broken, "{").unwrap();
+    for config in [&directory, &broken] {
+        let answer = node.operator_with(config, &["doctor"]);
+        assert_eq!((answer.status(), answer.stderr()), (1, String::new()));
+        let line = format!("fail  configuration  {} is broken: EOF while parsing", broken.display());
+        assert!(answer.stdout().contains(&line) && !answer.stdout().contains("--help"), "{answer:?}");
+    }
+    // Beside the network that is meant it is a warning: it may be another plugin's.
+    fs::write(directory.join("20-pods.conflist"), node.conflist().to_string()).unwrap();
+    let answer = node.operator_with(&directory, &["doctor", "--json"]);
+    expect(&answer, "configuration", "warn", &["10-pods.conflist is broken"]);
+}
+
+#[test]
+fn off_ecs_it_asks_whether_this_is_an_ecs_instance() {
+    let mut node = node().with("metadataEndpoint", "http://127.0.0.1:1");
+    let text = "instance metadata does not answer at http://127.0.0.1:1: is this an ECS instance?";
+    node.ipam.remove("networkInterfaceId");
+    let answer = doctor(&node);
+    expect(&answer, "metadata", "fail", &[text]);
+    assert_eq!(lines(&answer, "eni"), ["warn: not tested: it is not known without instance metadata"]);
+    assert!(node.add("c0").error(11).contains(text));
+}
+
+#[test]
+fn a_line_is_printed_when_it_is_known() {
+    let node = node();
+    node.cloud.inject(Fault::on("DescribeNetworkInterfaces").effect(Effect::Stall));
+    let mut running = node.command(&["doctor"]).start();
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(running.take_stdout()));
+    let first = lines.next().unwrap().unwrap();
+    assert!(first.starts_with("ok    binary "), "{first}");
+    assert!(running.is_running());
+    running.kill();
 }

@@ -25,7 +25,7 @@ fn lists() -> Vec<(String, Value)> {
 
 #[test]
 fn every_list_gives_a_pod_an_address_once_it_points_at_the_simulated_cloud() {
-    assert_eq!(lists().len(), 3);
+    assert_eq!(lists().len(), 4);
     for (name, list) in lists() {
         let mut node = node();
         let simulated = std::mem::take(&mut node.ipam);
@@ -65,6 +65,16 @@ fn the_list_with_everything_is_accepted_as_it_stands() {
 }
 
 #[test]
+fn what_a_runtime_passes_on_of_the_simulators_network_is_shown_as_it_is() {
+    let list = read("simulator.conflist");
+    let mut passed_on = list["plugins"][0].clone();
+    for key in ["cniVersion", "name"] {
+        passed_on[key] = list[key].clone();
+    }
+    assert_eq!(read("simulator.json"), passed_on);
+}
+
+#[test]
 fn the_policy_allows_what_is_called_and_nothing_else() {
     let policy = read("ram-policy.json");
     let allowed: BTreeSet<&str> = policy["Statement"][0]["Action"]
@@ -82,16 +92,6 @@ fn the_policy_allows_what_is_called_and_nothing_else() {
     let expected: BTreeSet<&str> =
         called.iter().map(String::as_str).chain(["ecs:DescribeInstanceTypes"]).collect();
     assert_eq!(allowed, expected);
-}
-
-#[test]
-fn the_readme_tells_of_every_key() {
-    let readme = fs::read_to_string(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    for key in aliyun_eni_ipam::config::KEYS {
-        let row = readme.lines().find(|line| line.starts_with(&format!("| `{}` |", key.name)));
-        let row = row.unwrap_or_else(|| panic!("README.md does not tell of {}", key.name));
-        assert!(row.contains(key.default), "README.md tells another default of {}: {row}", key.name);
-    }
 }
 
 #[test]

@@ -97,7 +97,7 @@ fn add_and_del(node: &Node) -> Duration {
 fn host_local(node: &Node) {
     let plugin = Path::new("/usr/lib/cni/host-local");
     if !plugin.exists() {
-        println!("skipped: {} is not there to compare with", plugin.display());
+        println!("host-local: {} is not installed, so there is nothing to compare with", plugin.display());
         return;
     }
     let stdin = node.directory().join("host-local");

@@ -1,11 +1,12 @@
 //! A store that somebody else has been at, and answers that no honest server gives.
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{PermissionsExt, chown, symlink};
-use std::path::PathBuf;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use harness::{Effect, Fault, Node};
+use harness::simulator::Simulator;
+use harness::{Effect, Fault, Node, World};
 
 use crate::node;
 
@@ -55,19 +56,6 @@ fn a_fifo_in_place_of_a_record_is_refused_and_not_waited_for() {
 }
 
 #[test]
-fn a_record_of_another_user_is_refused() {
-    let node = node();
-    let _ = node.add("c0").address();
-    let record = only_file(&node, "active");
-    if chown(&record, Some(12345), None).is_err() {
-        println!("skipped: only root can give files away");
-        return;
-    }
-    assert!(node.del("c0").error(101).contains("12345"));
-    assert_eq!(node.on_eni().len(), 1);
-}
-
-#[test]
 fn a_store_that_others_can_write_to_is_refused_by_every_verb() {
     let node = node();
     let _ = node.add("c0").address();
@@ -87,6 +75,106 @@ fn a_store_behind_a_symbolic_link_is_refused() {
     assert!(node.on_eni().is_empty());
 }
 
+/// A node whose store is two directories down, in `way/in`, and the first of these.
+fn with_store_below() -> (Node, PathBuf) {
+    let mut node = node();
+    let way = node.directory().join("way");
+    fs::create_dir_all(way.join("in")).unwrap();
+    node.set("dataDir", way.join("in/store").to_str().unwrap());
+    (node, way)
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+}
+
+#[test]
+fn a_store_that_others_could_move_away_is_refused_and_a_del_does_not_succeed_without_it() {
+    for mode in [0o777, 0o775, 0o757] {
+        let (node, way) = with_store_below();
+        let _ = node.add("c0").address();
+        set_mode(&way, mode);
+        fs::rename(way.join("in"), way.join("taken")).unwrap();
+        let status = ["CNI_CONTAINERID", "CNI_IFNAME", "CNI_NETNS"]
+            .into_iter()
+            .fold(node.call("STATUS", ""), harness::Calling::without);
+        for text in [node.del("c0").error(101), node.add("c1").error(101), status.run().any_error()] {
+            let way = way.to_str().unwrap();
+            assert!(text.contains(&format!("{way}/in/store")), "{text}");
+            assert!(text.contains(&format!("(mode {mode:o})")), "{text}");
+            assert!(text.contains(&format!("`chmod go-w {way}`")), "{text}");
+        }
+        for command in ["list", "flush", "doctor"] {
+            let answer = node.operator(&[command]);
+            assert!(answer.status() == 1 && format!("{answer:?}").contains("chmod go-w"), "{answer:?}");
+        }
+        assert_eq!(node.on_eni().len(), 1);
+
+        fs::rename(way.join("taken"), way.join("in")).unwrap();
+        set_mode(&way, 0o755);
+        node.del("c0").ok();
+        assert!(node.on_eni().is_empty(), "{}", node.scene());
+    }
+}
+
+#[test]
+fn a_store_that_is_not_there_yet_is_not_made_where_others_could_move_it_away() {
+    let (node, way) = with_store_below();
+    fs::remove_dir(way.join("in")).unwrap();
+    set_mode(&way, 0o777);
+    let _ = node.del("c0").error(101);
+    let _ = node.add("c0").error(101);
+    assert!(node.on_eni().is_empty() && !way.join("in").exists());
+}
+
+#[test]
+fn a_store_below_a_sticky_directory_and_behind_links_that_nobody_else_can_change_is_used() {
+    let (node, way) = with_store_below();
+    set_mode(&way, 0o1777);
+    let _ = node.add("c0").address();
+    // One link in place of a directory on the way, to another one, which leads up and down again.
+    fs::rename(way.join("in"), way.join("real")).unwrap();
+    symlink("second", way.join("in")).unwrap();
+    symlink(way.join("real/../real/."), way.join("second")).unwrap();
+    node.del("c0").ok();
+    assert!(node.on_eni().is_empty(), "{}", node.scene());
+}
+
+#[test]
+fn the_way_that_links_lead_is_looked_at_as_well() {
+    let (node, way) = with_store_below();
+    let _ = node.add("c0").address();
+    let (open, closed) = (node.directory().join("open"), node.directory().join("closed"));
+    fs::create_dir(&open).unwrap();
+    set_mode(&open, 0o777);
+    // To a directory that is safe itself, by a link that is not.
+    fs::rename(way.join("in"), &closed).unwrap();
+    symlink(&closed, open.join("link")).unwrap();
+    symlink(open.join("link"), way.join("in")).unwrap();
+    assert!(node.del("c0").error(101).contains(open.to_str().unwrap()));
+    // To one that is safe, in one that is not.
+    fs::remove_file(way.join("in")).unwrap();
+    fs::rename(&closed, open.join("closed")).unwrap();
+    symlink(open.join("closed"), way.join("in")).unwrap();
+    assert!(node.del("c0").error(101).contains(open.to_str().unwrap()));
+    // Nowhere, for ever.
+    fs::remove_file(way.join("in")).unwrap();
+    symlink("in", way.join("in")).unwrap();
+    assert!(node.del("c0").error(101).contains("circle"));
+    assert_eq!(node.on_eni().len(), 1);
+}
+
+#[test]
+fn a_log_that_is_a_link_is_not_written_and_no_call_fails_for_it() {
+    let node = node();
+    let (log, elsewhere) = (node.directory().join("log"), node.directory().join("elsewhere"));
+    fs::write(&elsewhere, "").unwrap();
+    symlink(&elsewhere, &log).unwrap();
+    let _ = node.add("c0").address();
+    node.del("c0").ok();
+    assert_eq!(fs::read(&elsewhere).unwrap(), b"");
+}
+
 #[test]
 fn a_damaged_record_is_set_aside_and_the_error_says_where_it_is() {
     for damage in ["", "{", "[]", "null", "{\"schema\":1}", "\u{0}\u{0}\u{0}"] {
@@ -101,16 +189,6 @@ fn a_damaged_record_is_set_aside_and_the_error_says_where_it_is() {
         let _ = node.add("c1").address();
         node.del("c1").ok();
     }
-}
-
-#[test]
-fn a_record_of_a_later_version_is_left_as_it_is() {
-    let node = node();
-    let _ = node.add("c0").address();
-    let record = only_file(&node, "active");
-    fs::write(&record, "{\"schema\":2,\"new\":true}").unwrap();
-    assert!(node.del("c0").error(102).contains("later version"));
-    assert_eq!(fs::read_to_string(&record).unwrap(), "{\"schema\":2,\"new\":true}");
 }
 
 #[test]
@@ -137,6 +215,31 @@ fn a_record_that_is_larger_than_any_is_set_aside_like_every_damaged_one() {
     assert!(node.del("c0").error(102).contains("larger"));
     assert!(fs::read(only_file(&node, "quarantine")).unwrap() == swollen);
     assert_eq!((node.on_eni().len(), node.counts()), (1, [0, 0, 0, 1]));
+}
+
+#[test]
+fn roots_that_the_environment_of_the_runtime_names_are_not_trusted() {
+    let certificates = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ecs/certificates");
+    let text = |name: &str| fs::read_to_string(certificates.join(name)).unwrap();
+    let cloud = Simulator::start_tls(World::single_node(), &text("valid.pem"), &text("key.pem")).unwrap();
+    let mut node =
+        node().with("endpoint", cloud.endpoint()).with("metadataEndpoint", cloud.metadata_endpoint());
+    let authority = certificates.join("authority.pem");
+    // By this name libraries look for it in a directory.
+    let directory = node.directory().join("roots");
+    fs::create_dir(&directory).unwrap();
+    symlink(&authority, directory.join("00000000.0")).unwrap();
+    fs::copy(&authority, directory.join("authority.pem")).unwrap();
+    for (name, value) in [("SSL_CERT_FILE", &authority), ("SSL_CERT_DIR", &directory)] {
+        let text = node.call("ADD", "c0").env(name, value).run().error(110);
+        assert!(text.contains("set `ipam.caFile`"), "{name}: {text}");
+    }
+    assert!(cloud.ledger().is_empty());
+    // What the configuration names is, whatever the environment says.
+    node.set("caFile", authority.to_str().unwrap());
+    let _ = node.call("ADD", "c0").env("SSL_CERT_FILE", "/dev/null").run().address();
+    node.call("DEL", "c0").env("SSL_CERT_DIR", "/nowhere").run().ok();
+    assert!(cloud.with_world(|world| world.enis[Node::ENI].addresses.is_empty()));
 }
 
 #[test]

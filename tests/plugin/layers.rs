@@ -85,6 +85,51 @@ fn no_files_import_each_other_in_a_circle() {
     assert!(left.is_empty(), "these files import each other in a circle: {left:#?}");
 }
 
+/// Files that write to a terminal. All but the first, which writes JSON and a text of its own, escape each line.
+const WRITE_TO_A_TERMINAL: &[&str] = &["cni/output.rs", "commands/consent.rs", "commands/mod.rs"];
+
+#[test]
+fn few_places_write_to_a_terminal() {
+    let source = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    collect_files(&source, &mut files);
+    let writes = |text: &str| ["stdout()", "stderr()", "dev/tty"].iter().any(|it| text.contains(it));
+    files.retain(|file| writes(&fs::read_to_string(file).unwrap()));
+    files.sort();
+    assert_eq!(files, WRITE_TO_A_TERMINAL.iter().map(|file| source.join(file)).collect::<Vec<_>>());
+}
+
+/// The suites with a `main` of their own, where an attribute `#[test]` has no effect and the compiler says nothing of it.
+const WITHOUT_LIBTEST: [&str; 3] = ["crash", "machine", "runtime"];
+
+#[test]
+fn no_test_hides_behind_an_attribute_without_effect() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let manifest = fs::read_to_string(root.join("Cargo.toml")).unwrap();
+    assert_eq!(manifest.matches("harness = false").count(), WITHOUT_LIBTEST.len());
+    for suite in WITHOUT_LIBTEST {
+        let mut files = Vec::new();
+        collect_files(&root.join("tests").join(suite), &mut files);
+        assert!(!files.is_empty(), "{suite}");
+        for file in files.iter().filter(|file| file.extension().is_some_and(|it| it == "rs")) {
+            let text = fs::read_to_string(file).unwrap();
+            let stray = text.lines().any(|line| line.trim() == "#[test]");
+            assert!(!stray, "{}: name the test in `harness::tests!`", file.display());
+        }
+    }
+}
+
+fn collect_files(directory: &Path, files: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect_files(&path, files);
+        } else {
+            files.push(path);
+        }
+    }
+}
+
 /// Every module of `src` with the modules that its file names.
 struct House {
     imports: BTreeMap<String, BTreeSet<String>>,

@@ -1,10 +1,10 @@
 //! `metricsFile`: what a monitoring system is told.
 
-use std::fs;
-use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::fs::{self, File};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::{Duration, SystemTime};
 
 use harness::{Effect, Fault, Node};
 
@@ -132,7 +132,7 @@ fn a_file_that_cannot_be_written_is_a_line_in_the_log_and_no_more() {
     let mut node = with_metrics();
     node.set("metricsFile", node.directory().join("missing/metrics.prom").to_str().unwrap());
     let _ = node.add("c0").address();
-    assert!(node.log().contains("metricsFile"), "{}", node.log());
+    assert!(node.log().contains("missing/metrics.prom"), "{}", node.log());
     node.del("c0").ok();
     // A wrong value keeps no pod from being deleted either.
     let call = node.call("DEL", "c0").config(|config| config["ipam"]["metricsFile"] = 7.into());
@@ -140,25 +140,44 @@ fn a_file_that_cannot_be_written_is_a_line_in_the_log_and_no_more() {
 }
 
 #[test]
-fn whoever_writes_last_has_seen_the_last_change() {
+fn a_flush_sweeps_up_what_killed_calls_have_left_and_nothing_else() {
     let node = with_metrics();
-    let _ = (node.add("c0").address(), node.add("c1").address());
-    // The first DEL has counted when the second one begins, and puts its file in place when the second one has.
-    let late = ["-f", "-o", "/dev/null", "-e", "inject=fchmod:delay_enter=3000000:when=1"];
-    if !Command::new("strace").args(late).arg("true").status().is_ok_and(|status| status.success()) {
-        // Past the test runner's capture of what passing tests print.
-        let _ = writeln!(
-            io::stderr(),
-            "skipped: the test of metrics that cross needs strace and the right to trace"
-        );
-        return;
+    let _ = node.add("c0").address();
+    let unique = "0123456789abcdef0123456789abcdef";
+    let draft = |name: &str| node.directory().join(name);
+    let (old, fresh) =
+        (format!(".aliyun_eni_ipam.prom.{unique}"), format!(".aliyun_eni_ipam.prom.f{}", &unique[1..]));
+    // Of others: another file's draft, names that only begin like one, a directory, a link.
+    let foreign = [
+        format!(".node.prom.{unique}"),
+        format!(".aliyun_eni_ipam.prom.{unique}0"),
+        ".aliyun_eni_ipam.prom.swp".to_owned(),
+        format!("aliyun_eni_ipam.prom.{unique}"),
+    ];
+    let (directory, link) = (
+        format!(".aliyun_eni_ipam.prom.d{}", &unique[1..]),
+        format!(".aliyun_eni_ipam.prom.e{}", &unique[1..]),
+    );
+    let long_ago = SystemTime::now() - Duration::from_hours(2);
+    for name in foreign.iter().chain([&old, &fresh]) {
+        fs::write(draft(name), "").unwrap();
+        if *name != fresh {
+            File::options().write(true).open(draft(name)).unwrap().set_modified(long_ago).unwrap();
+        }
     }
-    let first = node.call("DEL", "c0").under("strace", &late.map(str::to_owned)).start();
-    crate::eventually("the first DEL is about to write", || !drafts(&node).is_empty());
-    node.del("c1").ok();
-    assert_eq!(records(&node), [0; 4]);
-    first.wait().ok();
-    assert_eq!(records(&node), [0; 4]);
+    fs::create_dir(draft(&directory)).unwrap();
+    File::open(draft(&directory)).unwrap().set_modified(long_ago).unwrap();
+    symlink(&foreign[0], draft(&link)).unwrap();
+    let touch = Command::new("touch").args(["-h", "-d", "2020-01-01"]).arg(draft(&link)).status();
+    assert!(touch.unwrap().success());
+
+    node.del("c0").ok();
+    assert!(draft(&old).exists(), "a DEL has something else to do");
+    assert_eq!(node.operator(&["flush"]).status(), 0);
+    assert!(!draft(&old).exists());
+    for name in foreign.iter().chain([&fresh, &directory, &link]) {
+        assert!(fs::symlink_metadata(draft(name)).is_ok(), "{name}");
+    }
 }
 
 /// Files with a hidden name, in which what is to become the file is written.

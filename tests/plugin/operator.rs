@@ -105,6 +105,37 @@ fn a_flush_says_which_address_of_which_eni_is_left_and_why() {
 }
 
 #[test]
+fn a_flush_says_what_it_released_and_that_nothing_is_left() {
+    let (node, _) = with_pods(3);
+    assert_eq!(node.operator(&["flush"]).stdout(), "nothing to release\n");
+    node.cloud.inject(Fault::on(UNASSIGN).effect(Effect::code("Forbidden.RAM")));
+    for pod in ["c0", "c1", "c2"] {
+        node.del(pod).ok();
+    }
+    let left = node.operator(&["flush", "--json"]).json();
+    assert_eq!((&left["released"], &left["left"]), (&json!([]), &json!(3)));
+    assert_eq!(left["releasing"][0]["networkInterfaceId"], Node::ENI);
+    assert!(left["releasing"][0]["lastError"].as_str().unwrap().contains("Forbidden.RAM"), "{left}");
+    let text = node.operator(&["flush"]);
+    assert!(text.stdout().starts_with("nothing was released; 3 releases are left:\n"), "{text:?}");
+    assert_eq!(text.status(), 1);
+
+    node.cloud.clear_faults();
+    let flushed = node.operator(&["flush"]);
+    assert_eq!((flushed.status(), flushed.stderr()), (0, String::new()));
+    assert_eq!(flushed.stdout(), format!("released 3 addresses on {}; nothing is left\n", Node::ENI));
+    assert!(node.on_eni().is_empty() && node.records().is_empty());
+
+    // An address that is a pod's is none that the flush released, whatever else a record says.
+    let address = node.add("c3").address();
+    let active = fs::read_dir(node.store().join("active")).unwrap().next().unwrap().unwrap().path();
+    let name = format!("{}.0123456789abcdef", active.file_name().unwrap().to_str().unwrap());
+    fs::copy(&active, node.store().join("releasing").join(name)).unwrap();
+    assert_eq!(node.operator(&["flush"]).stdout(), "nothing to release\n");
+    assert_eq!((node.on_eni(), node.counts()), (BTreeSet::from([address]), [0, 1, 0, 0]));
+}
+
+#[test]
 fn a_flush_by_a_timer_serves_every_network_and_goes_on_past_trouble_with_one() {
     let (node, addresses) = with_pods(1);
     let directory = node.directory().join("net.d");
@@ -124,7 +155,11 @@ fn a_flush_by_a_timer_serves_every_network_and_goes_on_past_trouble_with_one() {
     network("b", &node.store());
     network("c", &node.store());
     let answer = node.operator_with(&directory, &["flush", "--json"]);
-    assert_eq!((answer.status(), answer.json()), (1, json!({"left": 0})), "{answer:?}");
+    assert_eq!(
+        (answer.status(), answer.json()),
+        (1, json!({"released": [addresses[0]], "cleanedUp": 0, "left": 0, "releasing": []})),
+        "{answer:?}"
+    );
     assert!(
         answer.stderr().contains("network \"a\"") && answer.stderr().contains("set it to 700"),
         "{answer:?}"

@@ -4,7 +4,6 @@ mod attachments;
 mod cli;
 mod documents;
 mod environment;
-mod host_local;
 mod keys;
 mod output;
 mod requested;

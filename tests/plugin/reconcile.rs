@@ -276,7 +276,7 @@ fn an_eni_that_ecs_does_not_show_leaves_ghosts() {
     node.cloud.with_world(|world| world.enis.remove(Node::ENI));
     let answer = reconcile(&node);
     assert_eq!((answer.status(), &entry(&answer)["ghosts"][0]["address"]), (1, &json!(address)));
-    assert!(entry(&answer)["problem"].as_str().unwrap().contains("does not show it"));
+    assert!(entry(&answer)["problem"].as_str().unwrap().contains("does not show"));
 }
 
 #[test]

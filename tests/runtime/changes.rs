@@ -3,14 +3,22 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use harness::Need;
 use serde_json::json;
 use tempfile::TempDir;
 
 use crate::stage::{Stage, UNASSIGN};
 
-#[test]
+harness::tests! {
+    needs [Need::Root, Need::Containerd]:
+        a_pod_on_the_nodes_network_takes_no_address,
+        a_pod_whose_network_was_removed_is_deleted_when_it_is_back,
+        a_pod_whose_network_was_renamed_gives_its_address_back,
+        a_port_of_the_node_leads_to_the_pods_address;
+}
+
 fn a_pod_on_the_nodes_network_takes_no_address() {
-    let Some(stage) = Stage::new() else { return };
+    let stage = Stage::new();
     let pod = stage.runtime.run_pod_with("agent", &["--host-network"]);
     stage.runtime.stop_pod(&pod);
     stage.runtime.remove_pod(&pod);
@@ -18,9 +26,8 @@ fn a_pod_on_the_nodes_network_takes_no_address() {
     assert!(stage.node.cloud.ledger().is_empty() && !stage.node.store().exists());
 }
 
-#[test]
 fn a_pod_whose_network_was_removed_is_deleted_when_it_is_back() {
-    let Some(stage) = Stage::new() else { return };
+    let stage = Stage::new();
     let pod = stage.runtime.run_pod("web-0");
     let address = stage.address(&pod);
 
@@ -39,9 +46,8 @@ fn a_pod_whose_network_was_removed_is_deleted_when_it_is_back() {
 }
 
 /// The runtime has only the new name to offer, and no result of the ADD.
-#[test]
 fn a_pod_whose_network_was_renamed_gives_its_address_back() {
-    let Some(stage) = Stage::new() else { return };
+    let stage = Stage::new();
     let pod = stage.runtime.run_pod("web-0");
 
     let mut conflist = stage.node.conflist();
@@ -57,14 +63,13 @@ fn a_pod_whose_network_was_renamed_gives_its_address_back() {
 
 /// Ports of the node lead to the pod's address. The rules for that go into a network namespace of the test's own instead
 /// of the machine's.
-#[test]
 fn a_port_of_the_node_leads_to_the_pods_address() {
     let directory = TempDir::new().expect("temporary directory");
     let portmap = directory.path().join("portmap");
     let script = "#!/bin/sh\nexec nsenter --net=/run/netns/ports /usr/lib/cni/portmap\n";
     fs::write(&portmap, script).expect("script");
     fs::set_permissions(&portmap, PermissionsExt::from_mode(0o755)).expect("mode of the script");
-    let Some(stage) = Stage::with_plugins(&[("portmap", &portmap)]) else { return };
+    let stage = Stage::with_plugins(&[("portmap", &portmap)]);
     stage.runtime.run(&["ip", "netns", "add", "ports"]);
     let rules = || stage.runtime.run(&["ip", "netns", "exec", "ports", "iptables", "-t", "nat", "-S"]);
     let mut conflist = stage.node.conflist();

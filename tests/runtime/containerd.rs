@@ -18,6 +18,7 @@ use std::process::{self, Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use harness::needs;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -66,7 +67,7 @@ impl Containerd {
         node.await_answer();
         for namespace in ["k8s.io", "default"] {
             let mut import = node.ctr(namespace);
-            import.args(["images", "import", "--snapshotter", "native"]).arg(tools::pause_image());
+            import.args(["images", "import", "--snapshotter", "native"]).arg(needs::pause_image());
             node.succeed(run(&mut import));
         }
         node
@@ -284,7 +285,7 @@ impl Containerd {
     }
 
     fn cri_command(&self, words: &[&str], deadline: Duration) -> Command {
-        let mut command = self.isolation.command(tools::python());
+        let mut command = self.isolation.command(needs::python());
         command.arg(tools::cri_client()).args(words);
         command.args(["--timeout", &deadline.as_secs_f64().to_string()]);
         command

@@ -2,13 +2,19 @@
 
 use std::net::IpAddr;
 
-use harness::{Effect, Fault};
+use harness::{Effect, Fault, Need};
 
 use crate::stage::{Stage, UNASSIGN};
 
-#[test]
+harness::tests! {
+    needs [Need::Root, Need::Containerd]:
+        a_pod_whose_process_was_killed_keeps_its_address_until_it_is_stopped,
+        a_crash_of_containerd_during_a_del_releases_once,
+        after_a_reboot_pods_are_deleted_and_what_was_releasing_is_released;
+}
+
 fn a_pod_whose_process_was_killed_keeps_its_address_until_it_is_stopped() {
-    let Some(stage) = Stage::new() else { return };
+    let stage = Stage::new();
     let pod = stage.runtime.run_pod("web-0");
     let address = stage.address(&pod);
 
@@ -23,9 +29,8 @@ fn a_pod_whose_process_was_killed_keeps_its_address_until_it_is_stopped() {
 }
 
 /// The plugin finishes what it is at, and the DEL of the runtime that has come back finds it done.
-#[test]
 fn a_crash_of_containerd_during_a_del_releases_once() {
-    let Some(mut stage) = Stage::new() else { return };
+    let mut stage = Stage::new();
     let pod = stage.runtime.run_pod("web-0");
 
     stage.node.cloud.hold(UNASSIGN);
@@ -48,9 +53,8 @@ fn a_crash_of_containerd_during_a_del_releases_once() {
 
 /// A reboot takes the network namespaces away and leaves the pods to be deleted. On its ground alone nothing is released,
 /// and nothing that was recorded is lost.
-#[test]
 fn after_a_reboot_pods_are_deleted_and_what_was_releasing_is_released() {
-    let Some(mut stage) = Stage::with(|node| node.set("timeoutSeconds", 2)) else { return };
+    let mut stage = Stage::with(|node| node.set("timeoutSeconds", 2));
     let kept = stage.runtime.run_pod("web-0");
     let deleted = stage.runtime.run_pod("web-1");
     let addresses: [IpAddr; 2] = [&kept, &deleted].map(|pod| stage.address(pod));

@@ -3,11 +3,20 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use harness::{Effect, Fault, Node};
+use harness::{Effect, Fault, Need, Node};
 use serde_json::json;
 
 use crate::stage::{ASSIGN, Stage, UNASSIGN};
-use crate::tools::Failure;
+use crate::tools::{Failure, PATIENCE};
+
+harness::tests! {
+    needs [Need::Root, Need::Containerd]:
+        a_pod_that_gets_no_address_leaves_nothing_behind,
+        an_address_is_given_back_when_a_later_plugin_fails,
+        a_pod_stays_until_its_address_is_released_where_that_is_wanted,
+        a_pod_is_not_forgotten_because_of_the_words_of_an_error,
+        an_error_reaches_the_client_whatever_its_characters;
+}
 
 /// A DEL succeeds only when the address is released, and does not wait for that for long.
 fn strict(node: &mut Node) {
@@ -17,17 +26,16 @@ fn strict(node: &mut Node) {
 
 /// kubelet tries again for as long as a pod is there.
 fn until_it_works(mut attempt: impl FnMut() -> Result<(), Failure>) {
-    let end = Instant::now() + Duration::from_mins(2);
+    let end = Instant::now() + PATIENCE;
     while let Err(failure) = attempt() {
         assert!(Instant::now() < end, "{failure}");
         thread::sleep(Duration::from_secs(3));
     }
 }
 
-#[test]
 fn a_pod_that_gets_no_address_leaves_nothing_behind() {
     // Room for the ENI's primary address and one more.
-    let Some(stage) = Stage::with(|node| node.cloud.with_world(|world| world.quota.ipv4 = 2)) else { return };
+    let stage = Stage::with(|node| node.cloud.with_world(|world| world.quota.ipv4 = 2));
     let pod = stage.runtime.run_pod("web-0");
 
     let failure = stage.runtime.run_pod_with_deadline("web-1", Duration::from_mins(1));
@@ -43,9 +51,8 @@ fn a_pod_that_gets_no_address_leaves_nothing_behind() {
 }
 
 /// The pod's ADD fails after this plugin's part of it has succeeded.
-#[test]
 fn an_address_is_given_back_when_a_later_plugin_fails() {
-    let Some(stage) = Stage::new() else { return };
+    let stage = Stage::new();
     let mut conflist = stage.node.conflist();
     let plugins = conflist["plugins"].as_array_mut().expect("a list");
     plugins.push(json!({"type": "tuning", "sysctl": {"net.ipv4.no_such_setting": "1"}}));
@@ -61,9 +68,8 @@ fn an_address_is_given_back_when_a_later_plugin_fails() {
 }
 
 /// With `onReleaseFailure: fail` the pod stays until its address is released, however often that is tried.
-#[test]
 fn a_pod_stays_until_its_address_is_released_where_that_is_wanted() {
-    let Some(stage) = Stage::with(strict) else { return };
+    let stage = Stage::with(strict);
     let pod = stage.runtime.run_pod("web-0");
     let address = stage.address(&pod);
 
@@ -92,9 +98,8 @@ fn a_pod_stays_until_its_address_is_released_where_that_is_wanted() {
 }
 
 /// containerd takes an error with such words in it for success and forgets the pod.
-#[test]
 fn a_pod_is_not_forgotten_because_of_the_words_of_an_error() {
-    let Some(stage) = Stage::with(strict) else { return };
+    let stage = Stage::with(strict);
     let pod = stage.runtime.run_pod("web-0");
 
     stage.node.cloud.inject(Fault::on(UNASSIGN).effect(Effect::Error {
@@ -120,9 +125,8 @@ fn a_pod_is_not_forgotten_because_of_the_words_of_an_error() {
 }
 
 /// Whatever characters an error has, the runtime can read the document that it comes in.
-#[test]
 fn an_error_reaches_the_client_whatever_its_characters() {
-    let Some(stage) = Stage::new() else { return };
+    let stage = Stage::new();
     let words = ["first", "second", "\"quoted\"", "{\"code\": 1}", "<b>&", "\u{202e}", "\\u0000", "last"];
     stage.node.cloud.inject(Fault::on(ASSIGN).effect(Effect::Error {
         code: "Strange".into(),

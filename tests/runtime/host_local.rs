@@ -4,12 +4,25 @@
 use std::fs;
 use std::path::Path;
 
+use harness::Need;
 use serde_json::{Value, json};
 
 use crate::containerd::Containerd;
 use crate::libcni::Libcni;
-use crate::tools::{IMPATIENT, PATIENCE, can_run, holds_within};
+use crate::tools::{IMPATIENT, PATIENCE, holds_within};
 use crate::wrapper::Wrapper;
+
+harness::tests! {
+    needs [Need::Root, Need::Containerd]:
+        pod_has_its_address_until_it_is_removed,
+        short_container_sees_its_address,
+        failed_add_is_reported_to_the_client,
+        deadline_of_add_is_overtaken_by_del,
+        deadline_of_del_starts_another_beside_it,
+        pod_outlives_a_crash_of_containerd,
+        pod_is_deleted_after_a_reboot,
+        libcni_adds_checks_and_deletes;
+}
 
 const HOST_LOCAL: &str = "/usr/lib/cni/host-local";
 
@@ -35,11 +48,7 @@ fn reserved(cni_state: &Path) -> Vec<String> {
 }
 
 /// A pod's life, as kubelet leads it.
-#[test]
 fn pod_has_its_address_until_it_is_removed() {
-    if !can_run() {
-        return;
-    }
     let ipam = Wrapper::new(Path::new(HOST_LOCAL));
     let node = Containerd::start(&[("wrapped", &ipam.path())]);
     node.write_conflist("pods", &conflist("wrapped", "10.98.1.0/24"));
@@ -63,11 +72,7 @@ fn pod_has_its_address_until_it_is_removed() {
     assert!(calls[1].config["prevResult"].is_object() && calls[2].config["prevResult"].is_null());
 }
 
-#[test]
 fn short_container_sees_its_address() {
-    if !can_run() {
-        return;
-    }
     let node = Containerd::start(&[]);
     node.write_conflist("pods", &conflist("host-local", "10.98.2.0/24"));
 
@@ -76,11 +81,7 @@ fn short_container_sees_its_address() {
     assert!(reserved(&node.cni_state()).is_empty());
 }
 
-#[test]
 fn failed_add_is_reported_to_the_client() {
-    if !can_run() {
-        return;
-    }
     let node = Containerd::start(&[]);
     let mut conflist = conflist("host-local", "10.98.3.0/24");
     let range = &mut conflist["plugins"][0]["ipam"]["ranges"][0][0];
@@ -101,11 +102,7 @@ fn failed_add_is_reported_to_the_client() {
 
 /// The client gives up on a slow ADD. The cleanup's DEL overtakes it, and what it reserves afterwards is
 /// nobody's.
-#[test]
 fn deadline_of_add_is_overtaken_by_del() {
-    if !can_run() {
-        return;
-    }
     let ipam = Wrapper::new(Path::new(HOST_LOCAL));
     let node = Containerd::start(&[("wrapped", &ipam.path())]);
     node.write_conflist("pods", &conflist("wrapped", "10.98.4.0/24"));
@@ -126,11 +123,7 @@ fn deadline_of_add_is_overtaken_by_del() {
 }
 
 /// The client gives up on a slow DEL and repeats it while the first one still runs.
-#[test]
 fn deadline_of_del_starts_another_beside_it() {
-    if !can_run() {
-        return;
-    }
     let ipam = Wrapper::new(Path::new(HOST_LOCAL));
     let node = Containerd::start(&[("wrapped", &ipam.path())]);
     node.write_conflist("pods", &conflist("wrapped", "10.98.5.0/24"));
@@ -151,11 +144,7 @@ fn deadline_of_del_starts_another_beside_it() {
     assert!(reserved(&node.cni_state()).is_empty());
 }
 
-#[test]
 fn pod_outlives_a_crash_of_containerd() {
-    if !can_run() {
-        return;
-    }
     let mut node = Containerd::start(&[]);
     node.write_conflist("pods", &conflist("host-local", "10.98.6.0/24"));
     let pod = node.run_pod("web-0");
@@ -170,11 +159,7 @@ fn pod_outlives_a_crash_of_containerd() {
 }
 
 /// After a reboot the pod's network namespace is gone, and the runtime still knows the pod and its result.
-#[test]
 fn pod_is_deleted_after_a_reboot() {
-    if !can_run() {
-        return;
-    }
     let ipam = Wrapper::new(Path::new(HOST_LOCAL));
     let mut node = Containerd::start(&[("wrapped", &ipam.path())]);
     node.write_conflist("pods", &conflist("wrapped", "10.98.8.0/24"));
@@ -194,11 +179,7 @@ fn pod_is_deleted_after_a_reboot() {
     assert!(reserved(&node.cni_state()).is_empty());
 }
 
-#[test]
 fn libcni_adds_checks_and_deletes() {
-    if !can_run() {
-        return;
-    }
     let cni = Libcni::new(&[], &conflist("host-local", "10.98.7.0/24"));
     cni.validate().expect("all plugins know the version");
     let netns = cni.add_netns("web-0");

@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::Path;
 
+use harness::needs;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -78,7 +79,7 @@ impl Libcni {
     }
 
     fn call(&self, words: &[&str]) -> Result<String, Failure> {
-        let mut command = self.isolation.command(tools::libcni());
+        let mut command = self.isolation.command(needs::libcni());
         command.arg("-path").arg(self.directory.path().join("bin"));
         command.arg(words[0]).arg(self.directory.path().join("conflist")).args(&words[1..]);
         run(&mut command)

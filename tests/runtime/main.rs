@@ -1,6 +1,6 @@
 //! Real container runtimes against CNI plugins: containerd by way of CRI, as kubelet uses it, by way of
 //! `ctr`, and libcni alone. `tests/runtime/setup` installs what they need; without it, or without root, these
-//! tests are skipped with one line that says so. With `RUNTIME_TESTS=required` they fail instead.
+//! tests are ignored, with the reason. With `RUNTIME_TESTS=required` they fail instead.
 //!
 //! `host_local` shows with a standard IPAM plugin that the harness works. The other modules are about the plugin
 //! under test: a [`stage::Stage`] has it, a simulated cloud and a containerd.
@@ -21,3 +21,19 @@ mod slow;
 mod stage;
 mod tools;
 mod wrapper;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let modules = [
+        changes::tests(),
+        crashes::tests(),
+        failures::tests(),
+        host_local::tests(),
+        outage::tests(),
+        pods::tests(),
+        secondary::tests(),
+        slow::tests(),
+    ];
+    harness::run_suite("RUNTIME_TESTS", modules)
+}

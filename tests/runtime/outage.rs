@@ -1,14 +1,18 @@
 //! The cloud is down while pods are deleted: by default that is the operator's trouble, not the pods'.
 
 use harness::simulator::Entry;
-use harness::{Effect, Fault};
+use harness::{Effect, Fault, Need};
 use serde_json::Value;
 
 use crate::stage::{Stage, UNASSIGN};
 
-#[test]
+harness::tests! {
+    needs [Need::Root, Need::Containerd]:
+        an_outage_does_not_keep_pods_from_being_deleted_and_their_addresses_are_released_later;
+}
+
 fn an_outage_does_not_keep_pods_from_being_deleted_and_their_addresses_are_released_later() {
-    let Some(stage) = Stage::with(|node| node.set("timeoutSeconds", 2)) else { return };
+    let stage = Stage::with(|node| node.set("timeoutSeconds", 2));
     let pods = [stage.runtime.run_pod("web-0"), stage.runtime.run_pod("web-1")];
     let addresses = [stage.address(&pods[0]), stage.address(&pods[1])];
     let conflist = stage.runtime.conflist("pods");

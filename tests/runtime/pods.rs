@@ -4,12 +4,24 @@ use std::fs;
 use std::thread;
 use std::time::Duration;
 
+use harness::Need;
+
 use crate::libcni::Libcni;
 use crate::stage::{ASSIGN, PLUGIN, Stage, UNASSIGN, node};
 
-#[test]
+harness::tests! {
+    needs [Need::Root, Need::Containerd]:
+        as_many_addresses_go_as_have_come,
+        the_second_del_of_a_pod_asks_the_cloud_nothing,
+        pods_that_come_and_go_at_the_same_time_do_not_disturb_each_other,
+        a_container_of_ctr_has_its_address_while_it_runs,
+        libcni_validates_adds_checks_and_deletes,
+        a_check_fails_when_the_record_is_lost,
+        an_error_reaches_libcni_with_its_code;
+}
+
 fn as_many_addresses_go_as_have_come() {
-    let Some(stage) = Stage::new() else { return };
+    let stage = Stage::new();
     let mut pods = Vec::new();
     for name in ["web-0", "web-1", "web-2"] {
         pods.push(stage.runtime.run_pod(name));
@@ -25,9 +37,8 @@ fn as_many_addresses_go_as_have_come() {
 }
 
 /// Every pod gets two DELs, and the second one has neither a network namespace nor a result to go by.
-#[test]
 fn the_second_del_of_a_pod_asks_the_cloud_nothing() {
-    let Some(stage) = Stage::new() else { return };
+    let stage = Stage::new();
     let pod = stage.runtime.run_pod("web-0");
     let address = stage.address(&pod);
     let [record] = stage.node.records().try_into().expect("one record");
@@ -50,9 +61,8 @@ fn the_second_del_of_a_pod_asks_the_cloud_nothing() {
     stage.expect_pods(&[]);
 }
 
-#[test]
 fn pods_that_come_and_go_at_the_same_time_do_not_disturb_each_other() {
-    let Some(stage) = Stage::new() else { return };
+    let stage = Stage::new();
     // Long enough for calls to meet that do not wait for each other.
     stage.node.cloud.set_latency(Duration::from_millis(200));
     let (stage, names) = (&stage, ["web-0", "web-1", "web-2", "web-3", "web-4", "web-5"]);
@@ -75,9 +85,8 @@ fn pods_that_come_and_go_at_the_same_time_do_not_disturb_each_other() {
 }
 
 /// `ctr` calls CNI itself: ADD before the container starts, DEL when it has ended.
-#[test]
 fn a_container_of_ctr_has_its_address_while_it_runs() {
-    let Some(stage) = Stage::new() else { return };
+    let stage = Stage::new();
     let output = stage.runtime.ctr_run("job-1").unwrap_or_else(|failure| panic!("{failure}"));
     let seen: Vec<_> = output.lines().filter_map(|line| line.strip_prefix("eth0 ")?.parse().ok()).collect();
     let assigned: Vec<_> =
@@ -89,9 +98,8 @@ fn a_container_of_ctr_has_its_address_while_it_runs() {
 }
 
 /// libcni alone, as CRI-O has it: with a check of the plugins' versions before, and a CHECK in between.
-#[test]
 fn libcni_validates_adds_checks_and_deletes() {
-    let Some(node) = node() else { return };
+    let node = node();
     let cni = Libcni::new(&[("aliyun-eni-ipam", PLUGIN.as_ref())], &node.conflist());
     cni.validate().expect("all plugins know the version");
     let netns = cni.add_netns("web-0");
@@ -110,9 +118,8 @@ fn libcni_validates_adds_checks_and_deletes() {
     assert_eq!(node.cloud.count(UNASSIGN), 1);
 }
 
-#[test]
 fn a_check_fails_when_the_record_is_lost() {
-    let Some(node) = node() else { return };
+    let node = node();
     let cni = Libcni::new(&[("aliyun-eni-ipam", PLUGIN.as_ref())], &node.conflist());
     let netns = cni.add_netns("web-0");
     cni.add("web-0", &netns).expect("ADD");
@@ -121,9 +128,8 @@ fn a_check_fails_when_the_record_is_lost() {
     assert!(failure.stderr.contains(r#""code":103"#), "{failure}");
 }
 
-#[test]
 fn an_error_reaches_libcni_with_its_code() {
-    let Some(node) = node() else { return };
+    let node = node();
     node.cloud.with_world(|world| world.quota.ipv4 = 1);
     let cni = Libcni::new(&[("aliyun-eni-ipam", PLUGIN.as_ref())], &node.conflist());
     let netns = cni.add_netns("web-0");

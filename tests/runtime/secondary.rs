@@ -1,26 +1,27 @@
 //! Pods on a secondary ENI: their interfaces are made on top of the ENI's.
 
-use harness::Node;
+use harness::{Need, Node};
 use serde_json::json;
 
 use crate::stage::Stage;
-use crate::tools::{can_make, can_run};
 
-#[test]
+harness::tests! {
+    needs [Need::Root, Need::Containerd, Need::Macvlan]:
+        macvlan_pods_have_addresses_of_the_eni_that_their_interfaces_are_made_on;
+    needs [Need::Root, Need::Containerd, Need::Ipvlan]:
+        ipvlan_pods_have_addresses_of_the_eni_that_their_interfaces_are_made_on;
+}
+
 fn macvlan_pods_have_addresses_of_the_eni_that_their_interfaces_are_made_on() {
     expect_pods_on_the_eni("macvlan", "bridge");
 }
 
-#[test]
 fn ipvlan_pods_have_addresses_of_the_eni_that_their_interfaces_are_made_on() {
     expect_pods_on_the_eni("ipvlan", "l2");
 }
 
 fn expect_pods_on_the_eni(kind: &str, mode: &str) {
-    if !(can_run() && can_make(kind)) {
-        return;
-    }
-    let Some(stage) = Stage::new() else { return };
+    let stage = Stage::new();
     let interface = attach_eni(&stage);
     let mut conflist = stage.node.conflist();
     let plugin = &mut conflist["plugins"][0];

@@ -1,14 +1,22 @@
 //! A cloud that is slower than the runtime's client is patient. The client gives up, containerd kills the main plugin, and
 //! the IPAM plugin goes on alone.
 
+use harness::Need;
+
 use crate::stage::{ASSIGN, Stage, UNASSIGN};
 use crate::tools::{IMPATIENT, holds_within};
 
+harness::tests! {
+    needs [Need::Root, Need::Containerd]:
+        a_del_that_is_repeated_while_the_cloud_is_slow_releases_once,
+        an_add_that_outlives_its_pod_gives_its_address_back,
+        a_del_that_may_fail_waits_for_an_add_that_outlives_its_pod;
+}
+
 /// The client repeats a DEL whose first call still waits for the cloud. The later ones wait with it instead of asking the
 /// cloud again, and instead of claiming what is not true yet.
-#[test]
 fn a_del_that_is_repeated_while_the_cloud_is_slow_releases_once() {
-    let Some(stage) = Stage::with(|node| node.set("onReleaseFailure", "fail")) else { return };
+    let stage = Stage::with(|node| node.set("onReleaseFailure", "fail"));
     let pod = stage.runtime.run_pod("web-0");
 
     stage.node.cloud.hold(UNASSIGN);
@@ -30,9 +38,8 @@ fn a_del_that_is_repeated_while_the_cloud_is_slow_releases_once() {
 }
 
 /// The cleanup's DEL comes while the ADD still waits for the cloud, and by default does not wait with it.
-#[test]
 fn an_add_that_outlives_its_pod_gives_its_address_back() {
-    let Some(stage) = Stage::new() else { return };
+    let stage = Stage::new();
     give_up_on_an_add(&stage);
     stage.eventually("the cleanup", || stage.runtime.network_namespaces().is_empty());
     assert_eq!(stage.commands(), ["ADD", "DEL"]);
@@ -44,9 +51,8 @@ fn an_add_that_outlives_its_pod_gives_its_address_back() {
 }
 
 /// Where a DEL must not report more than is true, it waits until the ADD has undone itself.
-#[test]
 fn a_del_that_may_fail_waits_for_an_add_that_outlives_its_pod() {
-    let Some(stage) = Stage::with(|node| node.set("onReleaseFailure", "fail")) else { return };
+    let stage = Stage::with(|node| node.set("onReleaseFailure", "fail"));
     give_up_on_an_add(&stage);
     stage.eventually("the cleanup's DEL", || stage.calls.count("DEL") == 1);
     let cleaned_up = || stage.runtime.network_namespaces().is_empty();

@@ -10,7 +10,7 @@ use harness::{Node, Record};
 use serde_json::{Value, json};
 
 use crate::containerd::Containerd;
-use crate::tools::{PATIENCE, can_run, holds_within};
+use crate::tools::{PATIENCE, holds_within};
 use crate::wrapper::Wrapper;
 
 /// The plugin under test.
@@ -28,21 +28,21 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// A node with one network of type `ptp`; `None` where these tests cannot run.
-    pub(crate) fn new() -> Option<Self> {
+    /// A node with one network of type `ptp`.
+    pub(crate) fn new() -> Self {
         Self::with(|_| {})
     }
 
     /// The same with another configuration of the plugin.
-    pub(crate) fn with(change: impl FnOnce(&mut Node)) -> Option<Self> {
-        let mut node = node()?;
+    pub(crate) fn with(change: impl FnOnce(&mut Node)) -> Self {
+        let mut node = node();
         change(&mut node);
-        Some(Self::of(node, &[]))
+        Self::of(node, &[])
     }
 
     /// The same with further CNI plugins, under these names.
-    pub(crate) fn with_plugins(plugins: &[(&str, &Path)]) -> Option<Self> {
-        Some(Self::of(node()?, plugins))
+    pub(crate) fn with_plugins(plugins: &[(&str, &Path)]) -> Self {
+        Self::of(node(), plugins)
     }
 
     fn of(node: Node, plugins: &[(&str, &Path)]) -> Self {
@@ -104,19 +104,16 @@ impl Stage {
     }
 }
 
-/// A cloud and a configuration for runtimes; `None` where these tests cannot run. Credentials come from the
-/// instance's role, because the environment is that of the runtime.
-pub(crate) fn node() -> Option<Node> {
-    if !can_run() {
-        return None;
-    }
+/// A cloud and a configuration for runtimes. Credentials come from the instance's role, because the
+/// environment is that of the runtime.
+pub(crate) fn node() -> Node {
     let mut node = Node::new(PLUGIN);
     node.cloud.with_world(|world| move_to_own_block(world, &node.cloud.endpoint()));
     node.set("credentials", json!({"source": "ecs-ram-role"}));
     node.set("routes", json!([{"dst": "0.0.0.0/0"}]));
     // The newest that Debian's plugins know.
     node.version = "1.0.0".into();
-    Some(node)
+    node
 }
 
 /// Gives the vSwitch a block that nobody else on this machine uses: the pods of all tests share its routing

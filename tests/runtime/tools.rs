@@ -1,103 +1,25 @@
-//! Where `setup` put what these tests need, how commands are run, and how conditions are awaited.
+//! How commands are run, and how conditions are awaited.
 
 use std::fmt::{self, Debug, Display, Formatter};
-use std::io::Write;
-use std::os::unix::fs::{MetadataExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
-use std::{env, fs, io, thread};
+use std::{fs, io, thread};
 
-/// Where Debian installs the standard CNI plugins.
-const STANDARD_PLUGINS: &str = "/usr/lib/cni";
+use harness::needs::STANDARD_PLUGINS;
 
 /// The longest that any single command of these tests may take.
 pub(crate) const COMMAND_LIMIT: &str = "120";
 
-/// How long something may take that usually takes less than a second.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// After this time something is taken to hang.
+pub(crate) use harness::HANGS as PATIENCE;
 
 /// A client's deadline that a call which is held back is sure to miss, and that one which is not usually meets.
 pub(crate) const IMPATIENT: Duration = Duration::from_secs(2);
 
-/// What keeps the runtime tests from running here, in one line; `None` when they can run.
-pub(crate) fn missing() -> Option<String> {
-    if !fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0) {
-        return Some("the runtime tests need root".to_owned());
-    }
-    let files = [python(), libcni(), pause_image(), Path::new(STANDARD_PLUGINS).join("ptp")];
-    let programs = ["containerd", "ctr", "runc", "ip", "iptables", "unshare", "nsenter"].map(find_program);
-    let absent: Vec<String> = files
-        .into_iter()
-        .chain(programs)
-        .filter(|path| !path.exists())
-        .map(|path| path.display().to_string())
-        .collect();
-    (!absent.is_empty())
-        .then(|| format!("the runtime tests need {}; tests/runtime/setup installs it", absent.join(", ")))
-}
-
-/// Whether the runtime tests can run here. Where not, says why, past the test runner's capture of what
-/// passing tests print; with `RUNTIME_TESTS=required` it panics instead.
-pub(crate) fn can_run() -> bool {
-    static ANSWER: OnceLock<bool> = OnceLock::new();
-    *ANSWER.get_or_init(|| match missing() {
-        None => true,
-        Some(what) if env::var_os("RUNTIME_TESTS").is_some_and(|value| value == "required") => {
-            panic!("{what}")
-        }
-        Some(what) => {
-            say_skipped(&what);
-            false
-        }
-    })
-}
-
-/// Whether the kernel can make network interfaces of this kind, on top of others. Where not, says so.
-pub(crate) fn can_make(kind: &str) -> bool {
-    let script = format!("ip link add eth0 type veth && ip link add link eth0 name eth1 type {kind}");
-    let possible = run(Command::new("unshare").args(["--net", "sh", "-c", &script])).is_ok();
-    if !possible {
-        say_skipped(&format!("this kernel has no {kind}"));
-    }
-    possible
-}
-
-fn say_skipped(why: &str) {
-    // Nothing depends on whether anybody reads it.
-    let _ = writeln!(io::stderr(), "skipped: {why}");
-}
-
-/// The program's path, or its bare name where PATH does not have it.
-fn find_program(name: &str) -> PathBuf {
-    let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path)
-        .map(|directory| directory.join(name))
-        .find(|candidate| candidate.is_file())
-        .unwrap_or_else(|| PathBuf::from(name))
-}
-
-fn repository() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// Python of the virtual environment that `setup` made; `RUNTIME_VENV` names one elsewhere.
-pub(crate) fn python() -> PathBuf {
-    let default = || repository().join("target/runtime-venv");
-    env::var_os("RUNTIME_VENV").map_or_else(default, PathBuf::from).join("bin/python3")
-}
-
 pub(crate) fn cri_client() -> PathBuf {
-    repository().join("tests/runtime/cri.py")
-}
-
-pub(crate) fn libcni() -> PathBuf {
-    repository().join("target/runtime/libcni")
-}
-
-pub(crate) fn pause_image() -> PathBuf {
-    repository().join("target/runtime/pause.tar")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/runtime/cri.py")
 }
 
 /// Fills a directory of CNI plugins: the standard ones and, under the names given, those of the test.

@@ -42,9 +42,10 @@ class Simulator:
         self._directory = tempfile.TemporaryDirectory(prefix="ecs-simulator-")
         ready, changes = Path(self._directory.name, "ready"), Path(self._directory.name, "world")
         changes.write_text(json.dumps(world), encoding="utf-8")
-        arguments = [program, "--ready-file", ready, "--world", changes]
-        # It runs until its stdin is closed, so it cannot outlive this process.
-        self._process = subprocess.Popen(arguments, stdin=subprocess.PIPE)
+        ports = ["--api", "127.0.0.1:0", "--metadata", "127.0.0.1:0"]
+        # With its stdin's end it ends too, so it cannot outlive this process.
+        arguments = [program, *ports, "--until-stdin-closes", "--ready-file", ready, "--world", changes]
+        self._process = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
         facts = json.loads(self._await(ready))
         self.endpoint: str = facts["endpoint"]
         self.metadata: str = facts["metadata_endpoint"]

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use dice::Dice;
 use harness::simulator::{AddressPolicy, Entry};
-use harness::{Effect, Fault, Node, World};
+use harness::{Effect, Fault, HANGS, Node, World};
 use pods::{Pods, Tally};
 use serde_json::{Value, json};
 
@@ -97,7 +97,7 @@ fn come_to_rest(node: &Node, pods: &Pods) {
     // One flush has two seconds, which may not do for everything.
     let start = Instant::now();
     while unexplained(node) > 0 {
-        assert!(start.elapsed() < Duration::from_secs(30), "an address is lost\n{}", node.scene());
+        assert!(start.elapsed() < HANGS, "an address is lost\n{}", node.scene());
         let _ = node.operator(&["flush"]);
     }
     let live = pods.addresses();
@@ -129,7 +129,7 @@ fn wait_for_late_requests(node: &Node) {
     let under_way = |entry: &Entry| entry.ended_ms.is_none();
     let start = Instant::now();
     while node.cloud.ledger().iter().any(under_way) {
-        assert!(start.elapsed() < Duration::from_secs(30), "a request never ends");
+        assert!(start.elapsed() < HANGS, "a request never ends");
         thread::sleep(Duration::from_millis(50));
     }
     node.cloud.clear_ledger();
@@ -144,7 +144,7 @@ fn finish(node: &Node) {
     let _ = node.call("GC", "").config(nothing_is_valid).run();
     let start = Instant::now();
     while node.operator(&["flush"]).status() != 0 {
-        assert!(start.elapsed() < Duration::from_secs(150), "a release never happens\n{}", node.scene());
+        assert!(start.elapsed() < HANGS, "a release never happens\n{}", node.scene());
         thread::sleep(Duration::from_secs(1));
     }
     assert!(node.on_eni().is_empty() && node.records().is_empty(), "{}", node.scene());

@@ -1,7 +1,7 @@
 //! What reaches the log, in what form, and what does not matter to a call.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::process::Command;
 use std::thread;
 
@@ -100,23 +100,94 @@ fn lines_of_concurrent_writers_do_not_mix() {
     }
 }
 
-#[test]
-fn warnings_and_errors_reach_the_journal() {
-    let dir = TempDir::new().unwrap();
-    let journal = UnixDatagram::bind(dir.path().join("journal")).unwrap();
+/// What comes in at the journal while `work` is done.
+fn journal_of(dir: &TempDir, work: impl FnOnce()) -> Vec<String> {
+    let path = dir.path().join("journal");
+    let _ = fs::remove_file(&path);
+    let journal = UnixDatagram::bind(path).unwrap();
     journal.set_nonblocking(true).unwrap();
-    let logger = logger(LevelFilter::Info, &dir);
-    for level in [Level::Error, Level::Warn, Level::Info] {
-        log(&logger, level, "two\nlines");
-    }
+    work();
     let mut received = Vec::new();
     let mut datagram = [0; 1000];
     while let Ok(length) = journal.recv(&mut datagram) {
         received.push(String::from_utf8(datagram[..length].to_vec()).unwrap());
     }
+    received
+}
+
+#[test]
+fn warnings_and_errors_reach_the_journal() {
+    let dir = TempDir::new().unwrap();
+    let received = journal_of(&dir, || {
+        let logger = logger(LevelFilter::Info, &dir);
+        for level in [Level::Error, Level::Warn, Level::Info] {
+            log(&logger, level, "two\nlines");
+        }
+    });
     let expected =
         [27, 28].map(|priority| format!("<{priority}>aliyun-eni-ipam[{}]: two\\nlines", process::id()));
     assert_eq!(received, expected);
+}
+
+#[test]
+fn the_journal_says_once_why_a_log_is_not_written() {
+    let dir = TempDir::new().unwrap();
+    let (path, elsewhere) = (dir.path().join("log"), dir.path().join("elsewhere"));
+    let expect = |why: &str| {
+        let received = journal_of(&dir, || {
+            let logger = logger(LevelFilter::Info, &dir);
+            (0..3).for_each(|_| log(&logger, Level::Info, "released"));
+        });
+        assert!(received.len() == 1 && received[0].starts_with("<28>"), "{why}: {received:?}");
+        assert!(received[0].contains(path.to_str().unwrap()) && received[0].contains(why), "{received:?}");
+    };
+    fs::write(&elsewhere, "").unwrap();
+    symlink(&elsewhere, &path).unwrap();
+    expect("it is a symbolic link");
+    assert_eq!(fs::read(&elsewhere).unwrap(), b"");
+
+    fs::remove_file(&path).unwrap();
+    assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+    // One with a reader can be opened.
+    let reader = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(&path).unwrap();
+    expect("it is not a plain file");
+    drop(reader);
+
+    fs::remove_file(&path).unwrap();
+    fs::write(&path, "").unwrap();
+    if chown(&path, Some(12345), None).is_ok() {
+        expect("it belongs to user 12345");
+        assert_eq!(fs::read(&path).unwrap(), b"");
+    }
+
+    fs::remove_file(&path).unwrap();
+    assert!(journal_of(&dir, || log(&logger(LevelFilter::Info, &dir), Level::Info, "released")).is_empty());
+    assert_eq!(lines(&dir).len(), 1);
+}
+
+#[test]
+fn a_log_that_goes_to_a_device_is_what_somebody_wanted() {
+    let dir = TempDir::new().unwrap();
+    let received = journal_of(&dir, || {
+        let outlets =
+            Outlets::new(LevelFilter::Info, Some(Path::new("/dev/null")), &dir.path().join("journal"));
+        log(&Logger(Mutex::new(Some(outlets))), Level::Info, "released");
+    });
+    assert!(received.is_empty(), "{received:?}");
+}
+
+#[test]
+fn a_context_cannot_forge_a_line_and_leaves_room_for_the_message() {
+    let dir = TempDir::new().unwrap();
+    let logger = logger(LevelFilter::Info, &dir);
+    let context = |text: &str| line_of(LONGEST_CONTEXT, format_args!("{text}"));
+    logger.lock().as_mut().unwrap().context = context("DEL c1/\u{1b}[2K\n\u{202e}");
+    log(&logger, Level::Info, "released");
+    logger.lock().as_mut().unwrap().context = context(&"x".repeat(100_000));
+    log(&logger, Level::Info, "released");
+    let lines = lines(&dir);
+    assert!(lines[0].ends_with(r" DEL c1/\u{1b}[2K\n\u{202e}: released"), "{lines:?}");
+    assert!(lines[1].len() < LONGEST_MESSAGE && lines[1].ends_with("x: released"), "{lines:?}");
 }
 
 #[test]

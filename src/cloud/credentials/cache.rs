@@ -59,10 +59,12 @@ impl Cache {
         let lock = match slot.lock(deadline) {
             Ok(lock) => lock,
             Err(Unlocked::TooLate) => {
-                return Err(Error::passing("another process is getting a key and has not finished in time"));
+                return Err(Error::passing(
+                    "another process is fetching the credentials and did not finish in time",
+                ));
             }
             Err(Unlocked::Unusable(why)) => {
-                debug!("temporary keys are not kept: {}: {why}", directory.display());
+                debug!("temporary credentials are not cached: {}: {why}", directory.display());
                 return fetch().map(fetched);
             }
         };
@@ -79,7 +81,7 @@ impl Cache {
             // Better an old key than none, while it lasts.
             Err(error) => match kept {
                 Some(kept) if kept.is_usable(SystemTime::now()) && Some(kept.credentials()) != refused => {
-                    warn!("the key is near its end and there is no new one: {error}");
+                    warn!("the temporary credentials expire soon and cannot be renewed: {error}");
                     Ok(found(kept))
                 }
                 _ => Err(error),
@@ -141,7 +143,7 @@ impl<'a> Slot<'a> {
             fs::rename(&new, self.path("json"))
         };
         if let Err(error) = write() {
-            debug!("the temporary key is not kept: {}: {}", new.display(), reason(&error));
+            debug!("the temporary credentials are not cached: {}: {}", new.display(), reason(&error));
             let _ = fs::remove_file(&new);
         }
     }

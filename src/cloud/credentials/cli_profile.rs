@@ -53,8 +53,8 @@ pub(super) fn is_one(text: &str) -> bool {
 /// The origin that a profile names: the given one, the environment's, or the file's current one.
 pub(super) fn parse(text: &str, profile: Option<&str>, environment: &Environment) -> Result<Origin, Absence> {
     // The parser's own words would repeat the line, and with it a secret.
-    let configuration: Configuration =
-        serde_json::from_str(text).map_err(|_| Absence::broken("it is not a configuration of the CLI"))?;
+    let configuration: Configuration = serde_json::from_str(text)
+        .map_err(|_| Absence::broken("it is not a configuration file of the aliyun CLI"))?;
     let name =
         profile.or_else(|| environment.get("ALIBABA_CLOUD_PROFILE")).or(configuration.current.as_deref());
     let name =
@@ -67,7 +67,7 @@ impl Configuration {
         let broken = |why: &str| Absence::broken(format!("profile {name:?}: {why}"));
         let within = |absence: Absence| broken(&absence.why);
         let profile = self.profiles.iter().find(|profile| profile.name.as_deref() == Some(name));
-        let profile = profile.ok_or_else(|| broken("there is none of this name"))?;
+        let profile = profile.ok_or_else(|| broken("this profile does not exist"))?;
         match profile.mode.as_deref().unwrap_or_default() {
             "AK" => profile.key(environment).map(Origin::Key).map_err(&broken),
             "StsToken" => {
@@ -96,10 +96,10 @@ impl Configuration {
                 let source =
                     set(profile.source_profile.as_ref()).ok_or_else(|| broken("it has no source_profile"))?;
                 let depth =
-                    depth.checked_sub(1).ok_or_else(|| broken("its source_profile leads in a circle"))?;
+                    depth.checked_sub(1).ok_or_else(|| broken("its source_profile leads back to itself"))?;
                 profile.assumed(self.origin(source, environment, depth)?, environment).map_err(&within)
             }
-            mode => Err(broken(&format!("mode {mode:?} cannot be used on a node"))),
+            mode => Err(broken(&format!("mode {mode:?} is not supported"))),
         }
     }
 }
@@ -190,10 +190,10 @@ mod tests {
     #[test]
     fn a_profile_that_cannot_be_used_says_why_without_its_secrets() {
         for (profile, words) in [
-            ("circle", "circle"),
+            ("circle", "back to itself"),
             ("browser", "CloudSSO"),
             ("empty", "access_key_id"),
-            ("other", "none of this name"),
+            ("other", "does not exist"),
         ] {
             let absence = origin(Some(profile)).unwrap_err();
             assert!(

@@ -36,7 +36,10 @@ pub(super) fn warn_if_open_to_others(path: &Path) {
     static WARNED: Once = Once::new();
     if path.metadata().is_ok_and(|metadata| is_open_to_others(&metadata)) {
         WARNED.call_once(|| {
-            warn!("{} holds keys and is open to others than its owner: chmod 600", path.display());
+            warn!(
+                "{0} contains access keys and other users can read it: run `chmod 600 {0}`",
+                path.display()
+            );
         });
     }
 }

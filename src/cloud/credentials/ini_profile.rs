@@ -15,7 +15,7 @@ pub(super) fn parse(text: &str, section: Option<&str>, environment: &Environment
     let broken = |why: &str| Absence::broken(format!("section [{name}]: {why}"));
     let within = |absence: Absence| broken(&absence.why);
     let section = read_section(text, name).map_err(Absence::broken)?;
-    let section = section.ok_or_else(|| broken("there is none of this name"))?;
+    let section = section.ok_or_else(|| broken("this section does not exist"))?;
     let value = |key: &str| section.get(key).map(String::as_str).filter(|value| !value.is_empty());
     let needed = |key: &str| value(key).ok_or_else(|| broken(&format!("it has no {key}")));
     let key = || Ok(Credentials::permanent(needed("access_key_id")?, needed("access_key_secret")?));
@@ -36,7 +36,7 @@ pub(super) fn parse(text: &str, section: Option<&str>, environment: &Environment
             oidc::role(value("oidc_provider_arn"), value("oidc_token_file_path"), session(), environment)
                 .map_err(within)
         }
-        other => Err(broken(&format!("type {other:?} cannot be used on a node"))),
+        other => Err(broken(&format!("type {other:?} is not supported"))),
     }
 }
 
@@ -118,7 +118,7 @@ access_key_id = AK1
     #[test]
     fn a_section_that_cannot_be_used_says_why() {
         for (section, words) in
-            [("pair", "rsa_key_pair"), ("half", "access_key_secret"), ("other", "none of this name")]
+            [("pair", "rsa_key_pair"), ("half", "access_key_secret"), ("other", "does not exist")]
         {
             let absence = parse(FILE, Some(section), &Environment::default()).unwrap_err();
             assert!(absence.why.contains(words) && absence.why.contains(section), "{absence:?}");

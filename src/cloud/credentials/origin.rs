@@ -141,7 +141,9 @@ impl SessionParts<'_> {
             self.name.or_else(|| environment.get("ALIBABA_CLOUD_ROLE_SESSION_NAME")).unwrap_or(SESSION_NAME);
         let seconds = self.seconds.filter(|seconds| *seconds != 0).unwrap_or(3600);
         if seconds < 900 {
-            return Err(Absence::broken(format!("a session of {seconds} s; STS gives 900 s at least")));
+            return Err(Absence::broken(format!(
+                "the session duration is {seconds} s, but STS needs at least 900 s"
+            )));
         }
         let region = self.sts_region.or_else(|| environment.get("ALIBABA_CLOUD_STS_REGION"));
         let region = region.map(|id| RegionId::try_from(id.to_owned())).transpose();

@@ -81,7 +81,7 @@ impl Provider {
 
     fn none(tried: &[String], passing: bool) -> Error {
         let message = format!(
-            "no credentials ({}); attach a RAM role to the instance, or say in credentials where a key is",
+            "no credentials found ({}): attach a RAM role to the instance, or set `ipam.credentials`",
             tried.join("; ")
         );
         Error { message: clean(&message, 2000), passing }
@@ -103,9 +103,12 @@ impl Provider {
             match self.services.obtain(&located.origin, refused, deadline) {
                 Ok(Key { credentials, cached }) => {
                     for (_, failure) in failures.iter().filter(|(meant, _)| *meant) {
-                        warn!("the key comes from {}, since another source failed: {failure}", located.name);
+                        warn!(
+                            "using the credentials from {}, because an earlier source failed: {failure}",
+                            located.name
+                        );
                     }
-                    debug!("the key {} comes from {}", credentials.access_key_id, located.name);
+                    debug!("using the access key {} from {}", credentials.access_key_id, located.name);
                     return Ok(Found { credentials, source: located.name, cached });
                 }
                 Err(error) => {

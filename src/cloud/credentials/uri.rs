@@ -23,7 +23,7 @@ pub(super) fn from_environment(environment: &Environment) -> Result<Origin, Abse
 /// Server and path. Plain http is this source's custom: it is meant for a helper on the same host.
 fn split(uri: &str) -> Result<(Endpoint, String), String> {
     // What it is set to may be a secret in itself, so it is not repeated.
-    let invalid = || format!("{VARIABLE} is no http URL");
+    let invalid = || format!("{VARIABLE} is not an http URL");
     let parsed: Uri = uri.parse().map_err(|_| invalid())?;
     let (scheme, authority) = parsed.scheme_str().zip(parsed.authority()).ok_or_else(invalid)?;
     let endpoint = Endpoint::parse_any(&format!("{scheme}://{authority}")).map_err(|_| invalid())?;

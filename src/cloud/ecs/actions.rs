@@ -33,6 +33,27 @@ pub enum Want {
     Addresses(Vec<IpAddr>),
 }
 
+/// What ECS says that it has assigned: as many addresses as it likes, of any kind. Whether that answers the request is for
+/// its sender to judge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assigned {
+    /// The addresses in the answer.
+    pub addresses: Vec<IpAddr>,
+    /// The id of the request.
+    pub request_id: RequestId,
+    action: &'static str,
+}
+
+impl Assigned {
+    /// The error for an answer that is not one to the request: it proves nothing of what ECS did.
+    pub(crate) fn proves_nothing(&self, eni: &EniId, why: &str) -> Error {
+        Error {
+            request_id: Some(self.request_id.0.clone().into()),
+            ..Error::unknown(self.action, why).about(eni)
+        }
+    }
+}
+
 impl Client {
     /// Takes secondary addresses of one family off an ENI: `UnassignPrivateIpAddresses` or `UnassignIpv6Addresses`.
     /// One attempt. ECS takes at most ten addresses a request on every kind of ENI.
@@ -76,7 +97,7 @@ impl Client {
         want: &Want,
         client_token: &str,
         deadline: Deadline,
-    ) -> Result<Vec<IpAddr>, Error> {
+    ) -> Result<Assigned, Error> {
         let (name, count, parameter) = match family {
             Family::V4 => ("AssignPrivateIpAddresses", "SecondaryPrivateIpAddressCount", "PrivateIpAddress"),
             Family::V6 => ("AssignIpv6Addresses", "Ipv6AddressCount", "Ipv6Address"),
@@ -94,10 +115,15 @@ impl Client {
         }
         let action = Action { name, version: VERSION, mutates: true, parameters };
         let answer = self.call(region, eni, &action, deadline)?;
-        assigned(&answer, family).ok_or_else(|| Error {
-            request_id: Some(answer.request_id.into()),
-            ..Error::unknown(name, "the answer does not say which addresses were assigned").about(eni)
-        })
+        let addresses = addresses_in(&answer, family);
+        let request_id = RequestId(answer.request_id);
+        match addresses {
+            Some(addresses) => Ok(Assigned { addresses, request_id, action: name }),
+            None => Err(Error {
+                request_id: Some(request_id.0.into()),
+                ..Error::unknown(name, "the answer does not say which addresses were assigned").about(eni)
+            }),
+        }
     }
 }
 
@@ -152,9 +178,9 @@ struct Ipv6Sets {
     ipv6_address: Vec<IpAddr>,
 }
 
-/// The addresses in the answer of an assignment; nothing when they are not there, or not addresses of this family.
-fn assigned(answer: &Answer, family: Family) -> Option<Vec<IpAddr>> {
-    let addresses = match family {
+/// The addresses in the answer to an assignment; nothing when the list is not there, or one of them is no address.
+fn addresses_in(answer: &Answer, family: Family) -> Option<Vec<IpAddr>> {
+    Some(match family {
         Family::V4 => {
             answer
                 .read::<AssignedV4>()
@@ -164,8 +190,7 @@ fn assigned(answer: &Answer, family: Family) -> Option<Vec<IpAddr>> {
                 .private_ip_address
         }
         Family::V6 => answer.read::<AssignedV6>().ok()?.ipv6_sets.ipv6_address,
-    };
-    (family_of(&addresses) == Some(family)).then_some(addresses)
+    })
 }
 
 #[cfg(test)]
@@ -173,7 +198,7 @@ mod tests {
     use super::*;
 
     fn parse(body: &str, family: Family) -> Option<Vec<IpAddr>> {
-        assigned(&Answer::new("R", body), family)
+        addresses_in(&Answer::new("R", body), family)
     }
 
     #[test]
@@ -190,10 +215,8 @@ mod tests {
             "{}",
             r#"{"AssignedPrivateIpAddressesSet":null}"#,
             r#"{"AssignedPrivateIpAddressesSet":{"PrivateIpSet":{"PrivateIpAddress":"10.0.0.7"}}}"#,
-            r#"{"AssignedPrivateIpAddressesSet":{"PrivateIpSet":{"PrivateIpAddress":[]}}}"#,
             r#"{"AssignedPrivateIpAddressesSet":{"PrivateIpSet":{"PrivateIpAddress":[7]}}}"#,
             r#"{"AssignedPrivateIpAddressesSet":{"PrivateIpSet":{"PrivateIpAddress":["10.0.0.7","x"]}}}"#,
-            r#"{"AssignedPrivateIpAddressesSet":{"PrivateIpSet":{"PrivateIpAddress":["2001:db8::7"]}}}"#,
         ] {
             assert_eq!(parse(body, Family::V4), None, "{body}");
         }

@@ -81,7 +81,7 @@ impl Client {
                 Err(error) => return Err(error),
             };
             let unclear = |what: &str| {
-                let message = format!("the answer does not say clearly what the ENI has: {what}");
+                let message = format!("the answer about the ENI cannot be used: {what}");
                 let request_id = Some(answer.request_id.clone().into());
                 Error { request_id, ..Error::unknown(NAME, &message).about(eni) }
             };
@@ -90,9 +90,9 @@ impl Client {
             for entry in page.network_interface_sets.network_interface_set {
                 let described = entry.read().map_err(unclear)?;
                 if described.id != *eni {
-                    warn!("asked for {eni}, ECS also described {}", described.id);
+                    warn!("asked only for {eni}, but ECS also described {}", described.id);
                 } else if found.replace(described).is_some() {
-                    return Err(unclear("it is described twice"));
+                    return Err(unclear("it describes the ENI twice"));
                 }
             }
             if found.is_some() {
@@ -100,11 +100,11 @@ impl Client {
             }
             match page.next_token {
                 Some(next) if !next.is_empty() && next != token => token = next,
-                Some(next) if !next.is_empty() => return Err(unclear("the same page again")),
+                Some(next) if !next.is_empty() => return Err(unclear("it repeats a page")),
                 _ => return Ok(None),
             }
         }
-        Err(Error::unknown(NAME, "the list of ENIs does not end").about(eni))
+        Err(Error::unknown(NAME, "the list of ENIs has too many pages").about(eni))
     }
 }
 

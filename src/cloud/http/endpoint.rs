@@ -7,7 +7,6 @@ use std::str::FromStr as _;
 use ureq::http::Uri;
 
 use crate::base::region::RegionId;
-use crate::base::text::clean;
 
 /// A server of the API, of STS or of the instance metadata.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,9 +30,9 @@ pub enum Choice {
     At(Endpoint),
 }
 
-/// An endpoint that cannot be used.
+/// Why an endpoint cannot be used. It does not repeat the URL, which may have a password in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InvalidEndpoint(String);
+pub struct InvalidEndpoint(&'static str);
 
 impl Endpoint {
     /// Reads a URL without path, user or query. Requests carry signatures and tokens and decide about addresses, so
@@ -44,8 +43,8 @@ impl Endpoint {
     pub fn parse(url: &str, allow_insecure: bool) -> Result<Self, InvalidEndpoint> {
         let endpoint = Self::parse_any(url)?;
         if endpoint.scheme == "http" && !allow_insecure && !endpoint.is_loopback() {
-            let problem = "plain http is allowed on loopback only; use https, or set allowInsecureEndpoint";
-            return Err(InvalidEndpoint::new(url, problem));
+            let problem = "plain http is allowed only on loopback; use https, or set ipam.allowInsecureEndpoint to true";
+            return Err(InvalidEndpoint(problem));
         }
         Ok(endpoint)
     }
@@ -55,7 +54,7 @@ impl Endpoint {
     /// # Errors
     /// For a text that is no such URL.
     pub fn parse_any(url: &str) -> Result<Self, InvalidEndpoint> {
-        let invalid = |problem| InvalidEndpoint::new(url, problem);
+        let invalid = |problem| InvalidEndpoint(problem);
         let form = "it should look like https://host or https://host:port";
         let uri = Uri::from_str(url).map_err(|_| invalid(form))?;
         let scheme = match uri.scheme_str() {
@@ -65,7 +64,7 @@ impl Endpoint {
         };
         let authority = uri.authority().ok_or_else(|| invalid(form))?;
         if authority.as_str().contains('@') {
-            return Err(invalid("it must not contain a user"));
+            return Err(invalid("it must not contain a user name"));
         }
         if !matches!(uri.path(), "" | "/") || uri.query().is_some() || url.contains('#') {
             return Err(invalid("it must not have a path or a query"));
@@ -77,13 +76,14 @@ impl Endpoint {
             None => is_name_or_ipv4(&host),
         };
         if !valid {
-            return Err(invalid(
-                "its host is neither a name nor an address; an IPv6 address stands in brackets",
-            ));
+            return Err(invalid("its host must be a name or an IP address (IPv6 in brackets)"));
         }
         let port = match authority.as_str()[authority.host().len()..].strip_prefix(':') {
             Some(port) => Some(
-                port.parse().ok().filter(|port| *port != 0).ok_or_else(|| invalid("its port is no port"))?,
+                port.parse()
+                    .ok()
+                    .filter(|port| *port != 0)
+                    .ok_or_else(|| invalid("its port must be a number from 1 to 65535"))?,
             ),
             None => None,
         };
@@ -196,17 +196,9 @@ fn public_host(region: &RegionId) -> String {
     exception.map_or_else(|| format!("ecs.{region}.aliyuncs.com"), |(host, _)| (*host).to_owned())
 }
 
-impl InvalidEndpoint {
-    fn new(url: &str, problem: &str) -> Self {
-        // What stands before an @ may be a password.
-        let shown = url.rsplit('@').next().unwrap_or_default();
-        Self(format!("{:?} is no usable endpoint: {problem}", clean(shown, 100)))
-    }
-}
-
 impl fmt::Display for InvalidEndpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.0)
     }
 }
 

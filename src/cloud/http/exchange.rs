@@ -104,7 +104,9 @@ impl Http {
         }
         // The message must not repeat what it is about: the headers carry tokens.
         let message = head.body(request.body).map_err(|_| {
-            Failure::before_sending("a token or parameter has characters no header can carry".to_owned())
+            Failure::before_sending(
+                "a token or parameter has characters that an HTTP header cannot carry".to_owned(),
+            )
         })?;
 
         let config = self.config(request, deadline)?;
@@ -114,7 +116,7 @@ impl Http {
             Agent::with_parts(config, DefaultConnector::new().chain(mark), DefaultResolver::default());
         agent.run(message).and_then(read).map_err(|error| {
             let sent = connected.load(Ordering::Relaxed);
-            explain(&error, &self.route_to(request.endpoint), request.patience, sent)
+            explain(&error, &self.route_to(request.endpoint), request.patience, deadline, sent)
         })
     }
 
@@ -216,7 +218,13 @@ struct Route {
     via: String,
 }
 
-fn explain(error: &ureq::Error, route: &Route, patience: Patience, sent: bool) -> Failure {
+fn explain(
+    error: &ureq::Error,
+    route: &Route,
+    patience: Patience,
+    deadline: Deadline,
+    sent: bool,
+) -> Failure {
     let Route { host, dialled, via } = route;
     let detail = clean(&error.to_string(), 200);
     if !sent && let Some(message) = tls::explain(host, &detail) {
@@ -226,28 +234,29 @@ fn explain(error: &ureq::Error, route: &Route, patience: Patience, sent: bool) -
         ureq::Error::Timeout(Timeout::Resolve) => {
             format!("the name {dialled} could not be resolved in time")
         }
-        ureq::Error::Timeout(Timeout::Connect) => {
+        // Also of a connection that the deadline has cut short.
+        ureq::Error::Timeout(Timeout::Connect) if !deadline.has_passed() => {
             format!("no connection to {host}{via} within {} s", patience.connect.as_secs_f32())
         }
         ureq::Error::Timeout(Timeout::RecvResponse) => {
             format!("no answer from {host} within {} s", patience.answer.as_secs_f32())
         }
-        ureq::Error::Timeout(_) if sent => format!("the call's time ran out before {host} had answered"),
+        ureq::Error::Timeout(_) if sent => format!("the time of this call ran out before {host} answered"),
         ureq::Error::Timeout(_) => {
-            format!("the call's time ran out before a connection to {host}{via} stood")
+            format!("the time of this call ran out before {host}{via} was connected")
         }
         ureq::Error::ConnectProxyFailed(_) => format!("the proxy refused to connect to {host} ({detail})"),
         ureq::Error::BodyExceedsLimit(_) | ureq::Error::LargeResponseHeader(..) => {
-            format!("the answer of {host} is longer than any that ECS gives; is this endpoint ECS?")
+            format!("the answer of {host} is too long; check the endpoint")
         }
         ureq::Error::Protocol(_) => {
-            format!("what {host} answered is not HTTP ({detail}); is this endpoint ECS?")
+            format!("{host} did not answer in HTTP ({detail}); check the endpoint")
         }
         ureq::Error::HostNotFound => {
-            format!("the name {dialled} has no address; check the node's DNS and endpoint")
+            format!("the name {dialled} has no address; check the node's DNS and the endpoint")
         }
         _ if detail.contains("failed to lookup") => {
-            format!("the name {dialled} cannot be resolved ({detail}); check the node's DNS and endpoint")
+            format!("the name {dialled} cannot be resolved ({detail}); check the node's DNS and the endpoint")
         }
         _ if sent => format!("the connection to {host} was lost ({detail})"),
         _ => format!("cannot connect to {host}{via} ({detail})"),

@@ -4,6 +4,7 @@ pub(crate) mod date;
 pub mod endpoint;
 mod exchange;
 mod proxy;
+mod roots;
 mod tls;
 
 pub use endpoint::Endpoint;

@@ -46,7 +46,7 @@ impl Proxy {
                 Some(proxy) if !is_http(&proxy) => {
                     let host = clean(proxy.host(), 100);
                     Err(format!(
-                        "the environment's proxy {host} is not an HTTP proxy; others are not supported"
+                        "the proxy {host} of the environment is not an HTTP proxy; other kinds are not supported"
                     ))
                 }
                 proxy => Ok(proxy),
@@ -63,7 +63,7 @@ fn is_http(proxy: &ureq::Proxy) -> bool {
 impl fmt::Display for InvalidProxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
-            "a proxy is \"env\" or a URL such as http://proxy.example.com:3128; SOCKS is not supported",
+            "a proxy must be \"env\" or a URL such as http://proxy.example.com:3128; SOCKS is not supported",
         )
     }
 }

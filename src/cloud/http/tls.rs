@@ -5,33 +5,42 @@ use std::path::Path;
 
 use ureq::tls::{Certificate, PemItem, RootCerts, parse_pem};
 
+use super::roots;
 use crate::base::text::{clean, reason};
 
 /// The roots to trust: the system's, and those of `ca_file` beside them. Reads files, so it is for a call that dials.
 ///
 /// # Errors
-/// When `ca_file` cannot be read or holds no certificate, in words.
+/// When `ca_file` cannot be read or holds no certificate, or when there are no roots at all, in words.
 pub(crate) fn roots(ca_file: Option<&Path>) -> Result<RootCerts, String> {
-    let Some(path) = ca_file else {
-        return Ok(RootCerts::PlatformVerifier);
-    };
+    // A system without any is no error where the file suffices.
+    let mut trusted = ca_file.map(own_roots).transpose()?.unwrap_or_default();
+    trusted.extend(roots::of_the_system());
+    if trusted.is_empty() {
+        return Err(
+            "this node trusts no certificate authority; install the package ca-certificates or set `ipam.caFile`"
+                .to_owned()
+        );
+    }
+    Ok(RootCerts::from(trusted))
+}
+
+fn own_roots(path: &Path) -> Result<Vec<Certificate<'static>>, String> {
     let shown = path.display();
-    let pem = fs::read(path).map_err(|error| format!("caFile {shown} cannot be read: {}", reason(&error)))?;
+    let pem =
+        fs::read(path).map_err(|error| format!("cannot read the CA file {shown}: {}", reason(&error)))?;
     let mut roots = Vec::new();
     for item in parse_pem(&pem) {
         match item {
             Ok(PemItem::Certificate(certificate)) => roots.push(certificate),
             Ok(_) => {}
-            Err(_) => return Err(format!("caFile {shown} is no PEM file")),
+            Err(_) => return Err(format!("the CA file {shown} is not a PEM file")),
         }
     }
     if roots.is_empty() {
-        return Err(format!("caFile {shown} has no certificate in it"));
+        return Err(format!("the CA file {shown} contains no certificate"));
     }
-    // What the platform verifier would load. A system without any roots is no error here: the file may suffice.
-    let system = rustls_native_certs::load_native_certs().certs;
-    roots.extend(system.iter().map(|root| Certificate::from_der(root).to_owned()));
-    Ok(RootCerts::new_with_certs(&roots))
+    Ok(roots)
 }
 
 /// What a failed handshake means, where its text tells. The text is rustls's; the integration tests with real
@@ -43,17 +52,13 @@ pub(crate) fn explain(host: &str, error: &str) -> Option<String> {
     } else if has("NotValidYet") || has("certificate not valid yet") {
         "is not valid yet; if it should be, the node's clock is wrong"
     } else if has("NotValidForName") || has("certificate not valid for name") {
-        "is for another host; check endpoint"
+        "is for another host; check `ipam.endpoint`"
     } else if has("UnknownIssuer") {
-        "is signed by an authority that this node does not trust; if it is yours, name it in caFile"
+        "is signed by an authority that this node does not trust; to trust it, set `ipam.caFile`"
     } else if has("CaUsedAsEndEntity") {
-        "is an authority's own; it cannot serve as a server's"
+        "belongs to a certificate authority, so a server cannot use it"
     } else if has("invalid peer certificate") {
         "cannot be accepted"
-    } else if has("No CA certificates were loaded") {
-        return Some(
-            "this node has no trusted roots; install its ca-certificates package or set caFile".to_owned(),
-        );
     } else {
         return None;
     };

@@ -11,12 +11,12 @@ use crate::base::eni::EniId;
 use crate::base::region::RegionId;
 use crate::base::text::clean;
 
-const REGION: &str = "set regionId";
-const ENI: &str = "set networkInterfaceId";
-const SUBNET: &str = "set subnet";
-const GATEWAY: &str = "set gateway";
-const SUBNET6: &str = "set subnet6, or ipv6 to false";
-const GATEWAY6: &str = "set gateway6, or ipv6 to false";
+const REGION: &str = "set ipam.regionId";
+const ENI: &str = "set ipam.networkInterfaceId";
+const SUBNET: &str = "set ipam.subnet";
+const GATEWAY: &str = "set ipam.gateway";
+const SUBNET6: &str = "set ipam.subnet6, or ipam.ipv6 to false";
+const GATEWAY6: &str = "set ipam.gateway6, or ipam.ipv6 to false";
 
 impl Metadata {
     /// The region of this instance.
@@ -150,7 +150,7 @@ impl Metadata {
         deadline: Deadline,
         parse: impl FnOnce(&str) -> Option<T>,
     ) -> Result<T, Error> {
-        let absent = || with(self.error(&format!("/latest/{path}"), "it has none"), instead);
+        let absent = || with(self.error(&format!("/latest/{path}"), "there is no such value"), instead);
         self.optional_fact(path, instead, deadline, parse)?.ok_or_else(absent)
     }
 
@@ -166,7 +166,7 @@ impl Metadata {
             None => Ok(None),
             Some(text) if text.is_empty() => Ok(None),
             Some(text) => parse(&text).map(Some).ok_or_else(|| {
-                let problem = format!("it answered something else: {}", clean(&text, 60));
+                let problem = format!("the value is not valid: {}", clean(&text, 60));
                 with(self.error(&format!("/latest/{path}"), &problem), instead)
             }),
         }

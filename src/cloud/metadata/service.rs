@@ -95,7 +95,7 @@ impl Metadata {
             match (response.status, &mode) {
                 (200, _) => {
                     let text = String::from_utf8(response.body)
-                        .map_err(|_| self.error(&path, "its answer is no text"))?;
+                        .map_err(|_| self.error(&path, "the answer is not text"))?;
                     return Ok(Some(text.trim().to_owned()));
                 }
                 (404, _) => return Ok(None),
@@ -106,7 +106,7 @@ impl Metadata {
                     mode = self.mode(deadline)?;
                 }
                 (401 | 403, Mode::Normal) => {
-                    return Err(self.error(&path, "it wants a token and gives none"));
+                    return Err(self.error(&path, "the service requires a token but does not give one"));
                 }
                 (status, _) => {
                     let start = clean(&String::from_utf8_lossy(&response.body), 100);
@@ -129,7 +129,7 @@ impl Metadata {
                 Ok(token) if is_header_value(token.trim()) => {
                     return Ok(self.remember(Mode::Hardened(Secret::new(token.trim()))));
                 }
-                _ => "its token is no text".to_owned(),
+                _ => "the token is not text".to_owned(),
             },
             Ok(response) => format!("it answered the request for a token with HTTP {}", response.status),
             // Something drops this request alone, perhaps for its method.
@@ -137,10 +137,11 @@ impl Metadata {
             Err(failure) => return Err(self.unreachable(PATH, &failure)),
         };
         if self.token_required {
-            let problem = format!("{refusal}, and ALIBABA_CLOUD_IMDSV1_DISABLED forbids to ask without");
+            let problem =
+                format!("{refusal}, and ALIBABA_CLOUD_IMDSV1_DISABLED forbids requests without a token");
             return Err(self.error(PATH, &problem));
         }
-        debug!("instance metadata without a token: {refusal}");
+        debug!("reading instance metadata without a token: {refusal}");
         Ok(self.remember(Mode::Normal))
     }
 
@@ -186,12 +187,19 @@ impl Metadata {
     }
 
     pub(super) fn error(&self, path: &str, problem: &str) -> Error {
-        let problem = format!("{} of {}: {problem}", path, self.endpoint);
+        let problem = format!("reading {path} from instance metadata at {}: {problem}", self.endpoint);
         Error { path: path.to_owned(), problem, instead: None, reachable: true }
     }
 
     fn unreachable(&self, path: &str, failure: &Failure) -> Error {
-        Error { reachable: false, ..self.error(path, &failure.message) }
+        let error = Error { reachable: false, ..self.error(path, &failure.message) };
+        if failure.sent {
+            return error;
+        }
+        let (endpoint, why) = (&self.endpoint, &failure.message);
+        let problem =
+            format!("instance metadata does not answer at {endpoint}: is this an ECS instance? ({why})");
+        Error { problem, ..error }
     }
 }
 
@@ -214,7 +222,7 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "instance metadata {}", self.problem)?;
+        f.write_str(&self.problem)?;
         match self.instead {
             Some(instead) => write!(f, "; {instead}"),
             None => Ok(()),

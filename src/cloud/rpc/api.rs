@@ -69,8 +69,9 @@ impl Api {
         credentials: &Credentials,
         deadline: Deadline,
     ) -> Result<Answer, Error> {
-        let nonce = random::hex128()
-            .map_err(|error| Error::not_sent(action.name, &format!("no randomness for a nonce: {error}")))?;
+        let nonce = random::hex128().map_err(|error| {
+            Error::not_sent(action.name, &format!("cannot read random numbers for a nonce: {error}"))
+        })?;
         let host = endpoint.authority();
         let call = Call {
             method: "POST",
@@ -154,7 +155,7 @@ impl Api {
         let Some(skew) = self.clock.correct() else { return false };
         let (by, direction) = (skew.unsigned_abs(), if skew < 0 { "ahead of" } else { "behind" });
         warn!(
-            "this node's clock is {by} s {direction} that of ECS; requests carry the time of ECS, set the node's clock"
+            "this node's clock is {by} s {direction} that of ECS: set it; until then requests carry the time of ECS"
         );
         true
     }

@@ -64,17 +64,17 @@ const fn open(code: &'static str, hint: &'static str) -> Code {
 }
 
 const BUSY: &str =
-    "it is retried; if it goes on, look at the state of {eni} and of its instance in the console";
-const SERVER: &str = "it is retried; if it goes on, give the RequestId to Alibaba Cloud's support";
-const QUOTA: &str = "it is retried; if it goes on, look at the quota of {action} in the Quota Center";
+    "it is retried; if this persists, check the state of {eni} and of its instance in the ECS console";
+const SERVER: &str = "it is retried; if this persists, contact Alibaba Cloud support with the RequestId";
+const QUOTA: &str = "it is retried; if this persists, check the quota of {action} in the Quota Center";
 const CLOCK: &str = "set the node's clock";
-const KEY: &str = "check the AccessKey that credentials names";
-const ACCOUNT: &str = "check the account, its payment and its RAM settings in the console";
-const POLICY: &str = "grant {permission} to the RAM user or role that signs";
-const ENI: &str = "check networkInterfaceId and the state of {eni} in the console";
+const KEY: &str = "check the AccessKey that `ipam.credentials` selects";
+const ACCOUNT: &str = "check the account's status, payment and RAM settings in the console";
+const POLICY: &str = "grant {permission} to the RAM user or role of the credentials";
+const ENI: &str = "check `ipam.networkInterfaceId` and the state of {eni} in the ECS console";
 const ROOM: &str = "use an instance type with more addresses per ENI, or another ENI";
-const REQUEST: &str = "the request is wrong; please report it with the RequestId";
-const ADDRESS: &str = "compare with `aliyun-eni-ipam reconcile`";
+const REQUEST: &str = "please report this as a bug, with the RequestId";
+const ADDRESS: &str = "compare the ENI with the records: `aliyun-eni-ipam reconcile`";
 
 /// Every known code, by subject.
 pub const CODES: &[Code] = &[
@@ -99,23 +99,38 @@ pub const CODES: &[Code] = &[
     code("InvalidOperation.InvalidEniState", Retry, Eni, BUSY),
     code("InvalidOperation.InvalidEcsState", Retry, Eni, BUSY),
     // Stale.
-    code("SignatureNonceUsed", RefreshOnce, Account, "something between the node and ECS repeats requests"),
+    code(
+        "SignatureNonceUsed",
+        RefreshOnce,
+        Account,
+        "check whether a proxy between the node and ECS sends requests twice",
+    ),
     code("InvalidTimeStamp.Expired", RefreshOnce, Account, CLOCK),
     code(
         "InvalidSecurityToken.Expired",
         RefreshOnce,
         Account,
-        "check the node's clock and the source of its credentials",
+        "check the node's clock and the source of the credentials",
     ),
     // Who asks.
     code("InvalidAccessKeyId.NotFound", Permanent, Account, KEY),
     code("InvalidAccessKeyId.Inactive", Permanent, Account, "activate the AccessKey in the RAM console"),
-    code("SignatureDoesNotMatch", Permanent, Account, "check the AccessKeySecret that credentials names"),
+    code(
+        "SignatureDoesNotMatch",
+        Permanent,
+        Account,
+        "check the AccessKeySecret that `ipam.credentials` selects",
+    ),
     code("IncompleteSignature", Permanent, Account, REQUEST),
     code("InvalidTimeStamp.Format", Permanent, Account, REQUEST),
     code("InvalidSecurityToken.Malformed", Permanent, Account, KEY),
     code("InvalidSecurityToken.MismatchWithAccessKey", Permanent, Account, KEY),
-    code("MissingSecurityToken", Permanent, Account, "a temporary AccessKey (STS.) needs its security token"),
+    code(
+        "MissingSecurityToken",
+        Permanent,
+        Account,
+        "add the security token that belongs to the temporary AccessKey (STS.)",
+    ),
     code("Forbidden.RAM", Permanent, Account, POLICY),
     code("Forbidden.SubUser", Permanent, Account, POLICY),
     code("Forbidden.Unauthorized", Permanent, Account, POLICY),
@@ -125,9 +140,14 @@ pub const CODES: &[Code] = &[
         "Forbidden.NotSupportRAM",
         Permanent,
         Account,
-        "this needs the account itself, not a RAM user or role",
+        "only the Alibaba Cloud account itself can do this, not a RAM user or role",
     ),
-    code("Forbidden.RegionId", Permanent, Account, "check regionId: this region does not offer it"),
+    code(
+        "Forbidden.RegionId",
+        Permanent,
+        Account,
+        "check `ipam.regionId`: this region does not offer {action}",
+    ),
     code("InvalidUserType.NotSupported", Permanent, Account, ACCOUNT),
     code("Abs.InvalidAccount.NotFound", Permanent, Account, ACCOUNT),
     // What was asked.
@@ -135,15 +155,15 @@ pub const CODES: &[Code] = &[
     code("InvalidParameter", Permanent, Request, REQUEST),
     code("UnsupportedParameter", Permanent, Request, REQUEST),
     code("InvalidAction", Permanent, Request, REQUEST),
-    code("InvalidApi.NotFound", Permanent, Account, "check that endpoint is a server of ECS"),
+    code("InvalidApi.NotFound", Permanent, Account, "check that `ipam.endpoint` is an ECS endpoint"),
     code("UnsupportedHTTPMethod", Permanent, Account, REQUEST),
-    code("InvalidProtocol.NeedSsl", Permanent, Account, "use an https endpoint"),
+    code("InvalidProtocol.NeedSsl", Permanent, Account, "use https in `ipam.endpoint`"),
     code("IdempotentParameterMismatch", Permanent, Request, REQUEST),
     code(
         "IdempotentFailed",
         Permanent,
         Request,
-        "the first request with this ClientToken failed; ask with a new one",
+        "the first request with this ClientToken failed; the next one uses a new token",
     ),
     // About what.
     code(
@@ -162,21 +182,36 @@ pub const CODES: &[Code] = &[
     code("InvalidVSwitchId.NotFound", Permanent, Eni, ENI),
     code("InvalidSecurityGroupId.NotFound", Permanent, Eni, ENI),
     code("InvalidSecurityGroupId.NotVpc", Permanent, Eni, ENI),
-    code("SecurityGroupInstanceLimitExceed", Permanent, Eni, "the security group of {eni} is full"),
-    code("EniPerInstanceLimitExceeded", Permanent, Eni, "the instance type allows no more ENIs"),
+    code(
+        "SecurityGroupInstanceLimitExceed",
+        Permanent,
+        Eni,
+        "the security group of {eni} is full: use another one",
+    ),
+    code(
+        "EniPerInstanceLimitExceeded",
+        Permanent,
+        Eni,
+        "the instance type allows no more ENIs: use a larger one",
+    ),
     // Which addresses.
-    code("InvalidVSwitchId.IpInvalid", Permanent, Address, "the address is not of the vSwitch of {eni}"),
+    code(
+        "InvalidVSwitchId.IpInvalid",
+        Permanent,
+        Address,
+        "the address is outside the CIDR block of the vSwitch of {eni}",
+    ),
     code(
         "InvalidVSwitchId.IpNotEnough",
         Permanent,
         Full,
-        "the vSwitch of {eni} has no free address; use a larger one",
+        "the vSwitch of {eni} has no free address; use a larger vSwitch",
     ),
     code(
         "QuotaExceeded.PrivateIpAddress",
         Permanent,
         Full,
-        "the vSwitch or {eni} has no free address; use a larger one",
+        "{eni} or its vSwitch has no free address; use another ENI or a larger vSwitch",
     ),
     code("MaxEniPrivateIpsCountExceeded", Permanent, Full, ROOM),
     code("InvalidOperation.Ipv4CountExceeded", Permanent, Full, ROOM),
@@ -216,7 +251,7 @@ pub fn by_status(status: u16) -> Code {
         429 => code("", Throttled, Account, QUOTA),
         408 | 500..=599 => open("", SERVER),
         409 => code("", Retry, Eni, BUSY),
-        _ => code("", Permanent, Request, "look the code up in Alibaba Cloud's API error center"),
+        _ => code("", Permanent, Request, "look up this code in Alibaba Cloud's API error center"),
     }
 }
 

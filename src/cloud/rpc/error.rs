@@ -108,6 +108,11 @@ impl Error {
         self.is_code("IdempotentFailed")
     }
 
+    /// Whether the request could have changed something; what only reads leaves nothing in doubt.
+    fn may_change_the_eni(&self) -> bool {
+        self.action.starts_with("Assign") || self.action.starts_with("Unassign")
+    }
+
     fn code(&self) -> Option<codes::Code> {
         Some(codes::judge(self.code.as_deref()?, &self.message, self.status.unwrap_or_default()))
     }
@@ -132,7 +137,8 @@ impl fmt::Display for Error {
         match self.kind {
             ErrorKind::NotSent => f.write_str(" was not sent: ")?,
             ErrorKind::Refused(_) => f.write_str(" was refused: ")?,
-            ErrorKind::Unknown => f.write_str(" has an unknown outcome: ")?,
+            ErrorKind::Unknown if self.may_change_the_eni() => f.write_str(" is in doubt: ")?,
+            ErrorKind::Unknown => f.write_str(" failed: ")?,
         }
         let status = self.status.map_or(Cow::default(), |status| Cow::from(format!(" (HTTP {status})")));
         match &self.code {
@@ -168,13 +174,13 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "UnassignPrivateIpAddresses for eni-1 was refused: Forbidden.RAM (HTTP 403): User not authorized.; \
-             RequestId 04F0F334; grant ecs:UnassignPrivateIpAddresses to the RAM user or role that signs"
+             RequestId 04F0F334; grant ecs:UnassignPrivateIpAddresses to the RAM user or role of the credentials"
         );
     }
 
     #[test]
     fn the_clouds_own_words_cannot_make_containerd_forget_a_pod() {
         let error = Error::unknown("A", "the ENI was Not Found, no such file or directory").to_string();
-        assert_eq!(error, "A has an unknown outcome: the ENI was absent, does not exist");
+        assert_eq!(error, "A failed: the ENI was absent, does not exist");
     }
 }

@@ -75,8 +75,8 @@ fn other(host: &str, status: u16, body: &[u8]) -> Reply {
     let start = clean(&String::from_utf8_lossy(&body[..body.len().min(2000)]), 120);
     let what = match (status, start.as_str()) {
         (300..400, _) => "with a redirect, which a signed request does not follow".to_owned(),
-        (_, "") => "with nothing".to_owned(),
-        _ => format!("with something that ECS does not say: {start}"),
+        (_, "") => "with an empty body".to_owned(),
+        _ => format!("with something that is not an ECS answer: {start}"),
     };
     Reply::Other(format!("{host} answered HTTP {status} {what}"))
 }
@@ -127,9 +127,9 @@ mod tests {
             (
                 502,
                 "<html>\n<h1>Bad Gateway</h1>",
-                "HTTP 502 with something that ECS does not say: <html> <h1>Bad",
+                "HTTP 502 with something that is not an ECS answer: <html> <h1>Bad",
             ),
-            (200, "", "HTTP 200 with nothing"),
+            (200, "", "HTTP 200 with an empty body"),
             (200, "{}", "HTTP 200"),
             (200, "[]", "HTTP 200"),
             (200, "null", "HTTP 200"),
@@ -137,7 +137,7 @@ mod tests {
             (200, r#"{"RequestId":"R""#, "HTTP 200"),
             (503, r#"{"RequestId":"R"}"#, "HTTP 503"),
             (302, "<a href='https://login.example.com'>", "redirect"),
-            (200, "\u{0}\u{1}\u{2}", "HTTP 200 with nothing"),
+            (200, "\u{0}\u{1}\u{2}", "HTTP 200 with an empty body"),
         ] {
             let text = garbage(status, body);
             assert!(text.contains("ecs.example.com") && text.contains(words), "{body:?}: {text}");

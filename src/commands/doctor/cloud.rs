@@ -17,27 +17,34 @@ use crate::node::facts::find_eni;
 /// for its time is sent again with that of ECS.
 const SKEW: Duration = Duration::from_mins(1);
 
-/// Asks everybody whom an ADD or a DEL might ask.
-pub(super) fn cloud(session: &Session<'_>, report: &mut Report) {
+/// Asks everybody whom an ADD or a DEL might ask. On a node that is not configured nobody has said which ENI is meant, so
+/// that nothing is asked about the permissions on one.
+pub(super) fn cloud(session: &Session<'_>, is_configured: bool, report: &mut Report) {
     let (client, settings) = match prepare(session) {
         Ok(prepared) => prepared,
         Err(failure) => return report.not_tested("cloud", failure),
     };
-    metadata(session, client, report);
+    let has_metadata = metadata(session, client, report);
     let has_key = credentials(session, client, report);
     let (region, eni) = match session
         .client()
         .and_then(|client| find_eni(client, &session.store, &settings, session.deadline))
     {
         Ok(found) => found,
+        Err(Failure::Metadata(_)) if !has_metadata => {
+            return report.not_tested("eni", "it is not known without instance metadata");
+        }
         Err(failure) => return report.fail("eni", failure),
     };
     if !has_key {
-        return report.not_tested("endpoint", "there is no key to sign with");
+        return report.not_tested("endpoint", "there are no credentials to sign a request with");
     }
     let described = client.describe(&region, &eni, session.deadline);
     endpoint(client, &region, described.as_ref().err(), report);
     clock(client, report);
+    if !is_configured {
+        return report.not_tested("eni", format!("without a configuration it is the primary one, {eni}"));
+    }
     match described {
         Err(error) if error.code.is_none() => {}
         Err(error) => report.fail("permissions", error),
@@ -53,18 +60,22 @@ fn prepare<'s>(session: &'s Session<'_>) -> Result<(&'s Client, AddressSettings)
     Ok((session.client()?, session.ipam.address()?))
 }
 
-fn metadata(session: &Session<'_>, client: &Client, report: &mut Report) {
+/// Whether the metadata service answers.
+fn metadata(session: &Session<'_>, client: &Client, report: &mut Report) -> bool {
     let metadata = client.metadata();
     match metadata.is_hardened(session.deadline).and_then(|hardened| {
         let instance = metadata.instance_id(session.deadline)?;
         Ok((hardened, instance))
     }) {
         Ok((hardened, instance)) => {
-            let mode =
-                if hardened { "with a token (hardened mode)" } else { "without a token (normal mode)" };
+            let mode = if hardened { "with tokens (hardened mode)" } else { "without tokens (normal mode)" };
             report.ok("metadata", format!("{} answers {mode}: this is {instance}", metadata.endpoint()));
+            true
         }
-        Err(error) => report.fail("metadata", error),
+        Err(error) => {
+            report.fail("metadata", &error);
+            error.reachable
+        }
     }
 }
 
@@ -79,14 +90,14 @@ fn credentials(session: &Session<'_>, client: &Client, report: &mut Report) -> b
     };
     let (id, source) = (&found.credentials.access_key_id, &found.source);
     match found.credentials.expires {
-        None => report.ok("credentials", format!("{id} from {source}, which does not end")),
+        None => report.ok("credentials", format!("{id} from {source}, does not expire")),
         Some(end) if end <= SystemTime::now() => {
-            report.fail("credentials", format!("{id} from {source} has ended: check the node's clock"));
+            report.fail("credentials", format!("{id} from {source} has expired: check the node's clock"));
         }
         Some(end) => {
             report.ok(
                 "credentials",
-                format!("{id} from {source}, until {}", Timestamp::from(end).to_seconds()),
+                format!("{id} from {source}, expires at {}", Timestamp::from(end).to_seconds()),
             );
         }
     }
@@ -103,13 +114,13 @@ fn endpoint(client: &Client, region: &RegionId, error: Option<&Error>, report: &
 
 fn clock(client: &Client, report: &mut Report) {
     match client.clock_skew() {
-        None => report.not_tested("clock", "ECS has not told its time"),
+        None => report.not_tested("clock", "no answer of ECS gave its time"),
         Some(skew) if skew.unsigned_abs() < SKEW.as_secs() => {
-            report.ok("clock", format!("within {} s of that of ECS", skew.unsigned_abs() + 1));
+            report.ok("clock", format!("within {} s of the clock of ECS", skew.unsigned_abs() + 1));
         }
         Some(skew) => {
             let (by, direction) = (skew.unsigned_abs(), if skew < 0 { "ahead of" } else { "behind" });
-            report.warn("clock", format!("{by} s {direction} that of ECS: set the node's clock"));
+            report.warn("clock", format!("the node's clock is {by} s {direction} that of ECS: set it"));
         }
     }
 }
@@ -130,7 +141,7 @@ fn own(
         (Some(it), _) if it.service_managed => report.fail("eni", Failure::ServiceManaged { eni: it.id }),
         (Some(it), Ok(Some(mac))) => {
             let kind = format!("{:?}", it.kind).to_lowercase();
-            report.ok("eni", format!("{eni} ({mac}, {kind}, {}) is this instance's", it.status));
+            report.ok("eni", format!("{eni} ({mac}, {kind}, {}) is attached to this instance", it.status));
             return Some(it);
         }
     }
@@ -154,7 +165,7 @@ fn quota(session: &Session<'_>, client: &Client, region: &RegionId, eni: &Eni, r
         eni.id, quota.ipv4, quota.ipv6
     );
     if used as u64 >= quota.ipv4 {
-        report.warn("quota", format!("{detail}: no pod more can get one"));
+        report.warn("quota", format!("{detail}: no further pod can get an address"));
     } else {
         report.ok("quota", detail);
     }

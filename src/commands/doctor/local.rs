@@ -19,14 +19,18 @@ pub(super) fn configuration(network: &Network, report: &mut Report) {
     }
     let unknown: Vec<_> = network.ipam().unknown_keys().into_iter().collect();
     if unknown.is_empty() {
-        report.ok(NAME, format!("the network {:?}", network.name()));
+        report.ok(NAME, format!("network {:?}, all keys are valid", network.name()));
     } else {
-        report.warn(NAME, format!("keys that are not known and have no effect: {}", unknown.join(", ")));
+        report.warn(NAME, format!("unknown keys, which have no effect: {}", unknown.join(", ")));
     }
 }
 
 /// Two stores on one ENI know nothing of each other: what one of them releases late may be a pod's of the other by then.
-pub(super) fn neighbours(network: &Network, configured: &[Network], report: &mut Report) {
+pub(super) fn neighbours<'n>(
+    network: &Network,
+    configured: impl Iterator<Item = &'n Network>,
+    report: &mut Report,
+) {
     let place = |network: &Network| {
         let settings = network.ipam().address().ok()?;
         Some(((settings.eni, settings.interface), network.ipam().data_directory().ok()?))
@@ -40,7 +44,7 @@ pub(super) fn neighbours(network: &Network, configured: &[Network], report: &mut
             report.warn(
                 "stores",
                 format!(
-                    "the network {:?} keeps the addresses of the same ENI in {}, not in {}: give both one dataDir",
+                    "network {:?} uses the same ENI but the store {} instead of {}: give both one dataDir",
                     other.name(),
                     elsewhere.display(),
                     directory.display()
@@ -77,11 +81,14 @@ fn directory(store: &Store, report: &mut Report) -> store::Result<()> {
     store.check_room()?;
     let path = store.directory().display();
     match store.mode()? {
-        None => report.ok("store", format!("{path} does not exist yet: the first ADD makes it")),
+        None => report.ok("store", format!("{path} does not exist yet: the first ADD creates it")),
         Some(mode) if mode & 0o077 != 0 => {
-            report.warn("store", format!("others may look into {path} (mode {mode:o}): set it to 700"));
+            report.warn(
+                "store",
+                format!("other users can read {path} (mode {mode:o}): run `chmod 700 {path}`"),
+            );
         }
-        Some(mode) => report.ok("store", format!("{path}, mode {mode:o}, has room")),
+        Some(mode) => report.ok("store", format!("{path}, mode {mode:o}, is writable")),
     }
     Ok(())
 }
@@ -103,8 +110,8 @@ fn records(store: &Store, report: &mut Report) -> store::Result<()> {
         report.warn(
             "records",
             format!(
-                "{counts}; {earlier} in use since an earlier boot: if their pods are gone, the runtime's GC or \
-                 `aliyun-eni-ipam release` gives them back"
+                "{counts}; {earlier} active since an earlier boot: if their pods are gone, the runtime's GC or \
+                 `aliyun-eni-ipam release` releases them"
             ),
         );
     } else {
@@ -116,10 +123,13 @@ fn records(store: &Store, report: &mut Report) -> store::Result<()> {
 fn locks(store: &Store, report: &mut Report) -> store::Result<()> {
     let held: Vec<_> = store.held_locks()?.iter().map(|path| path.display().to_string()).collect();
     if held.is_empty() {
-        report.ok("locks", "all can be had");
+        report.ok("locks", "no lock is held");
     } else {
         let held = held.join(" ");
-        report.warn("locks", format!("held by calls under way: {held}; if it stays so, see `fuser {held}`"));
+        report.warn(
+            "locks",
+            format!("held by running calls: {held}; if this persists, `fuser {held}` shows who holds them"),
+        );
     }
     Ok(())
 }
@@ -129,20 +139,20 @@ fn releases(store: &Store, report: &mut Report) -> store::Result<()> {
     for eni in store.known_enis()? {
         let state = store.eni_state(&eni)?;
         if let Some(full) = state.full_at(Timestamp::now()) {
-            stuck.push(format!("ECS had no address left for {eni} at {full}"));
+            stuck.push(format!("ECS had no free address for {eni} at {full}"));
         }
         if let Some(it) = state.backoff {
             hopeless |= it.permanent;
             let next = it.not_before.to_seconds();
             let (since, attempts) = (it.since.to_seconds(), it.attempts);
             stuck.push(format!(
-                "{eni}: {attempts} failed since {since}, next not before {next}: {}",
+                "{eni}: {attempts} failed since {since}, next try not before {next}: {}",
                 it.error
             ));
         }
     }
     match stuck.join("; ") {
-        none if none.is_empty() => report.ok("releases", "none has failed"),
+        none if none.is_empty() => report.ok("releases", "no release has failed"),
         stuck if hopeless => report.fail("releases", stuck),
         stuck => report.warn("releases", stuck),
     }

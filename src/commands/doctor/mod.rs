@@ -8,29 +8,67 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
-use super::networks::Network;
-use super::{Trouble, say};
+use crate::commands::arguments::Arguments;
+use crate::commands::networks::{Configuration, Network};
+use crate::commands::{Trouble, say, say_json, several, start_log};
 use crate::context::Session;
 
-/// Looks at everything, and changes nothing.
-pub(super) fn doctor(network: &Network, configured: &[Network], as_json: bool) -> Result<(), Trouble> {
-    let mut report = Report::default();
-    local::configuration(network, &mut report);
-    local::neighbours(network, configured, &mut report);
+/// Looks at everything, and changes nothing. Each line is printed when it is known: what comes next may take its time.
+pub(super) fn doctor(arguments: &Arguments) -> Result<(), Trouble> {
+    let found = Configuration::read(&arguments.config);
+    let chosen = match &found {
+        Ok(found) => found.chosen(arguments.network.as_deref()),
+        Err(why) => Err(why.clone()),
+    };
+    // Where there are networks it must be clear which one is meant, or what follows would be about another.
+    if let Ok(found) = &found
+        && !found.networks.is_empty()
+    {
+        match &chosen {
+            Ok((_, others)) if others.is_empty() => {}
+            Ok(_) => return Err(Trouble::Configuration(several(found))),
+            Err(why) => return Err(Trouble::Configuration(why.clone())),
+        }
+    }
+    let mut report = Report { as_json: arguments.json, ..Report::default() };
+    binary(&mut report);
+    for (file, why) in found.iter().flat_map(|found| &found.broken) {
+        let line = format!("{} is broken: {why}", file.display());
+        // Where the network is found all the same, the file is probably another plugin's.
+        report.add("configuration", if chosen.is_ok() { Status::Warn } else { Status::Fail }, &line);
+    }
+    match &chosen {
+        Ok((network, _)) => {
+            start_log(network, &arguments.command);
+            local::configuration(network, &mut report);
+            local::neighbours(network, found.iter().flat_map(|found| &found.networks), &mut report);
+            node(network, true, &mut report);
+        }
+        // What can be checked of a node all the same, with the default of every key.
+        Err(why) => {
+            report.fail("configuration", why);
+            node(&Network::with_defaults(), false, &mut report);
+        }
+    }
+    report.end()
+}
+
+fn binary(report: &mut Report) {
+    let version = concat!("aliyun-eni-ipam ", env!("CARGO_PKG_VERSION"));
+    match std::env::current_exe() {
+        Ok(path) => report.ok("binary", format!("{version}, {}", path.display())),
+        Err(error) => report.warn("binary", format!("{version}; cannot tell its own path: {error}")),
+    }
+}
+
+fn node(network: &Network, is_configured: bool, report: &mut Report) {
     match Session::open(network.ipam()) {
         Ok(session) => {
-            local::store(&session, &mut report);
-            cloud::cloud(&session, &mut report);
+            local::store(&session, report);
+            cloud::cloud(&session, is_configured, report);
         }
         Err(failure) => report.fail("store", &failure),
     }
-    if as_json {
-        say(json!({ "checks": report.0.iter().map(Check::to_json).collect::<Vec<_>>() }))?;
-    } else {
-        report.0.iter().try_for_each(say)?;
-    }
-    let failed = report.0.iter().any(|check| check.status == Status::Fail);
-    if failed { Err(Trouble::LeftOver) } else { Ok(()) }
 }
 
 /// How a check ended.
@@ -52,7 +90,12 @@ struct Check {
 
 /// What has been looked at so far.
 #[derive(Default)]
-struct Report(Vec<Check>);
+struct Report {
+    as_json: bool,
+    checks: Vec<Check>,
+    /// Why a line could not be printed.
+    unprinted: Option<Trouble>,
+}
 
 impl Report {
     fn ok(&mut self, name: &'static str, detail: impl fmt::Display) {
@@ -73,7 +116,26 @@ impl Report {
     }
 
     fn add(&mut self, name: &'static str, status: Status, detail: &dyn fmt::Display) {
-        self.0.push(Check { name, status, detail: detail.to_string() });
+        let check = Check { name, status, detail: detail.to_string() };
+        if !self.as_json
+            && let Err(trouble) = say(&check)
+        {
+            self.unprinted = Some(trouble);
+        }
+        self.checks.push(check);
+    }
+
+    /// Whether everything is well, and the JSON where that is wanted.
+    fn end(self) -> Result<(), Trouble> {
+        if self.as_json {
+            say_json(&json!({ "checks": self.checks.iter().map(Check::to_json).collect::<Vec<_>>() }))?;
+        }
+        let failed = self.checks.iter().any(|check| check.status == Status::Fail);
+        match self.unprinted {
+            Some(trouble) => Err(trouble),
+            None if failed => Err(Trouble::LeftOver),
+            None => Ok(()),
+        }
     }
 }
 

@@ -52,8 +52,9 @@ pub(super) fn after(error: &Error, previous: Option<&Backoff>, deadline: Deadlin
     let attempts = previous.map_or(0, |backoff| backoff.attempts).saturating_add(1);
     let permanent = matches!(error.kind, ErrorKind::Refused(Class::Permanent));
     let pause = pause(error, attempts);
-    let gave_up =
-        permanent || pause >= deadline.remaining() || previous.is_some_and(|backoff| backoff.gave_up);
+    let gave_up = permanent
+        || pause + super::LEAST >= deadline.remaining()
+        || previous.is_some_and(|backoff| backoff.gave_up);
     let pause = if gave_up { pause.max(random::jitter(COOL_DOWN)) } else { pause };
     Backoff {
         attempts,

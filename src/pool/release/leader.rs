@@ -87,7 +87,7 @@ impl Leader<'_, '_, '_> {
         for &address in addresses {
             if let Some(owner) = self.lease.holder(address)? {
                 log::error!(
-                    "{address} is not released: {}/{} has it in use",
+                    "{address} is not released, because {}/{} uses it",
                     owner.container_id,
                     owner.ifname
                 );
@@ -116,12 +116,16 @@ impl Leader<'_, '_, '_> {
         let alone = addresses.len() == 1;
         match (error.kind, error.concern()) {
             (ErrorKind::Refused(Class::Released), Concern::Eni) => {
-                log::info!("{} is gone, and all its addresses with it", self.lease.eni());
+                log::info!("{} does not exist any more, so all its addresses are released", self.lease.eni());
                 self.records.iter_mut().for_each(|record| record.progress.unanswered.clear());
                 self.released(|_| true)
             }
             (ErrorKind::Refused(Class::Released), _) if alone => {
-                log::info!("{} was not on {} any more", join(addresses), self.lease.eni());
+                log::info!(
+                    "{} was no longer on {}, which ends its release",
+                    join(addresses),
+                    self.lease.eni()
+                );
                 self.released(|address| addresses.contains(&address))
             }
             // One of them is not on the ENI: the answer says nothing of the others.
@@ -173,7 +177,11 @@ impl Leader<'_, '_, '_> {
         let gone = self.proven_gone(&eni, addresses);
         self.lease.settle(&mut self.records, |address| gone.contains(&address))?;
         if !gone.is_empty() {
-            log::info!("{} proved to be released from {} already", join(&gone), self.lease.eni());
+            log::info!(
+                "{} is no longer on {}: an earlier release took effect",
+                join(&gone),
+                self.lease.eni()
+            );
         }
         let left =
             addresses.iter().filter(|address| !gone.contains(address) && !eni.primary.contains(address));
@@ -194,7 +202,7 @@ impl Leader<'_, '_, '_> {
     /// ECS is said to answer "not assigned" for an ENI's primary address too, so it is never asked for.
     fn hold_back_primary(&mut self, eni: &Eni, addresses: &[IpAddr]) {
         for primary in addresses.iter().filter(|address| eni.primary.contains(address)) {
-            let why = format!("{primary} is the primary address of {}, which cannot be released", eni.id);
+            let why = format!("cannot release {primary}: it is the primary address of {}", eni.id);
             self.hold_back(*primary, &why);
         }
     }
@@ -219,8 +227,8 @@ impl Leader<'_, '_, '_> {
     /// Remembers that the request for `addresses` has failed, for the ENI and for each record.
     pub(super) fn failed(&mut self, addresses: &[IpAddr], error: &Error) -> store::Result<Step> {
         match addresses {
-            [] => log::warn!("releases from {} wait: {error}", self.lease.eni()),
-            _ => log::warn!("{} stays releasing: {error}", join(addresses)),
+            [] => log::warn!("releases from {} are deferred: {error}", self.lease.eni()),
+            _ => log::warn!("{} is not released yet: {error}", join(addresses)),
         }
         if error.kind == ErrorKind::Unknown {
             self.lease.unknown()?;

@@ -5,6 +5,7 @@
 //! one call for the first pod and one for every ten of the others, and ECS sees one mutation of an ENI at a time. What
 //! happened to a request is written into the records and the ENI's state, so that nobody repeats a call that just failed.
 
+mod answer;
 mod backoff;
 mod batch;
 mod leader;
@@ -18,11 +19,11 @@ use crate::base::deadline::Deadline;
 use crate::base::region::RegionId;
 use crate::cloud::ecs::Client;
 use crate::store;
-use crate::store::{Backoff, Lease, Pending, Progress, Releasing, Store};
+use crate::store::{Backoff, Lease, Pending, Releasing, Store};
+pub(crate) use answer::Answer;
 pub(crate) use backoff::pause as pause_after;
 use leader::Step;
 pub(crate) use leader::{ATTEMPT, LAG};
-pub(crate) use unanswered::request_of;
 
 /// How often a follower looks whether its record is gone or the lock is free.
 const POLL: Duration = Duration::from_millis(10);
@@ -62,12 +63,12 @@ impl Releaser<'_> {
     /// # Errors
     /// The store's. Nothing is lost: the record is still releasing.
     pub fn release(&self, mine: &Pending, deadline: Deadline) -> store::Result<Outcome> {
-        let mut last = String::from("other calls held the ENI's lock the whole time");
+        let mut last = String::from("other calls held the lock of the ENI until the time ran out");
         loop {
-            let Some(Releasing { progress, .. }) = self.store.releasing(mine)? else {
+            let Some(record) = self.store.releasing(mine)? else {
                 return Ok(Outcome::Released);
             };
-            last = progress.last_error.clone().unwrap_or(last);
+            last = record.progress.last_error.clone().unwrap_or(last);
             if let Some(backoff) = self.store.eni_state(&mine.eni)?.backoff
                 && let Some(wait) = pause(&backoff, deadline)
             {
@@ -75,7 +76,7 @@ impl Releaser<'_> {
                 deadline.sleep(wait.min(POLL));
                 continue;
             }
-            if deadline.remaining() < LEAST || is_held_back(&progress) {
+            if deadline.remaining() < LEAST || is_held_back(&record) {
                 return Ok(Outcome::Deferred { why: last });
             }
             match self.store.try_lease(&mine.eni)? {
@@ -141,7 +142,14 @@ impl Releaser<'_> {
 /// old request may still be on its way, and stays so.
 fn forget_failures(lease: &Lease<'_>) -> store::Result<()> {
     for mut record in lease.releasing()? {
-        if record.progress.attempts > 0 && record.progress.not_before.take().is_some() {
+        let before = record.progress.clone();
+        if before.attempts > 0 {
+            record.progress.not_before = None;
+            for until in record.progress.unanswered.iter_mut().filter_map(|ask| ask.in_doubt_until.as_mut()) {
+                *until = Timestamp::now().min(*until);
+            }
+        }
+        if record.progress != before {
             lease.update(&record)?;
         }
     }
@@ -165,7 +173,8 @@ fn is_paused(lease: &Lease<'_>) -> bool {
 }
 
 /// Whether this one record must wait, whatever the ENI's state.
-fn is_held_back(progress: &Progress) -> bool {
+fn is_held_back(record: &Releasing) -> bool {
     let now = Timestamp::now();
-    progress.not_before.is_some_and(|moment| !moment.wait(now, backoff::FURTHEST).is_zero())
+    let has_work = !record.allocation.addresses.is_empty() || unanswered::has_due(record, now);
+    !batch::is_due(record, now) || !has_work
 }

@@ -33,8 +33,8 @@ impl Leader<'_, '_, '_> {
             Ok(None) => Ok(None),
             Ok(Some(instance)) => {
                 let why = format!(
-                    "{eni} is attached to {instance}, whose pods may have its addresses by now, and is left alone: if \
-                     this node was made from an image of that one, empty {store}; else release them there",
+                    "{eni} is attached to {instance}, so nothing is released from here: if this node was cloned from \
+                     {instance}, delete {store}; otherwise run `aliyun-eni-ipam flush` on {instance}",
                     eni = self.lease.eni(),
                     store = self.releaser.store.directory().display()
                 );
@@ -57,8 +57,8 @@ impl Leader<'_, '_, '_> {
             Ok(true) => Some(Error {
                 kind: ErrorKind::Refused(Class::Permanent),
                 message: format!(
-                    "{} But it is attached to this instance: check that credentials and regionId are those of its \
-                     account",
+                    "{} But it is attached to this instance: check that `ipam.credentials` and `ipam.regionId` belong \
+                     to its account",
                     error.message
                 )
                 .into(),
@@ -85,7 +85,7 @@ impl Leader<'_, '_, '_> {
     }
 
     fn unclear(&self, why: &str) -> Error {
-        let message = format!("whether the ENI is this instance's is not known: {why}");
+        let message = format!("cannot tell whether the ENI is attached to this instance: {why}");
         Error { passing: true, ..Error::not_sent("UnassignPrivateIpAddresses", &message) }
             .about(self.lease.eni())
     }

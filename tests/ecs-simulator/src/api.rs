@@ -96,6 +96,10 @@ impl<'a, 'c> Exchange<'a, 'c> {
                 self.shared.end.wait(*time)?;
                 self.answer(outcome)
             }
+            Effect::AnswerWith(addresses) => {
+                let outcome = self.act(admitted).map(|answer| answer.naming(addresses));
+                self.answer(outcome)
+            }
             Effect::DropBefore => {
                 self.drop_connection();
                 Ok(())
@@ -196,6 +200,7 @@ fn entry(request: &Request, call: &Call) -> Entry {
         action: call.action.clone(),
         eni: call.eni().map(str::to_owned),
         addresses: call.addresses(),
+        request_line: format!("{} {}", request.method, masked(&request.target)),
         parameters,
         access_key_id,
         client_token: call.text("ClientToken").map(str::to_owned),
@@ -204,5 +209,30 @@ fn entry(request: &Request, call: &Call) -> Entry {
         executed: false,
         answered: false,
         signature_method,
+    }
+}
+
+/// A request's target as it was sent, without the values that open a door.
+fn masked(target: &str) -> String {
+    const SECRET: &[&str] = &["OIDCToken", "SecurityToken", "Signature"];
+    let Some((path, query)) = target.split_once('?') else { return target.to_owned() };
+    let parameters = query.split('&').map(|parameter| match parameter.split_once('=') {
+        Some((name, _)) if SECRET.contains(&name) => format!("{name}=***"),
+        _ => parameter.to_owned(),
+    });
+    format!("{path}?{}", parameters.collect::<Vec<_>>().join("&"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secret_parameters_are_masked_and_the_others_left_as_they_were_sent() {
+        assert_eq!(
+            masked("/?Action=A%20B&Signature=x%3D&SignatureNonce=1&SecurityToken=y&OIDCToken=z&Empty"),
+            "/?Action=A%20B&Signature=***&SignatureNonce=1&SecurityToken=***&OIDCToken=***&Empty"
+        );
+        assert_eq!(masked("/"), "/");
     }
 }

@@ -10,6 +10,7 @@ use crate::end::lock;
 use crate::faults::{Effect, Fault};
 use crate::fields::{Fields, required};
 use crate::http::{Request, Response};
+use crate::named_faults::NamedFault;
 use crate::shared::Shared;
 
 /// Carries out a command.
@@ -60,6 +61,13 @@ fn change(shared: &Shared, command: &str, body: &Value) -> Result<Option<Value>,
             for fault in one_or_many(body, fault)? {
                 lock(&shared.faults).add(fault);
             }
+        }
+        _ if command.starts_with("fault/") => {
+            let kind = command.trim_start_matches("fault/");
+            let fault = (kind != "none").then(|| NamedFault::find(kind)).transpose()?;
+            let mut faults = lock(&shared.faults);
+            faults.clear();
+            fault.into_iter().flat_map(NamedFault::faults).for_each(|fault| faults.add(fault));
         }
         "metadata-faults" => {
             for (path, effect, times) in one_or_many(body, metadata_fault)? {

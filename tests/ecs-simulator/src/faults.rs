@@ -57,6 +57,8 @@ pub enum Effect {
     Stall,
     /// Acts, and does not answer until the client goes away.
     StallAfter,
+    /// Acts, and names these addresses in the answer to an Assign, whatever it has assigned.
+    AnswerWith(Vec<IpAddr>),
     /// Closes the connection at once, and acts after this time.
     Late(Duration),
     /// A gateway's HTML page; nothing is changed.

@@ -15,6 +15,8 @@ const MAX_HEADERS: usize = 100;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Request {
     pub(crate) method: String,
+    /// The path and the query, as they were sent.
+    pub(crate) target: String,
     /// The path, decoded, without the query.
     pub(crate) path: String,
     /// The query's parameters, decoded.
@@ -286,6 +288,7 @@ fn parse_head(bytes: &[u8]) -> Result<Option<(usize, Request, Framing)>, ReadErr
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let mut request = Request {
         method: parsed.method.unwrap_or_default().to_owned(),
+        target: target.to_owned(),
         path: percent_decode_str(path).decode_utf8_lossy().into_owned(),
         query: decode_pairs(query),
         headers: parsed

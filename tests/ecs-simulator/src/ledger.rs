@@ -27,6 +27,8 @@ pub struct Entry {
     pub eni: Option<String>,
     /// The addresses that were asked for, or those that an Assign answered.
     pub addresses: Vec<IpAddr>,
+    /// Method and target as they were sent, with the values of secret parameters replaced by `***`.
+    pub request_line: String,
     /// All parameters but `Signature` and `SecurityToken`.
     pub parameters: BTreeMap<String, String>,
     /// The access key that was named.
@@ -56,6 +58,7 @@ impl Entry {
             "action": self.action,
             "eni": self.eni,
             "addresses": self.addresses,
+            "request_line": self.request_line,
             "parameters": self.parameters,
             "access_key_id": self.access_key_id,
             "client_token": self.client_token,

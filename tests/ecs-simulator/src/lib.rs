@@ -36,6 +36,7 @@
 //! | `GET overlaps` | number, see [`Simulator::overlaps`] |
 //! | `GET metadata-requests` | array of `[method, path, had_token]` |
 //! | `POST faults` | a fault or an array of them |
+//! | `POST fault/K` | one of the [`NamedFault`]s in the place of all other faults; `none`: no fault |
 //! | `POST metadata-faults` | the same, with `path` (a prefix), `times` and an effect |
 //! | `POST assign`, `POST unassign` | `{"eni": …, "address": …}`, behind the API's back |
 //! | `POST hold` | `{"action": …}`: holds back all requests of an action |
@@ -69,6 +70,7 @@ mod handout;
 mod http;
 mod ledger;
 mod metadata;
+mod named_faults;
 mod overrides;
 mod render;
 mod rpc;
@@ -79,13 +81,16 @@ pub mod signature;
 mod simulator;
 mod spoil;
 mod tls;
+mod welcome;
 mod world;
 
 pub use cloud::Saved;
 pub use faults::{Effect, Fault};
 pub use ledger::Entry;
+pub use named_faults::NamedFault;
 pub use simulator::Simulator;
 pub use tls::{LOOPBACK_AUTHORITY, LOOPBACK_CERTIFICATE, LOOPBACK_KEY};
+pub use welcome::welcome;
 pub use world::{
     AccessKey, AddressPolicy, Eni, EniStatus, EniType, Instance, InstanceState, Permission, Quota, Role,
     TokenMode, VSwitch, Vpc, World,

@@ -234,6 +234,15 @@ impl Running<'_> {
         self.child.wait().expect("it ends");
     }
 
+    /// The plugin's stdout, to be read while it runs.
+    ///
+    /// # Panics
+    /// When it was taken before.
+    #[expect(clippy::expect_used, reason = "a test without them is no test")]
+    pub fn take_stdout(&mut self) -> impl Read + use<> {
+        self.child.stdout.take().expect("its stdout is there")
+    }
+
     /// Whether the plugin still runs.
     ///
     /// # Panics

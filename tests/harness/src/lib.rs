@@ -18,11 +18,18 @@ mod books;
 mod call;
 mod conversation;
 mod node;
+mod patience;
 mod raw;
+mod suite;
+
+pub mod needs;
 
 pub use answer::Answer;
 pub use call::{Calling, Running};
 pub use conversation::Conversation;
 pub use ecs_simulator::{self as simulator, Effect, Fault, Saved, World};
+pub use needs::Need;
 pub use node::{Node, Record, Scene};
+pub use patience::{HANGS, ends, eventually};
 pub use raw::{RawAnswer, RawServer, Then};
+pub use suite::{Test, run_suite};

@@ -170,7 +170,7 @@ impl Turn<'_> {
 
     fn put_abandoned(&mut self, unanswered: Set) {
         let (owner, addresses) = (Some(self.me().owner), self.me().add.got);
-        let name = self.put_releasing(Releasing { owner, addresses, unanswered, held_back: false });
+        let name = self.put_releasing(Releasing { owner, addresses, unanswered, ..Releasing::default() });
         self.me().mine = Set::of(name);
     }
 

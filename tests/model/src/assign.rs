@@ -130,7 +130,7 @@ impl Turn<'_> {
 
     pub(crate) fn accept_put_back(&mut self) -> Option<()> {
         let addresses = Set::of(self.me().add.given);
-        self.put_releasing(Releasing { owner: None, addresses, unanswered: Set::EMPTY, held_back: true });
+        self.put_releasing(Releasing { addresses, held_back: true, ..Releasing::default() });
         if self.has_to_settle() { self.go(At::AcceptSettle) } else { self.accepted() }
     }
 

@@ -98,6 +98,19 @@ impl Protocol {
         Some(())
     }
 
+    /// The process is answered something that is not an answer to its request, whether that was carried out or not.
+    pub(crate) fn misanswer(state: &mut State, pid: Pid, address: u8, late: bool) -> Option<()> {
+        let Request { call, reply } = state.processes[usize::from(pid)].request?;
+        state.left.unfit = state.left.unfit.checked_sub(1)?;
+        match reply {
+            None => Self::stray(state, call, late)?,
+            Some(Reply::Assigned(_)) if !late => {}
+            _ => return None,
+        }
+        answer(&mut state.processes[usize::from(pid)], call, Reply::Unfit(address));
+        Some(())
+    }
+
     /// The request is refused in passing, or does not get as far as the cloud.
     pub(crate) fn refuse(state: &mut State, pid: Pid) -> Option<()> {
         let Request { call, reply: None } = state.processes[usize::from(pid)].request? else { return None };

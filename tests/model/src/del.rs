@@ -76,7 +76,7 @@ impl Turn<'_> {
         let owner = self.owner();
         if let Some(Active { addresses, .. }) = self.state.disk.active[owner].take() {
             let owner = Some(self.me().owner);
-            self.put_releasing(Releasing { owner, addresses, unanswered: Set::EMPTY, held_back: false });
+            self.put_releasing(Releasing { owner, addresses, ..Releasing::default() });
         }
         self.go(At::Pending)
     }
@@ -136,7 +136,7 @@ impl Turn<'_> {
 
     fn put_buried(&mut self, unanswered: Set) {
         let owner = Some(self.me().owner);
-        self.put_releasing(Releasing { owner, addresses: Set::EMPTY, unanswered, held_back: false });
+        self.put_releasing(Releasing { owner, unanswered, ..Releasing::default() });
     }
 
     pub(crate) fn bury_remove(&mut self) -> Option<()> {

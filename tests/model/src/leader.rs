@@ -65,7 +65,9 @@ impl Turn<'_> {
             Reply::IpUnassigned if alone => self.released(),
             Reply::IpUnassigned => self.go(At::AnsweredThenLook),
             Reply::Unknown => self.go(At::Unknown),
-            Reply::Refused | Reply::Full | Reply::Spent | Reply::Assigned(_) => self.go(At::Failed),
+            Reply::Refused | Reply::Full | Reply::Spent | Reply::Assigned(_) | Reply::Unfit(_) => {
+                self.go(At::Failed)
+            }
         }
     }
 

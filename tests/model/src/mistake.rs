@@ -39,6 +39,12 @@ pub enum Mistake {
     OpenJudgedByAnswer,
     /// That a repeated request is refused counts for the copies of it that are still on their way.
     RefusalCrossesOff,
+    /// An answer that is not one to a repeated request is believed.
+    UnfitBelieved,
+    /// It ends the request if what it names is all that the ENI has and no file names: the repetition may have brought more.
+    UnfitEndsRequest,
+    /// What the ENI has decides before all copies of the request in doubt have been carried out.
+    DecidesTooEarly,
     /// A failed ADD removes its intent before what it got is recorded as releasing.
     AbandonForgetsFirst,
     /// A dead ADD's intent is removed before its requests are recorded as releasing.

@@ -213,6 +213,10 @@ pub struct Leader {
     pub record: u8,
     /// Whether another copy of it might still come when it was repeated.
     pub open: bool,
+    /// What the ENI had that no file names, at a time at which that showed all that the request had assigned.
+    pub shown: Option<Set>,
+    /// Its answer was not one to it.
+    pub unfit: bool,
     /// What the repeated request had assigned.
     pub found: Option<u8>,
     /// The addresses of the request.

@@ -74,6 +74,9 @@ pub enum Action {
     Lose(Pid, bool),
     /// The request of a process is refused in passing.
     Refuse(Pid),
+    /// The repeated request of a process is answered with something else, and this address; it is carried out later, or has
+    /// been, or never.
+    Misanswer(Pid, u8, bool),
     /// An old release of this address cannot come any more.
     SuspicionEnds(u8),
     /// Another node gives this address back.
@@ -161,8 +164,7 @@ impl Model for Protocol {
         }
         if let Some((owner, address)) = self.left_behind {
             let unanswered = Set::of(OLD_TOKEN);
-            let record =
-                Releasing { owner: Some(owner), addresses: Set::EMPTY, unanswered, held_back: false };
+            let record = Releasing { owner: Some(owner), unanswered, ..Releasing::default() };
             disk.releasing[0] = Some(record);
             cloud.memory[usize::from(OLD_TOKEN)] = Memory::Assigned(address);
         }
@@ -193,6 +195,11 @@ impl Model for Protocol {
             if state.left.lost > 0 && process.request.is_some() {
                 actions.extend(late.map(|late| Action::Lose(pid, late)));
             }
+            if state.left.unfit > 0 && process.at == At::RepeatAnswered {
+                for address in 0..self.addresses {
+                    actions.extend([false, true].map(|late| Action::Misanswer(pid, address, late)));
+                }
+            }
         }
         for (place, _) in state.cloud.strays.iter().enumerate().filter(|(_, call)| call.is_some()) {
             actions.extend((0..self.addresses.max(2)).map(|choice| Action::ExecuteLate(place, choice)));
@@ -219,6 +226,7 @@ impl Model for Protocol {
             Action::Kill(pid, late) => Self::kill(&mut next, pid, late)?,
             Action::Lose(pid, late) => Self::lose(&mut next, pid, late)?,
             Action::Refuse(pid) => Self::refuse(&mut next, pid)?,
+            Action::Misanswer(pid, address, late) => Self::misanswer(&mut next, pid, address, late)?,
             Action::SuspicionEnds(address) => self.suspicion_ends(&mut next, address)?,
             Action::FreedElsewhere(address) => {
                 next.cloud.elsewhere = next.cloud.elsewhere.without(Set::of(address));

@@ -78,7 +78,7 @@ pub struct Active {
 }
 
 /// The file of a release.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Releasing {
     /// Whose; nobody's for what was put back.
     pub owner: Option<u8>,
@@ -86,6 +86,8 @@ pub struct Releasing {
     pub addresses: Set,
     /// Requests to assign whose answers nobody has seen.
     pub unanswered: Set,
+    /// Those of them that have had an answer that was not one to them.
+    pub in_doubt: Set,
     /// Its not-before lies ahead.
     pub held_back: bool,
 }
@@ -147,8 +149,10 @@ pub enum Reply {
     Spent,
     /// Refused in passing (throttled, conflicting), or not sent at all.
     Refused,
-    /// No answer, or none that says anything.
+    /// No answer, or none that says anything. To an ADD, an answer that is not one to its request is the same.
     Unknown,
+    /// An answer that is not one to a repeated request, with this address in it.
+    Unfit(u8),
 }
 
 /// How often what may go wrong.
@@ -164,6 +168,8 @@ pub struct Faults {
     pub refused: u8,
     /// Results are not read by the runtime.
     pub unread: u8,
+    /// Repeated requests have answers that are not answers to them.
+    pub unfit: u8,
 }
 
 /// What must never happen.

@@ -28,6 +28,7 @@ impl At {
             | Self::RequestAnswered
             | Self::LeaseAgain
             | Self::LetGo
+            | Self::Repeat
             | Self::RepeatAnswered
             | Self::CommitLock
             | Self::Print

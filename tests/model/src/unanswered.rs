@@ -1,16 +1,43 @@
 //! Repeating the requests of dead ADDs: `release/unanswered.rs`.
 
 use crate::mistake::Mistake;
-use crate::process::{At, Outcome, Verb};
+use crate::process::{At, Leader, Outcome, Verb};
 use crate::set::Set;
 use crate::state::{Call, Releasing, Reply};
 use crate::turn::Turn;
 
 impl Turn<'_> {
     pub(crate) fn repeat(&mut self) -> Option<()> {
-        let token = self.record_at_work()?.unanswered.first()?;
-        self.me().leader.open = self.is_on_its_way(token);
+        let record = *self.record_at_work()?;
+        let token = record.unanswered.first()?;
+        let open = self.is_on_its_way(token);
+        self.me().leader.open = open;
+        // Whether so much time has passed that the ENI has all that the request can have brought, and shows it.
+        let lapsed = record.in_doubt.has(token) && (!open || self.makes(Mistake::DecidesTooEarly));
+        match self.choice {
+            0 if lapsed => {
+                let shown = self.unexplained();
+                if shown.is_empty() {
+                    return self.go(At::UnansweredUpdate);
+                }
+                self.me().leader.shown = Some(shown);
+            }
+            0 => {}
+            _ => lapsed.then_some(())?,
+        }
         self.send(Call::Assign(token), At::RepeatAnswered)
+    }
+
+    /// What the ENI has and no file names.
+    fn unexplained(&mut self) -> Set {
+        let mut named = self.state.disk.in_use();
+        if matches!(self.me().verb, Verb::Add(_)) {
+            named = named.and(self.me().add.got);
+        }
+        for record in self.state.disk.releasing.iter().flatten() {
+            named = named.and(record.addresses);
+        }
+        self.state.cloud.assigned.without(named)
     }
 
     pub(crate) fn repeat_answered(&mut self) -> Option<()> {
@@ -20,6 +47,18 @@ impl Turn<'_> {
                 self.me().leader.found = Some(address);
                 self.go(if self.makes(Mistake::NoInUseGuard) { At::UnansweredUpdate } else { At::Holder })
             }
+            Reply::Unfit(address) => {
+                self.only()?;
+                let borne_out = self.me().leader.shown == Some(Set::of(address));
+                self.me().leader.found = borne_out.then_some(address);
+                if self.makes(Mistake::UnfitBelieved) || (borne_out && self.makes(Mistake::UnfitEndsRequest))
+                {
+                    self.me().leader.found = Some(address);
+                    return self.go(At::Holder);
+                }
+                self.me().leader.unfit = true;
+                self.go(At::UnansweredHoldBack)
+            }
             // A copy of the request may still be on its way, of which nobody says that it is refused as well.
             Reply::Full if self.choice == 0 => {
                 let token = self.record_at_work()?.unanswered.first()?;
@@ -28,7 +67,8 @@ impl Turn<'_> {
                 } else {
                     self.me().leader.open && !self.makes(Mistake::RefusalCrossesOff)
                 };
-                (!open).then_some(())?;
+                let doubted = self.record_at_work()?.in_doubt.has(token);
+                (!open && !doubted).then_some(())?;
                 self.go(At::UnansweredUpdate)
             }
             Reply::Full => self.go(At::UnansweredHoldBack),
@@ -49,7 +89,13 @@ impl Turn<'_> {
     }
 
     pub(crate) fn unanswered_hold_back(&mut self) -> Option<()> {
-        self.record_at_work()?.held_back = true;
+        let Leader { unfit, found, .. } = self.me().leader;
+        let record = self.record_at_work()?;
+        if unfit {
+            record.in_doubt = record.in_doubt.with(record.unanswered.first()?);
+            record.addresses = found.map_or(record.addresses, |address| record.addresses.with(address));
+        }
+        record.held_back = true;
         self.finish(Outcome::Done)
     }
 
@@ -72,6 +118,7 @@ impl Turn<'_> {
         let token = record.unanswered.first()?;
         let mut updated = *record;
         updated.unanswered = updated.unanswered.without(Set::of(token));
+        updated.in_doubt = updated.in_doubt.without(Set::of(token));
         updated.addresses = found.map_or(updated.addresses, |address| updated.addresses.with(address));
         let missing = later && self.me().leader.found.is_some();
         // A record of which nothing is left is not written, but removed.

@@ -10,14 +10,19 @@ use crate::{eventually, node};
 #[test]
 fn help_and_version_go_to_stdout() {
     let node = node();
-    for arguments in [&["--help"][..], &["-h"], &["list", "--help"]] {
+    for arguments in [&["--help"][..], &["-h"], &["help"], &["nonsense", "--help"]] {
         let help = node.program(arguments).run();
         assert_eq!((help.status(), help.stderr()), (0, String::new()));
         for word in ["list", "flush", "--config", "--network", "--json", "/etc/cni/net.d", "Exit status"] {
             assert!(help.stdout().contains(word), "{word}: {}", help.stdout());
         }
     }
-    for arguments in [&["--version"][..], &["-V"]] {
+    for arguments in [&["help", "list"][..], &["list", "--help"], &["-h", "list"]] {
+        let help = node.program(arguments).run();
+        assert_eq!((help.status(), help.stderr()), (0, String::new()));
+        assert!(help.stdout().starts_with("Usage: aliyun-eni-ipam list "), "{}", help.stdout());
+    }
+    for arguments in [&["--version"][..], &["-V"], &["version"]] {
         let version = node.program(arguments).run();
         assert_eq!(version.status(), 0);
         assert_eq!(version.stdout(), format!("aliyun-eni-ipam {}\n", env!("CARGO_PKG_VERSION")));
@@ -28,13 +33,15 @@ fn help_and_version_go_to_stdout() {
 fn what_cannot_be_made_out_is_wrong_usage() {
     let node = node();
     for (arguments, why) in [
-        (&["lst"][..], "\"lst\" is no command"),
-        (&["list", "flush"], "\"flush\" is too much for `list`"),
+        (&["lst"][..], "unknown command `lst`; did you mean `list`?"),
+        (&["list", "flush"], "`list` takes no arguments, but got `flush`"),
         (&["--json"], "no command is given"),
-        (&["list", "--verbose"], "invalid option '--verbose'"),
+        (&["list", "--verbose"], "unknown option `--verbose`"),
+        (&["list", "--jsn"], "unknown option `--jsn`; did you mean `--json`?"),
+        (&["doctor", "now"], "`doctor` takes no arguments, but got `now`"),
         (&["list", "--config"], "missing argument for option '--config'"),
-        (&["ADD"], "\"ADD\" is no command"),
-        (&[""], "\"\" is no command"),
+        (&["ADD"], "`ADD` is not a command: container runtimes pass it in CNI_COMMAND"),
+        (&[""], "unknown command ``"),
     ] {
         let answer = node.program(arguments).run();
         assert_eq!((answer.status(), answer.stdout()), (2, String::new()), "{arguments:?}");
@@ -49,6 +56,24 @@ fn an_argument_makes_it_a_persons_command_whatever_the_environment_says() {
     let answer = node.program(&["--version"]).env("CNI_COMMAND", "ADD").run();
     assert_eq!(answer.status(), 0);
     assert!(answer.stdout().starts_with("aliyun-eni-ipam "));
+}
+
+#[test]
+fn where_no_network_uses_the_plugin_the_files_that_were_seen_are_named() {
+    let node = node();
+    let files = [
+        (
+            "00-other.conflist",
+            json!({"name": "a", "plugins": [{"type": "bridge", "ipam": {"type": "host-local"}}]}),
+        ),
+        ("99-loopback.conf", json!({"name": "lo", "type": "loopback"})),
+    ];
+    let answer = list_with(&node, &files, &[]);
+    assert_eq!((answer.status(), answer.stdout()), (2, String::new()));
+    let seen = "00-other.conflist uses bridge with host-local, 99-loopback.conf uses loopback";
+    assert!(answer.stderr().contains(seen) && answer.stderr().contains("--config"), "{}", answer.stderr());
+    let answer = list_with(&node, &[], &[]);
+    assert!(answer.stderr().contains("no .conf, .conflist or .json file"), "{}", answer.stderr());
 }
 
 /// What `list` is told by a configuration directory with these files.
@@ -94,7 +119,7 @@ fn of_several_networks_one_is_to_be_named() {
     assert_eq!(list_with(&node, &files, &["--network", "b", "--json"]).result(), json!({"records": []}));
     let answer = list_with(&node, &files, &["--network", "c"]);
     assert_eq!(answer.status(), 2);
-    assert!(answer.stderr().contains("no network \"c\" there"), "{}", answer.stderr());
+    assert!(answer.stderr().contains("no network `c` in "), "{}", answer.stderr());
 }
 
 #[test]
@@ -143,7 +168,7 @@ fn list_prints_one_object_with_exactly_the_promised_keys() {
     let mut expected = json!({
         "state": "active", "network": "pods", "containerId": "c1", "ifname": "eth0",
         "addresses": [address], "networkInterfaceId": Node::ENI, "regionId": "cn-hangzhou",
-        "pod": "default/web-0", "since": null, "attempts": 0, "lastError": null,
+        "pod": "default/web-0", "since": null, "releasingSince": null, "attempts": 0, "lastError": null,
     });
     let (active, since) = listed("active");
     assert_eq!(active, expected);
@@ -151,7 +176,8 @@ fn list_prints_one_object_with_exactly_the_promised_keys() {
 
     node.cloud.inject(Fault::code("Forbidden.RAM").action("UnassignPrivateIpAddresses"));
     node.del("c1").ok();
-    let (releasing, released_since) = listed("releasing");
+    let (mut releasing, released_since) = listed("releasing");
+    assert_is_time(&releasing["releasingSince"].take());
     expected["state"] = "releasing".into();
     expected["attempts"] = 1.into();
     let why = releasing["lastError"].as_str().unwrap().to_owned();
@@ -174,6 +200,39 @@ fn list_prints_one_object_with_exactly_the_promised_keys() {
     assert_is_time(&since);
     assert_eq!(keys(&assigning), keys(&expected));
     let _ = stalled.wait().any_error();
+}
+
+#[test]
+fn a_release_that_was_not_tried_waits_for_what_keeps_its_eni_waiting() {
+    let node = node().with("timeoutSeconds", 2);
+    let _ = (node.add("c1").address(), node.add("c2").address());
+    node.cloud.inject(Fault::code("Forbidden.RAM").action("UnassignPrivateIpAddresses"));
+    node.del("c1").ok();
+    node.del("c2").ok();
+    let listed = node.operator(&["list", "--json"]).result();
+    let records = listed["records"].as_array().unwrap();
+    let untried = records.iter().find(|record| record["attempts"] == 0).unwrap();
+    assert_eq!((&untried["containerId"], &untried["state"]), (&json!("c2"), &json!("releasing")));
+    assert!(untried["lastError"].as_str().unwrap().contains("Forbidden.RAM"), "{untried}");
+    let table = node.operator(&["list"]).stdout();
+    assert_eq!(table.matches("Forbidden.RAM").count(), 2, "{table}");
+}
+
+#[test]
+fn a_release_that_an_older_version_began_is_listed_without_a_time_and_released() {
+    let node = node();
+    let _ = node.add("c1").address();
+    node.cloud.inject(Fault::code("Forbidden.RAM").action("UnassignPrivateIpAddresses"));
+    node.del("c1").ok();
+    node.cloud.clear_faults();
+    let record = fs::read_dir(node.store().join("releasing")).unwrap().next().unwrap().unwrap().path();
+    let name = record.file_name().unwrap().to_str().unwrap();
+    let (key, unique) = (name.split('.').next().unwrap(), name.rsplit('.').next().unwrap());
+    fs::rename(&record, record.with_file_name(format!("{key}.{unique}"))).unwrap();
+    let listed = node.operator(&["list", "--json"]).result();
+    assert_eq!(listed["records"][0]["releasingSince"], Value::Null);
+    assert_eq!(node.operator(&["flush"]).status(), 0);
+    assert!(node.on_eni().is_empty() && node.records().is_empty());
 }
 
 fn keys(object: &Value) -> Vec<&str> {
@@ -200,10 +259,12 @@ fn the_table_shows_what_the_json_has() {
         line.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
     };
     let named = row(&format!("{address} "));
-    assert_eq!(named[..4], ["active", &address, "default/web-0", Node::ENI]);
-    assert_eq!(row(&format!("{anonymous} "))[2], "f".repeat(32));
-    assert!(named[4].ends_with('s'), "{table}");
-    assert_eq!(named[5..], ["this", "boot", "0", "-"]);
+    assert_eq!(named[..5], ["active", &address, "default/web-0", "c1", Node::ENI]);
+    assert_eq!(row(&format!("{anonymous} "))[2..4], ["-", &"f".repeat(13)]);
+    assert!(named[5].ends_with('s'), "{table}");
+    assert_eq!(named[6..], ["this", "0", "-"]);
+    let head = table.lines().next().unwrap().split_whitespace().count();
+    assert!(table.lines().all(|line| line.split_whitespace().count() == head), "{table}");
 }
 
 #[test]

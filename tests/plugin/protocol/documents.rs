@@ -110,7 +110,7 @@ fn everything_that_belongs_to_the_calling_plugin_is_left_alone() {
     let result = node.call("ADD", "c1").stdin(&*config).run().result();
     assert_eq!(result["routes"], json!([{"dst": "0.0.0.0/0", "mtu": 1400}]));
     assert_eq!(result["dns"], Value::Null);
-    assert!(node.log().contains("ipam.x-note is not known"), "{}", node.log());
+    assert!(node.log().contains("ipam.x-note is unknown"), "{}", node.log());
     for verb in ["STATUS", "DEL"] {
         node.call(verb, "c1").stdin(&*config).run().ok();
     }

@@ -129,7 +129,7 @@ fn complaint(key: &str, value: &Value) -> String {
     match (key, inner) {
         (_, Some((inner, value))) => format!("ipam.{key}.{inner} is {value}, but must be "),
         // These may hold a secret, so only what sort of value it is may be said.
-        ("credentials" | "proxy", None) => format!("ipam.{key} is "),
+        ("credentials" | "proxy", None) => format!("ipam.{key} must be "),
         (_, None) => format!("ipam.{key} is {value}, but must be "),
     }
 }
@@ -147,7 +147,7 @@ fn an_add_refuses_every_wrong_value_naming_key_and_value() {
         for value in values {
             let answer = node.call("ADD", "c1").config(|config| config["ipam"][key] = value.clone()).run();
             let text = answer.error(7);
-            let expected = format!("the ipam configuration cannot be used; {}", complaint(key, &value));
+            let expected = format!("invalid ipam configuration; {}", complaint(key, &value));
             assert!(text.starts_with(&expected), "{text}\ndoes not begin with\n{expected}");
         }
     }
@@ -249,7 +249,9 @@ fn a_gateway_is_on_the_link() {
     let node = node().with("subnet", "192.168.0.0/24").with("gateway", "192.168.1.1");
     let text = node.add("c1").error(7);
     assert!(
-        text.contains(r#"ipam.gateway is "192.168.1.1", but must be an address of 192.168.0.0/24"#),
+        text.contains(
+            r#"ipam.gateway is "192.168.1.1", but must be an address inside ipam.subnet, 192.168.0.0/24"#
+        ),
         "{text}"
     );
 }
@@ -282,6 +284,6 @@ fn no_error_repeats_a_secret_that_stands_in_a_wrong_place() {
 fn an_unknown_key_is_a_warning() {
     let node = node().with("regionID", "cn-hangzhou");
     let _ = node.add("c1").address();
-    assert!(node.log().contains("ipam.regionID is not known"), "{}", node.log());
+    assert!(node.log().contains("ipam.regionID is unknown"), "{}", node.log());
     node.del("c1").ok();
 }

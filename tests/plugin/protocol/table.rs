@@ -153,7 +153,7 @@ fn in_ipam<'a>(call: Calling<'a>, key: &str, value: Value) -> Calling<'a> {
     call.config(|config| config["ipam"][key] = value)
 }
 
-const CONFIG: &str = "the ipam configuration cannot be used";
+const CONFIG: &str = "invalid ipam configuration";
 
 /// The table.
 const MISTAKES: &[Mistake] = &[
@@ -275,7 +275,8 @@ const MISTAKES: &[Mistake] = &[
         make: |call| set(call, "prevResult", Value::Null),
         code: 7,
         msg: "required prevResult missing",
-        details: "",
+        details: "CHECK compares the attachment with the result of its ADD: put that result into the network configuration on \
+                  stdin, as \"prevResult\"",
     },
     Mistake {
         verbs: &["CHECK"],
@@ -290,8 +291,8 @@ const MISTAKES: &[Mistake] = &[
         stage: Stage::Needs,
         make: |call| call,
         code: 103,
-        msg: "the attachment is not as it should be",
-        details: "it has no addresses: delete the pod, so that another takes its place",
+        msg: "CHECK failed",
+        details: "no addresses are recorded for this attachment: delete the pod, so that it is created again",
     },
     Mistake {
         verbs: &["STATUS"],
@@ -299,8 +300,8 @@ const MISTAKES: &[Mistake] = &[
         make: |call| in_ipam(call, "credentials", json!({"source": "file", "path": "/none/keys"})),
         code: 50,
         msg: "pods cannot get addresses",
-        details: "no credentials (credentials file: /none/keys: it does not exist); attach a RAM role to the instance, or say in \
-                  credentials where a key is",
+        details: "no credentials found (credentials file: /none/keys: it does not exist): attach a RAM role to the instance, or \
+                  set `ipam.credentials`",
     },
     Mistake {
         verbs: &["GC"],

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use harness::simulator::codes::TABLE;
+use harness::simulator::codes::{Meaning, TABLE};
 use harness::{Answer, Effect, Fault, Node};
 use serde_json::json;
 
@@ -14,69 +14,21 @@ const ASSIGN: &str = "AssignPrivateIpAddresses";
 const UNASSIGN: &str = "UnassignPrivateIpAddresses";
 const DESCRIBE: &str = "DescribeNetworkInterfaces";
 
-/// No address is left: code 112.
-const FULL: [&str; 5] = [
-    "InvalidVSwitchId.IpNotEnough",
-    "QuotaExceeded.PrivateIpAddress",
-    "MaxEniPrivateIpsCountExceeded",
-    "InvalidOperation.Ipv4CountExceeded",
-    "InvalidOperation.Ipv6CountExceeded",
-];
-
-/// It may pass: code 11.
-const PASSING: [&str; 17] = [
-    "Throttling",
-    "Throttling.User",
-    "Throttling.Api",
-    "Rejected.Throttling",
-    "InternalError",
-    "ServiceUnavailable",
-    "ServiceUnavailable.RegionMaintaining",
-    "UnknownError",
-    "Operation.Conflict",
-    "OperationConflict",
-    "InvalidOperation.Conflict",
-    "LastTokenProcessing",
-    "InvalidOperation.InvalidEniState",
-    "InvalidOperation.InvalidEcsState",
-    "SignatureNonceUsed",
-    "InvalidTimeStamp.Expired",
-    "InvalidSecurityToken.Expired",
-];
-
-/// It holds for whatever this node asks, until somebody changes the account, the key or the endpoint: code 110.
-const NODE: [&str; 18] = [
-    "InvalidTimeStamp.Format",
-    "InvalidSecurityToken.Malformed",
-    "InvalidSecurityToken.MismatchWithAccessKey",
-    "MissingSecurityToken",
-    "InvalidAccessKeyId.NotFound",
-    "InvalidAccessKeyId.Inactive",
-    "SignatureDoesNotMatch",
-    "IncompleteSignature",
-    "Forbidden.RAM",
-    "Forbidden.SubUser",
-    "Forbidden.Unauthorized",
-    "Forbidden.AccessKeyDisabled",
-    "Forbidden.RiskControl",
-    "Forbidden.NotSupportRAM",
-    "Forbidden.RegionId",
-    "InvalidUserType.NotSupported",
-    "Abs.InvalidAccount.NotFound",
-    "InvalidApi.NotFound",
-];
-
-/// The same, said by what stands between the node and ECS.
-const WAY: [&str; 2] = ["UnsupportedHTTPMethod", "InvalidProtocol.NeedSsl"];
-
 /// What a release is answered that has happened already. That the ENI does not exist is another such answer, but not of
 /// these nodes', to which it is attached.
 const RELEASED: &str = "InvalidIp.IpUnassigned";
 
-/// The code of an ADD that ECS refused with `code`; 111 is for what concerns this one request.
-fn code_of_add(code: &str) -> u64 {
-    let groups = [(112, &FULL[..]), (11, &PASSING[..]), (110, &NODE[..]), (110, &WAY[..])];
-    groups.into_iter().find(|(_, codes)| codes.contains(&code)).map_or(111, |(number, _)| number)
+/// The code of an ADD that ECS refused with a code of this meaning.
+fn code_of_add(meaning: Meaning) -> u64 {
+    match meaning {
+        // It may pass.
+        Meaning::Retry | Meaning::Throttled | Meaning::Stale | Meaning::Open => 11,
+        // It holds for whatever this node asks, until somebody changes the account, the key or the endpoint.
+        Meaning::Account => 110,
+        // It concerns this one request.
+        Meaning::Request | Meaning::Released => 111,
+        Meaning::Full => 112,
+    }
 }
 
 /// A node on which a DEL says whether ECS confirmed the release.
@@ -106,7 +58,7 @@ fn every_refusal_of_an_assignment_fails_the_add_in_harmless_words() {
         let node = strict_node();
         node.cloud.inject(refused(ASSIGN, row.code));
         let answer = node.add("c1");
-        let text = answer.error(code_of_add(row.code));
+        let text = answer.error(code_of_add(row.meaning));
         expect_diagnosis(&answer, &text, ASSIGN, row.code);
         node.cloud.clear_faults();
         expect_nothing_lost(&node);
@@ -144,7 +96,7 @@ fn every_refusal_to_describe_fails_the_add_in_harmless_words() {
         if row.code == "InvalidEniId.NotFound" {
             assert!(answer.error(113).contains(Node::ENI));
         } else {
-            let text = answer.error(code_of_add(row.code));
+            let text = answer.error(code_of_add(row.meaning));
             expect_diagnosis(&answer, &text, DESCRIBE, row.code);
         }
         assert_eq!(node.cloud.count(ASSIGN), 0);

@@ -1,6 +1,7 @@
 //! The cache with threads in place of processes: a lock is of an open file, so they exclude each other the same way.
 
 use std::os::unix::fs::PermissionsExt;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
@@ -10,10 +11,12 @@ fn key(id: &str) -> Credentials {
     Credentials::temporary(id, "secret", "token", Some(in_an_hour()))
 }
 
-/// To the second, as it is kept.
+/// To the second, as it is kept; the same one for all keys, or two that are equal would differ when a second ends between
+/// them.
 fn in_an_hour() -> SystemTime {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
-    SystemTime::UNIX_EPOCH + Duration::from_secs(now + 3600)
+    static NOW: LazyLock<u64> =
+        LazyLock::new(|| SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs());
+    SystemTime::UNIX_EPOCH + Duration::from_secs(*NOW + 3600)
 }
 
 fn soon() -> Deadline {

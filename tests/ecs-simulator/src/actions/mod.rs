@@ -7,7 +7,7 @@ mod sts;
 use std::net::IpAddr;
 use std::time::SystemTime;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::authenticate::Caller;
 use crate::cloud::Cloud;
@@ -49,6 +49,17 @@ impl Answer {
     /// An answer that comes of looking only.
     fn unchanged(body: Value) -> Self {
         Self { body, changed: false, assigned: None }
+    }
+
+    /// The same with these addresses in the place of those that were assigned, where any were.
+    pub(crate) fn naming(mut self, addresses: &[IpAddr]) -> Self {
+        for list in ["/AssignedPrivateIpAddressesSet/PrivateIpSet/PrivateIpAddress", "/Ipv6Sets/Ipv6Address"]
+        {
+            if let Some(list) = self.body.pointer_mut(list) {
+                *list = json!(addresses);
+            }
+        }
+        self
     }
 }
 

@@ -112,8 +112,13 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn new(simulator: &Simulator) -> Self {
+        Self::at(&simulator.endpoint())
+    }
+
+    /// The same, with a simulator that is known by its URL alone.
+    pub(crate) fn at(endpoint: &str) -> Self {
         Self {
-            endpoint: simulator.endpoint(),
+            endpoint: endpoint.to_owned(),
             id: World::ACCESS_KEY_ID.to_owned(),
             secret: World::ACCESS_KEY_SECRET.to_owned(),
             token: None,

@@ -3,7 +3,9 @@
 use ecs_simulator::Simulator;
 use serde_json::{Value, json};
 
-use crate::client::{Answer, Client, DESCRIBE, ENI, UNASSIGN, exchange, request, single_node};
+use crate::client::{
+    ASSIGN, Answer, Client, DESCRIBE, ENI, UNASSIGN, exchange, request, send_and_leave, single_node,
+};
 
 fn get(simulator: &Simulator, command: &str) -> Value {
     let answer = request(&simulator.metadata_endpoint(), "GET", &format!("/_control/{command}"), &[], "");
@@ -127,4 +129,35 @@ fn mistakes_are_explained() {
     assert_eq!(request(&endpoint, "POST", "/_control/faults", &[], "{").status, 400);
     assert_eq!(request(&endpoint, "GET", "/_control/addresses?eni=eni-unknown", &[], "").status, 400);
     assert_eq!(request(&endpoint, "DELETE", "/_control/ledger", &[], "").status, 405);
+}
+
+#[test]
+fn each_fault_with_a_name_does_what_it_says() {
+    let simulator = single_node();
+    let client = Client::new(&simulator);
+    let kept = client.assign(1).remove(0);
+    let switch =
+        |name: &str| assert_eq!(post(&simulator, &format!("fault/{name}"), &Value::Null).status, 200);
+    for (name, assign, unassign, describe) in [
+        ("outage", "ServiceUnavailable", "ServiceUnavailable", "ServiceUnavailable"),
+        ("throttled", "Throttling.User", "Throttling.User", "Throttling.User"),
+        ("denied", "Forbidden.RAM", "Forbidden.RAM", "Forbidden.RAM"),
+        ("full", "QuotaExceeded.PrivateIpAddress", "InvalidIp.IpUnassigned", ""),
+    ] {
+        switch(name);
+        let one = [("NetworkInterfaceId", ENI), ("SecondaryPrivateIpAddressCount", "1")];
+        assert_eq!(client.call(ASSIGN, &one).code(), assign, "{name}");
+        assert_eq!(client.unassign(&["192.168.0.200"]).code(), unassign, "{name}");
+        assert_eq!(client.call(DESCRIBE, &[]).code(), describe, "{name}");
+    }
+    switch("lost-answer");
+    assert!(
+        client.try_call(UNASSIGN, &[("NetworkInterfaceId", ENI), ("PrivateIpAddress.1", &kept)]).is_none(),
+        "no answer"
+    );
+    assert!(simulator.addresses(ENI).is_empty(), "it was carried out all the same");
+    switch("silent");
+    assert!(send_and_leave(&client.endpoint, &client.bytes(DESCRIBE, &[])).is_empty());
+    switch("none");
+    assert_eq!(client.assign(1).len(), 1);
 }

@@ -9,7 +9,7 @@ use crate::{NONE, holds};
 
 #[test]
 fn an_add_and_its_del_that_cross() {
-    let faults = Faults { kills: 2, lost: 2, late: 2, refused: 1, unread: 1 };
+    let faults = Faults { kills: 2, lost: 2, late: 2, refused: 1, unread: 1, unfit: 0 };
     holds("ADD, DEL of one pod", Protocol { faults, ..Protocol::of(&[Add(0), Del(0)]) });
 }
 
@@ -28,7 +28,7 @@ fn two_adds_and_a_del_of_the_same_pod() {
 
 #[test]
 fn an_address_that_is_handed_out_again() {
-    let faults = Faults { kills: 1, lost: 2, late: 2, refused: 1, unread: 0 };
+    let faults = Faults { kills: 1, lost: 2, late: 2, refused: 1, unread: 0, unfit: 0 };
     let active = vec![(0, 0)];
     let model = Protocol { addresses: 1, active, faults, ..Protocol::of(&[Del(0), Add(1)]) };
     holds("DEL, ADD of another pod, one address", model);
@@ -36,7 +36,7 @@ fn an_address_that_is_handed_out_again() {
 
 #[test]
 fn an_address_that_is_handed_out_again_or_another_one() {
-    let faults = Faults { kills: 2, lost: 2, late: 2, refused: 0, unread: 0 };
+    let faults = Faults { kills: 2, lost: 2, late: 2, refused: 0, unread: 0, unfit: 0 };
     let model = Protocol { active: vec![(0, 0)], faults, ..Protocol::of(&[Del(0), Add(1)]) };
     holds("DEL, ADD of another pod, two addresses", model);
 }
@@ -89,6 +89,25 @@ fn a_dead_adds_request_whose_address_has_a_new_owner() {
 }
 
 #[test]
+fn a_dead_adds_request_that_is_answered_with_something_else() {
+    let faults = Faults { kills: 1, late: 1, unfit: 2, ..NONE };
+    let verbs = [Add(0), Del(0), Flush];
+    holds("ADD, DEL, flush, two unfit answers", Protocol { faults, ..Protocol::of(&verbs) });
+    let faults = Faults { kills: 1, unfit: 2, ..NONE };
+    let verbs = [Add(1), Del(1), Flush];
+    let left_behind = Some((0, 0));
+    holds(
+        "the same after a dead ADD",
+        Protocol { addresses: 1, left_behind, faults, ..Protocol::of(&verbs) },
+    );
+    let faults = Faults { kills: 2, unfit: 2, ..NONE };
+    holds(
+        "ADD, ADD, flush, two unfit answers",
+        Protocol { faults, ..Protocol::of(&[Add(0), Add(1), Flush]) },
+    );
+}
+
+#[test]
 fn pods_of_two_addresses() {
     let (wanted, tries, left_behind, elsewhere) = (2, 3, Some((0, 0)), Set::of(1));
     let faults = Faults { kills: 1, lost: 1, late: 1, ..NONE };
@@ -123,7 +142,7 @@ fn a_leader_a_follower_and_an_add_with_everything_that_may_go_wrong() {
 #[test]
 #[ignore = "takes ten minutes: `cargo test -p protocol-model -- --ignored`"]
 fn two_adds_and_a_del_of_the_same_pod_with_everything_that_may_go_wrong() {
-    let faults = Faults { kills: 1, lost: 1, late: 1, refused: 0, unread: 1 };
+    let faults = Faults { kills: 1, lost: 1, late: 1, refused: 0, unread: 1, unfit: 0 };
     let model = Protocol { faults, ..Protocol::of(&[Add(0), Add(0), Del(0)]) };
     holds("ADD, ADD, DEL of one pod, two addresses", model);
 }
@@ -131,7 +150,7 @@ fn two_adds_and_a_del_of_the_same_pod_with_everything_that_may_go_wrong() {
 /// A step that no configuration comes to would not be checked.
 #[test]
 fn every_step_of_the_code_is_taken() {
-    let faults = Faults { kills: 1, lost: 1, late: 1, refused: 1, unread: 0 };
+    let faults = Faults { kills: 1, lost: 1, late: 1, refused: 1, unread: 0, unfit: 0 };
     let recovers = false;
     let in_use = |active| Protocol { recovers, faults, active, ..Protocol::of(&[]) };
     let unread = Faults { unread: 1, ..NONE };

@@ -59,4 +59,4 @@ fn tell(line: &str) {
 }
 
 /// No faults; to be changed where there are some.
-const NONE: Faults = Faults { kills: 0, lost: 0, late: 0, refused: 0, unread: 0 };
+const NONE: Faults = Faults { kills: 0, lost: 0, late: 0, refused: 0, unread: 0, unfit: 0 };

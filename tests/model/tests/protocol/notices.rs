@@ -94,6 +94,18 @@ fn releasing_what_another_add_has_got() {
 }
 
 #[test]
+fn believing_what_is_not_an_answer() {
+    let verbs = [Add(0), Add(1), Flush];
+    let two_dead = |unfit| {
+        let faults = Faults { kills: 2, unfit, ..NONE };
+        Protocol { faults, ..Protocol::of(&verbs) }
+    };
+    notices(Mistake::UnfitBelieved, NAMED, two_dead(1));
+    notices(Mistake::UnfitEndsRequest, NAMED, two_dead(2));
+    notices(Mistake::DecidesTooEarly, NAMED, one_pod(Faults { kills: 1, late: 1, unfit: 1, ..NONE }));
+}
+
+#[test]
 fn the_wrong_order_of_two_writes() {
     notices(Mistake::AskNotWritten, NAMED, one_pod(NONE));
     notices(Mistake::ForgetBeforeActive, NAMED, one_pod(NONE));

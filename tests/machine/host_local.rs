@@ -1,37 +1,31 @@
 //! The plugin beside `host-local`, the reference IPAM plugin: for the same network a runtime is answered in the same shape.
-//!
-//! Where `host-local` is not installed (Debian: `containernetworking-plugins`) these tests say so and pass, unless
-//! `PEERS_TESTS=required` is in the environment.
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
 
-use harness::{Answer, Node};
+use harness::needs::HOST_LOCAL;
+use harness::{Answer, Need, Node};
 use serde_json::{Value, json};
 
 use crate::node;
 
-const HOST_LOCAL: &str = "/usr/lib/cni/host-local";
+harness::tests! {
+    needs [Need::HostLocal]:
+        results_have_the_same_shape_in_every_common_version,
+        versions_are_told_with_the_same_keys,
+        mistakes_are_answered_with_the_same_code_and_text,
+        undecodable_calls_are_answered_with_the_same_code_and_beginning,
+        what_is_not_there_is_deleted_in_silence_and_fails_a_check;
+}
 
-/// A node with our plugin and one with `host-local`, in networks that are the same for a pod; nothing where that is
-/// missing.
+/// A node with our plugin and one with `host-local`, in networks that are the same for a pod.
 struct Peers {
     ours: Node,
     theirs: Node,
 }
 
 impl Peers {
-    #[expect(clippy::print_stdout, reason = "who runs the tests is to see what was left out")]
-    fn find() -> Option<Self> {
-        if !Path::new(HOST_LOCAL).exists() {
-            assert!(
-                std::env::var_os("PEERS_TESTS").is_none_or(|it| it != "required"),
-                "{HOST_LOCAL} is missing"
-            );
-            println!("skipped: {HOST_LOCAL} is missing (Debian: containernetworking-plugins)");
-            return None;
-        }
+    fn new() -> Self {
         let mut ours = node();
         let resolv_conf = ours.directory().join("resolv.conf");
         fs::write(&resolv_conf, "nameserver 10.0.0.53\nsearch a.example b.example\noptions ndots:2\n")
@@ -48,7 +42,7 @@ impl Peers {
         theirs.ipam.clone_from(&ours.ipam);
         theirs.set("type", "host-local");
         theirs.set("dataDir", theirs.store().display().to_string());
-        Some(Self { ours, theirs })
+        Self { ours, theirs }
     }
 
     /// Makes the same call of both.
@@ -82,9 +76,8 @@ fn shape(value: &Value) -> Value {
     }
 }
 
-#[test]
 fn results_have_the_same_shape_in_every_common_version() {
-    let Some(peers) = Peers::find() else { return };
+    let peers = Peers::new();
     let versions = peers.versions();
     assert!(versions.len() >= 6, "{versions:?}");
     let mut shapes = BTreeMap::new();
@@ -117,9 +110,8 @@ fn results_have_the_same_shape_in_every_common_version() {
     assert_eq!(shape(&newest), expected);
 }
 
-#[test]
 fn versions_are_told_with_the_same_keys() {
-    let Some(peers) = Peers::find() else { return };
+    let peers = Peers::new();
     let [ours, theirs] = peers.both(|node| node.call("VERSION", "c1").run());
     let keys = |answer: &Answer| answer.result().as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     assert_eq!(keys(&ours), keys(&theirs));
@@ -151,9 +143,8 @@ fn mistakes() -> Vec<Mistake> {
     ]
 }
 
-#[test]
 fn mistakes_are_answered_with_the_same_code_and_text() {
-    let Some(peers) = Peers::find() else { return };
+    let peers = Peers::new();
     for (what, call) in mistakes() {
         let [ours, theirs] = peers.both(call);
         let _ = ours.any_error();
@@ -165,9 +156,8 @@ fn mistakes_are_answered_with_the_same_code_and_text() {
     }
 }
 
-#[test]
 fn undecodable_calls_are_answered_with_the_same_code_and_beginning() {
-    let Some(peers) = Peers::find() else { return };
+    let peers = Peers::new();
     for stdin in ["", "garbage", "[]", "{\"name\":", r#"{"name":5}"#] {
         let [ours, theirs] = peers.both(|node| node.call("ADD", "c1").stdin(stdin).run());
         let beginning = |answer: &Answer| {
@@ -184,9 +174,8 @@ fn undecodable_calls_are_answered_with_the_same_code_and_beginning() {
     assert_eq!(of_config(&ours), of_config(&theirs));
 }
 
-#[test]
 fn what_is_not_there_is_deleted_in_silence_and_fails_a_check() {
-    let Some(peers) = Peers::find() else { return };
+    let peers = Peers::new();
     let old = |config: &mut Value| {
         config["cniVersion"] = "0.4.0".into();
         config["prevResult"] =

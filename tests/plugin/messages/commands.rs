@@ -1,0 +1,379 @@
+//! What the log and the commands of a person say.
+
+use std::fs::{self, Permissions};
+use std::net::IpAddr;
+use std::os::unix::fs::PermissionsExt;
+
+use harness::simulator::World;
+use harness::{Answer, Effect, Fault, Node};
+
+use super::Section;
+use super::errors::gc;
+use super::plain::plain;
+use crate::{node, node_in};
+
+const ASSIGN: &str = "AssignPrivateIpAddresses";
+const UNASSIGN: &str = "UnassignPrivateIpAddresses";
+
+fn refuse(node: &Node) {
+    node.cloud.inject(Fault::on(UNASSIGN).effect(Effect::code("Forbidden.RAM")));
+}
+
+/// A pod whose DEL has been deferred.
+fn deferred(node: &Node) {
+    let _ = node.add("c1").address();
+    refuse(node);
+    node.del("c1").ok();
+}
+
+/// An ADD that was killed when ECS had assigned the address.
+fn interrupted(node: &Node) {
+    node.cloud.inject(Fault::on(ASSIGN).times(1).effect(Effect::StallAfter));
+    let add = node.call("ADD", "c1").start();
+    crate::eventually("the address is assigned", || !node.on_eni().is_empty());
+    add.kill();
+}
+
+/// The files with a first record of the state.
+fn first(node: &Node, state: &str) -> std::path::PathBuf {
+    fs::read_dir(node.store().join(state)).unwrap().next().unwrap().unwrap().path()
+}
+
+type Happening = (&'static str, fn(&mut Node));
+
+const HAPPENINGS: &[Happening] = &[
+    ("ADD, DEL", |node| {
+        let _ = node.add("c1").address();
+        node.del("c1").ok();
+    }),
+    ("ADD with an unknown key", |node| {
+        node.set("colour", "blue");
+        let _ = node.add("c1").address();
+    }),
+    ("ADD that is refused for a while", |node| {
+        node.cloud.inject(Fault::on(ASSIGN).times(1).effect(Effect::code("Operation.Conflict")));
+        let _ = node.add("c1").address();
+    }),
+    ("ADD without permission", |node| {
+        node.cloud.inject(Fault::on(ASSIGN).effect(Effect::code("Forbidden.RAM")));
+        let _ = node.add("c1").any_error();
+    }),
+    ("ADD that nobody reads", |node| drop(node.call("ADD", "c1").run_unread())),
+    ("ADD whose metricsFile cannot be written", |node| {
+        node.set("metricsFile", "/dev/null/metrics.prom");
+        let _ = node.add("c1").address();
+    }),
+    ("ADD on a node with a wrong clock", |node| {
+        node.cloud.set_clock_offset(3600);
+        let _ = node.add("c1").address();
+    }),
+    ("DEL of an address that is off the ENI already", |node| {
+        let address = node.add("c1").address();
+        node.cloud.unassign(Node::ENI, address);
+        node.del("c1").ok();
+    }),
+    ("DEL of an ENI that does not exist any more", |node| {
+        let _ = node.add("c1").address();
+        node.cloud.with_world(|world| world.enis.remove(Node::ENI));
+        node.del("c1").ok();
+    }),
+    ("DEL without permission, then another one", |node| {
+        let _ = node.add("c2").address();
+        deferred(node);
+        node.del("c2").ok();
+    }),
+    ("DEL whose request is not answered", |node| {
+        node.set("timeoutSeconds", 3);
+        let _ = node.add("c1").address();
+        node.cloud.inject(Fault::on(UNASSIGN).effect(Effect::Stall));
+        node.del("c1").ok();
+    }),
+    ("DEL of an address that is still another pod's", |node| {
+        let _ = node.add("c1").address();
+        let active = first(node, "active");
+        let name = format!("{}.0123456789abcdef", active.file_name().unwrap().to_str().unwrap());
+        fs::create_dir_all(node.store().join("releasing")).unwrap();
+        fs::copy(&active, node.store().join("releasing").join(name)).unwrap();
+        let _ = node.operator(&["flush"]);
+    }),
+    ("flush after an interrupted ADD", |node| {
+        interrupted(node);
+        let _ = node.operator(&["flush"]);
+    }),
+    ("flush of a node that was cloned from another one", |node| {
+        deferred(node);
+        let record = first(node, "releasing");
+        let content = fs::read_to_string(&record).unwrap();
+        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+        fs::write(&record, content.replace(boot.trim(), "another boot")).unwrap();
+        node.cloud.with_world(|world| world.eni_mut(Node::ENI).instance_id = Some("i-another".into()));
+        node.cloud.clear_faults();
+        let _ = node.operator(&["flush"]);
+    }),
+    ("GC", |node| {
+        node.set("gcGraceSeconds", 0);
+        let _ = node.add("c1").address();
+        gc(node).ok();
+    }),
+    ("reconcile --release-orphans", |node| {
+        node.cloud.assign(Node::ENI, orphan());
+        let _ = node.operator(&["reconcile", "--release-orphans", "--yes"]);
+    }),
+    ("state of an ENI that cannot be read", |node| {
+        let _ = node.add("c1").address();
+        fs::write(node.store().join(format!("eni/{}.json", Node::ENI)), "{").unwrap();
+        node.del("c1").ok();
+    }),
+    ("file of credentials that others can read", |node| {
+        let path = node.directory().join("keys");
+        let (id, secret) = (World::ACCESS_KEY_ID, World::ACCESS_KEY_SECRET);
+        let text =
+            format!("[default]\ntype = access_key\naccess_key_id = {id}\naccess_key_secret = {secret}\n");
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        node.set("credentials", serde_json::json!({"source": "file", "path": path}));
+        let _ = node.add("c1").address();
+    }),
+];
+
+fn orphan() -> IpAddr {
+    "192.168.0.77".parse().unwrap()
+}
+
+/// The lines of the log that are there with the default `logLevel`; each once, because how often something is tried again
+/// depends on the moment.
+pub(super) fn log_lines() -> Section {
+    let mut messages = Vec::new();
+    for (happening, make) in HAPPENINGS {
+        let mut node = node();
+        make(&mut node);
+        assert!(!node.log().contains(World::ACCESS_KEY_SECRET), "a secret in the log of {happening}");
+        let mut lines: Vec<String> = Vec::new();
+        for line in node.log().lines().filter(|line| !line.contains(" DEBUG ")) {
+            // The time, the level, the process's id, and what there is to say.
+            let mut words = line.split_whitespace();
+            let (level, pid) = (words.nth(1).unwrap_or_default(), words.next().unwrap_or_default());
+            let text = line.split_once(&format!(" {pid} ")).map_or("", |(_, text)| text);
+            let line = format!("{level:<5} {}", plain(&node, text));
+            if !lines.contains(&line) {
+                lines.push(line);
+            }
+        }
+        messages.push(((*happening).to_owned(), lines.join("\n")));
+    }
+    Section { heading: "Lines of the log", messages }
+}
+
+type Look = (&'static str, fn(&mut Node) -> Answer);
+
+const LOOKS: &[Look] = &[
+    ("a node as it should be", |node| node.operator(&["doctor"])),
+    ("a node with pods, an unknown key and a deferred release", |node| {
+        node.set("colour", "blue");
+        let _ = node.add("c2").address();
+        deferred(node);
+        fs::set_permissions(node.store(), Permissions::from_mode(0o755)).unwrap();
+        node.operator(&["doctor"])
+    }),
+    ("a record that cannot be read, and a held lock", |node| {
+        let _ = node.add("c1").address();
+        fs::write(first(node, "active"), "{").unwrap();
+        let lock = fs::File::open(node.store().join("lock")).unwrap();
+        lock.lock().unwrap();
+        node.operator(&["doctor"])
+    }),
+    ("a record of an earlier boot", |node| {
+        let _ = node.add("c1").address();
+        let record = first(node, "active");
+        let content = fs::read_to_string(&record).unwrap();
+        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+        fs::write(&record, content.replace(boot.trim(), "another boot")).unwrap();
+        node.operator(&["doctor"])
+    }),
+    ("off ECS", |node| {
+        node.ipam.remove("networkInterfaceId");
+        node.set("metadataEndpoint", "http://127.0.0.1:1");
+        node.operator(&["doctor"])
+    }),
+    ("without credentials", |node| node.command(&["doctor"]).without("ALIBABA_CLOUD_ACCESS_KEY_ID").run()),
+    ("nobody listens at the endpoint", |node| {
+        node.set("endpoint", "http://127.0.0.1:1");
+        node.operator(&["doctor"])
+    }),
+    ("a wrong clock, a full ENI and no permission to assign", |node| {
+        let mut world = World::single_node().with_quota(1, 1);
+        let permitted = ["DescribeNetworkInterfaces", "DescribeInstanceTypes", UNASSIGN];
+        world.access_keys.get_mut(World::ACCESS_KEY_ID).unwrap().permission =
+            harness::simulator::Permission::only(permitted);
+        *node = node_in(world);
+        node.cloud.set_clock_offset(-3600);
+        node.operator(&["doctor"])
+    }),
+    ("an ENI that is not attached", |node| {
+        node.cloud.with_world(|world| world.eni_mut(Node::ENI).instance_id = None);
+        node.operator(&["doctor"])
+    }),
+    ("a key with a wrong value, and a store that others can write to", |node| {
+        node.set("subnet", "192.168.0.1");
+        fs::create_dir(node.store()).unwrap();
+        fs::set_permissions(node.store(), Permissions::from_mode(0o777)).unwrap();
+        node.operator(&["doctor"])
+    }),
+];
+
+pub(super) fn doctor() -> Section {
+    Section { heading: "Lines of doctor", messages: shown(LOOKS) }
+}
+
+const OUTPUTS: &[Look] = &[
+    ("list", |node| {
+        let args = "IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=web-0";
+        let _ = node.call("ADD", "4f1c9e2d7a6b5c4d3e2f").env("CNI_ARGS", args).run().address();
+        deferred(node);
+        node.operator(&["list"])
+    }),
+    ("flush with nothing to do", |node| node.operator(&["flush"])),
+    ("flush of two addresses", |node| {
+        let _ = node.add("c2").address();
+        deferred(node);
+        node.del("c2").ok();
+        node.cloud.clear_faults();
+        node.operator(&["flush"])
+    }),
+    ("flush without permission", |node| {
+        deferred(node);
+        node.operator(&["flush"])
+    }),
+    ("flush --json without permission", |node| {
+        deferred(node);
+        node.operator(&["flush", "--json"])
+    }),
+    ("flush after an interrupted ADD", |node| {
+        interrupted(node);
+        node.operator(&["flush"])
+    }),
+    ("release of an address that is not recorded", |node| node.operator(&["release", "192.168.0.7"])),
+    ("release of an address that is being released", |node| {
+        deferred(node);
+        node.operator(&["release", "192.168.0.1"])
+    }),
+    ("release of both addresses of a pod, with no as the answer", |node| {
+        node.set("ipv6", true);
+        let addresses = node.add("c1").addresses();
+        node.operator(&["release", &addresses[0].to_string()])
+    }),
+    ("release with yes as the answer", |node| {
+        let _ = node.add("c1").address();
+        node.operator(&["release", "192.168.0.1", "--yes"])
+    }),
+    ("release without permission", |node| {
+        let _ = node.add("c1").address();
+        refuse(node);
+        node.operator(&["release", "192.168.0.1", "--yes"])
+    }),
+    ("reconcile of a node as it should be", |node| {
+        let _ = node.add("c1").address();
+        node.operator(&["reconcile"])
+    }),
+    ("reconcile of an orphan", |node| {
+        node.cloud.assign(Node::ENI, orphan());
+        node.operator(&["reconcile"])
+    }),
+    ("reconcile --release-orphans with no as the answer", |node| {
+        node.cloud.assign(Node::ENI, orphan());
+        node.operator(&["reconcile", "--release-orphans"])
+    }),
+    ("reconcile beside a damaged record", |node| {
+        node.cloud.assign(Node::ENI, orphan());
+        let _ = node.add("c1").address();
+        fs::write(first(node, "active"), "{").unwrap();
+        node.operator(&["reconcile"])
+    }),
+    ("reconcile of a ghost, on an ENI that ECS does not show", |node| {
+        let _ = node.add("c1").address();
+        let record = first(node, "active");
+        let mut document: serde_json::Value = serde_json::from_slice(&fs::read(&record).unwrap()).unwrap();
+        document["allocation"]["since"] = "2026-01-01T00:00:00Z".into();
+        fs::write(&record, document.to_string()).unwrap();
+        node.cloud.with_world(|world| world.enis.remove(Node::ENI));
+        node.operator(&["reconcile"])
+    }),
+    ("help", |node| node.program(&["help"]).run()),
+    ("help list", |node| node.program(&["help", "list"]).run()),
+    ("help release", |node| node.program(&["help", "release"]).run()),
+    ("help flush", |node| node.program(&["help", "flush"]).run()),
+    ("help reconcile", |node| node.program(&["help", "reconcile"]).run()),
+    ("help doctor", |node| node.program(&["help", "doctor"]).run()),
+];
+
+pub(super) fn outputs() -> Section {
+    Section { heading: "Outputs of the other commands", messages: shown(OUTPUTS) }
+}
+
+/// What stands on the terminal afterwards, with the exit status.
+fn shown(looks: &[Look]) -> Vec<(String, String)> {
+    let show = |(situation, look): &Look| {
+        let mut node = node();
+        let answer = look(&mut node);
+        let text = format!("{}{}", answer.stdout(), answer.stderr());
+        assert!(!text.contains(World::ACCESS_KEY_SECRET), "a secret in {situation}");
+        (format!("exit {}: {situation}", answer.status()), plain(&node, &text))
+    };
+    looks.iter().map(show).collect()
+}
+
+pub(super) fn wrong_usage() -> Section {
+    let node = node();
+    let told = |words: &str, files: &[(&str, &str)]| {
+        let directory = node.directory().join("net.d");
+        let _ = fs::remove_dir_all(&directory);
+        fs::create_dir(&directory).unwrap();
+        for (name, content) in files {
+            fs::write(directory.join(name), content).unwrap();
+        }
+        let words: Vec<_> = words.split_whitespace().collect();
+        let answer = node.operator_with(&directory, &words);
+        assert_eq!((answer.status(), answer.stdout()), (2, String::new()), "{words:?}");
+        plain(&node, &answer.stderr())
+    };
+    let mut messages: Vec<_> = [
+        "lst",
+        "ADD",
+        "frobnicate",
+        "list flush",
+        "help lst",
+        "doctor now",
+        "doctor --yes",
+        "reconcile --yes",
+        "list --release-orphans",
+        "release",
+        "release web-0",
+        "list --jsn",
+        "list --verbose",
+        "list -x",
+        "--json",
+    ]
+    .into_iter()
+    .map(|words| (words.to_owned(), told(words, &[])))
+    .collect();
+    let pods = |name: &str| {
+        let mut conflist = node.conflist();
+        conflist["name"] = name.into();
+        conflist.to_string()
+    };
+    let (first, second) = (pods("first"), pods("second"));
+    let other = r#"{"name":"a","type":"bridge","ipam":{"type":"host-local"}}"#;
+    for (situation, words, files) in [
+        ("list, no file", "list", vec![]),
+        (
+            "list, other plugins and a broken file",
+            "list",
+            vec![("10-other.conf", other), ("20-broken.conf", "{")],
+        ),
+        ("list, two networks", "list", vec![("10.conflist", &*first), ("20.conflist", &*second)]),
+        ("list, none of this name", "list --network third", vec![("10.conflist", &*first)]),
+    ] {
+        messages.push((situation.to_owned(), told(words, &files)));
+    }
+    Section { heading: "Wrong usage (exit 2)", messages }
+}

@@ -1,0 +1,168 @@
+//! The errors that a runtime is told, one for each variant.
+
+use std::io;
+use std::time::Duration;
+
+use aliyun_eni_ipam::base::eni::EniId;
+use aliyun_eni_ipam::base::region::RegionId;
+use aliyun_eni_ipam::cloud::rpc;
+use aliyun_eni_ipam::cni::Code;
+use aliyun_eni_ipam::failure::Failure;
+use aliyun_eni_ipam::{config, store};
+use harness::Node;
+
+use super::Section;
+use super::plain::line;
+
+fn eni() -> EniId {
+    EniId::try_from(Node::ENI.to_owned()).unwrap()
+}
+
+fn system_error() -> io::Error {
+    io::Error::from_raw_os_error(13)
+}
+
+/// A refusal with this code, about one address.
+fn refusal(code: &str) -> rpc::Error {
+    let row = rpc::codes::judge(code, "", 403);
+    rpc::Error {
+        kind: rpc::ErrorKind::Refused(row.class),
+        action: "AssignPrivateIpAddresses",
+        eni: Some(eni()),
+        code: Some(code.into()),
+        message: "What ECS says.".into(),
+        request_id: Some("ID".into()),
+        status: Some(403),
+        retry_after: None,
+        passing: false,
+    }
+}
+
+/// The name of a failure's variant. Whoever adds one is led here, and adds it to [`failures`] as well.
+fn name_of(failure: &Failure) -> &'static str {
+    match failure {
+        Failure::Config(_) => "Config",
+        Failure::Store(_) => "Store",
+        Failure::Ecs(_) => "Ecs",
+        Failure::Metadata(_) => "Metadata",
+        Failure::Region(_) => "Region",
+        Failure::ResolvConf { .. } => "ResolvConf",
+        Failure::Interface { .. } => "Interface",
+        Failure::Unfound { .. } => "Unfound",
+        Failure::NotOurs { .. } => "NotOurs",
+        Failure::ServiceManaged { .. } => "ServiceManaged",
+        Failure::RequestedAddress { .. } => "RequestedAddress",
+        Failure::Withheld { .. } => "Withheld",
+        Failure::NoUsableAddress { .. } => "NoUsableAddress",
+        Failure::StillAssigning => "StillAssigning",
+        Failure::Deleted => "Deleted",
+        Failure::NotReleased { .. } => "NotReleased",
+        Failure::Output(_) => "Output",
+        Failure::Random(_) => "Random",
+        Failure::Check(_) => "Check",
+        Failure::NotAvailable(_) => "NotAvailable",
+        Failure::Leftover(_) => "Leftover",
+        Failure::Panic(_) => "Panic",
+    }
+}
+
+/// One failure of each variant; several where the text differs. `Metadata` is among the calls, because nobody but the
+/// client makes one.
+fn failures() -> Vec<Failure> {
+    let address = "192.168.0.7".parse().unwrap();
+    let region = RegionId::try_from("CN-Hangzhou".to_owned()).unwrap_err();
+    vec![
+        Failure::Config(config::Error {
+            key: "timeoutSeconds".into(),
+            value: "\"1m\"".into(),
+            expected: "a whole number from 1 to 600".into(),
+        }),
+        Failure::Config(config::Error {
+            key: "proxy".into(),
+            value: String::new(),
+            expected: "\"env\" or a URL".into(),
+        }),
+        Failure::Store(store::Error::Busy { path: "/store/lock".into(), waited: Duration::from_secs(5) }),
+        Failure::from(refusal("Forbidden.RAM")),
+        Failure::from(refusal("QuotaExceeded.PrivateIpAddress")),
+        Failure::Ecs(Box::new(rpc::Error {
+            kind: rpc::ErrorKind::Unknown,
+            code: None,
+            message: "no answer from ecs.example.com within 10 s".into(),
+            request_id: None,
+            passing: true,
+            ..refusal("")
+        })),
+        Failure::Region(region),
+        Failure::ResolvConf { path: "/etc/resolv.conf.pods".into(), error: system_error() },
+        Failure::Interface { name: "eth1".into(), error: system_error() },
+        Failure::Unfound { key: "subnet6" },
+        Failure::NotOurs { eni: eni() },
+        Failure::ServiceManaged { eni: eni() },
+        Failure::RequestedAddress { address, blocks: "10.0.0.0/24 and one from 2001:db8::/64".into() },
+        Failure::Withheld { address, error: Box::new(refusal("InvalidIp.IpAssigned")) },
+        Failure::Withheld { address, error: Box::new(refusal("Forbidden.RAM")) },
+        Failure::NoUsableAddress { eni: eni() },
+        Failure::StillAssigning,
+        Failure::Deleted,
+        Failure::NotReleased { eni: eni(), why: refusal("Forbidden.RAM").to_string() },
+        Failure::Output(io::Error::from_raw_os_error(32)),
+        Failure::Random(system_error()),
+        Failure::Check("no addresses are recorded for this attachment".into()),
+        Failure::NotAvailable("no credentials found".into()),
+        Failure::Leftover(vec!["the first reason".into(), "the second one".into()]),
+        Failure::Panic("index out of bounds".into()),
+    ]
+}
+
+pub(super) fn of_failures() -> Section {
+    let mut messages: Vec<_> = failures()
+        .iter()
+        .map(|failure| {
+            let Code(code) = failure.kind().0;
+            (code, (format!("{code} {}", name_of(failure)), line(&failure.to_cni().to_string())))
+        })
+        .collect();
+    messages.sort_by_key(|(code, _)| *code);
+    let messages = messages.into_iter().map(|(_, message)| message).collect();
+    Section { heading: "Errors by CNI code, one of each kind", messages }
+}
+
+#[test]
+fn every_kind_of_failure_is_in_the_table() {
+    let source = include_str!("variants.rs");
+    let body = source.split_once("fn name_of").unwrap().1.split_once("\n}\n").unwrap().0;
+    let named: Vec<_> =
+        body.lines().filter_map(|line| line.split_once("=> \"")?.1.strip_suffix("\",")).collect();
+    assert!(named.len() > 20, "{named:?}");
+    let made = failures();
+    for name in named.into_iter().filter(|name| *name != "Metadata") {
+        assert!(made.iter().any(|failure| name_of(failure) == name), "{name}");
+    }
+}
+
+pub(super) fn of_the_store() -> Section {
+    let path = || "/var/lib/cni/aliyun-eni-ipam/active/4f1c-HEX".into();
+    let errors = [
+        store::Error::Io { doing: "create", path: path(), source: io::Error::from_raw_os_error(28) },
+        store::Error::Io { doing: "sync the directory", path: path(), source: system_error() },
+        store::Error::Untrusted { path: path(), why: "it is a symbolic link; remove it".into() },
+        store::Error::Quarantined {
+            path: path(),
+            why: "EOF while parsing a value at line 1 column 0".into(),
+        },
+        store::Error::NewerSchema { path: path(), schema: 2 },
+        store::Error::Busy { path: path(), waited: Duration::from_secs(5) },
+    ];
+    let name = |error: &store::Error| match error {
+        store::Error::Io { .. } => "Io",
+        store::Error::Untrusted { .. } => "Untrusted",
+        store::Error::Quarantined { .. } => "Quarantined",
+        store::Error::NewerSchema { .. } => "NewerSchema",
+        store::Error::Busy { .. } => "Busy",
+    };
+    let messages = errors
+        .into_iter()
+        .map(|error| (name(&error).to_owned(), line(&Failure::from(error).to_cni().to_string())));
+    Section { heading: "Errors of the store", messages: messages.collect() }
+}
