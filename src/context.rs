@@ -11,10 +11,10 @@ use crate::failure::{Failure, Result};
 use crate::metrics;
 use crate::pool::release::{Outcome, Releaser};
 use crate::store;
-use crate::store::{Owner, Pending, Releasing, Store};
+use crate::store::{Owner, Release, ReleaseId, Store};
 
 /// One call at work.
-pub(crate) struct Session<'a> {
+pub(crate) struct CallContext<'a> {
     pub(crate) ipam: Ipam<'a>,
     pub(crate) store: Store,
     /// By when the whole call has answered.
@@ -22,7 +22,7 @@ pub(crate) struct Session<'a> {
     client: OnceCell<Client>,
 }
 
-impl<'a> Session<'a> {
+impl<'a> CallContext<'a> {
     pub(crate) fn open(ipam: Ipam<'a>) -> Result<Self> {
         let deadline = Deadline::after(ipam.timeout()?);
         Ok(Self { ipam, store: Store::open(&ipam.data_directory()?)?, deadline, client: OnceCell::new() })
@@ -39,13 +39,13 @@ impl<'a> Session<'a> {
 
     /// What releases from ENIs of `region`.
     pub(crate) fn releaser<'s>(&'s self, region: &'s RegionId) -> Result<Releaser<'s>> {
-        let most = self.ipam.most_per_call()?;
-        Ok(Releaser { store: &self.store, client: self.client()?, region, most })
+        let max_per_request = self.ipam.max_per_request()?;
+        Ok(Releaser { store: &self.store, client: self.client()?, region, max_per_request })
     }
 
     /// Waits for these releases until the deadline, making them happen where nobody else does. What is left then stays
     /// recorded; whether that fails the call is the configuration's choice.
-    pub(crate) fn release(&self, pending: &[Pending]) -> Result<()> {
+    pub(crate) fn release(&self, pending: &[ReleaseId]) -> Result<()> {
         let fail = self.ipam.fails_when_not_released()?;
         for one in pending {
             let region = RegionId::try_from(one.region.clone())?;
@@ -61,7 +61,7 @@ impl<'a> Session<'a> {
 
     /// What is still to be released of `pending`, and why it has not been: its own last failure, or that of the ENI, which
     /// is left alone for a while after one. `None` when it is released.
-    pub(crate) fn left(&self, pending: &Pending) -> store::Result<Option<(Releasing, String)>> {
+    pub(crate) fn left(&self, pending: &ReleaseId) -> store::Result<Option<(Release, String)>> {
         let Some(releasing) = self.store.releasing(pending)? else { return Ok(None) };
         let why = match &releasing.progress.last_error {
             Some(error) => Some(error.clone()),
@@ -85,20 +85,20 @@ impl<'a> Session<'a> {
     pub(crate) fn drain(&self, anew: bool) -> Result<()> {
         let mut outcome = Ok(());
         for any in self.store.pending_by_eni()? {
-            // Trouble with one ENI must not keep the others' addresses.
+            // CommandError with one ENI must not keep the others' addresses.
             outcome = outcome.and(self.drain_one(&any, anew));
         }
         outcome
     }
 
-    fn drain_one(&self, any: &Pending, anew: bool) -> Result<()> {
+    fn drain_one(&self, any: &ReleaseId, anew: bool) -> Result<()> {
         let region = RegionId::try_from(any.region.clone())?;
         Ok(self.releaser(&region)?.drain(any, anew, self.deadline)?)
     }
 }
 
 /// However a call ends, the metrics tell what it has left.
-impl Drop for Session<'_> {
+impl Drop for CallContext<'_> {
     fn drop(&mut self) {
         match self.ipam.metrics_file() {
             Ok(Some(path)) => metrics::update(&self.store, &path),

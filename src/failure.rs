@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use crate::base::eni::EniId;
 use crate::base::region::InvalidRegionId;
-use crate::cloud::rpc::{Class, Concern, ErrorKind};
+use crate::cloud::rpc::{Disposition, ErrorKind, Subject};
 use crate::cloud::{metadata, rpc};
 use crate::cni;
 use crate::cni::Code;
@@ -169,15 +169,15 @@ impl Failure {
 }
 
 fn kind_of_refusal(error: &rpc::Error) -> (Code, &'static str) {
-    match (error.kind, error.concern()) {
-        (_, Concern::Full) => (code::FULL, "no free address is left"),
-        (ErrorKind::Refused(Class::Permanent), Concern::Account) => {
+    match (error.kind, error.subject()) {
+        (_, Subject::Full) => (code::FULL, "no free address is left"),
+        (ErrorKind::Refused(Disposition::Permanent), Subject::Account) => {
             (code::CREDENTIALS, "ECS denies this node access")
         }
-        (ErrorKind::Refused(Class::Permanent | Class::Released), _) => {
+        (ErrorKind::Refused(Disposition::Permanent | Disposition::Released), _) => {
             (code::REFUSED, "ECS refused the request")
         }
-        (ErrorKind::NotSent, _) if !error.passing => (code::CREDENTIALS, "cannot call ECS"),
+        (ErrorKind::NotSent, _) if !error.transient => (code::CREDENTIALS, "cannot call ECS"),
         _ => (Code::TRY_AGAIN_LATER, "the request to ECS did not succeed"),
     }
 }
@@ -223,7 +223,7 @@ impl fmt::Display for Failure {
                      same prefix length or none"
                 )
             }
-            Self::Withheld { address, error } if error.concern() == Concern::Address => {
+            Self::Withheld { address, error } if error.subject() == Subject::Address => {
                 write!(f, "{address} was requested but cannot be assigned: choose another address ({error})")
             }
             Self::Withheld { address, error } => {

@@ -28,7 +28,7 @@ impl Code {
     pub const DECODE: Self = Self(6);
     /// The network configuration can be decoded but not accepted.
     pub const INVALID_CONFIG: Self = Self(7);
-    /// A passing condition: the same call may succeed later.
+    /// A transient condition: the same call may succeed later.
     pub const TRY_AGAIN_LATER: Self = Self(11);
     /// STATUS: the plugin cannot serve ADD.
     pub const NOT_AVAILABLE: Self = Self(50);

@@ -1,4 +1,4 @@
-//! What ECS and the store say of one ENI, where they differ.
+//! What ECS and the store print of one ENI, where they differ.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -9,8 +9,8 @@ use crate::base::clock::Timestamp;
 use crate::base::eni::EniId;
 use crate::base::region::RegionId;
 use crate::commands::short_id;
-use crate::pool::release::LAG;
-use crate::store::{Allocation, Ask, Listed, Owner, State};
+use crate::pool::release::DESCRIBE_LAG;
+use crate::store::{Allocation, AssignRequest, Listed, Owner, State};
 
 /// An ENI and what is the matter with it.
 #[derive(Debug)]
@@ -66,7 +66,7 @@ impl Comparison {
     pub(super) fn find_ghosts(&mut self, on_eni: &BTreeSet<IpAddr>, listed: &[Listed], now: Timestamp) {
         for record in listed {
             let Some(it) = record.allocation.as_ref().filter(|it| it.eni == self.eni) else { continue };
-            if it.since.age(now) >= LAG {
+            if it.since.age(now) >= DESCRIBE_LAG {
                 let absent = it.ips().filter(|address| !on_eni.contains(address));
                 self.ghosts.extend(absent.map(|address| Ghost {
                     address,
@@ -151,14 +151,14 @@ fn reason(address: IpAddr, eni: &EniId, listed: &[Listed]) -> Reason {
     Reason::None
 }
 
-fn may_have_brought(ask: &Ask, address: IpAddr) -> bool {
+fn may_have_brought(ask: &AssignRequest, address: IpAddr) -> bool {
     if ask.addresses.is_empty() { ask.ipv6 == address.is_ipv6() } else { ask.addresses.contains(&address) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{Address, Progress};
+    use crate::store::{Address, ReleaseProgress};
 
     fn eni(id: &str) -> EniId {
         EniId::try_from(id.to_owned()).unwrap()
@@ -180,12 +180,12 @@ mod tests {
             boot_id: String::new(),
             since: Timestamp::now(),
         };
-        let (path, progress) = ("record".into(), Progress::default());
+        let (path, progress) = ("record".into(), ReleaseProgress::default());
         Listed { state, path, allocation: Some(allocation), owner, progress, releasing_since: None }
     }
 
     fn asking(ipv6: bool, addresses: &[&str]) -> Listed {
-        let ask = Ask {
+        let ask = AssignRequest {
             eni: eni("eni-1"),
             region: "cn-hangzhou".into(),
             client_token: "token".into(),
@@ -196,7 +196,7 @@ mod tests {
             primary: Vec::new(),
             in_doubt_until: None,
         };
-        let progress = Progress { unanswered: vec![ask], ..Progress::default() };
+        let progress = ReleaseProgress { unanswered: vec![ask], ..ReleaseProgress::default() };
         Listed { progress, ..record(State::Releasing, "eni-1", &[]) }
     }
 
@@ -241,13 +241,13 @@ mod tests {
         let region = RegionId::try_from("cn-hangzhou".to_owned()).unwrap();
         let listed = [record(State::Active, "eni-1", &["192.168.0.5", "192.168.0.6"])];
         let here = BTreeSet::from([address("192.168.0.6")]);
-        for (age, ghosts) in [(LAG / 2, 0), (LAG, 1)] {
+        for (age, ghosts) in [(DESCRIBE_LAG / 2, 0), (DESCRIBE_LAG, 1)] {
             let mut comparison = Comparison::new(eni("eni-1"), region.clone(), None);
             comparison.find_ghosts(&here, &listed, Timestamp::now().plus(age));
             assert_eq!(comparison.ghosts.len(), ghosts, "{age:?}");
         }
         let mut other = Comparison::new(eni("eni-2"), region, None);
-        other.find_ghosts(&here, &listed, Timestamp::now().plus(LAG));
+        other.find_ghosts(&here, &listed, Timestamp::now().plus(DESCRIBE_LAG));
         assert!(other.is_clean());
     }
 }

@@ -7,10 +7,10 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::networks::Network;
-use super::{Trouble, complain, say, say_json};
+use super::{CommandError, print, print_error, print_json};
 use crate::base::eni::EniId;
 use crate::config::Ipam;
-use crate::context::Session;
+use crate::context::CallContext;
 use crate::failure::{self, Failure};
 use crate::store::{Allocation, Listed, State, Store};
 
@@ -20,11 +20,11 @@ struct Flushed {
     released: BTreeMap<EniId, BTreeSet<IpAddr>>,
     /// How many interrupted ADDs were cleaned up: their records named no address at first, and are gone.
     cleaned_up: usize,
-    left: Vec<Left>,
+    left: Vec<Unreleased>,
 }
 
 /// A release that is still to be done.
-struct Left {
+struct Unreleased {
     /// `None` where only a later version of the plugin can read the record.
     allocation: Option<Allocation>,
     path: PathBuf,
@@ -33,34 +33,37 @@ struct Left {
 
 /// Tries every release of every store at once, whatever failed before. Addresses that must not be released yet are left
 /// alone.
-pub(super) fn flush<'n>(networks: impl Iterator<Item = &'n Network>, as_json: bool) -> Result<(), Trouble> {
+pub(super) fn flush<'n>(
+    networks: impl Iterator<Item = &'n Network>,
+    as_json: bool,
+) -> Result<(), CommandError> {
     let (mut flushed, mut failed, mut served) = (Flushed::default(), false, BTreeSet::new());
     for network in networks {
         let directory = network.ipam().data_directory();
         if directory.as_ref().is_ok_and(|directory| !served.insert(directory.clone())) {
             continue;
         }
-        // Trouble with one store must not keep the others' addresses.
+        // CommandError with one store must not keep the others' addresses.
         if let Err(failure) = flush_store(network.ipam(), &mut flushed) {
             failed = true;
-            complain(&format!("network {:?}: {failure}", network.name()));
+            print_error(&format!("network {:?}: {failure}", network.name()));
         }
     }
     if as_json {
-        say_json(&flushed.to_json())?;
+        print_json(&flushed.to_json())?;
     } else {
-        flushed.in_words(failed).iter().try_for_each(say)?;
+        flushed.in_words(failed).iter().try_for_each(print)?;
     }
-    if flushed.left.is_empty() && !failed { Ok(()) } else { Err(Trouble::LeftOver) }
+    if flushed.left.is_empty() && !failed { Ok(()) } else { Err(CommandError::LeftOver) }
 }
 
 fn flush_store(ipam: Ipam<'_>, flushed: &mut Flushed) -> failure::Result<()> {
-    let session = Session::open(ipam)?;
-    session.sweep()?;
-    let buried = session.store.bury_dead(session.deadline, |_| true);
-    let before = session.store.list()?;
-    let drained = session.drain(true);
-    flushed.add(&session.store, before, session.store.list()?)?;
+    let context = CallContext::open(ipam)?;
+    context.sweep()?;
+    let buried = context.store.release_dead_intents(context.deadline, |_| true);
+    let before = context.store.list()?;
+    let drained = context.drain(true);
+    flushed.add(&context.store, before, context.store.list()?)?;
     drained?;
     buried.map_err(Failure::from)?;
     Ok(())
@@ -89,13 +92,13 @@ impl Flushed {
                 None => "this call had no time left to ask ECS".to_owned(),
             };
             let why = store.last_error_of(&listed)?.unwrap_or_else(waits);
-            self.left.push(Left { allocation: listed.allocation, path: listed.path, why });
+            self.left.push(Unreleased { allocation: listed.allocation, path: listed.path, why });
         }
         Ok(())
     }
 
     fn to_json(&self) -> Value {
-        let left = |Left { allocation, why, .. }: &Left| {
+        let left = |Unreleased { allocation, why, .. }: &Unreleased| {
             json!({
                 "addresses": allocation.iter().flat_map(Allocation::ips).collect::<Vec<_>>(),
                 "networkInterfaceId": allocation.as_ref().map(|it| &it.eni),
@@ -136,7 +139,7 @@ impl Flushed {
         let done = if done.is_empty() { "nothing was released" } else { &done };
         let mut lines =
             vec![format!("{done}; {} left:", counted(self.left.len(), "release is", "releases are"))];
-        lines.extend(self.left.iter().map(|Left { allocation, path, why }| match allocation {
+        lines.extend(self.left.iter().map(|Unreleased { allocation, path, why }| match allocation {
             Some(allocation) => format!("{allocation} is still releasing: {why}"),
             None => format!("{} is still releasing: {why}", path.display()),
         }));

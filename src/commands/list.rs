@@ -6,19 +6,19 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::base::clock::{Timestamp, boot_id};
-use crate::commands::{Trouble, say_json, say_lines, table};
+use crate::commands::{CommandError, print_json, print_lines, table};
 use crate::config::Ipam;
 use crate::failure::Failure;
 use crate::store::{self, Listed, Store};
 
 /// Prints every record, without a lock and without a question to the cloud.
-pub(super) fn list(ipam: Ipam<'_>, as_json: bool) -> Result<(), Trouble> {
+pub(super) fn list(ipam: Ipam<'_>, as_json: bool) -> Result<(), CommandError> {
     let directory = ipam.data_directory().map_err(Failure::from)?;
     let records = read(&directory).map_err(Failure::from)?;
     if as_json {
-        return say_json(&json!({ "records": records.iter().map(to_json).collect::<Vec<_>>() }));
+        return print_json(&json!({ "records": records.iter().map(to_json).collect::<Vec<_>>() }));
     }
-    say_lines(table(&records, Timestamp::now()))
+    print_lines(table(&records, Timestamp::now()))
 }
 
 /// Every record, with the reason why it waits where that is its ENI's.

@@ -26,7 +26,7 @@ use crate::cni::plain_words;
 use crate::failure::Failure;
 
 /// Why a command did not do what was asked.
-enum Trouble {
+enum CommandError {
     /// It cannot be made out what is asked.
     Usage(String),
     /// It is clear what is asked, but not of which network.
@@ -37,13 +37,13 @@ enum Trouble {
     LeftOver,
 }
 
-impl From<Failure> for Trouble {
+impl From<Failure> for CommandError {
     fn from(failure: Failure) -> Self {
         Self::Failed(failure.to_string())
     }
 }
 
-impl From<io::Error> for Trouble {
+impl From<io::Error> for CommandError {
     fn from(error: io::Error) -> Self {
         Self::Failed(error.to_string())
     }
@@ -53,41 +53,42 @@ impl From<io::Error> for Trouble {
 /// was left over, 2 when the command cannot be made out.
 #[must_use]
 pub fn run() -> ExitCode {
-    let done = Arguments::parse().map_err(Trouble::Usage).and_then(|arguments| execute(&arguments));
+    let done = Arguments::parse().map_err(CommandError::Usage).and_then(|arguments| execute(&arguments));
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Trouble::LeftOver) => ExitCode::from(1),
-        Err(Trouble::Failed(why)) => {
-            complain(&why);
+        Err(CommandError::LeftOver) => ExitCode::from(1),
+        Err(CommandError::Failed(why)) => {
+            print_error(&why);
             ExitCode::from(1)
         }
-        Err(Trouble::Usage(why)) => {
-            complain(&why);
+        Err(CommandError::Usage(why)) => {
+            print_error(&why);
             tell("Try `aliyun-eni-ipam --help`.");
             ExitCode::from(2)
         }
-        Err(Trouble::Configuration(why)) => {
-            complain(&why);
+        Err(CommandError::Configuration(why)) => {
+            print_error(&why);
             ExitCode::from(2)
         }
     }
 }
 
-fn execute(arguments: &Arguments) -> Result<(), Trouble> {
+fn execute(arguments: &Arguments) -> Result<(), CommandError> {
     match &arguments.command {
-        Command::Help { of } => return say_lines(of.unwrap_or(arguments::HELP).lines()),
-        Command::Version => return say(concat!("aliyun-eni-ipam ", env!("CARGO_PKG_VERSION"))),
+        Command::Help { of } => return print_lines(of.unwrap_or(arguments::HELP).lines()),
+        Command::Version => return print(concat!("aliyun-eni-ipam ", env!("CARGO_PKG_VERSION"))),
         Command::Doctor => return doctor::doctor(arguments),
         _ => {}
     }
-    let found = Configuration::read(&arguments.config).map_err(Trouble::Configuration)?;
-    let (network, others) = found.chosen(arguments.network.as_deref()).map_err(Trouble::Configuration)?;
+    let found = Configuration::read(&arguments.config).map_err(CommandError::Configuration)?;
+    let (network, others) =
+        found.chosen(arguments.network.as_deref()).map_err(CommandError::Configuration)?;
     for (file, why) in &found.broken {
-        complain(&format!("{} is ignored, because it is broken: {why}", file.display()));
+        print_error(&format!("{} is ignored, because it is broken: {why}", file.display()));
     }
     // A timer is to serve whatever is configured.
     if !others.is_empty() && arguments.command != Command::Flush {
-        return Err(Trouble::Configuration(several(&found)));
+        return Err(CommandError::Configuration(several(&found)));
     }
     start_log(network, &arguments.command);
     let json = arguments.json;
@@ -108,7 +109,7 @@ fn start_log(network: &Network, command: &Command) {
     logging::context(command.name());
 }
 
-/// What to say where one network is needed and there are more.
+/// What to print where one network is needed and there are more.
 fn several(found: &Configuration) -> String {
     format!("several networks use this plugin ({}): choose one with --network", found.names())
 }
@@ -124,29 +125,29 @@ fn short_id(container_id: &str) -> String {
 }
 
 /// Prints one line to stdout: a line break in it is a piece of data, and is escaped like every other control character.
-fn say(line: impl fmt::Display) -> Result<(), Trouble> {
-    print(&printable(line))
+fn print(line: impl fmt::Display) -> Result<(), CommandError> {
+    print_line(&printable(line))
 }
 
-/// Prints lines to stdout, each like [`say`].
-fn say_lines(lines: impl IntoIterator<Item = impl fmt::Display>) -> Result<(), Trouble> {
-    lines.into_iter().try_for_each(say)
+/// Prints lines to stdout, each like [`print`].
+fn print_lines(lines: impl IntoIterator<Item = impl fmt::Display>) -> Result<(), CommandError> {
+    lines.into_iter().try_for_each(print)
 }
 
 /// Prints a document to stdout, with no other escapes than those of JSON.
-fn say_json(document: &Value) -> Result<(), Trouble> {
-    print(&document.to_string())
+fn print_json(document: &Value) -> Result<(), CommandError> {
+    print_line(&document.to_string())
 }
 
 /// That nobody reads is no failure of the command: what it was to do is done.
-fn print(line: &str) -> Result<(), Trouble> {
+fn print_line(line: &str) -> Result<(), CommandError> {
     match writeln!(io::stdout().lock(), "{line}") {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
     }
 }
 
-fn complain(text: &str) {
+fn print_error(text: &str) {
     tell(format_args!("aliyun-eni-ipam: {}", plain_words(text)));
 }
 

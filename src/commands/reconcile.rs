@@ -12,14 +12,14 @@ use crate::cloud::ecs::ownership;
 use crate::commands::compare::Comparison;
 use crate::commands::consent::Consent;
 use crate::commands::networks::Network;
-use crate::commands::releasing::{Left, release_now};
-use crate::commands::{Trouble, say, say_json, say_lines, table};
-use crate::context::Session;
+use crate::commands::releasing::{Unreleased, release_now};
+use crate::commands::{CommandError, print, print_json, print_lines, table};
+use crate::context::CallContext;
 use crate::failure;
 use crate::failure::Failure;
 use crate::node::facts::find_eni;
-use crate::pool::release::ATTEMPT;
-use crate::store::{Address, Allocation, Lease, Listed, Owner, Pending, Progress, join};
+use crate::pool::release::REQUEST_TIMEOUT;
+use crate::store::{Address, Allocation, EniLock, Listed, Owner, ReleaseId, ReleaseProgress, join};
 
 /// What is wanted of orphans.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,11 +31,11 @@ pub(super) enum Orphans {
 }
 
 /// Compares, and releases orphans where that is wanted.
-pub(super) fn reconcile(network: &Network, orphans: Orphans, as_json: bool) -> Result<(), Trouble> {
+pub(super) fn reconcile(network: &Network, orphans: Orphans, as_json: bool) -> Result<(), CommandError> {
     settle_interrupted(network)?;
-    let session = Session::open(network.ipam())?;
-    let mut found = compare_all(&session)?;
-    drop(session);
+    let context = CallContext::open(network.ipam())?;
+    let mut found = compare_all(&context)?;
+    drop(context);
     let mut outcome = Outcome::default();
     if let Orphans::Released(consent) = orphans
         && found.iter().any(|it| !it.orphans.is_empty())
@@ -47,51 +47,51 @@ pub(super) fn reconcile(network: &Network, orphans: Orphans, as_json: bool) -> R
     if as_json {
         let enis: Vec<_> = found.iter().map(Comparison::to_json).collect();
         let left: Vec<_> = left.iter().flat_map(|it| it.allocation.ips()).collect();
-        say_json(&json!({ "enis": enis, "released": released, "left": left }))?;
+        print_json(&json!({ "enis": enis, "released": released, "left": left }))?;
     } else {
         show(&found)?;
         if !released.is_empty() {
-            say(format!("released {}", join(&released)))?;
+            print(format!("released {}", join(&released)))?;
         }
-        say_lines(&left)?;
+        print_lines(&left)?;
     }
     let clean = left.is_empty() && found.iter().all(Comparison::is_clean);
-    if clean { Ok(()) } else { Err(Trouble::LeftOver) }
+    if clean { Ok(()) } else { Err(CommandError::LeftOver) }
 }
 
 /// Finds out what ADDs have got that ended without anybody knowing. Where ECS does not tell now, what they may have got is
 /// undecided. It has a time of its own: that it takes long must not keep anybody from comparing.
 fn settle_interrupted(network: &Network) -> failure::Result<()> {
-    let session = Session::open(network.ipam())?;
-    if let Err(error) = session.store.bury_dead(session.deadline, |_| true) {
+    let context = CallContext::open(network.ipam())?;
+    if let Err(error) = context.store.release_dead_intents(context.deadline, |_| true) {
         log::error!("{error}");
     }
-    if session.store.list()?.iter().any(|it| !it.progress.unanswered.is_empty())
-        && let Err(error) = session.drain(false)
+    if context.store.list()?.iter().any(|it| !it.progress.unanswered.is_empty())
+        && let Err(error) = context.drain(false)
     {
         log::warn!("{error}");
     }
     Ok(())
 }
 
-fn compare_all(session: &Session<'_>) -> failure::Result<Vec<Comparison>> {
-    let settings = session.ipam.address()?;
-    let (region, configured) = find_eni(session.client()?, &session.store, &settings, session.deadline)?;
+fn compare_all(context: &CallContext<'_>) -> failure::Result<Vec<Comparison>> {
+    let settings = context.ipam.address()?;
+    let (region, configured) = find_eni(context.client()?, &context.store, &settings, context.deadline)?;
     let mut enis: BTreeMap<EniId, RegionId> = BTreeMap::new();
-    for eni in session.store.known_enis()? {
+    for eni in context.store.known_enis()? {
         enis.insert(eni, region.clone());
     }
     let mut recorded = BTreeSet::from([configured.clone()]);
     enis.insert(configured, region);
-    for allocation in session.store.list()?.into_iter().filter_map(|it| it.allocation) {
+    for allocation in context.store.list()?.into_iter().filter_map(|it| it.allocation) {
         enis.insert(allocation.eni.clone(), RegionId::try_from(allocation.region)?);
         recorded.insert(allocation.eni);
     }
     let mut found = Vec::new();
     for (eni, region) in enis {
-        let comparison = match look(session, &eni, &region) {
+        let comparison = match look(context, &eni, &region) {
             Ok((comparison, _lease)) => comparison,
-            // Trouble with one ENI must not hide the others'.
+            // CommandError with one ENI must not hide the others'.
             Err(failure) => Comparison::new(eni.clone(), region, Some(failure.to_string())),
         };
         // One that is merely remembered, and not this node's any more, is nobody's concern.
@@ -105,15 +105,15 @@ fn compare_all(session: &Session<'_>) -> failure::Result<Vec<Comparison>> {
 /// Compares one ENI. The lock comes with the answer, and the answer holds as long as the lock is held: an ADD has it from
 /// before it asks ECS until its record is active, and whoever releases has it until the record is gone.
 fn look<'s>(
-    session: &'s Session<'_>,
+    context: &'s CallContext<'_>,
     eni: &EniId,
     region: &RegionId,
-) -> failure::Result<(Comparison, Lease<'s>)> {
-    let client = session.client()?;
-    let is_ours = ownership::mac_of(client.metadata(), eni, session.deadline)?.is_some();
-    let lease = session.store.wait_lease(eni, session.deadline)?;
-    let described = client.describe(region, eni, session.deadline.at_most(ATTEMPT))?;
-    let listed: Vec<Listed> = session.store.list()?;
+) -> failure::Result<(Comparison, EniLock<'s>)> {
+    let client = context.client()?;
+    let is_ours = ownership::mac_of(client.metadata(), eni, context.deadline)?.is_some();
+    let eni_lock = context.store.lock_eni(eni, context.deadline)?;
+    let described = client.describe(region, eni, context.deadline.at_most(REQUEST_TIMEOUT))?;
+    let listed: Vec<Listed> = context.store.list()?;
     let mut comparison = Comparison::new(eni.clone(), region.clone(), None);
     let mut everything = BTreeSet::new();
     // Only what is surely this node's can be said to have no reason to be there.
@@ -131,7 +131,7 @@ fn look<'s>(
         }
     }
     comparison.find_ghosts(&everything, &listed, Timestamp::now());
-    Ok((comparison, lease))
+    Ok((comparison, eni_lock))
 }
 
 const GONE: &str = "it was deleted, is in another region, or the credentials are not allowed to see it";
@@ -140,20 +140,20 @@ const GONE: &str = "it was deleted, is in another region, or the credentials are
 #[derive(Default)]
 struct Outcome {
     released: BTreeSet<IpAddr>,
-    left: Vec<Left>,
+    left: Vec<Unreleased>,
 }
 
 /// Releases the orphans that were found, as far as they still are some, and updates what was found.
 fn release(network: &Network, found: &mut [Comparison]) -> failure::Result<Outcome> {
     // Opened now, because its deadline must not run while a person thinks.
-    let session = Session::open(network.ipam())?;
+    let context = CallContext::open(network.ipam())?;
     let mut pending = Vec::new();
     for comparison in found {
         let agreed = std::mem::take(&mut comparison.orphans);
         if agreed.is_empty() {
             continue;
         }
-        let (mut now, lease) = match look(&session, &comparison.eni, &comparison.region) {
+        let (mut now, eni_lock) = match look(&context, &comparison.eni, &comparison.region) {
             Ok(found) => found,
             Err(failure) => {
                 comparison.orphans = agreed;
@@ -162,14 +162,14 @@ fn release(network: &Network, found: &mut [Comparison]) -> failure::Result<Outco
             }
         };
         // However many there are: what there is no time for stays an orphan, and is shown as one.
-        for &address in agreed.intersection(&now.orphans).take_while(|_| !session.deadline.has_passed()) {
-            pending.push((address, record(&session, network, &lease, &now.region, address)?));
+        for &address in agreed.intersection(&now.orphans).take_while(|_| !context.deadline.has_passed()) {
+            pending.push((address, record(&context, network, &eni_lock, &now.region, address)?));
         }
         now.orphans.retain(|address| pending.iter().all(|(recorded, _)| recorded != address));
         *comparison = now;
     }
-    let (addresses, pending): (BTreeSet<IpAddr>, Vec<Pending>) = pending.into_iter().unzip();
-    let left = release_now(&session, &pending)?;
+    let (addresses, pending): (BTreeSet<IpAddr>, Vec<ReleaseId>) = pending.into_iter().unzip();
+    let left = release_now(&context, &pending)?;
     let still: BTreeSet<IpAddr> = left.iter().flat_map(|it| it.allocation.ips()).collect();
     Ok(Outcome { released: &addresses - &still, left })
 }
@@ -177,24 +177,24 @@ fn release(network: &Network, found: &mut [Comparison]) -> failure::Result<Outco
 /// Makes an orphan a release like any other: if this process is killed now, the next call goes on with it; and an ADD that
 /// is given the address after all ends it.
 fn record(
-    session: &Session<'_>,
+    context: &CallContext<'_>,
     network: &Network,
-    lease: &Lease<'_>,
+    eni_lock: &EniLock<'_>,
     region: &RegionId,
     orphan: IpAddr,
-) -> failure::Result<Pending> {
+) -> failure::Result<ReleaseId> {
     let allocation = Allocation {
         owner: Owner::nobody(),
         network: network.name().to_owned(),
-        eni: lease.eni().clone(),
+        eni: eni_lock.eni().clone(),
         region: region.to_string(),
         addresses: vec![Address::alone(orphan)],
         pod: None,
         boot_id: boot_id(),
         since: Timestamp::now(),
     };
-    log::info!("releasing the orphan {orphan} from {}", lease.eni());
-    Ok(session.store.put_releasing(allocation, Progress::default())?)
+    log::info!("releasing the orphan {orphan} from {}", eni_lock.eni());
+    Ok(context.store.put_releasing(allocation, ReleaseProgress::default())?)
 }
 
 fn question(found: &[Comparison]) -> Vec<String> {
@@ -211,18 +211,18 @@ fn question(found: &[Comparison]) -> Vec<String> {
     lines
 }
 
-fn show(found: &[Comparison]) -> Result<(), Trouble> {
+fn show(found: &[Comparison]) -> Result<(), CommandError> {
     let rows: Vec<_> = found.iter().flat_map(Comparison::rows).collect();
     if rows.is_empty() {
         let enis: Vec<_> = found.iter().map(|it| it.eni.to_string()).collect();
-        return say(format!("the records match ECS for {}", enis.join(", ")));
+        return print(format!("the records match ECS for {}", enis.join(", ")));
     }
-    say_lines(table::render(["ENI", "WHAT", "ADDRESS", "WHY"], rows.into_iter()))?;
+    print_lines(table::render(["ENI", "WHAT", "ADDRESS", "WHY"], rows.into_iter()))?;
     if found.iter().any(|it| !it.orphans.is_empty()) {
-        say("Orphans: to release them, run `aliyun-eni-ipam reconcile --release-orphans`.")?;
+        print("Orphans: to release them, run `aliyun-eni-ipam reconcile --release-orphans`.")?;
     }
     if found.iter().any(|it| !it.ghosts.is_empty()) {
-        say(
+        print(
             "Ghosts: the pod of an active one has no network, so delete the pod; a releasing one ends by itself.",
         )?;
     }

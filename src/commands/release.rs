@@ -7,9 +7,9 @@ use serde_json::json;
 
 use super::consent::Consent;
 use super::releasing::release_now;
-use super::{Trouble, say, say_json, say_lines, short_id};
+use super::{CommandError, print, print_json, print_lines, short_id};
 use crate::config::Ipam;
-use crate::context::Session;
+use crate::context::CallContext;
 use crate::failure::Failure;
 use crate::store::{Active, State, Store, join};
 
@@ -19,49 +19,49 @@ pub(super) fn release(
     wanted: &BTreeSet<IpAddr>,
     consent: Consent,
     as_json: bool,
-) -> Result<(), Trouble> {
+) -> Result<(), CommandError> {
     let directory = ipam.data_directory().map_err(Failure::from)?;
     let store = Store::open(&directory).map_err(Failure::from)?;
     let chosen = choose(&store, wanted)?;
     if !consent.obtain(&question(&chosen, wanted)) {
-        return Err(Trouble::Failed("not confirmed, so nothing was released".into()));
+        return Err(CommandError::Failed("not confirmed, so nothing was released".into()));
     }
     // Opened now, because its deadline must not run while a person thinks.
-    let session = Session::open(ipam)?;
-    if choose(&session.store, wanted)? != chosen {
-        return Err(Trouble::Failed(
+    let context = CallContext::open(ipam)?;
+    if choose(&context.store, wanted)? != chosen {
+        return Err(CommandError::Failed(
             "the records have changed since the question, so nothing was released: try again".into(),
         ));
     }
     let (mut pending, mut begun) = (Vec::new(), Ok(()));
     for active in &chosen {
-        match session.store.begin_release_of(active, session.deadline) {
+        match context.store.begin_release_of(active, context.deadline) {
             Ok(found) => pending.extend(found),
             Err(error) => begun = begun.and(Err(Failure::from(error))),
         }
     }
-    let left = release_now(&session, &pending)?;
+    let left = release_now(&context, &pending)?;
     begun?;
     let left_addresses: BTreeSet<IpAddr> = left.iter().flat_map(|it| it.allocation.ips()).collect();
     let released = &addresses(&chosen) - &left_addresses;
     if as_json {
-        say_json(&json!({ "released": released, "left": left_addresses }))?;
+        print_json(&json!({ "released": released, "left": left_addresses }))?;
     } else {
         if !released.is_empty() {
-            say(format!("released {}", join(&released)))?;
+            print(format!("released {}", join(&released)))?;
         }
-        say_lines(&left)?;
+        print_lines(&left)?;
     }
-    if left.is_empty() { Ok(()) } else { Err(Trouble::LeftOver) }
+    if left.is_empty() { Ok(()) } else { Err(CommandError::LeftOver) }
 }
 
 /// The active records that name any of `wanted`.
-fn choose(store: &Store, wanted: &BTreeSet<IpAddr>) -> Result<Vec<Active>, Trouble> {
+fn choose(store: &Store, wanted: &BTreeSet<IpAddr>) -> Result<Vec<Active>, CommandError> {
     let mut chosen = store.all_active().map_err(Failure::from)?;
     chosen.retain(|it| it.0.ips().any(|address| wanted.contains(&address)));
     chosen.sort_by(|a, b| a.0.owner.cmp(&b.0.owner));
     let unnamed: Vec<IpAddr> = wanted.difference(&addresses(&chosen)).copied().collect();
-    if unnamed.is_empty() { Ok(chosen) } else { Err(Trouble::Failed(refusal(store, &unnamed)?)) }
+    if unnamed.is_empty() { Ok(chosen) } else { Err(CommandError::Failed(refusal(store, &unnamed)?)) }
 }
 
 fn addresses(records: &[Active]) -> BTreeSet<IpAddr> {

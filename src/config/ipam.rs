@@ -61,7 +61,7 @@ impl<'a> Ipam<'a> {
     ///
     /// # Errors
     /// When it is not a number from 1 to 10.
-    pub fn most_per_call(&self) -> Result<usize, Error> {
+    pub fn max_per_request(&self) -> Result<usize, Error> {
         let most = self.0.integer("maxAddressesPerCall", 1..=10, 10)?;
         Ok(usize::try_from(most).unwrap_or(10))
     }
@@ -132,7 +132,7 @@ impl<'a> Ipam<'a> {
         self.data_directory()?;
         self.timeout()?;
         self.fails_when_not_released()?;
-        self.most_per_call()?;
+        self.max_per_request()?;
         self.gc_grace()?;
         self.status_fails_when_full()?;
         self.0.choice("logLevel", &["error", "warn", "info", "debug", "trace"])?;

@@ -28,7 +28,7 @@ use crate::store::Store;
 /// What metadata and ECS have said in this boot of one ENI; each part is asked for when it is needed first.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct Facts {
+struct KnownFacts {
     boot_id: String,
     region: Option<RegionId>,
     mac: Option<String>,
@@ -50,7 +50,7 @@ pub(crate) fn find_placement(
     settings: &AddressSettings,
     deadline: Deadline,
 ) -> Result<EniPlacement> {
-    let mut finder = Finder::new(client, store, settings, deadline)?;
+    let mut finder = NodeFacts::new(client, store, settings, deadline)?;
     let known = finder.facts.clone();
     let place = finder.place()?;
     if finder.facts != known {
@@ -67,11 +67,11 @@ pub(crate) fn find_eni(
     settings: &AddressSettings,
     deadline: Deadline,
 ) -> Result<(RegionId, EniId)> {
-    let mut finder = Finder::new(client, store, settings, deadline)?;
+    let mut finder = NodeFacts::new(client, store, settings, deadline)?;
     Ok((finder.region()?, finder.eni()?))
 }
 
-/// Facts are kept under what the configuration says about the ENI.
+/// KnownFacts are kept under what the configuration says about the ENI.
 fn cache_name(settings: &AddressSettings) -> String {
     match (&settings.eni, &settings.interface) {
         (Some(eni), _) => format!("facts-{eni}"),
@@ -80,14 +80,14 @@ fn cache_name(settings: &AddressSettings) -> String {
     }
 }
 
-struct Finder<'a> {
+struct NodeFacts<'a> {
     client: &'a Client,
     deadline: Deadline,
     settings: &'a AddressSettings,
-    facts: Facts,
+    facts: KnownFacts,
 }
 
-impl<'a> Finder<'a> {
+impl<'a> NodeFacts<'a> {
     /// Begins with what is known of this boot, and of the ENI that an interface of that name is now: one can be detached and
     /// another attached while the node runs.
     fn new(
@@ -97,9 +97,10 @@ impl<'a> Finder<'a> {
         deadline: Deadline,
     ) -> Result<Self> {
         let (boot_id, mac) = (boot_id(), mac_of_configured_interface(settings)?);
-        let known = store.remembered::<Facts>(&cache_name(settings));
-        let still_true = |facts: &Facts| facts.boot_id == boot_id && (mac.is_none() || facts.mac == mac);
-        let facts = known.filter(still_true).unwrap_or_else(|| Facts { boot_id, mac, ..Facts::default() });
+        let known = store.remembered::<KnownFacts>(&cache_name(settings));
+        let still_true = |facts: &KnownFacts| facts.boot_id == boot_id && (mac.is_none() || facts.mac == mac);
+        let facts =
+            known.filter(still_true).unwrap_or_else(|| KnownFacts { boot_id, mac, ..KnownFacts::default() });
         Ok(Self { client, deadline, settings, facts })
     }
 

@@ -8,7 +8,7 @@ use ipnetwork::IpNetwork;
 use crate::base::eni::EniId;
 use crate::base::region::{Family, RegionId};
 use crate::cni::AddressRequest;
-use crate::store::{Address, Allocation, Intention};
+use crate::store::{AddIntent, Address, Allocation};
 
 use crate::failure::{Failure, Result};
 
@@ -60,7 +60,7 @@ impl EniPlacement {
     }
 
     /// The record of what an ADD gets here, still without addresses.
-    pub(crate) fn allocation(&self, intention: &Intention) -> Allocation {
+    pub(crate) fn allocation(&self, intention: &AddIntent) -> Allocation {
         Allocation {
             owner: intention.owner.clone(),
             network: intention.network.clone(),

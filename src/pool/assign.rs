@@ -5,10 +5,10 @@ use std::net::IpAddr;
 use crate::base::clock::Timestamp;
 use crate::base::deadline::Deadline;
 use crate::base::region::Family;
-use crate::cloud::rpc::{Class, Concern, Error, ErrorKind};
+use crate::cloud::rpc::{Disposition, Error, ErrorKind, Subject};
 use crate::pool::release;
 use crate::pool::release::{Answer, Releaser};
-use crate::store::{Address, Allocation, Ask, Intent, Lease, Owner, SUSPICION, Store};
+use crate::store::{Address, Allocation, AssignRequest, EniLock, IN_DOUBT_FOR, OpenIntent, Owner, Store};
 
 use crate::failure::{Failure, Result};
 use crate::node::placement::{EniPlacement, Wanted};
@@ -23,8 +23,8 @@ pub(crate) struct Assigner<'a, 's> {
     pub(crate) releaser: Releaser<'a>,
     pub(crate) store: &'s Store,
     /// Its caller's, who goes on holding it until what was given is recorded, as in use or as releasing.
-    pub(crate) lease: &'a mut Option<Lease<'s>>,
-    pub(crate) intent: &'a mut Intent,
+    pub(crate) eni_lock: &'a mut Option<EniLock<'s>>,
+    pub(crate) intent: &'a mut OpenIntent,
     pub(crate) place: &'a EniPlacement,
     pub(crate) deadline: Deadline,
 }
@@ -42,14 +42,14 @@ impl<'s> Assigner<'_, 's> {
                 return Err(Failure::Deleted);
             }
             let asked = Timestamp::now();
-            let state = self.lease()?.state();
-            if want.address.is_some_and(|address| state.is_suspect(address, asked)) {
+            let state = self.eni_lock()?.state();
+            if want.address.is_some_and(|address| state.is_in_doubt(address, asked)) {
                 return Err(Failure::NoUsableAddress { eni: self.place.eni.clone() });
             }
             let ask = self.ask(want)?;
             let error = match self.request(&ask) {
                 Ok(addresses) => {
-                    self.lease()?.set_full(false)?;
+                    self.eni_lock()?.set_full(false)?;
                     match self.accept(&ask, &addresses, asked)? {
                         Some(address) => return Ok(address),
                         None => continue,
@@ -61,15 +61,15 @@ impl<'s> Assigner<'_, 's> {
             // ECS has said that nothing was assigned.
             self.intent.settled(&ask.client_token)?;
             failures += 1;
-            let full = error.concern() == Concern::Full;
-            self.lease()?.set_full(full)?;
+            let full = error.subject() == Subject::Full;
+            self.eni_lock()?.set_full(full)?;
             // What is wanted may be held by a release that nobody has got round to.
-            let may_help = full || (want.address.is_some() && error.concern() == Concern::Address);
+            let may_help = full || (want.address.is_some() && error.subject() == Subject::Address);
             if may_help && std::mem::take(&mut may_make_room) && self.make_room()? {
                 continue;
             }
             if !self.intent.has_answers() {
-                *self.lease = None;
+                *self.eni_lock = None;
             }
             if is_final(&error) || !self.wait(&error, failures) {
                 return Err(match want.address {
@@ -82,26 +82,26 @@ impl<'s> Assigner<'_, 's> {
     }
 
     /// The ENI's lock, taken again where it was let go of.
-    fn lease(&mut self) -> Result<&mut Lease<'s>> {
-        let lease = match self.lease.take() {
-            Some(lease) => lease,
-            None => self.store.wait_lease(&self.place.eni, self.deadline)?,
+    fn eni_lock(&mut self) -> Result<&mut EniLock<'s>> {
+        let eni_lock = match self.eni_lock.take() {
+            Some(eni_lock) => eni_lock,
+            None => self.store.lock_eni(&self.place.eni, self.deadline)?,
         };
-        Ok(self.lease.insert(lease))
+        Ok(self.eni_lock.insert(eni_lock))
     }
 
     fn make_room(&mut self) -> Result<bool> {
         let (releaser, deadline) = (self.releaser, self.deadline);
-        Ok(releaser.make_room(self.lease()?, deadline)?)
+        Ok(releaser.make_room(self.eni_lock()?, deadline)?)
     }
 
     /// Makes it durable that ECS is about to be asked.
-    fn ask(&mut self, want: &Wanted) -> Result<Ask> {
-        let ask = Ask {
+    fn ask(&mut self, want: &Wanted) -> Result<AssignRequest> {
+        let ask = AssignRequest {
             eni: self.place.eni.clone(),
             region: self.place.region.to_string(),
             client_token: crate::base::random::hex128().map_err(Failure::Random)?,
-            open_until: Timestamp::now().plus(self.deadline.remaining()).plus(SUSPICION),
+            open_until: Timestamp::now().plus(self.deadline.remaining()).plus(IN_DOUBT_FOR),
             ipv6: want.family == Family::V6,
             addresses: want.address.into_iter().collect(),
             block: Some(want.subnet.block),
@@ -114,12 +114,12 @@ impl<'s> Assigner<'_, 's> {
 
     /// Sends the request, and again with the same ClientToken as long as nobody knows whether it was carried out. Whoever
     /// answers something else than what was asked is likely to do so again, and is asked once more only.
-    fn request(&mut self, ask: &Ask) -> std::result::Result<Vec<IpAddr>, Unanswered> {
+    fn request(&mut self, ask: &AssignRequest) -> std::result::Result<Vec<IpAddr>, Unanswered> {
         let mut failures = 0;
         let mut unfit = 0;
         let mut open = false;
         loop {
-            let error = match self.releaser.ask(ask, self.deadline.at_most(release::ATTEMPT)) {
+            let error = match self.releaser.ask(ask, self.deadline.at_most(release::REQUEST_TIMEOUT)) {
                 Ok(Answer::Fit(addresses)) => return Ok(addresses),
                 Ok(Answer::Unfit { error, .. }) => {
                     self.intent.in_doubt(&ask.client_token);
@@ -133,7 +133,7 @@ impl<'s> Assigner<'_, 's> {
             // The operation that ECS is busy with may be a copy of this one, and its answer can be had a little later.
             let again = match error.kind {
                 ErrorKind::Unknown => unfit < 2,
-                ErrorKind::Refused(Class::Retry) => open,
+                ErrorKind::Refused(Disposition::Retry) => open,
                 ErrorKind::Refused(_) | ErrorKind::NotSent => false,
             };
             if !again || !self.wait(&error, failures) {
@@ -160,20 +160,25 @@ impl<'s> Assigner<'_, 's> {
     /// released when the danger is over. What counts is the moment of asking: a suspicion that has ended since may have
     /// come true after ECS assigned the address and before its answer was here. An address that a record has in use was taken
     /// off the ENI behind the plugin's back: its pod has it again now, and keeps it.
-    fn accept(&mut self, ask: &Ask, addresses: &[IpAddr], asked: Timestamp) -> Result<Option<IpAddr>> {
+    fn accept(
+        &mut self,
+        ask: &AssignRequest,
+        addresses: &[IpAddr],
+        asked: Timestamp,
+    ) -> Result<Option<IpAddr>> {
         let (now, place, intention) = (Timestamp::now(), self.place, self.intent.intention.clone());
-        let lease = self.lease()?;
-        let mut records = lease.releasing()?;
+        let eni_lock = self.eni_lock()?;
+        let mut records = eni_lock.releasing()?;
         let mut usable = None;
         for &address in addresses {
-            let suspect = lease.state().is_suspect(address, asked);
-            if let Some(Owner { container_id, ifname }) = lease.holder(address)? {
+            let suspect = eni_lock.state().is_in_doubt(address, asked);
+            if let Some(Owner { container_id, ifname }) = eni_lock.owner_of(address)? {
                 log::warn!(
                     "something else had removed {address} from {}; it is back and still belongs to {container_id}/{ifname}",
                     place.eni
                 );
             } else if usable.is_none() && !suspect {
-                lease.give(address, &intention.owner);
+                eni_lock.hand_over(address, &intention.owner);
                 usable = Some(address);
             } else {
                 log::warn!(
@@ -181,9 +186,10 @@ impl<'s> Assigner<'_, 's> {
                 );
                 let allocation =
                     Allocation { addresses: vec![Address::alone(address)], ..place.allocation(&intention) };
-                lease.put_back(allocation, if suspect { now.plus(SUSPICION) } else { now })?;
+                eni_lock
+                    .return_to_releasing(allocation, if suspect { now.plus(IN_DOUBT_FOR) } else { now })?;
             }
-            lease.settle(&mut records, |settled| settled == address)?;
+            eni_lock.settle(&mut records, |settled| settled == address)?;
         }
         if usable.is_some() {
             self.intent.answered(&ask.client_token);
@@ -203,5 +209,6 @@ struct Unanswered {
 
 /// Whether asking again, with a new ClientToken, is of no use.
 fn is_final(error: &Error) -> bool {
-    matches!(error.kind, ErrorKind::Refused(Class::Permanent | Class::Released)) && !error.token_is_spent()
+    matches!(error.kind, ErrorKind::Refused(Disposition::Permanent | Disposition::Released))
+        && !error.token_is_spent()
 }

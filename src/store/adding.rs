@@ -5,11 +5,11 @@ use std::path::Path;
 
 use crate::base::deadline::Deadline;
 use crate::store::error::{Error, Result};
-use crate::store::intent::{Intent, Intention};
-use crate::store::key::key;
-use crate::store::record::{Active, Allocation, Owner, Progress};
+use crate::store::intent::{AddIntent, OpenIntent};
+use crate::store::record::{Active, Allocation, Owner, ReleaseProgress};
+use crate::store::record_name::record_name;
 use crate::store::schema::Misread;
-use crate::store::{Pending, Store, file, intent};
+use crate::store::{ReleaseId, Store, file, intent};
 
 /// What an ADD finds when it begins.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub enum Begun {
     /// The attachment has its addresses already.
     Existing(Active),
     /// Nothing: this is the ADD's own intent.
-    New(Intent),
+    New(OpenIntent),
     /// Another ADD for the same attachment is under way.
     Busy,
 }
@@ -37,7 +37,7 @@ impl Store {
     ///
     /// # Errors
     /// The system's; nothing has begun then.
-    pub fn begin_add(&self, intention: &Intention, deadline: Deadline) -> Result<Begun> {
+    pub fn begin_add(&self, intention: &AddIntent, deadline: Deadline) -> Result<Begun> {
         if let Some(active) = self.active(&intention.owner)? {
             return Ok(Begun::Existing(active));
         }
@@ -50,9 +50,9 @@ impl Store {
         ] {
             file::make_directory(&directory)?;
         }
-        let path = self.assigning_directory().join(key(&intention.owner));
+        let path = self.assigning_directory().join(record_name(&intention.owner));
         let intent = loop {
-            if let Some(intent) = Intent::create(&self.assigning_directory(), &path, intention.clone())? {
+            if let Some(intent) = OpenIntent::create(&self.assigning_directory(), &path, intention.clone())? {
                 break intent;
             }
             if self.has_living_add(&intention.owner, deadline)? {
@@ -73,8 +73,8 @@ impl Store {
     ///
     /// # Errors
     /// The system's; the intent then still names the request, and what it assigned can be given back.
-    pub fn commit(&self, intent: &Intent, active: &Active, deadline: Deadline) -> Result<Committed> {
-        let path = self.active_directory().join(key(&active.0.owner));
+    pub fn commit(&self, intent: &OpenIntent, active: &Active, deadline: Deadline) -> Result<Committed> {
+        let path = self.active_directory().join(record_name(&active.0.owner));
         let draft = file::Draft::write(&self.active_directory(), &active.encode(&path)?, |_| Ok(()))?;
         let _lock = self.lock(deadline)?;
         if intent.is_deleted()? {
@@ -102,7 +102,7 @@ impl Store {
     ///
     /// # Errors
     /// The system's; the intent stays then and is settled later.
-    pub fn abandon(&self, intent: &Intent, got: Option<Allocation>) -> Result<Option<Pending>> {
+    pub fn abandon(&self, intent: &OpenIntent, got: Option<Allocation>) -> Result<Option<ReleaseId>> {
         // Of a commit that could not be taken back: the record names what was got, and the pod's DEL releases it.
         if self.active(&intent.intention.owner)?.is_some() {
             return Ok(None);
@@ -110,7 +110,7 @@ impl Store {
         let unanswered = intent.unanswered()?;
         let pending = match got {
             Some(got) if !(got.addresses.is_empty() && unanswered.is_empty()) => {
-                Some(self.put_releasing(got, Progress { unanswered, ..Progress::default() })?)
+                Some(self.put_releasing(got, ReleaseProgress { unanswered, ..ReleaseProgress::default() })?)
             }
             _ => None,
         };
@@ -118,7 +118,7 @@ impl Store {
         Ok(pending)
     }
 
-    fn forget(&self, intent: &Intent) -> Result<()> {
+    fn forget(&self, intent: &OpenIntent) -> Result<()> {
         file::remove(&intent.path)?;
         file::sync_directory(&self.assigning_directory())
     }
@@ -133,7 +133,7 @@ impl Store {
         if let Some(allocation) = content.allocation() {
             self.put_releasing(
                 allocation,
-                Progress { unanswered: content.unanswered, ..Progress::default() },
+                ReleaseProgress { unanswered: content.unanswered, ..ReleaseProgress::default() },
             )?;
         }
         file::remove(path)?;
@@ -145,7 +145,7 @@ impl Store {
     /// # Errors
     /// When the system does not tell.
     pub fn is_assigning(&self, owner: &Owner) -> Result<bool> {
-        file::exists(&self.assigning_directory().join(key(owner)))
+        file::exists(&self.assigning_directory().join(record_name(owner)))
     }
 
     /// Whether an ADD of `owner` lives. What a dead one has asked for is releasing from here on.
@@ -153,7 +153,7 @@ impl Store {
     /// # Errors
     /// [`Error::Busy`], [`Error::Quarantined`] and the system's.
     pub fn has_living_add(&self, owner: &Owner, deadline: Deadline) -> Result<bool> {
-        let path = self.assigning_directory().join(key(owner));
+        let path = self.assigning_directory().join(record_name(owner));
         match intent::find(&path)? {
             Some(intent::Found::Alive(_)) => Ok(true),
             Some(intent::Found::Dead(dead)) => {

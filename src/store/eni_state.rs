@@ -10,7 +10,7 @@ use crate::store::schema::SCHEMA;
 
 /// How long a request whose outcome nobody saw may still take effect. Alibaba Cloud states no bound; its own SDKs give up
 /// on an answer after 10 to 20 seconds.
-pub const SUSPICION: Duration = Duration::from_mins(1);
+pub const IN_DOUBT_FOR: Duration = Duration::from_mins(1);
 
 /// How long ECS's word that no address is left is taken to hold.
 const FULL_FOR: Duration = Duration::from_mins(5);
@@ -26,7 +26,7 @@ pub struct EniState {
     pub(super) in_flight: Vec<IpAddr>,
     /// Addresses that such a request may still take away, whoever has them by then.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) suspects: Vec<Suspect>,
+    pub(super) suspects: Vec<InDoubt>,
     /// Why nobody should ask ECS to release anything of this ENI at the moment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backoff: Option<Backoff>,
@@ -40,7 +40,7 @@ pub struct EniState {
 
 /// An address whose release was asked for with an outcome that nobody saw.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Suspect {
+pub(super) struct InDoubt {
     pub(super) address: IpAddr,
     pub(super) until: Timestamp,
 }
@@ -94,14 +94,14 @@ impl EniState {
 
     /// Whether a release of `address` that nobody saw the end of may still take effect.
     #[must_use]
-    pub fn is_suspect(&self, address: IpAddr, now: Timestamp) -> bool {
+    pub fn is_in_doubt(&self, address: IpAddr, now: Timestamp) -> bool {
         self.suspects.iter().any(|suspect| suspect.address == address && suspect.until > now)
     }
 
     /// Ends every suspicion a whole one from `now` at the latest: one that lasts longer was written before the clock was set
     /// back. Whether that changes anything.
-    pub(super) fn bound_suspicions(&mut self, now: Timestamp) -> bool {
-        let most = now.plus(SUSPICION);
+    pub(super) fn bound_doubts(&mut self, now: Timestamp) -> bool {
+        let most = now.plus(IN_DOUBT_FOR);
         let before = self.suspects.clone();
         self.suspects.iter_mut().for_each(|suspect| suspect.until = suspect.until.min(most));
         self.suspects != before
@@ -110,8 +110,8 @@ impl EniState {
     /// Remembers that the outcome of releasing `addresses` is unknown.
     pub(super) fn suspect(&mut self, addresses: &[IpAddr], now: Timestamp) {
         self.suspects.retain(|suspect| suspect.until > now && !addresses.contains(&suspect.address));
-        let until = now.plus(SUSPICION);
-        self.suspects.extend(addresses.iter().map(|&address| Suspect { address, until }));
+        let until = now.plus(IN_DOUBT_FOR);
+        self.suspects.extend(addresses.iter().map(|&address| InDoubt { address, until }));
     }
 }
 
@@ -127,9 +127,9 @@ mod tests {
         state.suspect(&[first, second], start);
         let later = start.plus(Duration::from_secs(40));
         state.suspect(&[second], later);
-        let end = start.plus(SUSPICION);
-        assert!(state.is_suspect(first, later) && !state.is_suspect(first, end));
-        assert!(state.is_suspect(second, end) && !state.is_suspect(second, later.plus(SUSPICION)));
+        let end = start.plus(IN_DOUBT_FOR);
+        assert!(state.is_in_doubt(first, later) && !state.is_in_doubt(first, end));
+        assert!(state.is_in_doubt(second, end) && !state.is_in_doubt(second, later.plus(IN_DOUBT_FOR)));
     }
 
     #[test]
@@ -138,9 +138,9 @@ mod tests {
         let now = Timestamp::now();
         let mut state = EniState::default();
         state.suspect(&[address], now.plus(Duration::from_hours(8)));
-        assert!(state.bound_suspicions(now));
-        assert!(state.is_suspect(address, now.plus(SUSPICION / 2)));
-        assert!(!state.is_suspect(address, now.plus(SUSPICION)));
-        assert!(!state.bound_suspicions(now.plus(Duration::from_secs(1))));
+        assert!(state.bound_doubts(now));
+        assert!(state.is_in_doubt(address, now.plus(IN_DOUBT_FOR / 2)));
+        assert!(!state.is_in_doubt(address, now.plus(IN_DOUBT_FOR)));
+        assert!(!state.bound_doubts(now.plus(Duration::from_secs(1))));
     }
 }

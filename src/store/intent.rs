@@ -12,14 +12,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::clock::Timestamp;
 use crate::store::error::{Error, Result};
-use crate::store::record::{Allocation, Ask, Owner, Pod};
+use crate::store::record::{Allocation, AssignRequest, Owner, Pod};
 use crate::store::schema::{Misread, SCHEMA};
 use crate::store::{file, lock, schema};
 
 /// Whose ADD it is, and since when.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Intention {
+pub struct AddIntent {
     /// The attachment that is to get addresses.
     pub owner: Owner,
     /// The network's name.
@@ -41,7 +41,7 @@ const BEGIN: u8 = 0x1e;
 #[derive(Serialize, Deserialize)]
 struct Head {
     schema: u32,
-    intention: Intention,
+    intention: AddIntent,
 }
 
 /// Every later text.
@@ -49,7 +49,7 @@ struct Head {
 #[serde(rename_all = "camelCase")]
 enum Event {
     /// ECS is about to be asked.
-    Ask(Ask),
+    Ask(AssignRequest),
     /// The request with this ClientToken has assigned nothing that is not recorded elsewhere.
     Settled(String),
     /// A DEL came.
@@ -59,9 +59,9 @@ enum Event {
 /// What an intent's file says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Content {
-    pub(super) intention: Intention,
+    pub(super) intention: AddIntent,
     /// The requests whose answers are open.
-    pub(super) unanswered: Vec<Ask>,
+    pub(super) unanswered: Vec<AssignRequest>,
     pub(super) deleted: bool,
 }
 
@@ -113,20 +113,20 @@ fn whole(bytes: &[u8]) -> Option<&[u8]> {
 
 /// The intent of this process's own ADD, locked until it is dropped.
 #[derive(Debug)]
-pub struct Intent {
+pub struct OpenIntent {
     pub(super) file: File,
     pub(super) path: PathBuf,
     /// Whose.
-    pub intention: Intention,
+    pub intention: AddIntent,
     /// The `ClientToken`s of the requests whose answers this process has seen and keeps.
     answered: Vec<String>,
     /// The `ClientToken`s of the requests whose answers are not answers to them.
     in_doubt: Vec<String>,
 }
 
-impl Intent {
+impl OpenIntent {
     /// Writes the intent to `path` if nobody has one there; `None` where somebody has.
-    pub(super) fn create(directory: &Path, path: &Path, intention: Intention) -> Result<Option<Self>> {
+    pub(super) fn create(directory: &Path, path: &Path, intention: AddIntent) -> Result<Option<Self>> {
         let head = encode(&Head { schema: SCHEMA, intention: intention.clone() }, path)?;
         let draft = file::Draft::write(directory, &head, |file| lock::try_file(file).map(|_| ()))?;
         let Some(file) = draft.claim(path)? else { return Ok(None) };
@@ -138,7 +138,7 @@ impl Intent {
     ///
     /// # Errors
     /// When the disk refuses; then ECS must not be asked.
-    pub fn ask(&mut self, ask: &Ask) -> Result<()> {
+    pub fn ask(&mut self, ask: &AssignRequest) -> Result<()> {
         append(&self.file, &self.path, &Event::Ask(ask.clone()))
     }
 
@@ -169,7 +169,7 @@ impl Intent {
     }
 
     /// The requests whose answers nobody has seen.
-    pub(super) fn unanswered(&self) -> Result<Vec<Ask>> {
+    pub(super) fn unanswered(&self) -> Result<Vec<AssignRequest>> {
         let mut unanswered = read(&self.path, &self.file)?.unanswered;
         unanswered.retain(|ask| !self.answered.contains(&ask.client_token));
         for ask in unanswered.iter_mut().filter(|ask| self.in_doubt.contains(&ask.client_token)) {

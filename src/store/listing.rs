@@ -8,10 +8,10 @@ use crate::base::deadline::Deadline;
 use crate::base::eni::EniId;
 use crate::store::error::{Error, Result};
 use crate::store::intent::Content;
-use crate::store::key::release_began;
-use crate::store::record::{Active, Allocation, Owner, Progress, Releasing};
+use crate::store::record::{Active, Allocation, Owner, Release, ReleaseProgress};
+use crate::store::record_name::release_began;
 use crate::store::schema::Misread;
-use crate::store::{Pending, Store, file, intent};
+use crate::store::{ReleaseId, Store, file, intent};
 
 /// Which state a record is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub struct Listed {
     /// Whose it is; nobody's for a quarantined one.
     pub owner: Owner,
     /// How its release has gone so far. Of an ADD, the requests whose answers are open.
-    pub progress: Progress,
+    pub progress: ReleaseProgress,
     /// When its release began; `None` of what is not releasing, and of a release that an older version began.
     pub releasing_since: Option<Timestamp>,
 }
@@ -150,7 +150,7 @@ impl Store {
     ///
     /// # Errors
     /// When the directory cannot be read. Damaged records are set aside and do not count.
-    pub fn pending_by_eni(&self) -> Result<Vec<Pending>> {
+    pub fn pending_by_eni(&self) -> Result<Vec<ReleaseId>> {
         let mut enis = BTreeMap::new();
         for name in file::names(&self.releasing_directory())? {
             match self.read_releasing(&name) {
@@ -179,11 +179,11 @@ impl Store {
     ///
     /// # Errors
     /// The first failure; the rest has been done all the same.
-    pub fn bury_dead(
+    pub fn release_dead_intents(
         &self,
         deadline: Deadline,
-        chosen: impl Fn(&intent::Intention) -> bool,
-    ) -> Result<Vec<Pending>> {
+        chosen: impl Fn(&intent::AddIntent) -> bool,
+    ) -> Result<Vec<ReleaseId>> {
         let (mut pending, mut failure) = (Vec::new(), None);
         for name in file::names(&self.assigning_directory())? {
             match self.bury_one(&self.assigning_directory().join(name), deadline, &chosen) {
@@ -198,8 +198,8 @@ impl Store {
         &self,
         path: &Path,
         deadline: Deadline,
-        chosen: impl Fn(&intent::Intention) -> bool,
-    ) -> Result<Vec<Pending>> {
+        chosen: impl Fn(&intent::AddIntent) -> bool,
+    ) -> Result<Vec<ReleaseId>> {
         let _lock = self.lock(deadline)?;
         let Some(intent::Found::Dead(dead)) = intent::find(path)? else { return Ok(Vec::new()) };
         match intent::read(path, &dead) {
@@ -227,15 +227,16 @@ impl Listed {
             State::Assigning => {
                 let content = Content::parse(content)?;
                 let allocation = content.allocation();
-                let progress = Progress { unanswered: content.unanswered, ..Progress::default() };
+                let progress =
+                    ReleaseProgress { unanswered: content.unanswered, ..ReleaseProgress::default() };
                 (content.intention.owner, allocation, progress)
             }
             State::Active => {
                 let Active(allocation) = Active::parse(content)?;
-                (allocation.owner.clone(), Some(allocation), Progress::default())
+                (allocation.owner.clone(), Some(allocation), ReleaseProgress::default())
             }
             State::Releasing => {
-                let Releasing { allocation, progress, .. } = Releasing::parse("", content)?;
+                let Release { allocation, progress, .. } = Release::parse("", content)?;
                 (allocation.owner.clone(), Some(allocation), progress)
             }
             State::Quarantined => return Err(Misread::Damaged("it was set aside earlier".into())),
@@ -247,7 +248,7 @@ impl Listed {
 
     fn quarantined(path: &Path, misread: Misread) -> Self {
         let why = misread.into_error(path).to_string();
-        let progress = Progress { last_error: Some(why), ..Progress::default() };
+        let progress = ReleaseProgress { last_error: Some(why), ..ReleaseProgress::default() };
         Self {
             state: State::Quarantined,
             path: path.to_owned(),

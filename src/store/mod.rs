@@ -19,17 +19,17 @@
 //! Locks are taken in one order: an ENI's, then the store's.
 
 mod adding;
+mod eni_lock;
 mod eni_state;
 mod error;
 mod file;
-mod holders;
 mod inspection;
 mod intent;
-mod key;
-mod lease;
 mod listing;
 mod lock;
+mod owners;
 mod record;
+mod record_name;
 mod releasing;
 mod schema;
 mod trust;
@@ -37,20 +37,20 @@ mod trust;
 use std::path::{Path, PathBuf};
 
 pub use adding::{Begun, Committed};
-pub use eni_state::{Backoff, EniState, SUSPICION};
+pub use eni_lock::EniLock;
+pub use eni_state::{Backoff, EniState, IN_DOUBT_FOR};
 pub use error::{Error, Result};
-pub use intent::{Intent, Intention};
-pub use lease::Lease;
+pub use intent::{AddIntent, OpenIntent};
 pub use listing::{Listed, State};
-pub use record::{Active, Address, Allocation, Ask, Owner, Pod, Progress, Releasing, join};
-pub use releasing::Pending;
+pub use record::{Active, Address, Allocation, AssignRequest, Owner, Pod, Release, ReleaseProgress, join};
+pub use releasing::ReleaseId;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::base::deadline::Deadline;
 use crate::base::eni::EniId;
-use key::{key, unique_name};
+use record_name::{record_name, unique_name};
 use schema::Misread;
 
 /// A store in its directory. Opening it makes nothing and locks nothing.
@@ -96,14 +96,14 @@ impl Store {
     /// # Errors
     /// When a directory cannot be read.
     pub fn knows(&self, owner: &Owner) -> Result<bool> {
-        let key = key(owner);
+        let name = record_name(owner);
         // In the order in which a record moves, so that one that moves meanwhile is met all the same.
         for directory in [self.assigning_directory(), self.active_directory()] {
-            if file::exists(&directory.join(&key))? {
+            if file::exists(&directory.join(&name))? {
                 return Ok(true);
             }
         }
-        Ok(!self.releasing_names(&key)?.is_empty())
+        Ok(!self.releasing_names(&name)?.is_empty())
     }
 
     /// The addresses that `owner` has in use.
@@ -111,7 +111,7 @@ impl Store {
     /// # Errors
     /// [`Error::Quarantined`] when its record is damaged, and the system's.
     pub fn active(&self, owner: &Owner) -> Result<Option<Active>> {
-        let path = self.active_directory().join(key(owner));
+        let path = self.active_directory().join(record_name(owner));
         let Some(content) = file::read(&path)? else { return Ok(None) };
         match Active::parse(&content) {
             Ok(active) => Ok(Some(active)),
@@ -136,9 +136,9 @@ impl Store {
     ///
     /// # Errors
     /// The system's.
-    pub fn try_lease(&self, eni: &EniId) -> Result<Option<Lease<'_>>> {
+    pub fn try_lock_eni(&self, eni: &EniId) -> Result<Option<EniLock<'_>>> {
         match lock::attempt(&self.eni_lock(eni)?)? {
-            Some(lock) => Lease::new(self, eni.clone(), lock).map(Some),
+            Some(lock) => EniLock::new(self, eni.clone(), lock).map(Some),
             None => Ok(None),
         }
     }
@@ -147,8 +147,8 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Busy`] and the system's.
-    pub fn wait_lease(&self, eni: &EniId, deadline: Deadline) -> Result<Lease<'_>> {
-        Lease::new(self, eni.clone(), lock::wait(&self.eni_lock(eni)?, deadline)?)
+    pub fn lock_eni(&self, eni: &EniId, deadline: Deadline) -> Result<EniLock<'_>> {
+        EniLock::new(self, eni.clone(), lock::wait(&self.eni_lock(eni)?, deadline)?)
     }
 
     /// The directory for what can be found out again: temporary keys, and facts of the node. It may be deleted at any time.

@@ -133,7 +133,7 @@ pub fn join<A: Borrow<IpAddr>>(addresses: impl IntoIterator<Item = A>) -> String
 /// A request to assign addresses: enough to repeat it to the letter, which with the same ClientToken has no second effect.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Ask {
+pub struct AssignRequest {
     /// The ENI that was to get the addresses.
     #[serde(rename = "networkInterfaceId")]
     pub eni: EniId,
@@ -163,7 +163,7 @@ pub struct Ask {
     pub in_doubt_until: Option<Timestamp>,
 }
 
-impl Ask {
+impl AssignRequest {
     /// How many addresses it asks for.
     #[must_use]
     pub fn count(&self) -> usize {
@@ -177,19 +177,19 @@ pub struct Active(pub Allocation);
 
 /// Addresses that are to be given back to ECS, and are not yet known to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Releasing {
+pub struct Release {
     /// The name of the file.
     pub(super) name: String,
-    /// What is to be released; without addresses where only [`Progress::unanswered`] is left.
+    /// What is to be released; without addresses where only [`ReleaseProgress::unanswered`] is left.
     pub allocation: Allocation,
     /// How that has gone so far.
-    pub progress: Progress,
+    pub progress: ReleaseProgress,
 }
 
 /// How a release has gone so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Progress {
+pub struct ReleaseProgress {
     /// How often ECS has been asked in vain.
     #[serde(default)]
     pub attempts: u32,
@@ -201,7 +201,7 @@ pub struct Progress {
     pub not_before: Option<Timestamp>,
     /// Requests of an ADD that ended before their answers were known: what they assigned is to be released as well.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub unanswered: Vec<Ask>,
+    pub unanswered: Vec<AssignRequest>,
 }
 
 /// A record as it stands in its file.
@@ -210,7 +210,7 @@ struct Document {
     schema: u32,
     allocation: Allocation,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    release: Option<Progress>,
+    release: Option<ReleaseProgress>,
 }
 
 impl Active {
@@ -223,7 +223,7 @@ impl Active {
     }
 }
 
-impl Releasing {
+impl Release {
     pub(super) fn parse(name: &str, content: &[u8]) -> std::result::Result<Self, Misread> {
         let Document { allocation, release, .. } = parse(content)?;
         Ok(Self { name: name.to_owned(), allocation, progress: release.unwrap_or_default() })

@@ -3,13 +3,13 @@
 use crate::base::deadline::Deadline;
 use crate::base::eni::EniId;
 use crate::store::error::Result;
-use crate::store::key::{key, release_name};
-use crate::store::record::{Active, Allocation, Owner, Progress, Releasing};
+use crate::store::record::{Active, Allocation, Owner, Release, ReleaseProgress};
+use crate::store::record_name::{record_name, release_name};
 use crate::store::{Store, file, intent};
 
 /// A release under way: the name of its record, and the ENI whose lock whoever works on it needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pending {
+pub struct ReleaseId {
     name: String,
     /// The ENI that has, or will turn out to have, the addresses.
     pub eni: EniId,
@@ -23,17 +23,17 @@ impl Store {
     ///
     /// # Errors
     /// [`Busy`](super::Error::Busy), [`Quarantined`](super::Error::Quarantined) and the system's.
-    pub fn begin_release(&self, owner: &Owner, deadline: Deadline) -> Result<Vec<Pending>> {
+    pub fn begin_release(&self, owner: &Owner, deadline: Deadline) -> Result<Vec<ReleaseId>> {
         let _lock = self.lock(deadline)?;
-        let key = key(owner);
-        let path = self.assigning_directory().join(&key);
+        let name = record_name(owner);
+        let path = self.assigning_directory().join(&name);
         match intent::find(&path)? {
             Some(intent::Found::Alive(file)) => intent::mark(&file, &path)?,
             Some(intent::Found::Dead(dead)) => self.bury(&path, &dead)?,
             None => {}
         }
         if self.active(owner)?.is_some() {
-            self.move_to_releasing(&key)?;
+            self.move_to_releasing(&name)?;
             return self.pending(owner);
         }
         let pending = self.pending(owner)?;
@@ -48,13 +48,13 @@ impl Store {
     ///
     /// # Errors
     /// [`Busy`](super::Error::Busy), [`Quarantined`](super::Error::Quarantined) and the system's.
-    pub fn begin_release_of(&self, active: &Active, deadline: Deadline) -> Result<Vec<Pending>> {
+    pub fn begin_release_of(&self, active: &Active, deadline: Deadline) -> Result<Vec<ReleaseId>> {
         let _lock = self.lock(deadline)?;
         let owner = &active.0.owner;
         if self.active(owner)?.as_ref() != Some(active) {
             return Ok(Vec::new());
         }
-        self.move_to_releasing(&key(owner))?;
+        self.move_to_releasing(&record_name(owner))?;
         self.pending(owner)
     }
 
@@ -78,9 +78,9 @@ impl Store {
     ///
     /// # Errors
     /// When a directory cannot be read.
-    pub fn pending(&self, owner: &Owner) -> Result<Vec<Pending>> {
+    pub fn pending(&self, owner: &Owner) -> Result<Vec<ReleaseId>> {
         let mut pending = Vec::new();
-        for name in self.releasing_names(&key(owner))? {
+        for name in self.releasing_names(&record_name(owner))? {
             if let Some(releasing) = self.read_releasing(&name)? {
                 pending.push(releasing.pending());
             }
@@ -92,7 +92,7 @@ impl Store {
     ///
     /// # Errors
     /// When the system does not tell.
-    pub fn is_pending(&self, pending: &Pending) -> Result<bool> {
+    pub fn is_pending(&self, pending: &ReleaseId) -> Result<bool> {
         file::exists(&self.releasing_directory().join(&pending.name))
     }
 
@@ -100,7 +100,7 @@ impl Store {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn releasing(&self, pending: &Pending) -> Result<Option<Releasing>> {
+    pub fn releasing(&self, pending: &ReleaseId) -> Result<Option<Release>> {
         self.read_releasing(&pending.name)
     }
 
@@ -108,20 +108,20 @@ impl Store {
     ///
     /// # Errors
     /// The system's.
-    pub fn put_releasing(&self, allocation: Allocation, progress: Progress) -> Result<Pending> {
+    pub fn put_releasing(&self, allocation: Allocation, progress: ReleaseProgress) -> Result<ReleaseId> {
         file::make_directory(&self.releasing_directory())?;
         file::make_directory(&self.eni_directory())?;
-        let name = release_name(&key(&allocation.owner))?;
+        let name = release_name(&record_name(&allocation.owner))?;
         let path = self.releasing_directory().join(&name);
-        let releasing = Releasing { name, allocation, progress };
+        let releasing = Release { name, allocation, progress };
         file::replace(&path, &releasing.encode(&path)?)?;
         Ok(releasing.pending())
     }
 
-    pub(super) fn read_releasing(&self, name: &str) -> Result<Option<Releasing>> {
+    pub(super) fn read_releasing(&self, name: &str) -> Result<Option<Release>> {
         let path = self.releasing_directory().join(name);
         let Some(content) = file::read(&path)? else { return Ok(None) };
-        Releasing::parse(name, &content).map(Some).map_err(|misread| self.misread(&path, misread))
+        Release::parse(name, &content).map(Some).map_err(|misread| self.misread(&path, misread))
     }
 
     pub(super) fn releasing_names(&self, key: &str) -> Result<Vec<String>> {
@@ -131,7 +131,7 @@ impl Store {
     }
 }
 
-impl Releasing {
+impl Release {
     /// Whether nothing is left of it to release.
     #[must_use]
     pub fn is_over(&self) -> bool {
@@ -140,14 +140,14 @@ impl Releasing {
 
     /// The release whose record this is.
     #[must_use]
-    pub fn pending(&self) -> Pending {
+    pub fn pending(&self) -> ReleaseId {
         let Allocation { eni, region, .. } = &self.allocation;
-        Pending { name: self.name.clone(), eni: eni.clone(), region: region.clone() }
+        ReleaseId { name: self.name.clone(), eni: eni.clone(), region: region.clone() }
     }
 
     /// Whether this is the record behind `pending`.
     #[must_use]
-    pub fn is(&self, pending: &Pending) -> bool {
+    pub fn is(&self, pending: &ReleaseId) -> bool {
         self.name == pending.name
     }
 }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::eni_state::EniState;
 use super::intent::Content;
-use super::record::{Active, Releasing};
+use super::record::{Active, Release};
 use super::schema::parse;
 
 const RECORD: &str = r#"{"schema":1,"allocation":{"owner":{"containerId":"c","ifname":"eth0"},"network":"pods",
@@ -12,14 +12,14 @@ const RECORD: &str = r#"{"schema":1,"allocation":{"owner":{"containerId":"c","if
     "since":"2026-11-22T09:12:44.250Z"},"release":{"attempts":1,"lastError":null,"unanswered":[]}}"#;
 
 fn read_all(content: &[u8]) {
-    let _ = (Active::parse(content), Releasing::parse("name", content), Content::parse(content));
+    let _ = (Active::parse(content), Release::parse("name", content), Content::parse(content));
     let _ = parse::<EniState>(content);
 }
 
 #[test]
 fn a_record_reads_as_active_and_as_releasing() {
     let active = Active::parse(RECORD.as_bytes()).unwrap_or_else(|_| panic!("it is a record"));
-    let releasing = Releasing::parse("name", RECORD.as_bytes()).unwrap_or_else(|_| panic!("it is a record"));
+    let releasing = Release::parse("name", RECORD.as_bytes()).unwrap_or_else(|_| panic!("it is a record"));
     assert_eq!(active.0, releasing.allocation);
     assert_eq!(releasing.progress.attempts, 1);
 }

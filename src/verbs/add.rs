@@ -8,9 +8,9 @@ use crate::base::clock::{Timestamp, boot_id};
 use crate::cni;
 use crate::cni::{Add, Dns, IpConfig, IpamResult};
 use crate::config::{AddressSettings, Ipam};
-use crate::store::{Active, Address, Allocation, Begun, Committed, Intent, Intention, Lease, Pod};
+use crate::store::{Active, AddIntent, Address, Allocation, Begun, Committed, EniLock, OpenIntent, Pod};
 
-use crate::context::{Session, owner};
+use crate::context::{CallContext, owner};
 use crate::failure::{Failure, Result};
 use crate::node::facts::find_placement;
 use crate::pool::assign::Assigner;
@@ -22,24 +22,24 @@ use crate::pool::assign::Assigner;
 /// # Errors
 /// When the configuration cannot be used, no address is to be had, or nobody reads the result.
 pub(super) fn add(call: &Add, print: &mut dyn FnMut(&Value) -> io::Result<()>) -> Result<()> {
-    let session = Session::open(Ipam::new(&call.network.ipam))?;
-    session.ipam.check_all()?;
-    for key in session.ipam.unknown_keys() {
+    let context = CallContext::open(Ipam::new(&call.network.ipam))?;
+    context.ipam.check_all()?;
+    for key in context.ipam.unknown_keys() {
         log::warn!("ipam.{key} is unknown to this version and is ignored");
     }
-    let settings = session.ipam.address()?;
+    let settings = context.ipam.address()?;
     let dns = read_dns(&settings)?;
-    let intention = Intention {
+    let intention = AddIntent {
         owner: owner(&call.attachment),
         network: call.network.name.clone(),
         pod: pod(&call.arguments.pod),
         boot_id: boot_id(),
         since: Timestamp::now(),
     };
-    let (active, ours) = match session.store.begin_add(&intention, session.deadline)? {
+    let (active, ours) = match context.store.begin_add(&intention, context.deadline)? {
         Begun::Existing(active) => (active, false),
         Begun::Busy => return Err(Failure::StillAssigning),
-        Begun::New(intent) => (assign(&session, intent, call, &settings)?, true),
+        Begun::New(intent) => (assign(&context, intent, call, &settings)?, true),
     };
     let ips = active
         .0
@@ -52,8 +52,8 @@ pub(super) fn add(call: &Add, print: &mut dyn FnMut(&Value) -> io::Result<()>) -
         // The runtime has given up, perhaps long ago, and its DEL may have come and gone. What another ADD got, earlier or
         // since, is not ours to take away.
         if ours {
-            let pending = session.store.begin_release_of(&active, session.deadline)?;
-            session.release(&pending)?;
+            let pending = context.store.begin_release_of(&active, context.deadline)?;
+            context.release(&pending)?;
         }
         return Err(Failure::Output(error));
     }
@@ -62,47 +62,47 @@ pub(super) fn add(call: &Add, print: &mut dyn FnMut(&Value) -> io::Result<()>) -
 
 /// Gets the addresses and makes the record; gives back everything where that fails.
 fn assign(
-    session: &Session<'_>,
-    mut intent: Intent,
+    context: &CallContext<'_>,
+    mut intent: OpenIntent,
     call: &Add,
     settings: &AddressSettings,
 ) -> Result<Active> {
     // Held from the first request that may have been carried out until what it brought is recorded, as in use or as
     // releasing, so that nobody who holds it meets an address that is neither free nor recorded.
-    let mut lease = None;
+    let mut eni_lock = None;
     let mut got = None;
-    let failure = match obtain(session, &mut intent, call, settings, &mut lease, &mut got) {
+    let failure = match obtain(context, &mut intent, call, settings, &mut eni_lock, &mut got) {
         Ok(active) => return Ok(active),
         Err(failure) => failure,
     };
-    if let Err(error) = give_back(session, &intent, lease, got) {
+    if let Err(error) = give_back(context, &intent, eni_lock, got) {
         log::error!("the addresses of this failed ADD could not be released and stay recorded: {error}");
     }
     Err(failure)
 }
 
 fn obtain<'s>(
-    session: &'s Session<'_>,
-    intent: &mut Intent,
+    context: &'s CallContext<'_>,
+    intent: &mut OpenIntent,
     call: &Add,
     settings: &AddressSettings,
-    lease: &mut Option<Lease<'s>>,
+    eni_lock: &mut Option<EniLock<'s>>,
     got: &mut Option<Allocation>,
 ) -> Result<Active> {
-    let place = find_placement(session.client()?, &session.store, settings, session.deadline)?;
+    let place = find_placement(context.client()?, &context.store, settings, context.deadline)?;
     let wanted = place.wanted(&call.arguments.requested)?;
-    let releaser = session.releaser(&place.region)?;
+    let releaser = context.releaser(&place.region)?;
     let got = got.insert(place.allocation(&intent.intention));
-    let taken = lease.insert(session.store.wait_lease(&place.eni, session.deadline)?);
-    releaser.catch_up(taken, session.deadline)?;
-    let (store, deadline) = (&session.store, session.deadline);
-    let mut assigner = Assigner { releaser, store, lease, intent, place: &place, deadline };
+    let taken = eni_lock.insert(context.store.lock_eni(&place.eni, context.deadline)?);
+    releaser.release_backlog(taken, context.deadline)?;
+    let (store, deadline) = (&context.store, context.deadline);
+    let mut assigner = Assigner { releaser, store, eni_lock, intent, place: &place, deadline };
     for want in &wanted {
         let address = assigner.obtain(want)?;
         got.add(want.subnet.address(address));
     }
     let active = Active(got.clone());
-    match session.store.commit(intent, &active, session.deadline)? {
+    match context.store.commit(intent, &active, context.deadline)? {
         Committed::Active => {
             log::info!("assigned {got}");
             Ok(active)
@@ -112,14 +112,14 @@ fn obtain<'s>(
 }
 
 fn give_back(
-    session: &Session<'_>,
-    intent: &Intent,
-    lease: Option<Lease<'_>>,
+    context: &CallContext<'_>,
+    intent: &OpenIntent,
+    eni_lock: Option<EniLock<'_>>,
     got: Option<Allocation>,
 ) -> Result<()> {
-    let pending = session.store.abandon(intent, got)?;
-    drop(lease);
-    session.release(pending.as_slice())
+    let pending = context.store.abandon(intent, got)?;
+    drop(eni_lock);
+    context.release(pending.as_slice())
 }
 
 /// What the file of `resolvConf` says.

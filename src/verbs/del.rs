@@ -6,7 +6,7 @@ use crate::cni::Del;
 use crate::config::Ipam;
 use crate::store::{Owner, Store};
 
-use crate::context::{Session, owner};
+use crate::context::{CallContext, owner};
 use crate::failure::{Failure, Result};
 
 /// How often the end of an ADD is looked for.
@@ -27,23 +27,23 @@ pub(super) fn del(call: &Del) -> Result<()> {
         log::debug!("nothing is recorded for this attachment");
         return Ok(());
     }
-    let session = Session::open(ipam)?;
-    let mut pending = session.store.begin_release(&owner, session.deadline)?;
-    if pending.is_empty() && session.ipam.fails_when_not_released()? {
-        wait_for_add(&session, &owner)?;
-        pending = session.store.pending(&owner)?;
+    let context = CallContext::open(ipam)?;
+    let mut pending = context.store.begin_release(&owner, context.deadline)?;
+    if pending.is_empty() && context.ipam.fails_when_not_released()? {
+        wait_for_add(&context, &owner)?;
+        pending = context.store.pending(&owner)?;
     }
-    session.release(&pending)
+    context.release(&pending)
 }
 
 /// An ADD that is still under way has been told to undo itself. Where DEL must not report more than is true, it waits for
 /// that, or for the ADD's death: a dead one's undoing is left to DEL.
-fn wait_for_add(session: &Session<'_>, owner: &Owner) -> Result<()> {
-    while session.store.has_living_add(owner, session.deadline)? {
-        if session.deadline.has_passed() {
+fn wait_for_add(context: &CallContext<'_>, owner: &Owner) -> Result<()> {
+    while context.store.has_living_add(owner, context.deadline)? {
+        if context.deadline.has_passed() {
             return Err(Failure::StillAssigning);
         }
-        session.deadline.sleep(POLL);
+        context.deadline.sleep(POLL);
     }
     Ok(())
 }

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use crate::base::clock::{Timestamp, boot_id};
 use crate::cni::Gc;
 use crate::config::Ipam;
-use crate::context::{Session, owner};
+use crate::context::{CallContext, owner};
 use crate::failure::{Failure, Result};
-use crate::store::{Active, Owner, Pending, State};
+use crate::store::{Active, Owner, ReleaseId, State};
 
 /// Serves a GC. Where the runtime does not say which attachments are valid, nothing is known to be left over, and nothing is
 /// done. It releases as much as it can, goes on past errors, and reports them at the end. What is younger than the grace
@@ -20,17 +20,18 @@ pub(super) fn gc(call: &Gc) -> Result<()> {
         log::debug!("the runtime did not pass cni.dev/valid-attachments, so nothing is released");
         return Ok(());
     };
-    let session = Session::open(Ipam::new(&call.network.ipam))?;
+    let context = CallContext::open(Ipam::new(&call.network.ipam))?;
     let valid: BTreeSet<Owner> = valid.iter().map(owner).collect();
-    let (now, grace) = (Timestamp::now(), session.ipam.gc_grace()?);
+    let (now, grace) = (Timestamp::now(), context.ipam.gc_grace()?);
     let is_stale = |network: &str, owner: &Owner, since: Timestamp| {
         network == call.network.name && !valid.contains(owner) && since.age(now) >= grace
     };
 
     let mut errors = Vec::new();
-    let buried = session.store.bury_dead(session.deadline, |it| is_stale(&it.network, &it.owner, it.since));
+    let buried =
+        context.store.release_dead_intents(context.deadline, |it| is_stale(&it.network, &it.owner, it.since));
     let mut pending = buried.unwrap_or_else(|error| note(&mut errors, &error));
-    for listed in session.store.list()? {
+    for listed in context.store.list()? {
         match (&listed.allocation, listed.state) {
             (Some(it), State::Active) if is_stale(&it.network, &it.owner, it.since) => {
                 let Owner { container_id, ifname } = &it.owner;
@@ -38,17 +39,17 @@ pub(super) fn gc(call: &Gc) -> Result<()> {
                     "releasing {it}: {container_id}/{ifname} is not a valid attachment any more{}",
                     from_earlier_boot(&it.boot_id)
                 );
-                let begun = session.store.begin_release_of(&Active(it.clone()), session.deadline);
+                let begun = context.store.begin_release_of(&Active(it.clone()), context.deadline);
                 pending.extend(begun.unwrap_or_else(|error| note(&mut errors, &error)));
             }
             (_, State::Quarantined) => errors.extend(listed.progress.last_error),
             _ => {}
         }
     }
-    if let Err(error) = session.drain(false) {
+    if let Err(error) = context.drain(false) {
         errors.push(error.to_string());
     }
-    errors.extend(pending.iter().filter_map(|one| still_pending(&session, one)));
+    errors.extend(pending.iter().filter_map(|one| still_pending(&context, one)));
     errors.dedup();
     if errors.is_empty() { Ok(()) } else { Err(Failure::Leftover(errors)) }
 }
@@ -59,8 +60,8 @@ fn note<T: Default>(errors: &mut Vec<String>, error: &crate::store::Error) -> T 
 }
 
 /// Why a release has not happened; `None` when it has.
-fn still_pending(session: &Session<'_>, pending: &Pending) -> Option<String> {
-    match session.left(pending) {
+fn still_pending(context: &CallContext<'_>, pending: &ReleaseId) -> Option<String> {
+    match context.left(pending) {
         Ok(None) => None,
         Ok(Some((releasing, why))) => Some(format!("{} is still releasing: {why}", releasing.allocation)),
         Err(error) => Some(error.to_string()),

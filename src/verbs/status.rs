@@ -9,7 +9,7 @@ use crate::base::clock::Timestamp;
 use crate::base::eni::EniId;
 use crate::cni::Status;
 use crate::config::{AddressSettings, Ipam};
-use crate::context::Session;
+use crate::context::CallContext;
 use crate::failure::{Failure, Result};
 use crate::node::facts::mac_of_configured_interface;
 use crate::store::{Listed, State, Store};
@@ -30,22 +30,22 @@ pub(super) fn status(call: &Status) -> Result<()> {
 }
 
 fn look(call: &Status) -> Result<()> {
-    let session = Session::open(Ipam::new(&call.network.ipam))?;
-    session.ipam.check_all()?;
-    check_files(&session.ipam.address()?)?;
-    session.store.check_room()?;
-    session.client()?.check_credentials().map_err(|error| Failure::NotAvailable(error.to_string()))?;
-    let fails_when_full = session.ipam.status_fails_when_full()?;
+    let context = CallContext::open(Ipam::new(&call.network.ipam))?;
+    context.ipam.check_all()?;
+    check_files(&context.ipam.address()?)?;
+    context.store.check_room()?;
+    context.client()?.check_credentials().map_err(|error| Failure::NotAvailable(error.to_string()))?;
+    let fails_when_full = context.ipam.status_fails_when_full()?;
     let now = Timestamp::now();
-    for eni in session.store.known_enis()? {
-        let state = session.store.eni_state(&eni)?;
+    for eni in context.store.known_enis()? {
+        let state = context.store.eni_state(&eni)?;
         if let Some(full) = state.full_at(now).filter(|_| fails_when_full) {
             return Err(Failure::NotAvailable(format!(
                 "ECS had no free address for {eni} at {full}: delete pods, or use {FULL}"
             )));
         }
         if let Some(backoff) = state.backoff.filter(|it| it.permanent && it.since.age(now) >= GRACE)
-            && is_releasing(&session.store, &eni)?
+            && is_releasing(&context.store, &eni)?
         {
             return Err(Failure::NotAvailable(format!(
                 "releases from {eni} have failed since {}: {}",

@@ -97,7 +97,7 @@ fn addresses_of_both_families_in_one_request_are_not_sent() {
     let both = [address("192.168.0.77"), address("2001:db8::77")];
     for addresses in [&both[..], &[]] {
         let error = client.unassign(&region(), &eni(), addresses, soon()).unwrap_err();
-        assert_eq!((error.kind, error.passing), (ErrorKind::NotSent, false));
+        assert_eq!((error.kind, error.transient), (ErrorKind::NotSent, false));
     }
     let want = Want::Addresses(both.to_vec());
     let error = client.assign(&region(), &eni(), Family::V4, &want, "token", soon()).unwrap_err();

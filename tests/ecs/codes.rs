@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use aliyun_eni_ipam::base::region::Family;
 use aliyun_eni_ipam::cloud::ecs::Want;
 use aliyun_eni_ipam::cloud::rpc::codes::CODES;
-use aliyun_eni_ipam::cloud::rpc::{Class, Concern, Error, ErrorKind};
+use aliyun_eni_ipam::cloud::rpc::{Disposition, Error, ErrorKind, Subject};
 use ecs_simulator::codes::{Code, Meaning, TABLE};
 use ecs_simulator::{Effect, Fault};
 
@@ -27,11 +27,11 @@ fn documented() -> impl Iterator<Item = &'static Code> {
 /// What the client makes of a code with this meaning, when it has asked for an unassignment.
 fn kind(meaning: Meaning) -> ErrorKind {
     match meaning {
-        Released => ErrorKind::Refused(Class::Released),
-        Retry => ErrorKind::Refused(Class::Retry),
-        Throttled => ErrorKind::Refused(Class::Throttled),
-        Stale => ErrorKind::Refused(Class::RefreshOnce),
-        Full | Account | Request => ErrorKind::Refused(Class::Permanent),
+        Released => ErrorKind::Refused(Disposition::Released),
+        Retry => ErrorKind::Refused(Disposition::Retry),
+        Throttled => ErrorKind::Refused(Disposition::Throttled),
+        Stale => ErrorKind::Refused(Disposition::RefreshOnce),
+        Full | Account | Request => ErrorKind::Refused(Disposition::Permanent),
         Open => ErrorKind::Unknown,
     }
 }
@@ -41,7 +41,7 @@ fn check_text(error: &Error, code: &str) {
     let lower = text.to_lowercase();
     assert!(!lower.contains("not found") && !lower.contains("no such file or directory"), "{text}");
     assert!(text.contains(code) && text.contains(eni().as_str()) && text.contains("RequestId"), "{text}");
-    assert!(error.request_id.is_some() && error.hint().is_some(), "{text}");
+    assert!(error.request_id.is_some() && error.remedy().is_some(), "{text}");
     assert!(!text.contains('{') && !text.contains("  "), "{text}");
 }
 
@@ -53,7 +53,7 @@ fn both_tables_know_the_same_codes() {
     assert_eq!(here.len() + ELSEWHERE.len(), TABLE.len());
     for row in documented() {
         let client = CODES.iter().find(|it| it.code == row.code).unwrap();
-        assert_eq!(client.concern == Concern::Full, row.meaning == Full, "{}", row.code);
+        assert_eq!(client.subject == Subject::Full, row.meaning == Full, "{}", row.code);
     }
 }
 
@@ -143,7 +143,7 @@ fn what_the_simulator_itself_refuses_is_understood() {
     let simulator = simulator();
     let client = client(&simulator);
     let error = client.unassign(&region(), &eni(), &[address("192.168.0.77")], soon()).unwrap_err();
-    assert_eq!(error.kind, ErrorKind::Refused(Class::Released));
+    assert_eq!(error.kind, ErrorKind::Refused(Disposition::Released));
     let primary = address("192.168.0.11");
     assert!(client.unassign(&region(), &eni(), &[primary], soon()).is_err());
     simulator.with_world(|world| world.eni_mut(eni().as_str()).service_managed = true);

@@ -46,7 +46,7 @@ fn the_instances_role_is_found_by_name_or_without() {
     let source = Source::EcsRamRole { role_name: Some("Other".to_owned()) };
     let client = Client::new(with_source(&simulator, source, Environment::default()));
     let error = client.credentials(soon()).unwrap_err();
-    assert!(error.to_string().contains("no RAM role \"Other\"") && !error.passing, "{error}");
+    assert!(error.to_string().contains("no RAM role \"Other\"") && !error.transient, "{error}");
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn a_named_file_that_is_not_there_is_an_error_that_names_it() {
     let source = Source::File { path: "/nowhere/keys".into(), profile: None };
     let client = Client::new(with_source(&simulator, source, Environment::default()));
     let error = client.credentials(soon()).unwrap_err();
-    assert!(error.to_string().contains("/nowhere/keys: it does not exist") && !error.passing, "{error}");
+    assert!(error.to_string().contains("/nowhere/keys: it does not exist") && !error.transient, "{error}");
 }
 
 #[test]
@@ -156,5 +156,5 @@ fn a_metadata_service_that_is_down_is_trouble_that_passes() {
     let source = Source::EcsRamRole { role_name: None };
     let client = Client::new(with_source(&simulator, source, Environment::default()));
     let error = client.describe(&region(), &eni(), soon()).unwrap_err();
-    assert_eq!((error.kind, error.passing), (ErrorKind::NotSent, true), "{error}");
+    assert_eq!((error.kind, error.transient), (ErrorKind::NotSent, true), "{error}");
 }

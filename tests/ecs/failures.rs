@@ -42,7 +42,7 @@ fn a_request_that_may_have_arrived_has_an_unknown_outcome() {
         (Effect::EndlessBody, true, "is too long"),
     ] {
         let (error, still_there) = failing_unassignment(&simulator, effect.clone(), soon());
-        assert_eq!((error.kind, error.passing), (ErrorKind::Unknown, true), "{effect:?}: {error}");
+        assert_eq!((error.kind, error.transient), (ErrorKind::Unknown, true), "{effect:?}: {error}");
         assert_eq!(still_there, remains, "{effect:?}");
         let text = error.to_string();
         assert!(text.contains(words) && text.contains("127.0.0.1"), "{effect:?}: {text}");
@@ -51,10 +51,10 @@ fn a_request_that_may_have_arrived_has_an_unknown_outcome() {
 
 #[test]
 fn a_limiter_in_front_of_ecs_has_surely_not_passed_the_request_on() {
-    use aliyun_eni_ipam::cloud::rpc::Class;
+    use aliyun_eni_ipam::cloud::rpc::Disposition;
     let simulator = simulator();
     let (error, _) = failing_unassignment(&simulator, Effect::Html { status: 429 }, soon());
-    assert_eq!(error.kind, ErrorKind::Refused(Class::Throttled));
+    assert_eq!(error.kind, ErrorKind::Refused(Disposition::Throttled));
 }
 
 /// Expects that the call ended because its time ran out, and for no other reason. Nothing here measures the time: a server
@@ -103,7 +103,7 @@ fn where_no_connection_is_made_nothing_was_sent() {
         ("https://ecs.invalid".to_owned(), "ecs.invalid"),
     ] {
         let error = call(&endpoint, Duration::from_secs(5));
-        assert_eq!((error.kind, error.passing), (ErrorKind::NotSent, true), "{error}");
+        assert_eq!((error.kind, error.transient), (ErrorKind::NotSent, true), "{error}");
         assert!(error.to_string().contains(words), "{error}");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aliyun_eni_ipam::cloud::rpc::{Class, ErrorKind};
+use aliyun_eni_ipam::cloud::rpc::{Disposition, ErrorKind};
 use ecs_simulator::{Effect, Fault, Simulator, World};
 
 use crate::setup::{address, client, eni, region, role_client, simulator, soon};
@@ -26,7 +26,7 @@ fn a_nonce_that_was_used_is_replaced_once() {
     simulator.clear_ledger();
     simulator.inject(Fault::code("SignatureNonceUsed"));
     let error = client.describe(&region(), &eni(), soon()).unwrap_err();
-    assert_eq!(error.kind, ErrorKind::Refused(Class::RefreshOnce));
+    assert_eq!(error.kind, ErrorKind::Refused(Disposition::RefreshOnce));
     assert_eq!(simulator.count(DESCRIBE), 2);
 }
 
@@ -58,7 +58,7 @@ fn a_stamp_that_is_refused_again_is_an_error() {
     let simulator = simulator();
     simulator.inject(Fault::code("InvalidTimeStamp.Expired"));
     let error = client(&simulator).describe(&region(), &eni(), soon()).unwrap_err();
-    assert_eq!(error.kind, ErrorKind::Refused(Class::RefreshOnce));
+    assert_eq!(error.kind, ErrorKind::Refused(Disposition::RefreshOnce));
     assert_eq!(simulator.count(DESCRIBE), 2);
     assert!(error.to_string().contains("clock"), "{error}");
 }
@@ -94,7 +94,7 @@ fn a_key_for_which_there_is_no_other_is_not_sent_twice() {
     simulator.inject(Fault::code("InvalidSecurityToken.Expired"));
     let error =
         client(&simulator).unassign(&region(), &eni(), &[address("192.168.0.77")], soon()).unwrap_err();
-    assert_eq!(error.kind, ErrorKind::Refused(Class::RefreshOnce));
+    assert_eq!(error.kind, ErrorKind::Refused(Disposition::RefreshOnce));
     assert_eq!(simulator.ledger().len(), 1);
 }
 

@@ -40,7 +40,7 @@ fn an_untrusted_or_wrong_certificate_is_refused_and_the_error_says_which_it_is()
         ("wrong-host.pem", authority(), "is for another host"),
     ] {
         let error = call(certificate, ca_file).unwrap_err();
-        assert_eq!((error.kind, error.passing), (ErrorKind::NotSent, false), "{certificate}: {error}");
+        assert_eq!((error.kind, error.transient), (ErrorKind::NotSent, false), "{certificate}: {error}");
         let text = error.to_string();
         assert!(text.contains("127.0.0.1") && text.contains(words), "{certificate}: {text}");
     }

@@ -12,7 +12,7 @@ use aliyun_eni_ipam::base::region::{Family, RegionId};
 use aliyun_eni_ipam::cloud::credentials::Source;
 use aliyun_eni_ipam::cloud::ecs::{Client, Settings, Want};
 use aliyun_eni_ipam::cloud::http::endpoint::{Choice, Endpoint};
-use aliyun_eni_ipam::cloud::rpc::{Class, Error, ErrorKind};
+use aliyun_eni_ipam::cloud::rpc::{Disposition, Error, ErrorKind};
 use harness::{RawAnswer, RawServer, Then, World};
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -173,7 +173,7 @@ fn expect_honest(error: &Error, answer: &Http) {
         }
         ErrorKind::Unknown => {}
     }
-    if error.kind == ErrorKind::Refused(Class::Released) {
+    if error.kind == ErrorKind::Refused(Disposition::Released) {
         let is_released =
             |code: &String| code.contains("InvalidIp.IpUnassigned") || code.contains("InvalidEniId.NotFound");
         assert!(

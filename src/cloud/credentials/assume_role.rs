@@ -25,8 +25,9 @@ pub(super) fn fetch(
     match api.call_fresh(&endpoint, &action, opener(None)?, deadline, renew) {
         Ok(answer) => sts::key(answer.read()),
         Err(Failed::Key(error)) => Err(error),
-        Err(Failed::Call(error)) => {
-            Err(Error { passing: error.passing, ..Error::lasting(&format!("{}: {error}", session.role_arn)) })
-        }
+        Err(Failed::Call(error)) => Err(Error {
+            transient: error.transient,
+            ..Error::lasting(&format!("{}: {error}", session.role_arn))
+        }),
     }
 }

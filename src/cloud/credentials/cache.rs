@@ -13,9 +13,9 @@ use std::time::{Duration, SystemTime};
 use log::{debug, warn};
 use sha2::{Digest, Sha256};
 
+use super::cached_key::CachedKey;
 use super::error::Error;
 use super::file;
-use super::kept::Kept;
 use crate::base::access_key::Credentials;
 use crate::base::deadline::Deadline;
 use crate::base::text::reason;
@@ -51,15 +51,16 @@ impl Cache {
             return fetch().map(fetched);
         };
         let slot = Slot::new(directory, identity);
-        let wanted = |kept: &Kept| kept.is_fresh(SystemTime::now()) && Some(kept.credentials()) != refused;
-        let found = |kept: Kept| Key { credentials: kept.into_credentials(), cached: true };
+        let wanted =
+            |kept: &CachedKey| kept.is_fresh(SystemTime::now()) && Some(kept.credentials()) != refused;
+        let found = |kept: CachedKey| Key { credentials: kept.into_credentials(), cached: true };
         if let Some(kept) = slot.read().filter(wanted) {
             return Ok(found(kept));
         }
         let lock = match slot.lock(deadline) {
             Ok(lock) => lock,
             Err(Unlocked::TooLate) => {
-                return Err(Error::passing(
+                return Err(Error::transient(
                     "another process is fetching the credentials and did not finish in time",
                 ));
             }
@@ -75,7 +76,7 @@ impl Cache {
         };
         let result = match fetch() {
             Ok(credentials) => {
-                slot.write(&Kept::new(identity, credentials.clone(), SystemTime::now()));
+                slot.write(&CachedKey::new(identity, credentials.clone(), SystemTime::now()));
                 Ok(fetched(credentials))
             }
             // Better an old key than none, while it lasts.
@@ -121,17 +122,17 @@ impl<'a> Slot<'a> {
     }
 
     /// What is kept, if it is ours and whole, and nobody else could have written it.
-    fn read(&self) -> Option<Kept> {
+    fn read(&self) -> Option<CachedKey> {
         let path = self.path("json");
         if file::is_open_to_others(&fs::symlink_metadata(&path).ok()?) {
             return None;
         }
-        Kept::parse(&file::read(&path).ok()?, self.identity)
+        CachedKey::parse(&file::read(&path).ok()?, self.identity)
     }
 
     /// Replaces what is kept. Whoever reads sees the old key or the new one. No fsync: what a power cut spoils is
     /// fetched again. The lock is held, so the name of the new file is nobody else's.
-    fn write(&self, kept: &Kept) {
+    fn write(&self, kept: &CachedKey) {
         let new = self.path("new");
         let write = || {
             match fs::remove_file(&new) {

@@ -5,7 +5,7 @@
 
 use serde::Deserialize;
 
-use super::origin::{Absence, AssumedRole, Origin, SessionParts};
+use super::origin::{Absence, AssumedRole, Origin, RoleSessionParts};
 use super::{oidc, ram_role};
 use crate::base::access_key::Credentials;
 use crate::base::environment::Environment;
@@ -118,8 +118,8 @@ impl Profile {
         ))
     }
 
-    fn session(&self) -> SessionParts<'_> {
-        SessionParts {
+    fn session(&self) -> RoleSessionParts<'_> {
+        RoleSessionParts {
             role_arn: set(self.ram_role_arn.as_ref()),
             // The SDKs do not agree on the field's name.
             name: set(self.ram_session_name.as_ref()).or(set(self.role_session_name.as_ref())),
@@ -197,7 +197,7 @@ mod tests {
         ] {
             let absence = origin(Some(profile)).unwrap_err();
             assert!(
-                absence.meant && absence.why.contains(words) && absence.why.contains(profile),
+                absence.configured && absence.why.contains(words) && absence.why.contains(profile),
                 "{absence:?}"
             );
         }
@@ -209,7 +209,7 @@ mod tests {
         {
             let absence = parse(text, None, &Environment::default()).unwrap_err();
             assert!(
-                absence.meant && !absence.why.contains("s1") && !absence.why.contains("17"),
+                absence.configured && !absence.why.contains("s1") && !absence.why.contains("17"),
                 "{absence:?}"
             );
         }

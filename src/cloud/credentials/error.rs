@@ -9,16 +9,16 @@ use crate::base::text::clean;
 pub struct Error {
     pub(super) message: String,
     /// Whether the same may succeed later without anybody changing anything.
-    pub passing: bool,
+    pub transient: bool,
 }
 
 impl Error {
-    pub(super) fn passing(message: &str) -> Self {
-        Self { message: clean(message, 1000), passing: true }
+    pub(super) fn transient(message: &str) -> Self {
+        Self { message: clean(message, 1000), transient: true }
     }
 
     pub(super) fn lasting(message: &str) -> Self {
-        Self { passing: false, ..Self::passing(message) }
+        Self { transient: false, ..Self::transient(message) }
     }
 }
 

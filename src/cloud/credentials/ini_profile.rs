@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::origin::{Absence, AssumedRole, Origin, SessionParts};
+use super::origin::{Absence, AssumedRole, Origin, RoleSessionParts};
 use super::{oidc, ram_role};
 use crate::base::access_key::Credentials;
 use crate::base::environment::Environment;
@@ -19,11 +19,11 @@ pub(super) fn parse(text: &str, section: Option<&str>, environment: &Environment
     let value = |key: &str| section.get(key).map(String::as_str).filter(|value| !value.is_empty());
     let needed = |key: &str| value(key).ok_or_else(|| broken(&format!("it has no {key}")));
     let key = || Ok(Credentials::permanent(needed("access_key_id")?, needed("access_key_secret")?));
-    let session = || SessionParts {
+    let session = || RoleSessionParts {
         role_arn: value("role_arn"),
         name: value("role_session_name"),
         policy: value("policy"),
-        ..SessionParts::default()
+        ..RoleSessionParts::default()
     };
     match needed("type")? {
         "access_key" => key().map(Origin::Key),
@@ -129,7 +129,7 @@ access_key_id = AK1
     fn a_file_with_a_line_that_says_nothing_is_refused_without_repeating_it() {
         for text in [format!("{FILE}swordfish\n"), FILE.replacen("[pair]", "swordfish", 1)] {
             let absence = parse(&text, None, &Environment::default()).unwrap_err();
-            assert!(absence.meant && absence.why.starts_with("line "), "{absence:?}");
+            assert!(absence.configured && absence.why.starts_with("line "), "{absence:?}");
             assert!(!absence.why.contains("swordfish"), "{absence:?}");
         }
     }

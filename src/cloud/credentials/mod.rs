@@ -5,12 +5,12 @@
 
 mod assume_role;
 mod cache;
+mod cached_key;
 mod chain;
 mod cli_profile;
 mod error;
 mod file;
 mod ini_profile;
-mod kept;
 mod keys;
 mod oidc;
 mod origin;

@@ -1,7 +1,7 @@
 //! A role that a token of an identity provider opens: `AssumeRoleWithOIDC` of STS, as RRSA sets it up for a pod.
 
 use super::error::Error;
-use super::origin::{Absence, OidcRole, Origin, SessionParts};
+use super::origin::{Absence, OidcRole, Origin, RoleSessionParts};
 use super::{file, sts};
 use crate::base::access_key::Credentials;
 use crate::base::deadline::Deadline;
@@ -18,14 +18,14 @@ pub(super) fn from_environment(environment: &Environment) -> Result<Origin, Abse
     if let Some(missing) = VARIABLES.iter().find(|name| environment.get(name).is_none()) {
         return Err(Absence::unset(format!("{missing} is not set")));
     }
-    role(None, None, SessionParts::default(), environment)
+    role(None, None, RoleSessionParts::default(), environment)
 }
 
 /// The role of these parts, completed from the environment.
 pub(super) fn role(
     provider_arn: Option<&str>,
     token_file: Option<&str>,
-    session: SessionParts<'_>,
+    session: RoleSessionParts<'_>,
     environment: &Environment,
 ) -> Result<Origin, Absence> {
     let part = |own: Option<&str>, variable: &str, what: &str| {
@@ -70,10 +70,10 @@ pub(super) fn fetch(
         body: &pairs.join("&"),
         patience: PATIENCE,
     };
-    let response = api
-        .http
-        .exchange(&request, deadline)
-        .map_err(|failure| Error { passing: failure.passing, ..Error::lasting(&about(&failure.message)) })?;
+    let response = api.http.exchange(&request, deadline).map_err(|failure| Error {
+        transient: failure.transient,
+        ..Error::lasting(&about(&failure.message))
+    })?;
     match reply::read(&endpoint.authority(), response.status, &response.body) {
         Reply::Done { .. } => sts::key(reply::object(&response.body)),
         Reply::Refused { code, message, request_id } => {
@@ -81,7 +81,7 @@ pub(super) fn fetch(
             let request_id = request_id.unwrap_or_default();
             Err(Error::lasting(&about(&format!("STS refused: {code}: {message}; RequestId {request_id}"))))
         }
-        Reply::Other(problem) => Err(Error::passing(&about(&problem))),
+        Reply::Other(problem) => Err(Error::transient(&about(&problem))),
     }
 }
 
@@ -107,7 +107,7 @@ mod tests {
             ["ALIBABA_CLOUD_ROLE_ARN", "ALIBABA_CLOUD_OIDC_PROVIDER_ARN", "ALIBABA_CLOUD_OIDC_TOKEN_FILE"]
         {
             let absence = from_environment(&environment(missing)).unwrap_err();
-            assert!(!absence.meant && absence.why.contains(missing), "{absence:?}");
+            assert!(!absence.configured && absence.why.contains(missing), "{absence:?}");
         }
     }
 }

@@ -26,7 +26,7 @@ pub(super) enum Origin {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct AssumedRole {
     pub(super) by: Origin,
-    pub(super) session: Session,
+    pub(super) session: RoleSession,
 }
 
 /// A role, and where the token is that opens it.
@@ -34,7 +34,7 @@ pub(super) struct AssumedRole {
 pub(super) struct OidcRole {
     pub(super) provider_arn: String,
     pub(super) token_file: PathBuf,
-    pub(super) session: Session,
+    pub(super) session: RoleSession,
 }
 
 /// An origin, with the name that Alibaba Cloud's SDKs have for the way it was found.
@@ -48,19 +48,19 @@ pub(super) struct Located {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Absence {
     pub(super) why: String,
-    /// Whether somebody meant it to, so that going on to the next source deserves a warning.
-    pub(super) meant: bool,
+    /// Whether somebody set it up, so that going on to the next source deserves a warning.
+    pub(super) configured: bool,
 }
 
 impl Absence {
     /// Nobody has set this source up.
     pub(super) fn unset(why: impl Into<String>) -> Self {
-        Self { why: why.into(), meant: false }
+        Self { why: why.into(), configured: false }
     }
 
     /// Somebody has, and it cannot be used.
     pub(super) fn broken(why: impl Into<String>) -> Self {
-        Self { why: why.into(), meant: true }
+        Self { why: why.into(), configured: true }
     }
 }
 
@@ -99,7 +99,7 @@ impl Origin {
 
 /// A session of a role, as STS is asked for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Session {
+pub(super) struct RoleSession {
     pub(super) role_arn: String,
     pub(super) name: String,
     /// How long its key is to last, in seconds.
@@ -111,16 +111,16 @@ pub(super) struct Session {
     pub(super) sts_vpc: bool,
 }
 
-impl std::fmt::Display for Session {
+impl std::fmt::Display for RoleSession {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (policy, external_id) = (self.policy.as_deref(), self.external_id.as_deref());
         write!(f, "{} {} {} {policy:?} {external_id:?}", self.role_arn, self.name, self.seconds)
     }
 }
 
-/// The parts of a [`Session`] as an environment or a file gives them.
+/// The parts of a [`RoleSession`] as an environment or a file gives them.
 #[derive(Default)]
-pub(super) struct SessionParts<'a> {
+pub(super) struct RoleSessionParts<'a> {
     pub(super) role_arn: Option<&'a str>,
     pub(super) name: Option<&'a str>,
     pub(super) seconds: Option<u64>,
@@ -133,9 +133,9 @@ pub(super) struct SessionParts<'a> {
 /// The name of a session that nobody has named. It shows up in the account's audit trail.
 const SESSION_NAME: &str = "aliyun-eni-ipam";
 
-impl SessionParts<'_> {
+impl RoleSessionParts<'_> {
     /// Fills in from the environment what is missing, by the SDKs' rules.
-    pub(super) fn complete(self, environment: &Environment) -> Result<Session, Absence> {
+    pub(super) fn complete(self, environment: &Environment) -> Result<RoleSession, Absence> {
         let role_arn = self.role_arn.or_else(|| environment.get("ALIBABA_CLOUD_ROLE_ARN"));
         let name =
             self.name.or_else(|| environment.get("ALIBABA_CLOUD_ROLE_SESSION_NAME")).unwrap_or(SESSION_NAME);
@@ -147,7 +147,7 @@ impl SessionParts<'_> {
         }
         let region = self.sts_region.or_else(|| environment.get("ALIBABA_CLOUD_STS_REGION"));
         let region = region.map(|id| RegionId::try_from(id.to_owned())).transpose();
-        Ok(Session {
+        Ok(RoleSession {
             role_arn: role_arn.ok_or_else(|| Absence::broken("the ARN of the role is missing"))?.to_owned(),
             name: name.to_owned(),
             seconds,
@@ -176,12 +176,13 @@ mod tests {
         ]
         .into_iter()
         .collect();
-        let session = SessionParts::default().complete(&environment).unwrap();
+        let session = RoleSessionParts::default().complete(&environment).unwrap();
         assert_eq!((session.role_arn.as_str(), session.name.as_str()), ("acs:ram::1:role/env", "env"));
         assert_eq!((session.sts_region.unwrap().as_str(), session.sts_vpc), ("cn-beijing", true));
         assert_eq!(session.seconds, 3600);
 
-        let own = SessionParts { role_arn: Some("own"), sts_vpc: Some(false), ..SessionParts::default() };
+        let own =
+            RoleSessionParts { role_arn: Some("own"), sts_vpc: Some(false), ..RoleSessionParts::default() };
         let session = own.complete(&environment).unwrap();
         assert_eq!((session.role_arn.as_str(), session.sts_vpc), ("own", false));
     }
@@ -189,11 +190,15 @@ mod tests {
     #[test]
     fn a_session_that_sts_would_refuse_is_not_asked_for() {
         let none = Environment::default();
-        assert!(SessionParts::default().complete(&none).is_err());
-        let short = SessionParts { role_arn: Some("r"), seconds: Some(899), ..SessionParts::default() };
+        assert!(RoleSessionParts::default().complete(&none).is_err());
+        let short =
+            RoleSessionParts { role_arn: Some("r"), seconds: Some(899), ..RoleSessionParts::default() };
         assert!(short.complete(&none).is_err());
-        let elsewhere =
-            SessionParts { role_arn: Some("r"), sts_region: Some("x.evil.com/"), ..SessionParts::default() };
+        let elsewhere = RoleSessionParts {
+            role_arn: Some("r"),
+            sts_region: Some("x.evil.com/"),
+            ..RoleSessionParts::default()
+        };
         assert!(elsewhere.complete(&none).is_err());
     }
 }

@@ -5,9 +5,9 @@ use std::time::SystemTime;
 
 use log::{debug, warn};
 
+use super::cached_key::CachedKey;
 use super::chain;
 use super::error::Error;
-use super::kept::Kept;
 use super::services::Services;
 use super::source::Source;
 use crate::base::access_key::Credentials;
@@ -40,7 +40,7 @@ pub(crate) struct Provider {
     source: Source,
     environment: Environment,
     services: Services,
-    last: Mutex<Option<(Kept, String)>>,
+    last: Mutex<Option<(CachedKey, String)>>,
 }
 
 impl Provider {
@@ -61,7 +61,7 @@ impl Provider {
             });
         }
         let found = self.search(refused, deadline)?;
-        let kept = Kept::new("", found.credentials.clone(), SystemTime::now());
+        let kept = CachedKey::new("", found.credentials.clone(), SystemTime::now());
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((kept, found.source.clone()));
         Ok(found)
     }
@@ -79,30 +79,30 @@ impl Provider {
         Err(Self::none(&failures, false))
     }
 
-    fn none(tried: &[String], passing: bool) -> Error {
+    fn none(tried: &[String], transient: bool) -> Error {
         let message = format!(
             "no credentials found ({}): attach a RAM role to the instance, or set `ipam.credentials`",
             tried.join("; ")
         );
-        Error { message: clean(&message, 2000), passing }
+        Error { message: clean(&message, 2000), transient }
     }
 
     /// Goes through the source's places in their order; the first that has a key wins. One that somebody set up and
     /// that fails is passed over too, as the SDKs do, but not in silence.
     fn search(&self, refused: Option<&Credentials>, deadline: Deadline) -> Result<Found, Error> {
         let mut failures = Vec::new();
-        let mut passing = false;
+        let mut transient = false;
         for (place, located) in chain::places(&self.source, &self.environment) {
             let located = match located() {
                 Ok(located) => located,
                 Err(absence) => {
-                    failures.push((absence.meant, format!("{place}: {}", absence.why)));
+                    failures.push((absence.configured, format!("{place}: {}", absence.why)));
                     continue;
                 }
             };
             match self.services.obtain(&located.origin, refused, deadline) {
                 Ok(Key { credentials, cached }) => {
-                    for (_, failure) in failures.iter().filter(|(meant, _)| *meant) {
+                    for (_, failure) in failures.iter().filter(|(configured, _)| *configured) {
                         warn!(
                             "using the credentials from {}, because an earlier source failed: {failure}",
                             located.name
@@ -112,12 +112,12 @@ impl Provider {
                     return Ok(Found { credentials, source: located.name, cached });
                 }
                 Err(error) => {
-                    passing |= error.passing;
+                    transient |= error.transient;
                     failures.push((true, format!("{place}: {error}")));
                 }
             }
         }
         let tried: Vec<_> = failures.into_iter().map(|(_, failure)| failure).collect();
-        Err(Self::none(&tried, passing))
+        Err(Self::none(&tried, transient))
     }
 }

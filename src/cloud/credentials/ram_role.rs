@@ -27,7 +27,7 @@ pub(super) fn fetch(
     role_name: Option<&str>,
     deadline: Deadline,
 ) -> Result<Credentials, Error> {
-    let get = |path: &str| metadata.get(path, deadline).map_err(|error| Error::passing(&error.to_string()));
+    let get = |path: &str| metadata.get(path, deadline).map_err(|error| Error::transient(&error.to_string()));
     let role = match role_name {
         Some(name) => name.to_owned(),
         None => get(PATH)?
@@ -38,5 +38,5 @@ pub(super) fn fetch(
     let answer = get(&format!("{PATH}{}", percent_encode(&role)))?
         .ok_or_else(|| Error::lasting(&format!("the instance has no RAM role {role:?}")))?;
     keys::from_flat_json(answer.as_bytes())
-        .map_err(|problem| Error::passing(&format!("RAM role {role:?}: {problem}")))
+        .map_err(|problem| Error::transient(&format!("RAM role {role:?}: {problem}")))
 }

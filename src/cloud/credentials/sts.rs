@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::error::Error;
 use super::keys::{KeyParts, UNREADABLE};
-use super::origin::Session;
+use super::origin::RoleSession;
 use crate::base::access_key::Credentials;
 use crate::cloud::http::Endpoint;
 
@@ -12,7 +12,7 @@ use crate::cloud::http::Endpoint;
 pub(super) const VERSION: &str = "2015-04-01";
 
 /// The server for a session: by the official SDKs' rule, unless one is given.
-pub(super) fn endpoint(given: Option<&Endpoint>, session: &Session) -> Endpoint {
+pub(super) fn endpoint(given: Option<&Endpoint>, session: &RoleSession) -> Endpoint {
     let by_rule = || {
         let prefix = if session.sts_vpc { "sts-vpc" } else { "sts" };
         // Without a region there is one server, and it is not inside any VPC.
@@ -25,7 +25,7 @@ pub(super) fn endpoint(given: Option<&Endpoint>, session: &Session) -> Endpoint 
 }
 
 /// The session's parameters, as both ways of assuming a role take them.
-pub(super) fn parameters(session: &Session) -> Vec<(String, String)> {
+pub(super) fn parameters(session: &RoleSession) -> Vec<(String, String)> {
     let mut parameters = vec![
         ("RoleArn".to_owned(), session.role_arn.clone()),
         ("RoleSessionName".to_owned(), session.name.clone()),
@@ -49,23 +49,23 @@ pub(super) fn key(answer: Result<Assumed<'_>, String>) -> Result<Credentials, Er
         Ok(assumed) => assumed.credentials.key(),
         Err(_) => Err(UNREADABLE.to_owned()),
     };
-    key.map_err(|problem| Error::passing(&format!("STS: {problem}")))
+    key.map_err(|problem| Error::transient(&format!("STS: {problem}")))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::base::environment::Environment;
-    use crate::cloud::credentials::origin::SessionParts;
+    use crate::cloud::credentials::origin::RoleSessionParts;
 
     #[test]
     fn the_server_follows_the_region_and_the_vpc() {
         let host = |region: Option<&'static str>, vpc| {
-            let parts = SessionParts {
+            let parts = RoleSessionParts {
                 role_arn: Some("r"),
                 sts_region: region,
                 sts_vpc: Some(vpc),
-                ..SessionParts::default()
+                ..RoleSessionParts::default()
             };
             endpoint(None, &parts.complete(&Environment::default()).unwrap()).to_string()
         };

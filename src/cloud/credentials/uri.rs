@@ -42,13 +42,14 @@ pub(super) fn fetch(uri: &str, direct: &Http, deadline: Deadline) -> Result<Cred
         patience: PATIENCE,
     };
     let response = direct.exchange(&request, deadline).map_err(|failure| Error {
-        passing: failure.passing,
+        transient: failure.transient,
         ..Error::lasting(&format!("{VARIABLE}: {}", failure.message))
     })?;
     if response.status != 200 {
-        return Err(Error::passing(&format!("{VARIABLE}: {endpoint} answered HTTP {}", response.status)));
+        return Err(Error::transient(&format!("{VARIABLE}: {endpoint} answered HTTP {}", response.status)));
     }
-    keys::from_flat_json(&response.body).map_err(|problem| Error::passing(&format!("{VARIABLE}: {problem}")))
+    keys::from_flat_json(&response.body)
+        .map_err(|problem| Error::transient(&format!("{VARIABLE}: {problem}")))
 }
 
 #[cfg(test)]

@@ -59,7 +59,7 @@ impl Client {
     /// One attempt. ECS takes at most ten addresses a request on every kind of ENI.
     ///
     /// # Errors
-    /// `InvalidIp.IpUnassigned` and `InvalidEniId.NotFound` come back as [`Released`](super::Class::Released): for a
+    /// `InvalidIp.IpUnassigned` and `InvalidEniId.NotFound` come back as [`Released`](super::Disposition::Released): for a
     /// single secondary address of one's own record that is success. For several, one of them was off already, and
     /// nothing is known of the others.
     pub fn unassign(

@@ -99,7 +99,7 @@ impl Client {
         // Without a key, ECS has not done it: either it was not asked, or it has just refused.
         let no_key = |error: credentials::Error| Error {
             kind: ErrorKind::NotSent,
-            passing: error.passing,
+            transient: error.transient,
             ..Error::not_sent(action.name, &error.to_string())
         };
         let key = self.credentials.find(None, deadline).map_err(no_key)?.key();

@@ -77,14 +77,14 @@ pub(crate) struct Failure {
     /// Whether it was patience that ended, and not the connection.
     pub(crate) timed_out: bool,
     /// Whether the same again may succeed: a lost connection, not a bad certificate.
-    pub(crate) passing: bool,
+    pub(crate) transient: bool,
     /// What happened, with whom.
     pub(crate) message: String,
 }
 
 impl Failure {
     fn before_sending(message: String) -> Self {
-        Self { sent: false, timed_out: false, passing: false, message }
+        Self { sent: false, timed_out: false, transient: false, message }
     }
 }
 
@@ -261,5 +261,5 @@ fn explain(
         _ if sent => format!("the connection to {host} was lost ({detail})"),
         _ => format!("cannot connect to {host}{via} ({detail})"),
     };
-    Failure { sent, timed_out: matches!(error, ureq::Error::Timeout(_)), passing: true, message }
+    Failure { sent, timed_out: matches!(error, ureq::Error::Timeout(_)), transient: true, message }
 }

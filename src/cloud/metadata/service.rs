@@ -174,11 +174,11 @@ impl Metadata {
         let mut attempt = 1;
         loop {
             let result = self.http.exchange(request, deadline);
-            let passing = match &result {
+            let transient = match &result {
                 Ok(response) => response.status == 429 || response.status >= 500,
                 Err(failure) => failure.sent && !failure.timed_out,
             };
-            if !passing || attempt == ATTEMPTS || deadline.has_passed() {
+            if !transient || attempt == ATTEMPTS || deadline.has_passed() {
                 return result;
             }
             attempt += 1;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use log::{debug, warn};
 use serde::Deserialize;
 
-use super::codes::{self, Class, Code};
+use super::codes::{self, Code, Disposition};
 use super::error::{Error, ErrorKind};
 use super::reply::{self, Reply};
 use super::server_clock::Clock;
@@ -129,13 +129,17 @@ impl Api {
         };
         let kind = match (&code, verdict) {
             // "Done already" is what an unassignment wants to hear; others wanted the ENI to be there.
-            (Some(_), Code { class: Class::Released, .. }) if !action.name.starts_with("Unassign") => {
-                ErrorKind::Refused(Class::Permanent)
+            (Some(_), Code { disposition: Disposition::Released, .. })
+                if !action.name.starts_with("Unassign") =>
+            {
+                ErrorKind::Refused(Disposition::Permanent)
             }
             (_, Code { open: true, .. }) if action.mutates => ErrorKind::Unknown,
-            (Some(_), Code { class, .. }) => ErrorKind::Refused(class),
+            (Some(_), Code { disposition, .. }) => ErrorKind::Refused(disposition),
             // Who limits requests has not passed this one on.
-            (None, Code { class: Class::Throttled, .. }) => ErrorKind::Refused(Class::Throttled),
+            (None, Code { disposition: Disposition::Throttled, .. }) => {
+                ErrorKind::Refused(Disposition::Throttled)
+            }
             (None, _) => ErrorKind::Unknown,
         };
         let message = without_secrets(&message, credentials);
@@ -145,7 +149,7 @@ impl Api {
             request_id: request_id.map(Into::into),
             status: Some(status),
             retry_after: response.retry_after,
-            passing: !matches!(kind, ErrorKind::Refused(Class::Permanent | Class::Released)),
+            transient: !matches!(kind, ErrorKind::Refused(Disposition::Permanent | Disposition::Released)),
             ..Error::not_sent(action.name, &message)
         })
     }

@@ -5,12 +5,12 @@
 //! provider and the official SDKs treat the codes on unassigning. Documents disagree about some HTTP statuses, so the
 //! code decides wherever it is known.
 
-use Class::{Permanent, RefreshOnce, Released, Retry, Throttled};
-use Concern::{Account, Address, Eni, Full, Request, Service};
+use Disposition::{Permanent, RefreshOnce, Released, Retry, Throttled};
+use Subject::{Account, Address, Eni, Full, Request, Service};
 
 /// What a refused caller does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
+pub enum Disposition {
     /// The addresses of an unassignment are off the ENI: what was wanted. Of several, at least one was.
     Released,
     /// The same again a little later.
@@ -25,7 +25,7 @@ pub enum Class {
 
 /// What a refusal is about, and with it for which other requests it holds too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Concern {
+pub enum Subject {
     /// One of the addresses.
     Address,
     /// The room that is left on the ENI or in its vSwitch.
@@ -46,21 +46,21 @@ pub struct Code {
     /// The code.
     pub code: &'static str,
     /// What to do by program.
-    pub class: Class,
+    pub disposition: Disposition,
     /// What it is about.
-    pub concern: Concern,
+    pub subject: Subject,
     /// What to do by hand, or what the code tells. `{action}`, `{permission}` and `{eni}` stand for those of the request.
-    pub hint: &'static str,
+    pub remedy: &'static str,
     /// Whether ECS may have done what it was asked, the error notwithstanding.
     pub open: bool,
 }
 
-const fn code(code: &'static str, class: Class, concern: Concern, hint: &'static str) -> Code {
-    Code { code, class, concern, hint, open: false }
+const fn code(code: &'static str, disposition: Disposition, subject: Subject, remedy: &'static str) -> Code {
+    Code { code, disposition, subject, remedy, open: false }
 }
 
-const fn open(code: &'static str, hint: &'static str) -> Code {
-    Code { code, class: Retry, concern: Service, hint, open: true }
+const fn open(code: &'static str, remedy: &'static str) -> Code {
+    Code { code, disposition: Retry, subject: Service, remedy, open: true }
 }
 
 const BUSY: &str =
@@ -265,42 +265,42 @@ mod tests {
     fn every_code_stands_once_in_the_table_with_something_to_do() {
         let codes: BTreeSet<_> = CODES.iter().map(|row| row.code).collect();
         assert_eq!(codes.len(), CODES.len());
-        assert!(CODES.iter().all(|row| !row.hint.is_empty()));
+        assert!(CODES.iter().all(|row| !row.remedy.is_empty()));
     }
 
     #[test]
     fn no_code_and_no_hint_makes_containerd_forget_a_pod() {
         for row in CODES {
-            let text = format!("{} {}", row.code, row.hint).to_lowercase();
+            let text = format!("{} {}", row.code, row.remedy).to_lowercase();
             assert!(!text.contains("not found") && !text.contains("no such file or directory"), "{text}");
         }
     }
 
     #[test]
     fn a_code_counts_more_than_its_status() {
-        assert_eq!(judge("InvalidIp.IpUnassigned", "", 500).class, Released);
-        assert_eq!(judge("Operation.Conflict", "", 403).class, Retry);
-        assert_eq!(judge("Forbidden.RAM", "", 503).class, Permanent);
+        assert_eq!(judge("InvalidIp.IpUnassigned", "", 500).disposition, Released);
+        assert_eq!(judge("Operation.Conflict", "", 403).disposition, Retry);
+        assert_eq!(judge("Forbidden.RAM", "", 503).disposition, Permanent);
     }
 
     #[test]
     fn new_members_of_a_family_are_recognized() {
-        assert_eq!(judge("Throttling.NextYear", "", 400).class, Throttled);
+        assert_eq!(judge("Throttling.NextYear", "", 400).disposition, Throttled);
         let maintenance = judge("ServiceUnavailable.Somehow", "", 400);
-        assert_eq!((maintenance.class, maintenance.open), (Retry, true));
+        assert_eq!((maintenance.disposition, maintenance.open), (Retry, true));
     }
 
     #[test]
     fn an_expired_token_is_recognized_in_either_form() {
         let said = "\"SecurityToken.Expired\" is not valid.";
-        assert_eq!(judge("InvalidParameter", said, 400).class, RefreshOnce);
-        assert_eq!(judge("InvalidParameter", "something else", 400).class, Permanent);
-        assert_eq!(judge("InvalidSecurityToken.Expired", "", 400).class, RefreshOnce);
+        assert_eq!(judge("InvalidParameter", said, 400).disposition, RefreshOnce);
+        assert_eq!(judge("InvalidParameter", "something else", 400).disposition, Permanent);
+        assert_eq!(judge("InvalidSecurityToken.Expired", "", 400).disposition, RefreshOnce);
     }
 
     #[test]
     fn an_unknown_code_is_judged_by_its_status() {
-        for (status, class, open) in [
+        for (status, disposition, open) in [
             (400, Permanent, false),
             (403, Permanent, false),
             (404, Permanent, false),
@@ -312,7 +312,7 @@ mod tests {
             (504, Retry, true),
         ] {
             let row = judge("Never.Seen", "", status);
-            assert_eq!((row.class, row.open), (class, open), "{status}");
+            assert_eq!((row.disposition, row.open), (disposition, open), "{status}");
         }
     }
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
-use super::codes::{self, Class, Concern};
+use super::codes::{self, Disposition, Subject};
 use crate::base::eni::EniId;
 use crate::base::text::clean;
 use crate::cloud::http::Failure;
@@ -15,9 +15,9 @@ pub enum ErrorKind {
     /// The request has surely not been sent: no connection, no trust, no credentials, no time. ECS did nothing.
     NotSent,
     /// ECS answered that it did not do it.
-    Refused(Class),
+    Refused(Disposition),
     /// ECS may have done it, or may yet: the connection was lost, the time ran out, the server had trouble of its own,
-    /// or what came back is no answer. Ask before asking again.
+    /// or what came back is no answer. AssignRequest before asking again.
     Unknown,
 }
 
@@ -42,7 +42,7 @@ pub struct Error {
     /// How long the server asked to be left alone.
     pub retry_after: Option<Duration>,
     /// Whether the same request may succeed later without anybody changing anything.
-    pub passing: bool,
+    pub transient: bool,
 }
 
 impl Error {
@@ -57,18 +57,18 @@ impl Error {
             request_id: None,
             status: None,
             retry_after: None,
-            passing: false,
+            transient: false,
         }
     }
 
     /// An answer that is none, or none that is understood.
     pub(crate) fn unknown(action: &'static str, message: &str) -> Self {
-        Self { kind: ErrorKind::Unknown, passing: true, ..Self::not_sent(action, message) }
+        Self { kind: ErrorKind::Unknown, transient: true, ..Self::not_sent(action, message) }
     }
 
     pub(crate) fn from_failure(action: &'static str, failure: &Failure) -> Self {
         let kind = if failure.sent { ErrorKind::Unknown } else { ErrorKind::NotSent };
-        Self { kind, passing: failure.passing, ..Self::not_sent(action, &failure.message) }
+        Self { kind, transient: failure.transient, ..Self::not_sent(action, &failure.message) }
     }
 
     pub(crate) fn about(self, eni: &EniId) -> Self {
@@ -77,7 +77,7 @@ impl Error {
 
     /// The class of a refusal.
     #[must_use]
-    pub fn class(&self) -> Option<Class> {
+    pub fn disposition(&self) -> Option<Disposition> {
         match self.kind {
             ErrorKind::Refused(class) => Some(class),
             ErrorKind::NotSent | ErrorKind::Unknown => None,
@@ -92,14 +92,14 @@ impl Error {
 
     /// What the refusal is about; the service, where there was none.
     #[must_use]
-    pub fn concern(&self) -> Concern {
-        self.code().map_or(Concern::Service, |code| code.concern)
+    pub fn subject(&self) -> Subject {
+        self.code().map_or(Subject::Service, |code| code.subject)
     }
 
     /// Whether ECS has no address left to give on this ENI or in its vSwitch.
     #[must_use]
     pub fn means_full(&self) -> bool {
-        self.concern() == Concern::Full
+        self.subject() == Subject::Full
     }
 
     /// Whether the request with this `ClientToken` has failed for good, so that another needs another.
@@ -119,12 +119,17 @@ impl Error {
 
     /// What somebody could do about it, where the code tells.
     #[must_use]
-    pub fn hint(&self) -> Option<String> {
-        let hint = self.code()?.hint;
+    pub fn remedy(&self) -> Option<String> {
+        let remedy = self.code()?.remedy;
         let eni = self.eni.as_ref().map_or("the ENI", EniId::as_str);
         let product = if self.action.starts_with("AssumeRole") { "sts" } else { "ecs" };
         let permission = format!("{product}:{}", self.action);
-        Some(hint.replace("{permission}", &permission).replace("{action}", self.action).replace("{eni}", eni))
+        Some(
+            remedy
+                .replace("{permission}", &permission)
+                .replace("{action}", self.action)
+                .replace("{eni}", eni),
+        )
     }
 }
 
@@ -148,8 +153,8 @@ impl fmt::Display for Error {
         if let Some(request_id) = &self.request_id {
             write!(f, "; RequestId {request_id}")?;
         }
-        match self.hint() {
-            Some(hint) => write!(f, "; {hint}"),
+        match self.remedy() {
+            Some(remedy) => write!(f, "; {remedy}"),
             None => Ok(()),
         }
     }
@@ -164,7 +169,7 @@ mod tests {
     #[test]
     fn an_error_says_what_failed_what_the_cloud_said_and_what_to_do() {
         let error = Error {
-            kind: ErrorKind::Refused(Class::Permanent),
+            kind: ErrorKind::Refused(Disposition::Permanent),
             code: Some("Forbidden.RAM".into()),
             status: Some(403),
             request_id: Some("04F0F334".into()),

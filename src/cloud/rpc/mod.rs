@@ -10,7 +10,7 @@ mod server_clock;
 pub mod signature;
 
 pub(crate) use api::{Action, Answer, Api, PATIENCE};
-pub use codes::{Class, Concern};
+pub use codes::{Disposition, Subject};
 pub use error::{Error, ErrorKind};
 pub(crate) use resend::{Failed, Key};
 pub(crate) use server_clock::Clock;

@@ -5,7 +5,7 @@
 use log::debug;
 
 use super::api::{Action, Answer, Api};
-use super::codes::Class;
+use super::codes::Disposition;
 use super::error::{Error, ErrorKind};
 use crate::base::access_key::Credentials;
 use crate::base::deadline::Deadline;
@@ -78,9 +78,9 @@ enum Remedy {
 fn remedy(error: &Error, cached_key: bool) -> Option<Remedy> {
     let ErrorKind::Refused(class) = error.kind else { return None };
     match (class, error.code.as_deref()?) {
-        (Class::RefreshOnce, "SignatureNonceUsed") => Some(Remedy::Nonce),
-        (Class::RefreshOnce, "InvalidTimeStamp.Expired") => Some(Remedy::Stamp),
-        (Class::RefreshOnce, _) => Some(Remedy::Key),
+        (Disposition::RefreshOnce, "SignatureNonceUsed") => Some(Remedy::Nonce),
+        (Disposition::RefreshOnce, "InvalidTimeStamp.Expired") => Some(Remedy::Stamp),
+        (Disposition::RefreshOnce, _) => Some(Remedy::Key),
         // A kept key may be of a role that the instance no longer has, and its file may be damaged.
         (_, code) if cached_key && is_about_key(code) => Some(Remedy::Key),
         _ => None,
@@ -97,24 +97,24 @@ fn is_about_key(code: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn refused(code: &str, class: Class) -> Error {
+    fn refused(code: &str, class: Disposition) -> Error {
         Error { kind: ErrorKind::Refused(class), code: Some(code.into()), ..Error::not_sent("A", "") }
     }
 
     #[test]
     fn only_a_stale_request_is_sent_again() {
         for (code, class, cached, expected) in [
-            ("SignatureNonceUsed", Class::RefreshOnce, false, Some(Remedy::Nonce)),
-            ("InvalidTimeStamp.Expired", Class::RefreshOnce, false, Some(Remedy::Stamp)),
-            ("InvalidSecurityToken.Expired", Class::RefreshOnce, false, Some(Remedy::Key)),
-            ("InvalidParameter", Class::RefreshOnce, false, Some(Remedy::Key)),
-            ("InvalidAccessKeyId.NotFound", Class::Permanent, true, Some(Remedy::Key)),
-            ("InvalidAccessKeyId.NotFound", Class::Permanent, false, None),
-            ("SignatureDoesNotMatch", Class::Permanent, true, Some(Remedy::Key)),
-            ("SignatureDoesNotMatch", Class::Permanent, false, None),
-            ("Forbidden.RAM", Class::Permanent, true, None),
-            ("Throttling", Class::Throttled, true, None),
-            ("Operation.Conflict", Class::Retry, true, None),
+            ("SignatureNonceUsed", Disposition::RefreshOnce, false, Some(Remedy::Nonce)),
+            ("InvalidTimeStamp.Expired", Disposition::RefreshOnce, false, Some(Remedy::Stamp)),
+            ("InvalidSecurityToken.Expired", Disposition::RefreshOnce, false, Some(Remedy::Key)),
+            ("InvalidParameter", Disposition::RefreshOnce, false, Some(Remedy::Key)),
+            ("InvalidAccessKeyId.NotFound", Disposition::Permanent, true, Some(Remedy::Key)),
+            ("InvalidAccessKeyId.NotFound", Disposition::Permanent, false, None),
+            ("SignatureDoesNotMatch", Disposition::Permanent, true, Some(Remedy::Key)),
+            ("SignatureDoesNotMatch", Disposition::Permanent, false, None),
+            ("Forbidden.RAM", Disposition::Permanent, true, None),
+            ("Throttling", Disposition::Throttled, true, None),
+            ("Operation.Conflict", Disposition::Retry, true, None),
         ] {
             assert_eq!(remedy(&refused(code, class), cached), expected, "{code}");
         }

@@ -9,7 +9,7 @@ use crate::cloud::ecs::{Client, Eni, ownership};
 use crate::cloud::rpc::Error;
 use crate::commands::doctor::{Report, permissions};
 use crate::config::AddressSettings;
-use crate::context::Session;
+use crate::context::CallContext;
 use crate::failure::{Failure, Result};
 use crate::node::facts::find_eni;
 
@@ -19,16 +19,16 @@ const SKEW: Duration = Duration::from_mins(1);
 
 /// Asks everybody whom an ADD or a DEL might ask. On a node that is not configured nobody has said which ENI is meant, so
 /// that nothing is asked about the permissions on one.
-pub(super) fn cloud(session: &Session<'_>, is_configured: bool, report: &mut Report) {
-    let (client, settings) = match prepare(session) {
+pub(super) fn cloud(context: &CallContext<'_>, is_configured: bool, report: &mut Report) {
+    let (client, settings) = match prepare(context) {
         Ok(prepared) => prepared,
         Err(failure) => return report.not_tested("cloud", failure),
     };
-    let has_metadata = metadata(session, client, report);
-    let has_key = credentials(session, client, report);
-    let (region, eni) = match session
+    let has_metadata = metadata(context, client, report);
+    let has_key = credentials(context, client, report);
+    let (region, eni) = match context
         .client()
-        .and_then(|client| find_eni(client, &session.store, &settings, session.deadline))
+        .and_then(|client| find_eni(client, &context.store, &settings, context.deadline))
     {
         Ok(found) => found,
         Err(Failure::Metadata(_)) if !has_metadata => {
@@ -39,7 +39,7 @@ pub(super) fn cloud(session: &Session<'_>, is_configured: bool, report: &mut Rep
     if !has_key {
         return report.not_tested("endpoint", "there are no credentials to sign a request with");
     }
-    let described = client.describe(&region, &eni, session.deadline);
+    let described = client.describe(&region, &eni, context.deadline);
     endpoint(client, &region, described.as_ref().err(), report);
     clock(client, report);
     if !is_configured {
@@ -49,22 +49,22 @@ pub(super) fn cloud(session: &Session<'_>, is_configured: bool, report: &mut Rep
         Err(error) if error.code.is_none() => {}
         Err(error) => report.fail("permissions", error),
         Ok(found) => {
-            let Some(found) = own(session, client, &eni, found, report) else { return };
-            permissions::test(session, client, &region, &found, settings.ipv6, report);
-            quota(session, client, &region, &found, report);
+            let Some(found) = own(context, client, &eni, found, report) else { return };
+            permissions::test(context, client, &region, &found, settings.ipv6, report);
+            quota(context, client, &region, &found, report);
         }
     }
 }
 
-fn prepare<'s>(session: &'s Session<'_>) -> Result<(&'s Client, AddressSettings)> {
-    Ok((session.client()?, session.ipam.address()?))
+fn prepare<'s>(context: &'s CallContext<'_>) -> Result<(&'s Client, AddressSettings)> {
+    Ok((context.client()?, context.ipam.address()?))
 }
 
 /// Whether the metadata service answers.
-fn metadata(session: &Session<'_>, client: &Client, report: &mut Report) -> bool {
+fn metadata(context: &CallContext<'_>, client: &Client, report: &mut Report) -> bool {
     let metadata = client.metadata();
-    match metadata.is_hardened(session.deadline).and_then(|hardened| {
-        let instance = metadata.instance_id(session.deadline)?;
+    match metadata.is_hardened(context.deadline).and_then(|hardened| {
+        let instance = metadata.instance_id(context.deadline)?;
         Ok((hardened, instance))
     }) {
         Ok((hardened, instance)) => {
@@ -80,8 +80,8 @@ fn metadata(session: &Session<'_>, client: &Client, report: &mut Report) -> bool
 }
 
 /// Whether there is a key. The secret is nobody's business.
-fn credentials(session: &Session<'_>, client: &Client, report: &mut Report) -> bool {
-    let found = match client.credentials(session.deadline) {
+fn credentials(context: &CallContext<'_>, client: &Client, report: &mut Report) -> bool {
+    let found = match client.credentials(context.deadline) {
         Ok(found) => found,
         Err(error) => {
             report.fail("credentials", error);
@@ -127,13 +127,13 @@ fn clock(client: &Client, report: &mut Report) {
 
 /// The ENI, if pods can get its addresses.
 fn own(
-    session: &Session<'_>,
+    context: &CallContext<'_>,
     client: &Client,
     eni: &EniId,
     described: Option<Eni>,
     report: &mut Report,
 ) -> Option<Eni> {
-    let ours = ownership::mac_of(client.metadata(), eni, session.deadline);
+    let ours = ownership::mac_of(client.metadata(), eni, context.deadline);
     let not_ours = || Failure::NotOurs { eni: eni.clone() };
     match (described, ours) {
         (_, Err(error)) => report.fail("eni", error),
@@ -148,12 +148,12 @@ fn own(
     None
 }
 
-fn quota(session: &Session<'_>, client: &Client, region: &RegionId, eni: &Eni, report: &mut Report) {
-    let kind = match client.metadata().instance_type(session.deadline) {
+fn quota(context: &CallContext<'_>, client: &Client, region: &RegionId, eni: &Eni, report: &mut Report) {
+    let kind = match client.metadata().instance_type(context.deadline) {
         Ok(kind) => kind,
         Err(error) => return report.not_tested("quota", error),
     };
-    let quota = match client.quota(region, &kind, session.deadline) {
+    let quota = match client.quota(region, &kind, context.deadline) {
         Ok(Some(quota)) => quota,
         Ok(None) => return report.not_tested("quota", format!("ECS does not know the instance type {kind}")),
         Err(error) => return report.not_tested("quota", error),

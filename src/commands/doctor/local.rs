@@ -6,7 +6,7 @@ use crate::base::clock::{Timestamp, boot_id};
 use crate::commands::doctor::Report;
 use crate::commands::networks::Network;
 use crate::config::Ipam;
-use crate::context::Session;
+use crate::context::CallContext;
 use crate::failure::Failure;
 use crate::store;
 use crate::store::{Listed, State, Store};
@@ -63,8 +63,8 @@ fn check_configuration(ipam: Ipam<'_>) -> Result<(), Failure> {
 }
 
 /// The store and what is in it.
-pub(super) fn store(session: &Session<'_>, report: &mut Report) {
-    let store = &session.store;
+pub(super) fn store(context: &CallContext<'_>, report: &mut Report) {
+    let store = &context.store;
     let or_fail = |report: &mut Report, name, check: fn(&Store, &mut Report) -> store::Result<()>| {
         if let Err(error) = check(store, report) {
             report.fail(name, error);

@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 
 use crate::commands::arguments::Arguments;
 use crate::commands::networks::{Configuration, Network};
-use crate::commands::{Trouble, say, say_json, several, start_log};
-use crate::context::Session;
+use crate::commands::{CommandError, print, print_json, several, start_log};
+use crate::context::CallContext;
 
 /// Looks at everything, and changes nothing. Each line is printed when it is known: what comes next may take its time.
-pub(super) fn doctor(arguments: &Arguments) -> Result<(), Trouble> {
+pub(super) fn doctor(arguments: &Arguments) -> Result<(), CommandError> {
     let found = Configuration::read(&arguments.config);
     let chosen = match &found {
         Ok(found) => found.chosen(arguments.network.as_deref()),
@@ -26,8 +26,8 @@ pub(super) fn doctor(arguments: &Arguments) -> Result<(), Trouble> {
     {
         match &chosen {
             Ok((_, others)) if others.is_empty() => {}
-            Ok(_) => return Err(Trouble::Configuration(several(found))),
-            Err(why) => return Err(Trouble::Configuration(why.clone())),
+            Ok(_) => return Err(CommandError::Configuration(several(found))),
+            Err(why) => return Err(CommandError::Configuration(why.clone())),
         }
     }
     let mut report = Report { as_json: arguments.json, ..Report::default() };
@@ -62,10 +62,10 @@ fn binary(report: &mut Report) {
 }
 
 fn node(network: &Network, is_configured: bool, report: &mut Report) {
-    match Session::open(network.ipam()) {
-        Ok(session) => {
-            local::store(&session, report);
-            cloud::cloud(&session, is_configured, report);
+    match CallContext::open(network.ipam()) {
+        Ok(context) => {
+            local::store(&context, report);
+            cloud::cloud(&context, is_configured, report);
         }
         Err(failure) => report.fail("store", &failure),
     }
@@ -94,7 +94,7 @@ struct Report {
     as_json: bool,
     checks: Vec<Check>,
     /// Why a line could not be printed.
-    unprinted: Option<Trouble>,
+    unprinted: Option<CommandError>,
 }
 
 impl Report {
@@ -118,7 +118,7 @@ impl Report {
     fn add(&mut self, name: &'static str, status: Status, detail: &dyn fmt::Display) {
         let check = Check { name, status, detail: detail.to_string() };
         if !self.as_json
-            && let Err(trouble) = say(&check)
+            && let Err(trouble) = print(&check)
         {
             self.unprinted = Some(trouble);
         }
@@ -126,14 +126,14 @@ impl Report {
     }
 
     /// Whether everything is well, and the JSON where that is wanted.
-    fn end(self) -> Result<(), Trouble> {
+    fn end(self) -> Result<(), CommandError> {
         if self.as_json {
-            say_json(&json!({ "checks": self.checks.iter().map(Check::to_json).collect::<Vec<_>>() }))?;
+            print_json(&json!({ "checks": self.checks.iter().map(Check::to_json).collect::<Vec<_>>() }))?;
         }
         let failed = self.checks.iter().any(|check| check.status == Status::Fail);
         match self.unprinted {
             Some(trouble) => Err(trouble),
-            None if failed => Err(Trouble::LeftOver),
+            None if failed => Err(CommandError::LeftOver),
             None => Ok(()),
         }
     }

@@ -7,16 +7,16 @@ use std::time::Duration;
 
 use crate::base::region::{Family, RegionId};
 use crate::cloud::ecs::{Client, Eni, Want};
-use crate::cloud::rpc::{Concern, Error};
+use crate::cloud::rpc::{Error, Subject};
 use crate::commands::doctor::Report;
-use crate::context::Session;
+use crate::context::CallContext;
 
 /// How long other calls' work on the ENI is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Tests the permission to describe, which has just been used, and those to assign and unassign.
 pub(super) fn test(
-    session: &Session<'_>,
+    context: &CallContext<'_>,
     client: &Client,
     region: &RegionId,
     eni: &Eni,
@@ -25,10 +25,10 @@ pub(super) fn test(
 ) {
     const NAME: &str = "permissions";
     // ECS wants one request about an ENI at a time. Where there is no store there is nobody to keep out, and none is made.
-    let _lease = match session.store.mode() {
+    let _lease = match context.store.mode() {
         Ok(None) => None,
-        _ => match session.store.wait_lease(&eni.id, session.deadline.at_most(PATIENCE)) {
-            Ok(lease) => Some(lease),
+        _ => match context.store.lock_eni(&eni.id, context.deadline.at_most(PATIENCE)) {
+            Ok(eni_lock) => Some(eni_lock),
             Err(error) => return report.not_tested(NAME, error),
         },
     };
@@ -38,15 +38,15 @@ pub(super) fn test(
     }
     let (mut allowed, mut unclear) = (vec!["DescribeNetworkInterfaces"], Vec::new());
     for (family, nowhere) in families {
-        let unassigned = client.unassign(region, &eni.id, &[nowhere], session.deadline).map(|_| ());
+        let unassigned = client.unassign(region, &eni.id, &[nowhere], context.deadline).map(|_| ());
         let token = crate::base::random::hex128().unwrap_or_default();
         let want = Want::Addresses(vec![nowhere]);
-        let assigned = client.assign(region, &eni.id, family, &want, &token, session.deadline).map(|_| ());
+        let assigned = client.assign(region, &eni.id, family, &want, &token, context.deadline).map(|_| ());
         for (action, answer) in names(family).into_iter().zip([unassigned, assigned]) {
             match answer {
                 Ok(()) => allowed.push(action),
                 Err(error) if proves_permission(&error) => allowed.push(action),
-                Err(error) if error.concern() == Concern::Account => report.fail(NAME, error),
+                Err(error) if error.subject() == Subject::Account => report.fail(NAME, error),
                 Err(error) => unclear.push(error.to_string()),
             }
         }
@@ -66,5 +66,5 @@ fn names(family: Family) -> [&'static str; 2] {
 
 /// Whether ECS had got as far as the address, or the room for it.
 fn proves_permission(error: &Error) -> bool {
-    matches!(error.concern(), Concern::Address | Concern::Full)
+    matches!(error.subject(), Subject::Address | Subject::Full)
 }

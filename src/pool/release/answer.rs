@@ -12,7 +12,7 @@ use crate::base::region::Family;
 use crate::cloud::ecs::Want;
 use crate::cloud::rpc::Error;
 use crate::pool::release::Releaser;
-use crate::store::{Ask, join};
+use crate::store::{AssignRequest, join};
 
 /// How many addresses a message names.
 const NAMED: usize = 3;
@@ -36,7 +36,7 @@ impl Releaser<'_> {
     ///
     /// # Errors
     /// When there is no answer, or a refusal.
-    pub(crate) fn ask(&self, ask: &Ask, limit: Deadline) -> Result<Answer, Error> {
+    pub(crate) fn ask(&self, ask: &AssignRequest, limit: Deadline) -> Result<Answer, Error> {
         let (family, want) = request_of(ask);
         let assigned = self.client.assign(self.region, &ask.eni, family, &want, &ask.client_token, limit)?;
         Ok(match misfit(ask, &assigned.addresses) {
@@ -50,14 +50,14 @@ impl Releaser<'_> {
 }
 
 /// What a recorded request asks ECS for.
-fn request_of(ask: &Ask) -> (Family, Want) {
+fn request_of(ask: &AssignRequest) -> (Family, Want) {
     let family = if ask.ipv6 { Family::V6 } else { Family::V4 };
     let want = if ask.addresses.is_empty() { Want::Count(1) } else { Want::Addresses(ask.addresses.clone()) };
     (family, want)
 }
 
 /// Why these addresses are not an answer to the request; `None` if they are one.
-fn misfit(ask: &Ask, answered: &[IpAddr]) -> Option<String> {
+fn misfit(ask: &AssignRequest, answered: &[IpAddr]) -> Option<String> {
     let (asked, distinct) = (ask.count(), answered.iter().collect::<BTreeSet<_>>().len());
     if (1..=asked).contains(&answered.len()) && distinct == answered.len() {
         return answered.iter().find_map(|&address| misplaced(ask, address));
@@ -67,7 +67,7 @@ fn misfit(ask: &Ask, answered: &[IpAddr]) -> Option<String> {
 }
 
 /// Why the request cannot have brought this address.
-fn misplaced(ask: &Ask, address: IpAddr) -> Option<String> {
+fn misplaced(ask: &AssignRequest, address: IpAddr) -> Option<String> {
     let (family, key) = if ask.ipv6 { ("IPv6", "subnet6") } else { ("IPv4", "subnet") };
     if address.is_ipv6() != ask.ipv6 {
         return Some(format!("the answer names {address}, which is not an {family} address"));
@@ -102,8 +102,8 @@ mod tests {
     use crate::base::clock::Timestamp;
     use crate::base::eni::EniId;
 
-    fn ask() -> Ask {
-        Ask {
+    fn ask() -> AssignRequest {
+        AssignRequest {
             eni: EniId::try_from("eni-1".to_owned()).unwrap(),
             region: "cn-hangzhou".into(),
             client_token: "token".into(),
@@ -116,7 +116,7 @@ mod tests {
         }
     }
 
-    fn misfit_of(ask: &Ask, answered: &[&str]) -> Option<String> {
+    fn misfit_of(ask: &AssignRequest, answered: &[&str]) -> Option<String> {
         misfit(ask, &answered.iter().map(|text| text.parse().unwrap()).collect::<Vec<_>>())
     }
 
@@ -124,17 +124,20 @@ mod tests {
     fn an_answer_is_one_if_it_names_what_was_asked_for() {
         assert_eq!(misfit_of(&ask(), &["192.168.0.7"]), None);
         let two = vec!["192.168.0.7".parse().unwrap(), "192.168.0.8".parse().unwrap()];
-        assert_eq!(misfit_of(&Ask { addresses: two, ..ask() }, &["192.168.0.8", "192.168.0.7"]), None);
+        assert_eq!(
+            misfit_of(&AssignRequest { addresses: two, ..ask() }, &["192.168.0.8", "192.168.0.7"]),
+            None
+        );
         // What is not known of the ENI is not held against an answer.
-        let unknown = Ask { block: None, primary: Vec::new(), ..ask() };
+        let unknown = AssignRequest { block: None, primary: Vec::new(), ..ask() };
         assert_eq!(misfit_of(&unknown, &["192.168.0.2"]), None);
         assert_eq!(misfit_of(&unknown, &["10.0.0.1"]), None);
     }
 
     #[test]
     fn anything_else_is_none_and_the_reason_says_why() {
-        let these = Ask { addresses: vec!["192.168.0.7".parse().unwrap()], ..ask() };
-        let twice = Ask {
+        let these = AssignRequest { addresses: vec!["192.168.0.7".parse().unwrap()], ..ask() };
+        let twice = AssignRequest {
             addresses: [these.addresses.clone(), vec!["192.168.0.9".parse().unwrap()]].concat(),
             ..ask()
         };
@@ -147,12 +150,12 @@ mod tests {
             ),
             (twice, &["192.168.0.7", "192.168.0.7"], "names 2"),
             (ask(), &["2001:db8::7"], "not an IPv4 address"),
-            (Ask { ipv6: true, ..ask() }, &["192.168.0.7"], "not an IPv6 address"),
+            (AssignRequest { ipv6: true, ..ask() }, &["192.168.0.7"], "not an IPv6 address"),
             (these, &["192.168.0.8"], "but 192.168.0.7 was asked for"),
             (ask(), &["192.168.0.2"], "primary"),
             (ask(), &["192.168.1.7"], "set ipam.subnet to"),
             (
-                Ask { ipv6: true, block: Some("2001:db8::/64".parse().unwrap()), ..ask() },
+                AssignRequest { ipv6: true, block: Some("2001:db8::/64".parse().unwrap()), ..ask() },
                 &["2001:db9::1"],
                 "ipam.subnet6",
             ),

@@ -5,15 +5,15 @@ use std::time::{Duration, SystemTime};
 use crate::base::clock::Timestamp;
 use crate::base::deadline::Deadline;
 use crate::base::random;
-use crate::cloud::rpc::{Class, Error, ErrorKind};
+use crate::cloud::rpc::{Disposition, Error, ErrorKind};
 use crate::store::Backoff;
 
 /// No pause is longer, so that an ENI comes back soon after the cloud does.
-pub(super) const LONGEST: Duration = Duration::from_mins(5);
+pub(super) const MAX_PAUSE: Duration = Duration::from_mins(5);
 
 /// No moment to wait for lies further ahead: the longest call (ten minutes) and the time after it for which its requests
 /// may still be carried out.
-pub(super) const FURTHEST: Duration = Duration::from_mins(15);
+pub(super) const MAX_WAIT: Duration = Duration::from_mins(15);
 
 /// The pause after the first failure; it doubles with every further one.
 const FIRST: Duration = Duration::from_millis(250);
@@ -22,18 +22,20 @@ const FIRST: Duration = Duration::from_millis(250);
 const DOUBLED: Duration = Duration::from_secs(30);
 
 /// The pause after somebody gave up: nobody else waits meanwhile.
-pub(super) const COOL_DOWN: Duration = Duration::from_mins(1);
+pub(super) const PAUSE_AFTER_GIVING_UP: Duration = Duration::from_mins(1);
 
 /// The pause before the next attempt after `error`, which ended the `attempts`-th one in a row.
 pub(crate) fn pause(error: &Error, attempts: u32) -> Duration {
     let doubled = FIRST.saturating_mul(1 << attempts.saturating_sub(1).min(10)).min(DOUBLED);
     let pause = match (error.kind, error.retry_after) {
         (_, Some(asked)) => asked.max(doubled),
-        (ErrorKind::Refused(Class::Throttled), None) if attempts > 1 => until_next_minute().max(doubled),
-        (ErrorKind::Refused(Class::Throttled), None) => Duration::from_secs(2),
+        (ErrorKind::Refused(Disposition::Throttled), None) if attempts > 1 => {
+            until_next_minute().max(doubled)
+        }
+        (ErrorKind::Refused(Disposition::Throttled), None) => Duration::from_secs(2),
         _ => doubled,
     };
-    random::jitter(pause).min(LONGEST)
+    random::jitter(pause).min(MAX_PAUSE)
 }
 
 /// ECS counts calls by the minute: an account that is over its share stays so until the next one begins. (Documentation of
@@ -50,12 +52,12 @@ fn until_next_minute() -> Duration {
 pub(super) fn after(error: &Error, previous: Option<&Backoff>, deadline: Deadline) -> Backoff {
     let now = Timestamp::now();
     let attempts = previous.map_or(0, |backoff| backoff.attempts).saturating_add(1);
-    let permanent = matches!(error.kind, ErrorKind::Refused(Class::Permanent));
+    let permanent = matches!(error.kind, ErrorKind::Refused(Disposition::Permanent));
     let pause = pause(error, attempts);
     let gave_up = permanent
-        || pause + super::LEAST >= deadline.remaining()
+        || pause + super::MIN_TIME_FOR_REQUEST >= deadline.remaining()
         || previous.is_some_and(|backoff| backoff.gave_up);
-    let pause = if gave_up { pause.max(random::jitter(COOL_DOWN)) } else { pause };
+    let pause = if gave_up { pause.max(random::jitter(PAUSE_AFTER_GIVING_UP)) } else { pause };
     Backoff {
         attempts,
         not_before: now.plus(pause),

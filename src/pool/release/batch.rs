@@ -3,14 +3,14 @@
 use std::net::IpAddr;
 
 use crate::base::clock::Timestamp;
-use crate::store::{Pending, Releasing};
+use crate::store::{Release, ReleaseId};
 
-/// The addresses of one request: of one family, because each has an action of its own, and at most `most`. The caller's own
+/// The addresses of one request: of one family, because each has an action of its own, and at max_per_request `most`. The caller's own
 /// record comes first, then the oldest.
 pub(super) fn choose(
-    records: &[Releasing],
-    mine: Option<&Pending>,
-    most: usize,
+    records: &[Release],
+    mine: Option<&ReleaseId>,
+    max_per_request: usize,
     now: Timestamp,
 ) -> Vec<IpAddr> {
     let own = records.iter().filter(|record| mine.is_some_and(|mine| record.is(mine)));
@@ -22,7 +22,10 @@ pub(super) fn choose(
         .collect();
     let mut chosen = Vec::new();
     for address in &due {
-        if chosen.len() < most && address.is_ipv4() == due[0].is_ipv4() && !chosen.contains(address) {
+        if chosen.len() < max_per_request
+            && address.is_ipv4() == due[0].is_ipv4()
+            && !chosen.contains(address)
+        {
             chosen.push(*address);
         }
     }
@@ -30,6 +33,6 @@ pub(super) fn choose(
 }
 
 /// Whether nothing forbids to ask for this record's release now.
-pub(super) fn is_due(record: &Releasing, now: Timestamp) -> bool {
-    record.progress.not_before.is_none_or(|moment| moment.wait(now, super::backoff::FURTHEST).is_zero())
+pub(super) fn is_due(record: &Release, now: Timestamp) -> bool {
+    record.progress.not_before.is_none_or(|moment| moment.wait(now, super::backoff::MAX_WAIT).is_zero())
 }

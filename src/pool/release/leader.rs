@@ -6,17 +6,17 @@ use std::time::Duration;
 use crate::base::clock::Timestamp;
 use crate::base::deadline::Deadline;
 use crate::cloud::ecs::Eni;
-use crate::cloud::rpc::{Class, Concern, Error, ErrorKind};
-use crate::pool::release::{Releaser, backoff, batch, unanswered};
+use crate::cloud::rpc::{Disposition, Error, ErrorKind, Subject};
+use crate::pool::release::{Releaser, backoff, batch, in_doubt};
 use crate::store;
-use crate::store::{Lease, Pending, Releasing, join};
+use crate::store::{EniLock, Release, ReleaseId, join};
 
 /// How long one answer is waited for, as Alibaba Cloud's own SDKs do.
-pub(crate) const ATTEMPT: Duration = Duration::from_secs(10);
+pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long `DescribeNetworkInterfaces` may lag behind an assign: that it does not show an address which is younger than
 /// this proves nothing. (Nobody states a bound; Terway waits up to ten seconds.)
-pub(crate) const LAG: Duration = Duration::from_mins(1);
+pub(crate) const DESCRIBE_LAG: Duration = Duration::from_mins(1);
 
 /// How one request's worth of work went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,34 +32,34 @@ pub(super) enum Step {
 /// One step: a request that was left unanswered is settled, or one batch of addresses is released.
 pub(super) fn step(
     releaser: &Releaser<'_>,
-    lease: &mut Lease<'_>,
-    mine: Option<&Pending>,
+    eni_lock: &mut EniLock<'_>,
+    mine: Option<&ReleaseId>,
     deadline: Deadline,
 ) -> store::Result<Step> {
-    let mut records = lease.releasing()?;
+    let mut records = eni_lock.releasing()?;
     // ECS answers for one region: that the ENI is not in it says nothing of a record that names another.
     records.retain(|record| record.allocation.region == releaser.region.as_str());
-    let mut leader = Leader { releaser, lease, records, deadline };
+    let mut leader = Leader { releaser, eni_lock, records, deadline };
     if let Some(step) = leader.check_attachment()? {
         return Ok(step);
     }
-    if let Some(index) = unanswered::find(&leader.records, mine) {
-        return unanswered::settle(&mut leader, index);
+    if let Some(index) = in_doubt::find(&leader.records, mine) {
+        return in_doubt::settle(&mut leader, index);
     }
     let now = Timestamp::now();
-    let chosen = batch::choose(&leader.records, mine, releaser.most, now);
-    if leader.leave_to_holders(&chosen)? {
+    let chosen = batch::choose(&leader.records, mine, releaser.max_per_request, now);
+    if leader.leave_to_owners(&chosen)? {
         return Ok(Step::Done);
     }
-    let is_others = |record: &Releasing| {
+    let is_others = |record: &Release| {
         !mine.is_some_and(|mine| record.is(mine)) && record.allocation.ips().any(|ip| chosen.contains(&ip))
     };
     if leader.records.iter().any(is_others) {
-        leader.lease.make_moves_durable()?;
+        leader.eni_lock.make_moves_durable()?;
     }
     if chosen.is_empty() {
         Ok(Step::Nothing)
-    } else if chosen.iter().any(|&address| leader.lease.state().is_suspect(address, now)) {
+    } else if chosen.iter().any(|&address| leader.eni_lock.state().is_in_doubt(address, now)) {
         leader.look_then_send(&chosen)
     } else {
         leader.send(&chosen)
@@ -69,23 +69,23 @@ pub(super) fn step(
 /// The holder of the lock at work.
 pub(super) struct Leader<'a, 'l, 's> {
     pub(super) releaser: &'a Releaser<'a>,
-    pub(super) lease: &'l mut Lease<'s>,
-    pub(super) records: Vec<Releasing>,
+    pub(super) eni_lock: &'l mut EniLock<'s>,
+    pub(super) records: Vec<Release>,
     deadline: Deadline,
 }
 
 impl Leader<'_, '_, '_> {
     /// By when the answer to one request must be there.
     pub(super) fn limit(&self) -> Deadline {
-        self.deadline.at_most(ATTEMPT)
+        self.deadline.at_most(REQUEST_TIMEOUT)
     }
 
     /// Ends the release of those of `addresses` that somebody has in use, and says whether there were any: such an address is
     /// released with that one's record. An ADD ends the releases of what it is given, so this is the last of several guards.
-    fn leave_to_holders(&mut self, addresses: &[IpAddr]) -> store::Result<bool> {
+    fn leave_to_owners(&mut self, addresses: &[IpAddr]) -> store::Result<bool> {
         let mut held = Vec::new();
         for &address in addresses {
-            if let Some(owner) = self.lease.holder(address)? {
+            if let Some(owner) = self.eni_lock.owner_of(address)? {
                 log::error!(
                     "{address} is not released, because {}/{} uses it",
                     owner.container_id,
@@ -94,52 +94,59 @@ impl Leader<'_, '_, '_> {
                 held.push(address);
             }
         }
-        self.lease.settle(&mut self.records, |address| held.contains(&address))?;
+        self.eni_lock.settle(&mut self.records, |address| held.contains(&address))?;
         Ok(!held.is_empty())
     }
 
     /// Asks ECS to unassign `addresses`, and acts upon the answer.
     fn send(&mut self, addresses: &[IpAddr]) -> store::Result<Step> {
-        self.lease.sending(addresses)?;
+        self.eni_lock.sending(addresses)?;
         let error = match self.releaser.client.unassign(
             self.releaser.region,
-            self.lease.eni(),
+            self.eni_lock.eni(),
             addresses,
             self.limit(),
         ) {
             Ok(request_id) => {
-                log::info!("released {} from {} (RequestId {request_id})", join(addresses), self.lease.eni());
+                log::info!(
+                    "released {} from {} (RequestId {request_id})",
+                    join(addresses),
+                    self.eni_lock.eni()
+                );
                 return self.released(|address| addresses.contains(&address));
             }
             Err(error) => self.doubt(&error).unwrap_or(error),
         };
         let alone = addresses.len() == 1;
-        match (error.kind, error.concern()) {
-            (ErrorKind::Refused(Class::Released), Concern::Eni) => {
-                log::info!("{} does not exist any more, so all its addresses are released", self.lease.eni());
+        match (error.kind, error.subject()) {
+            (ErrorKind::Refused(Disposition::Released), Subject::Eni) => {
+                log::info!(
+                    "{} does not exist any more, so all its addresses are released",
+                    self.eni_lock.eni()
+                );
                 self.records.iter_mut().for_each(|record| record.progress.unanswered.clear());
                 self.released(|_| true)
             }
-            (ErrorKind::Refused(Class::Released), _) if alone => {
+            (ErrorKind::Refused(Disposition::Released), _) if alone => {
                 log::info!(
                     "{} was no longer on {}, which ends its release",
                     join(addresses),
-                    self.lease.eni()
+                    self.eni_lock.eni()
                 );
                 self.released(|address| addresses.contains(&address))
             }
             // One of them is not on the ENI: the answer says nothing of the others.
-            (ErrorKind::Refused(Class::Released), _) => {
-                self.lease.answered(None)?;
+            (ErrorKind::Refused(Disposition::Released), _) => {
+                self.eni_lock.answered(None)?;
                 self.look_then_send_less(addresses)
             }
-            (ErrorKind::Refused(Class::Permanent), Concern::Address | Concern::Request) if alone => {
-                self.lease.answered(None)?;
+            (ErrorKind::Refused(Disposition::Permanent), Subject::Address | Subject::Request) if alone => {
+                self.eni_lock.answered(None)?;
                 self.hold_back(addresses[0], &error.to_string());
                 Ok(Step::Done)
             }
-            (ErrorKind::Refused(Class::Permanent), Concern::Address | Concern::Request) => {
-                self.lease.answered(None)?;
+            (ErrorKind::Refused(Disposition::Permanent), Subject::Address | Subject::Request) => {
+                self.eni_lock.answered(None)?;
                 self.one_by_one(addresses)
             }
             _ => self.failed(addresses, &error),
@@ -167,7 +174,8 @@ impl Leader<'_, '_, '_> {
 
     /// Settles those of `addresses` that ECS shows no more; the rest comes back.
     fn look(&mut self, addresses: &[IpAddr]) -> store::Result<Result<Vec<IpAddr>, Step>> {
-        let eni = match self.releaser.client.describe(self.releaser.region, self.lease.eni(), self.limit()) {
+        let eni = match self.releaser.client.describe(self.releaser.region, self.eni_lock.eni(), self.limit())
+        {
             Ok(Some(eni)) => eni,
             // It may be gone, or hidden from these credentials; the answer to the next request tells.
             Ok(None) => return Ok(Ok(addresses.to_vec())),
@@ -175,12 +183,12 @@ impl Leader<'_, '_, '_> {
         };
         self.hold_back_primary(&eni, addresses);
         let gone = self.proven_gone(&eni, addresses);
-        self.lease.settle(&mut self.records, |address| gone.contains(&address))?;
+        self.eni_lock.settle(&mut self.records, |address| gone.contains(&address))?;
         if !gone.is_empty() {
             log::info!(
                 "{} is no longer on {}: an earlier release took effect",
                 join(&gone),
-                self.lease.eni()
+                self.eni_lock.eni()
             );
         }
         let left =
@@ -193,7 +201,7 @@ impl Leader<'_, '_, '_> {
         let old = |address: &IpAddr| {
             let mut holders =
                 self.records.iter().filter(|record| record.allocation.ips().any(|ip| ip == *address));
-            holders.all(|record| record.allocation.since.age(now) >= LAG)
+            holders.all(|record| record.allocation.since.age(now) >= DESCRIBE_LAG)
         };
         let missing = |address: &&IpAddr| !eni.addresses.contains(address) && !eni.primary.contains(address);
         addresses.iter().filter(missing).copied().filter(old).collect()
@@ -218,23 +226,23 @@ impl Leader<'_, '_, '_> {
 
     fn released(&mut self, done: impl Fn(IpAddr) -> bool) -> store::Result<Step> {
         // In this order: killed in between, the next leader looks once more for what is long gone.
-        self.lease.settle(&mut self.records, done)?;
-        self.lease.answered(None)?;
-        self.lease.set_full(false)?;
+        self.eni_lock.settle(&mut self.records, done)?;
+        self.eni_lock.answered(None)?;
+        self.eni_lock.set_full(false)?;
         Ok(Step::Done)
     }
 
     /// Remembers that the request for `addresses` has failed, for the ENI and for each record.
     pub(super) fn failed(&mut self, addresses: &[IpAddr], error: &Error) -> store::Result<Step> {
         match addresses {
-            [] => log::warn!("releases from {} are deferred: {error}", self.lease.eni()),
+            [] => log::warn!("releases from {} are deferred: {error}", self.eni_lock.eni()),
             _ => log::warn!("{} is not released yet: {error}", join(addresses)),
         }
         if error.kind == ErrorKind::Unknown {
-            self.lease.unknown()?;
+            self.eni_lock.unknown()?;
         }
-        let backoff = backoff::after(error, self.lease.state().backoff.as_ref(), self.deadline);
-        self.lease.answered(Some(backoff))?;
+        let backoff = backoff::after(error, self.eni_lock.state().backoff.as_ref(), self.deadline);
+        self.eni_lock.answered(Some(backoff))?;
         self.note(naming(addresses), &error.to_string(), None);
         Ok(Step::Failed)
     }
@@ -242,14 +250,14 @@ impl Leader<'_, '_, '_> {
     /// Takes the record with `address` out of the way of the others for a while.
     fn hold_back(&mut self, address: IpAddr, why: &str) {
         log::error!("{why}");
-        self.note(naming(&[address]), why, Some(Timestamp::now().plus(backoff::LONGEST)));
+        self.note(naming(&[address]), why, Some(Timestamp::now().plus(backoff::MAX_PAUSE)));
     }
 
     /// Writes a failure into the records that `which` chooses. It informs a person; that it cannot be written must not stop
     /// the release.
     pub(super) fn note(
         &mut self,
-        which: impl Fn(&Releasing) -> bool,
+        which: impl Fn(&Release) -> bool,
         why: &str,
         not_before: Option<Timestamp>,
     ) {
@@ -257,7 +265,7 @@ impl Leader<'_, '_, '_> {
             record.progress.attempts = record.progress.attempts.saturating_add(1);
             record.progress.last_error = Some(why.to_owned());
             record.progress.not_before = not_before.or(record.progress.not_before);
-            if let Err(error) = self.lease.update(record) {
+            if let Err(error) = self.eni_lock.update(record) {
                 log::warn!("{error}");
             }
         }
@@ -265,6 +273,6 @@ impl Leader<'_, '_, '_> {
 }
 
 /// The records with any of `addresses`.
-fn naming(addresses: &[IpAddr]) -> impl Fn(&Releasing) -> bool {
+fn naming(addresses: &[IpAddr]) -> impl Fn(&Release) -> bool {
     |record| record.allocation.ips().any(|address| addresses.contains(&address))
 }

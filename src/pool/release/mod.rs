@@ -8,9 +8,9 @@
 mod answer;
 mod backoff;
 mod batch;
+mod eni_ownership;
+mod in_doubt;
 mod leader;
-mod unanswered;
-mod whose;
 
 use std::time::Duration;
 
@@ -19,17 +19,17 @@ use crate::base::deadline::Deadline;
 use crate::base::region::RegionId;
 use crate::cloud::ecs::Client;
 use crate::store;
-use crate::store::{Backoff, Lease, Pending, Releasing, Store};
+use crate::store::{Backoff, EniLock, Release, ReleaseId, Store};
 pub(crate) use answer::Answer;
 pub(crate) use backoff::pause as pause_after;
 use leader::Step;
-pub(crate) use leader::{ATTEMPT, LAG};
+pub(crate) use leader::{DESCRIBE_LAG, REQUEST_TIMEOUT};
 
 /// How often a follower looks whether its record is gone or the lock is free.
 const POLL: Duration = Duration::from_millis(10);
 
 /// An attempt that has less time than this is not begun: it could only end in an error that hides the last one.
-const LEAST: Duration = Duration::from_millis(250);
+const MIN_TIME_FOR_REQUEST: Duration = Duration::from_millis(250);
 
 /// How a release ended for the one who waited for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +53,7 @@ pub struct Releaser<'a> {
     /// The region of the ENI.
     pub region: &'a RegionId,
     /// The most addresses in one request.
-    pub most: usize,
+    pub max_per_request: usize,
 }
 
 impl Releaser<'_> {
@@ -62,7 +62,7 @@ impl Releaser<'_> {
     ///
     /// # Errors
     /// The store's. Nothing is lost: the record is still releasing.
-    pub fn release(&self, mine: &Pending, deadline: Deadline) -> store::Result<Outcome> {
+    pub fn release(&self, mine: &ReleaseId, deadline: Deadline) -> store::Result<Outcome> {
         let mut last = String::from("other calls held the lock of the ENI until the time ran out");
         loop {
             let Some(record) = self.store.releasing(mine)? else {
@@ -76,14 +76,14 @@ impl Releaser<'_> {
                 deadline.sleep(wait.min(POLL));
                 continue;
             }
-            if deadline.remaining() < LEAST || is_held_back(&record) {
+            if deadline.remaining() < MIN_TIME_FOR_REQUEST || is_held_back(&record) {
                 return Ok(Outcome::Deferred { why: last });
             }
-            match self.store.try_lease(&mine.eni)? {
+            match self.store.try_lock_eni(&mine.eni)? {
                 None => deadline.sleep(POLL),
                 // Somebody may have failed, or released this record, between the look and the lock.
-                Some(lease) if is_paused(&lease) || !self.store.is_pending(mine)? => {}
-                Some(mut lease) => match leader::step(self, &mut lease, Some(mine), deadline)? {
+                Some(eni_lock) if is_paused(&eni_lock) || !self.store.is_pending(mine)? => {}
+                Some(mut eni_lock) => match leader::step(self, &mut eni_lock, Some(mine), deadline)? {
                     Step::Done | Step::Failed => {}
                     Step::Nothing => return Ok(Outcome::Deferred { why: last }),
                 },
@@ -96,11 +96,11 @@ impl Releaser<'_> {
     ///
     /// # Errors
     /// The store's. Nothing is lost.
-    pub fn drain(&self, any: &Pending, anew: bool, deadline: Deadline) -> store::Result<()> {
+    pub fn drain(&self, any: &ReleaseId, anew: bool, deadline: Deadline) -> store::Result<()> {
         if anew {
-            let mut lease = self.store.wait_lease(&any.eni, deadline)?;
-            lease.set_backoff(None)?;
-            forget_failures(&lease)?;
+            let mut eni_lock = self.store.lock_eni(&any.eni, deadline)?;
+            eni_lock.set_backoff(None)?;
+            forget_failures(&eni_lock)?;
         }
         while !deadline.has_passed() {
             match self.store.eni_state(&any.eni)?.backoff.and_then(|backoff| pause(&backoff, deadline)) {
@@ -109,8 +109,8 @@ impl Releaser<'_> {
                 None => {}
             }
             // Taken anew for every request, so that ADDs and DELs get their turn.
-            let mut lease = self.store.wait_lease(&any.eni, deadline)?;
-            if !is_paused(&lease) && leader::step(self, &mut lease, None, deadline)? == Step::Nothing {
+            let mut eni_lock = self.store.lock_eni(&any.eni, deadline)?;
+            if !is_paused(&eni_lock) && leader::step(self, &mut eni_lock, None, deadline)? == Step::Nothing {
                 break;
             }
         }
@@ -122,9 +122,11 @@ impl Releaser<'_> {
     ///
     /// # Errors
     /// The store's.
-    pub fn catch_up(&self, lease: &mut Lease<'_>, deadline: Deadline) -> store::Result<()> {
-        if !is_paused(lease) && lease.releasing()?.iter().any(|releasing| releasing.progress.attempts > 0) {
-            leader::step(self, lease, None, deadline)?;
+    pub fn release_backlog(&self, eni_lock: &mut EniLock<'_>, deadline: Deadline) -> store::Result<()> {
+        if !is_paused(eni_lock)
+            && eni_lock.releasing()?.iter().any(|releasing| releasing.progress.attempts > 0)
+        {
+            leader::step(self, eni_lock, None, deadline)?;
         }
         Ok(())
     }
@@ -133,15 +135,15 @@ impl Releaser<'_> {
     ///
     /// # Errors
     /// The store's.
-    pub fn make_room(&self, lease: &mut Lease<'_>, deadline: Deadline) -> store::Result<bool> {
-        Ok(!is_paused(lease) && leader::step(self, lease, None, deadline)? == Step::Done)
+    pub fn make_room(&self, eni_lock: &mut EniLock<'_>, deadline: Deadline) -> store::Result<bool> {
+        Ok(!is_paused(eni_lock) && leader::step(self, eni_lock, None, deadline)? == Step::Done)
     }
 }
 
 /// Lets every record be tried that is held back because ECS refused it. One that was never tried is held back because an
 /// old request may still be on its way, and stays so.
-fn forget_failures(lease: &Lease<'_>) -> store::Result<()> {
-    for mut record in lease.releasing()? {
+fn forget_failures(eni_lock: &EniLock<'_>) -> store::Result<()> {
+    for mut record in eni_lock.releasing()? {
         let before = record.progress.clone();
         if before.attempts > 0 {
             record.progress.not_before = None;
@@ -150,7 +152,7 @@ fn forget_failures(lease: &Lease<'_>) -> store::Result<()> {
             }
         }
         if record.progress != before {
-            lease.update(&record)?;
+            eni_lock.update(&record)?;
         }
     }
     Ok(())
@@ -160,21 +162,21 @@ fn forget_failures(lease: &Lease<'_>) -> store::Result<()> {
 /// wait for it.
 #[expect(clippy::option_option, reason = "the outer one is whether, the inner one how long")]
 fn pause(backoff: &Backoff, deadline: Deadline) -> Option<Option<Duration>> {
-    let wait = backoff.not_before.wait(Timestamp::now(), backoff::FURTHEST);
+    let wait = backoff.not_before.wait(Timestamp::now(), backoff::MAX_WAIT);
     if wait.is_zero() {
         return None;
     }
-    Some((!backoff.gave_up && wait + LEAST < deadline.remaining()).then_some(wait))
+    Some((!backoff.gave_up && wait + MIN_TIME_FOR_REQUEST < deadline.remaining()).then_some(wait))
 }
 
-fn is_paused(lease: &Lease<'_>) -> bool {
+fn is_paused(eni_lock: &EniLock<'_>) -> bool {
     let now = Timestamp::now();
-    lease.state().backoff.as_ref().is_some_and(|it| !it.not_before.wait(now, backoff::FURTHEST).is_zero())
+    eni_lock.state().backoff.as_ref().is_some_and(|it| !it.not_before.wait(now, backoff::MAX_WAIT).is_zero())
 }
 
 /// Whether this one record must wait, whatever the ENI's state.
-fn is_held_back(record: &Releasing) -> bool {
+fn is_held_back(record: &Release) -> bool {
     let now = Timestamp::now();
-    let has_work = !record.allocation.addresses.is_empty() || unanswered::has_due(record, now);
+    let has_work = !record.allocation.addresses.is_empty() || in_doubt::has_due(record, now);
     !batch::is_due(record, now) || !has_work
 }

@@ -252,9 +252,9 @@ pub(super) fn of_the_configuration() -> Section {
 
 /// What a person is told to do about each code of ECS.
 pub(super) fn codes_of_ecs() -> Section {
-    let mut by_hint: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let mut by_remedy: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for row in codes::CODES {
-        by_hint.entry(row.hint).or_default().push(row.code);
+        by_remedy.entry(row.remedy).or_default().push(row.code);
     }
     for (status, name) in [
         (400, "unknown code, HTTP 400"),
@@ -262,10 +262,10 @@ pub(super) fn codes_of_ecs() -> Section {
         (429, "unknown code, HTTP 429"),
         (503, "unknown code, HTTP 503"),
     ] {
-        by_hint.entry(codes::by_status(status).hint).or_default().push(name);
+        by_remedy.entry(codes::by_status(status).remedy).or_default().push(name);
     }
     let mut messages: Vec<_> =
-        by_hint.into_iter().map(|(hint, codes)| (codes.join(", "), hint.to_owned())).collect();
+        by_remedy.into_iter().map(|(hint, codes)| (codes.join(", "), hint.to_owned())).collect();
     messages.sort();
     Section { heading: "What to do about the codes of ECS", messages }
 }

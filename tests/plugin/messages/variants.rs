@@ -26,7 +26,7 @@ fn system_error() -> io::Error {
 fn refusal(code: &str) -> rpc::Error {
     let row = rpc::codes::judge(code, "", 403);
     rpc::Error {
-        kind: rpc::ErrorKind::Refused(row.class),
+        kind: rpc::ErrorKind::Refused(row.disposition),
         action: "AssignPrivateIpAddresses",
         eni: Some(eni()),
         code: Some(code.into()),
@@ -34,7 +34,7 @@ fn refusal(code: &str) -> rpc::Error {
         request_id: Some("ID".into()),
         status: Some(403),
         retry_after: None,
-        passing: false,
+        transient: false,
     }
 }
 
@@ -90,7 +90,7 @@ fn failures() -> Vec<Failure> {
             code: None,
             message: "no answer from ecs.example.com within 10 s".into(),
             request_id: None,
-            passing: true,
+            transient: true,
             ..refusal("")
         })),
         Failure::Region(region),

@@ -11,7 +11,7 @@ fn key(id: &str) -> Credentials {
     Credentials::temporary(id, "secret", "token", Some(in_an_hour()))
 }
 
-/// To the second, as it is kept; the same one for all keys, or two that are equal would differ when a second ends between
+/// To the second, as it is cached_key; the same one for all keys, or two that are equal would differ when a second ends between
 /// them.
 fn in_an_hour() -> SystemTime {
     static NOW: LazyLock<u64> =
@@ -120,8 +120,8 @@ fn a_torn_file_is_replaced() {
 fn an_old_key_serves_while_no_new_one_can_be_had() {
     let directory = tempfile::tempdir().unwrap();
     let fetched = SystemTime::now() - Duration::from_hours(2);
-    Slot::new(directory.path(), "i").write(&Kept::new("i", key("STS.1"), fetched));
-    let failing = || Err(Error::passing("the service is down"));
+    Slot::new(directory.path(), "i").write(&CachedKey::new("i", key("STS.1"), fetched));
+    let failing = || Err(Error::transient("the service is down"));
     let obtained = cache(&directory).obtain("i", None, soon(), failing).unwrap();
     assert_eq!((obtained.credentials.access_key_id.as_str(), obtained.cached), ("STS.1", true));
     assert!(cache(&directory).obtain("i", Some(&key("STS.1")), soon(), failing).is_err());
@@ -134,7 +134,7 @@ fn nobody_waits_for_another_process_past_the_deadline() {
     let started = std::time::Instant::now();
     let result =
         cache(&directory).obtain("i", None, Deadline::after(Duration::from_millis(100)), || Ok(key("STS.1")));
-    assert!(result.unwrap_err().passing);
+    assert!(result.unwrap_err().transient);
     assert!(started.elapsed() < Duration::from_secs(5));
 }
 

@@ -113,7 +113,7 @@ fn a_named_file_is_read_in_either_form_and_its_errors_name_it() {
         look()
     };
     let absent = look(None).unwrap_err();
-    assert!(absent.meant && absent.why.contains("keys: it does not exist"), "{absent:?}");
+    assert!(absent.configured && absent.why.contains("keys: it does not exist"), "{absent:?}");
     fs::write(&path, CLI).unwrap();
     assert_eq!(look(None).unwrap().name, "cli_profile/static_ak");
     assert_eq!(look(Some("node")).unwrap().name, "cli_profile/ecs_ram_role");

@@ -25,13 +25,13 @@ const VERSION: u64 = 1;
 
 /// A key that ends, and when it was fetched.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Kept {
+pub(super) struct CachedKey {
     identity: String,
     credentials: Credentials,
     fetched: SystemTime,
 }
 
-impl Kept {
+impl CachedKey {
     pub(super) fn new(identity: &str, credentials: Credentials, fetched: SystemTime) -> Self {
         Self { identity: identity.to_owned(), credentials, fetched }
     }
@@ -94,15 +94,15 @@ mod tests {
 
     const MINUTE: Duration = Duration::from_secs(60);
 
-    fn kept(life: Duration) -> Kept {
+    fn kept(life: Duration) -> CachedKey {
         let fetched = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
-        Kept::new("i", Credentials::temporary("STS.1", "s", "t", Some(fetched + life)), fetched)
+        CachedKey::new("i", Credentials::temporary("STS.1", "s", "t", Some(fetched + life)), fetched)
     }
 
     #[test]
     fn a_key_survives_its_written_form() {
         let kept = kept(MINUTE);
-        assert_eq!(Kept::parse(&kept.to_text(), "i"), Some(kept));
+        assert_eq!(CachedKey::parse(&kept.to_text(), "i"), Some(kept));
     }
 
     #[test]
@@ -121,9 +121,9 @@ mod tests {
             ("}", ""),
         ] {
             assert!(good.contains(from), "{from}");
-            assert_eq!(Kept::parse(&good.replacen(from, to, 1), "i"), None, "{from} to {to}");
+            assert_eq!(CachedKey::parse(&good.replacen(from, to, 1), "i"), None, "{from} to {to}");
         }
-        assert_eq!(Kept::parse("", "i"), None);
+        assert_eq!(CachedKey::parse("", "i"), None);
     }
 
     #[test]

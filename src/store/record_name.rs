@@ -14,7 +14,7 @@ const SHOWN: usize = 24;
 
 /// The file name that belongs to an owner: the start of the container ID and a digest of the whole pair. It is safe and of
 /// bounded length whatever the ID, which has no length limit in CNI; the record inside has the ID in full.
-pub(super) fn key(owner: &Owner) -> String {
+pub(super) fn record_name(owner: &Owner) -> String {
     let mut digest = Sha1::new();
     digest.update(&owner.container_id);
     // A container ID has no NUL: no two pairs run together into the same text.
@@ -33,8 +33,8 @@ pub(super) fn unique_name(prefix: &str) -> Result<String> {
 }
 
 /// The name of a release of `key` that begins now. The name says when, because a DEL only renames the record.
-pub(super) fn release_name(key: &str) -> Result<String> {
-    unique_name(&format!("{key}.{}", Timestamp::now().to_seconds()))
+pub(super) fn release_name(record_name: &str) -> Result<String> {
+    unique_name(&format!("{record_name}.{}", Timestamp::now().to_seconds()))
 }
 
 /// When the release with this name began; `None` where the name does not say so, as those of older versions do not.
@@ -65,17 +65,20 @@ mod tests {
     #[test]
     fn a_key_is_a_safe_file_name_of_bounded_length() {
         for id in ["", ".", "..", "a/b", "../../etc/passwd", ".hidden", &"x".repeat(100_000), "é\n\0"] {
-            let key = key(&owner(id, "eth0"));
-            assert!(key.len() <= 65 && !key.starts_with('.'), "{key}");
-            assert!(key.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c)), "{key}");
+            let name = record_name(&owner(id, "eth0"));
+            assert!(name.len() <= 65 && !name.starts_with('.'), "{name}");
+            assert!(name.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c)), "{name}");
         }
     }
 
     #[test]
     fn owners_that_differ_in_either_part_have_different_keys() {
         let long = "f".repeat(64);
-        assert_ne!(key(&owner(&long, "eth0")), key(&owner(&long, "eth1")));
-        assert_ne!(key(&owner(&format!("{long}a"), "eth0")), key(&owner(&format!("{long}b"), "eth0")));
-        assert_ne!(key(&owner("ab", "c")), key(&owner("a", "bc")));
+        assert_ne!(record_name(&owner(&long, "eth0")), record_name(&owner(&long, "eth1")));
+        assert_ne!(
+            record_name(&owner(&format!("{long}a"), "eth0")),
+            record_name(&owner(&format!("{long}b"), "eth0"))
+        );
+        assert_ne!(record_name(&owner("ab", "c")), record_name(&owner("a", "bc")));
     }
 }

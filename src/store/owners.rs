@@ -22,7 +22,7 @@ impl Store {
     }
 
     /// Who has `address` of `eni` in use: found by name, however many pods there are.
-    pub(super) fn holder(&self, eni: &EniId, address: IpAddr) -> Result<Option<Owner>> {
+    pub(super) fn owner_of(&self, eni: &EniId, address: IpAddr) -> Result<Option<Owner>> {
         let Some(content) = file::read(&self.address_path(eni, address))? else { return Ok(None) };
         let names_it = |active: &Active| active.0.eni == *eni && active.0.ips().any(|ip| ip == address);
         let holder = match Active::parse(&content) {
@@ -44,8 +44,8 @@ impl Store {
     }
 
     /// Forgets who had an address that is off its ENI.
-    pub(super) fn forget_holder(&self, eni: &EniId, address: IpAddr) -> Result<()> {
-        if self.holder(eni, address)?.is_none() {
+    pub(super) fn forget_owner_of(&self, eni: &EniId, address: IpAddr) -> Result<()> {
+        if self.owner_of(eni, address)?.is_none() {
             file::remove(&self.address_path(eni, address))?;
         }
         Ok(())

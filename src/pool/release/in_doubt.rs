@@ -10,32 +10,32 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::answer::{Answer, some};
-use super::backoff::{self, COOL_DOWN};
-use super::leader::{LAG, Leader, Step};
+use super::backoff::{self, PAUSE_AFTER_GIVING_UP};
+use super::leader::{DESCRIBE_LAG, Leader, Step};
 use super::{Releaser, batch};
 use crate::base::clock::Timestamp;
-use crate::cloud::rpc::{Class, Concern, Error, ErrorKind};
-use crate::store::{self, Address, Ask, Pending, Releasing, SUSPICION, State};
+use crate::cloud::rpc::{Disposition, Error, ErrorKind, Subject};
+use crate::store::{self, Address, AssignRequest, IN_DOUBT_FOR, Release, ReleaseId, State};
 
 /// No request asks ECS for more addresses, so of an answer that names more nothing at all is believed.
 const LONGEST_ANSWER: usize = 49;
 
 /// The first record that has such a request and may be worked on: the caller's own, or any.
-pub(super) fn find(records: &[Releasing], mine: Option<&Pending>) -> Option<usize> {
+pub(super) fn find(records: &[Release], mine: Option<&ReleaseId>) -> Option<usize> {
     let now = Timestamp::now();
-    let has = |record: &Releasing| batch::is_due(record, now) && has_due(record, now);
+    let has = |record: &Release| batch::is_due(record, now) && has_due(record, now);
     let own = records.iter().position(|record| mine.is_some_and(|mine| record.is(mine)) && has(record));
     own.or_else(|| records.iter().position(has))
 }
 
 /// Whether the record has a request that may be asked for now.
-pub(super) fn has_due(record: &Releasing, now: Timestamp) -> bool {
+pub(super) fn has_due(record: &Release, now: Timestamp) -> bool {
     record.progress.unanswered.iter().any(|ask| is_due(ask, now))
 }
 
 /// Whether nothing forbids to ask for this request now. One in doubt waits by itself, and keeps nothing else of its record.
-fn is_due(ask: &Ask, now: Timestamp) -> bool {
-    ask.in_doubt_until.is_none_or(|until| until.wait(now, backoff::FURTHEST).is_zero())
+fn is_due(ask: &AssignRequest, now: Timestamp) -> bool {
+    ask.in_doubt_until.is_none_or(|until| until.wait(now, backoff::MAX_WAIT).is_zero())
 }
 
 /// What is known of a request after it was looked into.
@@ -64,7 +64,7 @@ struct Doubt {
 /// Repeats the record's requests, so that it names their addresses afterwards.
 pub(super) fn settle(leader: &mut Leader<'_, '_, '_>, index: usize) -> store::Result<Step> {
     let now = Timestamp::now();
-    let due: Vec<Ask> =
+    let due: Vec<AssignRequest> =
         leader.records[index].progress.unanswered.iter().filter(|ask| is_due(ask, now)).cloned().collect();
     for ask in due {
         let brought = match resolve(leader, &ask) {
@@ -74,14 +74,14 @@ pub(super) fn settle(leader: &mut Leader<'_, '_, '_>, index: usize) -> store::Re
                 log::error!("the request of an interrupted ADD on {} is in doubt: {}", ask.eni, doubt.why);
                 name(leader, index, &ask, &doubt.borne_out)?;
                 leave_in_doubt(&mut leader.records[index], &ask, doubt);
-                leader.lease.update(&leader.records[index])?;
+                leader.eni_lock.update(&leader.records[index])?;
                 continue;
             }
             Resolution::Failed(error) => {
                 let record = &mut leader.records[index];
                 reopen(record, &ask, &error);
                 note(record, error.to_string());
-                leader.lease.update(&leader.records[index])?;
+                leader.eni_lock.update(&leader.records[index])?;
                 return leader.failed(&[], &error);
             }
         };
@@ -91,11 +91,11 @@ pub(super) fn settle(leader: &mut Leader<'_, '_, '_>, index: usize) -> store::Re
         // One of which nothing is left is removed below. Written once more, and left so by a kill, it would stay for ever:
         // there would be nothing in it that anybody could ask ECS for.
         if !record.is_over() {
-            leader.lease.update(&leader.records[index])?;
+            leader.eni_lock.update(&leader.records[index])?;
         }
     }
     // A record that named nothing but these requests is over now if they had assigned nothing.
-    leader.lease.settle(&mut leader.records, |_| false)?;
+    leader.eni_lock.settle(&mut leader.records, |_| false)?;
     Ok(Step::Done)
 }
 
@@ -104,11 +104,11 @@ pub(super) fn settle(leader: &mut Leader<'_, '_, '_>, index: usize) -> store::Re
 fn name<'a>(
     leader: &mut Leader<'_, '_, '_>,
     index: usize,
-    ask: &Ask,
+    ask: &AssignRequest,
     brought: impl IntoIterator<Item = &'a IpAddr>,
 ) -> store::Result<()> {
     for &address in brought {
-        if leader.lease.holder(address)?.is_none() {
+        if leader.eni_lock.owner_of(address)?.is_none() {
             log::info!("an interrupted ADD had assigned {address} on {}, which is released now", ask.eni);
             leader.records[index].allocation.add(Address::alone(address));
         }
@@ -117,10 +117,10 @@ fn name<'a>(
 }
 
 /// Finds out what came of a request: by repeating it, and by what the ENI has where the answer proves nothing.
-fn resolve(leader: &Leader<'_, '_, '_>, ask: &Ask) -> Resolution {
+fn resolve(leader: &Leader<'_, '_, '_>, ask: &AssignRequest) -> Resolution {
     let asked = Timestamp::now();
     // From then on no copy of it that was ever sent takes effect, and a description shows what any of them did.
-    let lapsed = ask.open_until.plus(LAG) <= asked;
+    let lapsed = ask.open_until.plus(DESCRIBE_LAG) <= asked;
     let doubted = ask.in_doubt_until.is_some();
     let mut shown = None;
     if doubted && lapsed {
@@ -140,7 +140,7 @@ fn resolve(leader: &Leader<'_, '_, '_>, ask: &Ask) -> Resolution {
             Some(error) => return Resolution::Failed(error),
             None if !has_assigned_nothing(&error) => return Resolution::Failed(error),
             None if is_open(ask, &error, asked) => return Resolution::Open(error),
-            None if !doubted || error.token_is_spent() || error.concern() == Concern::Eni => {
+            None if !doubted || error.token_is_spent() || error.subject() == Subject::Eni => {
                 log::info!("an interrupted ADD had assigned nothing on {}: {error}", ask.eni);
                 return Resolution::Brought(Vec::new());
             }
@@ -176,9 +176,9 @@ fn resolve(leader: &Leader<'_, '_, '_>, ask: &Ask) -> Resolution {
             left.len(),
             some(&left)
         );
-        (asked.plus(backoff::LONGEST), why)
+        (asked.plus(backoff::MAX_PAUSE), why)
     } else {
-        (open_until.plus(LAG).max(asked.plus(COOL_DOWN)), error.to_string())
+        (open_until.plus(DESCRIBE_LAG).max(asked.plus(PAUSE_AFTER_GIVING_UP)), error.to_string())
     };
     Resolution::InDoubt(Doubt { until, why, unknown, borne_out })
 }
@@ -186,13 +186,13 @@ fn resolve(leader: &Leader<'_, '_, '_>, ask: &Ask) -> Resolution {
 impl Doubt {
     /// Of a request whose ENI could not be looked at.
     fn undescribed(asked: Timestamp, why: String, unknown: bool) -> Self {
-        Self { until: asked.plus(COOL_DOWN), why, unknown, borne_out: BTreeSet::new() }
+        Self { until: asked.plus(PAUSE_AFTER_GIVING_UP), why, unknown, borne_out: BTreeSet::new() }
     }
 }
 
 /// The secondary addresses of the ENI, of the request's family, that nothing in the store names; `None` where ECS does not
 /// show the ENI.
-fn unexplained(leader: &Leader<'_, '_, '_>, ask: &Ask) -> Result<Option<BTreeSet<IpAddr>>, String> {
+fn unexplained(leader: &Leader<'_, '_, '_>, ask: &AssignRequest) -> Result<Option<BTreeSet<IpAddr>>, String> {
     let Releaser { client, region, store, .. } = leader.releaser;
     let described = client.describe(region, &ask.eni, leader.limit()).map_err(|error| error.to_string())?;
     let Some(eni) = described else { return Ok(None) };
@@ -200,7 +200,7 @@ fn unexplained(leader: &Leader<'_, '_, '_>, ask: &Ask) -> Result<Option<BTreeSet
     let named: BTreeSet<IpAddr> =
         listed.iter().filter_map(|it| it.allocation.as_ref()).flat_map(store::Allocation::ips).collect();
     let mut left = eni.addresses;
-    left.retain(|it| it.is_ipv6() == ask.ipv6 && !named.contains(it) && !leader.lease.has_given(*it));
+    left.retain(|it| it.is_ipv6() == ask.ipv6 && !named.contains(it) && !leader.eni_lock.has_given(*it));
     if left.is_empty() {
         return Ok(Some(left));
     }
@@ -213,7 +213,7 @@ fn unexplained(leader: &Leader<'_, '_, '_>, ask: &Ask) -> Result<Option<BTreeSet
         ));
     }
     let mut others = listed.iter().flat_map(|it| &it.progress.unanswered);
-    let wanted = |other: &Ask| {
+    let wanted = |other: &AssignRequest| {
         other.client_token != ask.client_token && other.addresses.iter().any(|it| left.contains(it))
     };
     if others.any(wanted) {
@@ -223,7 +223,7 @@ fn unexplained(leader: &Leader<'_, '_, '_>, ask: &Ask) -> Result<Option<BTreeSet
 }
 
 /// Marks the request as one in doubt. A record that has nothing else to do waits as well.
-fn leave_in_doubt(record: &mut Releasing, ask: &Ask, doubt: Doubt) {
+fn leave_in_doubt(record: &mut Release, ask: &AssignRequest, doubt: Doubt) {
     let asks = &mut record.progress.unanswered;
     for other in asks.iter_mut().filter(|other| other.client_token == ask.client_token) {
         other.in_doubt_until = Some(doubt.until);
@@ -240,19 +240,19 @@ fn leave_in_doubt(record: &mut Releasing, ask: &Ask, doubt: Doubt) {
 }
 
 /// Tells a person why the record is still there.
-fn note(record: &mut Releasing, why: String) {
+fn note(record: &mut Release, why: String) {
     record.progress.attempts = record.progress.attempts.saturating_add(1);
     record.progress.last_error = Some(why);
 }
 
 /// Whether a copy of the request that was lost sight of may be carried out, or have been, after this one was refused. The
 /// time in which that can be may have ended since this one was `asked`.
-fn is_open(ask: &Ask, error: &Error, asked: Timestamp) -> bool {
+fn is_open(ask: &AssignRequest, error: &Error, asked: Timestamp) -> bool {
     ask.open_until > asked && !error.token_is_spent()
 }
 
 /// Nobody knows what became of this copy either.
-fn reopen(record: &mut Releasing, ask: &Ask, error: &Error) {
+fn reopen(record: &mut Release, ask: &AssignRequest, error: &Error) {
     if error.kind == ErrorKind::Unknown {
         let asks = record.progress.unanswered.iter_mut();
         for other in asks.filter(|other| other.client_token == ask.client_token) {
@@ -262,8 +262,8 @@ fn reopen(record: &mut Releasing, ask: &Ask, error: &Error) {
 }
 
 /// Until when a copy that was sent just now may take effect, or an earlier one.
-fn reopened(ask: &Ask) -> Timestamp {
-    Timestamp::now().plus(SUSPICION).max(ask.open_until)
+fn reopened(ask: &AssignRequest) -> Timestamp {
+    Timestamp::now().plus(IN_DOUBT_FOR).max(ask.open_until)
 }
 
 /// Leaves the record alone until its request can be carried out no more. That is a step done: others can be taken.
@@ -277,7 +277,7 @@ fn hold_back(
     record.progress.not_before = Some(until);
     record.progress.last_error =
         Some(format!("the request of an interrupted ADD is still in doubt: {error}"));
-    leader.lease.update(&leader.records[index])?;
+    leader.eni_lock.update(&leader.records[index])?;
     Ok(Step::Done)
 }
 
@@ -285,8 +285,10 @@ fn hold_back(
 /// have been that one's.
 fn has_assigned_nothing(error: &Error) -> bool {
     match error.kind {
-        ErrorKind::Refused(Class::Permanent) => error.concern() != Concern::Account || error.token_is_spent(),
-        ErrorKind::Refused(Class::Released) => error.concern() == Concern::Eni,
+        ErrorKind::Refused(Disposition::Permanent) => {
+            error.subject() != Subject::Account || error.token_is_spent()
+        }
+        ErrorKind::Refused(Disposition::Released) => error.subject() == Subject::Eni,
         _ => false,
     }
 }

@@ -10,13 +10,13 @@ use crate::base::eni::EniId;
 use crate::store::eni_state::{Backoff, EniState};
 use crate::store::error::{Error, Result};
 use crate::store::lock::Lock;
-use crate::store::record::{Allocation, Owner, Releasing};
+use crate::store::record::{Allocation, Owner, Release};
 use crate::store::schema::Misread;
-use crate::store::{Pending, Store, file, record, schema};
+use crate::store::{ReleaseId, Store, file, record, schema};
 
 /// A held ENI lock; dropping it lets go.
 #[derive(Debug)]
-pub struct Lease<'a> {
+pub struct EniLock<'a> {
     store: &'a Store,
     eni: EniId,
     state: EniState,
@@ -25,40 +25,41 @@ pub struct Lease<'a> {
     _lock: Lock,
 }
 
-impl<'a> Lease<'a> {
+impl<'a> EniLock<'a> {
     /// Takes over from the last holder. If that one was killed with a request on its way, the addresses of the request are
     /// of unknown outcome from here on.
     pub(super) fn new(store: &'a Store, eni: EniId, lock: Lock) -> Result<Self> {
-        let mut lease = Self { store, eni, state: EniState::default(), given: BTreeMap::new(), _lock: lock };
+        let mut eni_lock =
+            Self { store, eni, state: EniState::default(), given: BTreeMap::new(), _lock: lock };
         let now = Timestamp::now();
-        match file::read(&lease.state_path())?.map(|content| schema::parse(&content)) {
+        match file::read(&eni_lock.state_path())?.map(|content| schema::parse(&content)) {
             None => {}
-            Some(Ok(state)) => lease.state = state,
+            Some(Ok(state)) => eni_lock.state = state,
             Some(Err(Misread::Newer(schema))) => {
-                return Err(Error::NewerSchema { path: lease.state_path(), schema });
+                return Err(Error::NewerSchema { path: eni_lock.state_path(), schema });
             }
             // Nothing is known of what was on its way: suspect all that is releasing.
             Some(Err(Misread::Damaged(why))) => {
                 log::warn!(
                     "{} could not be read ({why}) and is replaced by a new one",
-                    lease.state_path().display()
+                    eni_lock.state_path().display()
                 );
-                let all: Vec<_> = lease
+                let all: Vec<_> = eni_lock
                     .releasing()?
                     .iter()
                     .flat_map(|it| it.allocation.ips().collect::<Vec<_>>())
                     .collect();
-                lease.state.suspect(&all, now);
-                lease.save()?;
+                eni_lock.state.suspect(&all, now);
+                eni_lock.save()?;
             }
         }
-        if !lease.state.in_flight.is_empty() {
-            lease.unknown()?;
+        if !eni_lock.state.in_flight.is_empty() {
+            eni_lock.unknown()?;
         }
-        if lease.state.bound_suspicions(now) {
-            lease.save()?;
+        if eni_lock.state.bound_doubts(now) {
+            eni_lock.save()?;
         }
-        Ok(lease)
+        Ok(eni_lock)
     }
 
     /// The ENI whose lock this is.
@@ -77,7 +78,7 @@ impl<'a> Lease<'a> {
     ///
     /// # Errors
     /// When the directory cannot be read.
-    pub fn releasing(&self) -> Result<Vec<Releasing>> {
+    pub fn releasing(&self) -> Result<Vec<Release>> {
         let mut found = Vec::new();
         for name in file::names(&self.store.releasing_directory())? {
             match self.store.read_releasing(&name) {
@@ -95,15 +96,15 @@ impl<'a> Lease<'a> {
     ///
     /// # Errors
     /// When a record that may name it cannot be read.
-    pub fn holder(&self, address: IpAddr) -> Result<Option<Owner>> {
+    pub fn owner_of(&self, address: IpAddr) -> Result<Option<Owner>> {
         match self.given.get(&address) {
             Some(owner) => Ok(Some(owner.clone())),
-            None => self.store.holder(&self.eni, address),
+            None => self.store.owner_of(&self.eni, address),
         }
     }
 
     /// ECS has given `address` to `owner`, the ADD that holds this lock: until it is recorded, nothing else says so.
-    pub fn give(&mut self, address: IpAddr, owner: &Owner) {
+    pub fn hand_over(&mut self, address: IpAddr, owner: &Owner) {
         self.given.insert(address, owner.clone());
     }
 
@@ -188,10 +189,10 @@ impl<'a> Lease<'a> {
     ///
     /// # Errors
     /// When the disk refuses; the release is tried again then, to no effect.
-    pub fn settle(&self, records: &mut Vec<Releasing>, done: impl Fn(IpAddr) -> bool) -> Result<()> {
+    pub fn settle(&self, records: &mut Vec<Release>, done: impl Fn(IpAddr) -> bool) -> Result<()> {
         let mut removed = false;
         for address in records.iter().flat_map(|record| record.allocation.ips()).filter(|it| done(*it)) {
-            self.store.forget_holder(&self.eni, address)?;
+            self.store.forget_owner_of(&self.eni, address)?;
         }
         for releasing in &mut *records {
             let before = releasing.allocation.addresses.len();
@@ -211,7 +212,7 @@ impl<'a> Lease<'a> {
     ///
     /// # Errors
     /// When the disk refuses; the record is as it was then.
-    pub fn update(&self, releasing: &Releasing) -> Result<()> {
+    pub fn update(&self, releasing: &Release) -> Result<()> {
         let path = self.path(releasing);
         file::replace(&path, &releasing.encode(&path)?)
     }
@@ -220,12 +221,13 @@ impl<'a> Lease<'a> {
     ///
     /// # Errors
     /// When the disk refuses.
-    pub fn put_back(&self, allocation: Allocation, not_before: Timestamp) -> Result<Pending> {
-        let progress = record::Progress { not_before: Some(not_before), ..record::Progress::default() };
+    pub fn return_to_releasing(&self, allocation: Allocation, not_before: Timestamp) -> Result<ReleaseId> {
+        let progress =
+            record::ReleaseProgress { not_before: Some(not_before), ..record::ReleaseProgress::default() };
         self.store.put_releasing(Allocation { owner: Owner::nobody(), pod: None, ..allocation }, progress)
     }
 
-    fn path(&self, releasing: &Releasing) -> PathBuf {
+    fn path(&self, releasing: &Release) -> PathBuf {
         self.store.releasing_directory().join(&releasing.name)
     }
 

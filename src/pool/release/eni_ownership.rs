@@ -4,7 +4,7 @@
 
 use crate::base::clock::{Timestamp, boot_id};
 use crate::cloud::ecs::ownership;
-use crate::cloud::rpc::{Class, Error, ErrorKind};
+use crate::cloud::rpc::{Disposition, Error, ErrorKind};
 use crate::pool::release::backoff;
 use crate::pool::release::batch::is_due;
 use crate::pool::release::leader::{Leader, Step};
@@ -16,14 +16,14 @@ impl Leader<'_, '_, '_> {
     /// the way.
     pub(super) fn check_attachment(&mut self) -> store::Result<Option<Step>> {
         let (now, boot) = (Timestamp::now(), boot_id());
-        let is_earlier = |record: &store::Releasing| record.allocation.boot_id != boot;
+        let is_earlier = |record: &store::Release| record.allocation.boot_id != boot;
         let mut due = self.records.iter().filter(|record| is_due(record, now));
-        if !due.any(is_earlier) || self.lease.state().is_ours_in(&boot) {
+        if !due.any(is_earlier) || self.eni_lock.state().is_ours_in(&boot) {
             return Ok(None);
         }
         let other = match self.is_attached() {
             Ok(true) => {
-                self.lease.seen_here(&boot)?;
+                self.eni_lock.seen_here(&boot)?;
                 return Ok(None);
             }
             Ok(false) => self.other_instance(),
@@ -35,11 +35,11 @@ impl Leader<'_, '_, '_> {
                 let why = format!(
                     "{eni} is attached to {instance}, so nothing is released from here: if this node was cloned from \
                      {instance}, delete {store}; otherwise run `aliyun-eni-ipam flush` on {instance}",
-                    eni = self.lease.eni(),
+                    eni = self.eni_lock.eni(),
                     store = self.releaser.store.directory().display()
                 );
                 log::error!("{why}");
-                self.note(is_earlier, &why, Some(now.plus(backoff::LONGEST)));
+                self.note(is_earlier, &why, Some(now.plus(backoff::MAX_PAUSE)));
                 Ok(Some(Step::Done))
             }
             Err(error) => self.failed(&[], &error).map(Some),
@@ -55,7 +55,7 @@ impl Leader<'_, '_, '_> {
         match self.is_attached() {
             Ok(false) => None,
             Ok(true) => Some(Error {
-                kind: ErrorKind::Refused(Class::Permanent),
+                kind: ErrorKind::Refused(Disposition::Permanent),
                 message: format!(
                     "{} But it is attached to this instance: check that `ipam.credentials` and `ipam.regionId` belong \
                      to its account",
@@ -70,14 +70,14 @@ impl Leader<'_, '_, '_> {
 
     fn is_attached(&self) -> Result<bool, Error> {
         let metadata = self.releaser.client.metadata();
-        let mac = ownership::mac_of(metadata, self.lease.eni(), self.limit());
+        let mac = ownership::mac_of(metadata, self.eni_lock.eni(), self.limit());
         mac.map(|mac| mac.is_some()).map_err(|error| self.unclear(&error.to_string()))
     }
 
     /// The instance that has the ENI, if it is another one than this. Metadata knows an attachment a little late.
     fn other_instance(&self) -> Result<Option<String>, Error> {
         let client = self.releaser.client;
-        let described = client.describe(self.releaser.region, self.lease.eni(), self.limit())?;
+        let described = client.describe(self.releaser.region, self.eni_lock.eni(), self.limit())?;
         let Some(instance) = described.and_then(|eni| eni.instance_id) else { return Ok(None) };
         let this = client.metadata().instance_id(self.limit());
         let this = this.map_err(|error| self.unclear(&error.to_string()))?;
@@ -86,7 +86,7 @@ impl Leader<'_, '_, '_> {
 
     fn unclear(&self, why: &str) -> Error {
         let message = format!("cannot tell whether the ENI is attached to this instance: {why}");
-        Error { passing: true, ..Error::not_sent("UnassignPrivateIpAddresses", &message) }
-            .about(self.lease.eni())
+        Error { transient: true, ..Error::not_sent("UnassignPrivateIpAddresses", &message) }
+            .about(self.eni_lock.eni())
     }
 }
