@@ -59,7 +59,7 @@ fn a_limiter_in_front_of_ecs_has_surely_not_passed_the_request_on() {
 /// that never answers and a client that is not bound by the deadline hang, and any other bound has words of its own.
 #[track_caller]
 fn expect_out_of_time(error: &Error) {
-    assert!(error.to_string().contains("the call's time ran out before"), "{error}");
+    assert!(error.to_string().contains("the time of this call ran out before"), "{error}");
 }
 
 #[test]

@@ -164,7 +164,7 @@ fn a_service_that_does_not_answer_costs_no_more_than_the_deadline() {
         ends(move || client.metadata().region_id(Deadline::after(Duration::from_millis(500))).unwrap_err());
     // The simulator would have waited for ever: it was the client that gave up, and neither for want of patience nor to
     // try again.
-    assert!(error.to_string().contains("the call's time ran out before"), "{error}");
+    assert!(error.to_string().contains("the time of this call ran out before"), "{error}");
     assert_eq!(simulator.metadata_requests().len(), 1);
 }
 

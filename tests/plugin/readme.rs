@@ -5,7 +5,7 @@
 use std::env;
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use harness::World;
@@ -15,6 +15,7 @@ const TITLE: &str = "\n## Try it in two minutes\n";
 /// Where README.md and conf-examples have the simulator and the plugin's files.
 const API: &str = "127.0.0.1:18080";
 const METADATA: &str = "127.0.0.1:18081";
+const BUILT: &str = "/home/you/aliyun-eni-ipam/target/debug";
 const FILES: &str = "/tmp/aliyun-eni-ipam-try";
 /// Printed between two blocks.
 const MARK: &str = "--- end of a block ---";
@@ -59,12 +60,13 @@ impl Reader {
     }
 
     /// The places of this machine, each with the one that README.md names for it.
-    fn places(&self) -> [(String, &'static str); 3] {
+    fn places(&self) -> [(String, &'static str); 4] {
         let without_scheme = |url: String| url.strip_prefix("http://").unwrap().to_owned();
         [
             (without_scheme(self.cloud.endpoint()), API),
             (without_scheme(self.cloud.metadata_endpoint()), METADATA),
             (self.directory.path().join("files").display().to_string(), FILES),
+            (built().display().to_string(), BUILT),
         ]
     }
 
@@ -90,6 +92,12 @@ impl Reader {
         assert!(output.status.success(), "{} after\n{printed}", output.status);
         printed.split_terminator(&format!("{MARK}\n")).map(str::to_owned).collect()
     }
+}
+
+/// Where the plugin was built, which depends on the target and on the profile.
+fn built() -> &'static Path {
+    let plugin = Path::new(env!("CARGO_BIN_EXE_aliyun-eni-ipam"));
+    plugin.parent().unwrap()
 }
 
 fn root() -> PathBuf {

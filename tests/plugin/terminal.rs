@@ -176,7 +176,7 @@ fn what_a_person_types_or_a_file_says_is_shown_and_not_obeyed() {
     let answer = node.operator_with(&networks, &["list"]);
     let rows = drawn(&answer.stderr(), 400);
     assert!(answer.status() == 0 && rows.len() == 1, "{rows:?}");
-    assert!(rows[0].contains(r"/\u{fffd}\u{1b}[2K.conf cannot be read"), "{rows:?}");
+    assert!(rows[0].contains(r"/\u{fffd}\u{1b}[2K.conf is ignored"), "{rows:?}");
 
     let mut crafted = node.conflist();
     crafted["plugins"][0]["ipam"]["\u{1b}[1A\u{1b}[2K\nfail"] = true.into();
