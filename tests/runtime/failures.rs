@@ -40,7 +40,10 @@ fn a_pod_that_gets_no_address_leaves_nothing_behind() {
 
     let failure = stage.runtime.run_pod_with_deadline("web-1", Duration::from_mins(1));
     let failure = failure.expect_err("the ENI is full");
-    assert!(failure.stderr.contains(r#"plugin type="ptp" failed (add): no address is left"#), "{failure}");
+    assert!(
+        failure.stderr.contains(r#"plugin type="ptp" failed (add): no free address is left"#),
+        "{failure}"
+    );
     assert_eq!(stage.commands(), ["ADD", "ADD", "DEL"]);
     assert_eq!(stage.runtime.pods(), [pod.as_str()]);
     stage.expect_pods(&[&pod]);
@@ -137,7 +140,7 @@ fn an_error_reaches_the_client_whatever_its_characters() {
     let failure = stage.runtime.run_pod_with_deadline("web-0", Duration::from_mins(1));
     let failure = failure.expect_err("ECS refuses");
     assert!(
-        failure.stderr.contains(r#"plugin type="ptp" failed (add): ECS refuses the request; "#),
+        failure.stderr.contains(r#"plugin type="ptp" failed (add): ECS refused the request; "#),
         "{failure}"
     );
     for word in ["first", "second", "quoted", "last"] {

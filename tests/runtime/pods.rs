@@ -134,6 +134,6 @@ fn an_error_reaches_libcni_with_its_code() {
     let cni = Libcni::new(&[("aliyun-eni-ipam", PLUGIN.as_ref())], &node.conflist());
     let netns = cni.add_netns("web-0");
     let failure = cni.add("web-0", &netns).expect_err("the ENI has no room but for its primary address");
-    assert!(failure.stderr.contains(r#""code":112,"msg":"no address is left""#), "{failure}");
+    assert!(failure.stderr.contains(r#""code":112,"msg":"no free address is left""#), "{failure}");
     node.expect_in_use([]);
 }

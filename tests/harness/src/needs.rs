@@ -26,6 +26,9 @@ pub enum Need {
     /// What no machine has.
     #[cfg(test)]
     Unicorn,
+    /// Likewise, and nobody can install it.
+    #[cfg(test)]
+    UnicornInTheKernel,
 }
 
 /// Where Debian installs the standard CNI plugins.
@@ -38,6 +41,18 @@ pub const HOST_LOCAL: &str = "/usr/lib/cni/host-local";
 const RUNTIME_PROGRAMS: [&str; 7] = ["containerd", "ctr", "runc", "ip", "iptables", "unshare", "nsenter"];
 
 impl Need {
+    /// Whether it can be installed. What only the kernel has cannot be required of a machine.
+    pub(crate) fn can_be_installed(self) -> bool {
+        match self {
+            Self::Macvlan | Self::Ipvlan => false,
+            Self::Root | Self::Strace | Self::HostLocal | Self::Containerd => true,
+            #[cfg(test)]
+            Self::Unicorn => true,
+            #[cfg(test)]
+            Self::UnicornInTheKernel => false,
+        }
+    }
+
     /// Why this is missing here; `None` where it is not. It is looked for once per process.
     ///
     /// # Panics
@@ -62,7 +77,7 @@ impl Need {
             Self::Macvlan => why_no_link("macvlan"),
             Self::Ipvlan => why_no_link("ipvlan"),
             #[cfg(test)]
-            Self::Unicorn => Some("needs a unicorn".to_owned()),
+            Self::Unicorn | Self::UnicornInTheKernel => Some("needs a unicorn".to_owned()),
         }
     }
 }

@@ -39,6 +39,11 @@ impl Test {
         self.name.split_once("::").map_or(self.name, |(_, name)| name)
     }
 
+    /// Whether all that is missing here could be installed.
+    fn could_run(&self) -> bool {
+        self.needs.iter().filter(|need| need.missing().is_some()).all(|need| need.can_be_installed())
+    }
+
     /// All that it needs and that is missing here; `None` where nothing is.
     fn missing(&self) -> Option<String> {
         let missing: Vec<_> = self.needs.iter().filter_map(|need| need.missing()).collect();
@@ -80,7 +85,8 @@ macro_rules! tests {
 }
 
 /// Runs a suite. Where the environment's `variable` is `required`, a test whose needs are not met fails instead of being
-/// ignored; so does one that is asked for with `--ignored` or `--include-ignored`.
+/// ignored, unless only another kernel could meet them; one that is asked for with `--ignored` or `--include-ignored` fails
+/// in any case.
 #[must_use]
 pub fn run_suite(variable: &str, modules: impl IntoIterator<Item = Vec<Test>>) -> ExitCode {
     let required = env::var_os(variable).is_some_and(|value| value == "required");
@@ -88,14 +94,14 @@ pub fn run_suite(variable: &str, modules: impl IntoIterator<Item = Vec<Test>>) -
 }
 
 fn run(arguments: &Arguments, required: bool, tests: impl Iterator<Item = Test>) -> Conclusion {
-    let must_run = required || arguments.ignored || arguments.include_ignored;
+    let asked_for = arguments.ignored || arguments.include_ignored;
     let trial = |test: Test| {
         let trial = Trial::ignorable_test(test.name(), move || match test.missing() {
             None => {
                 (test.run)();
                 Ok(Completion::Completed)
             }
-            Some(why) if must_run => Err(why.into()),
+            Some(why) if asked_for || (required && test.could_run()) => Err(why.into()),
             Some(why) => Ok(Completion::ignored_with(why)),
         });
         // Only a list needs to know before the test is run.
@@ -138,6 +144,17 @@ mod tests {
         assert_eq!(counts(&[], true), [1, 1, 0]);
         assert_eq!(counts(&["--ignored"], false), [0, 1, 0]);
         assert_eq!(counts(&["--include-ignored"], false), [1, 1, 0]);
+    }
+
+    #[test]
+    fn what_only_another_kernel_has_is_not_required() {
+        let arguments = Arguments::from_iter(["suite", "--logfile=/dev/null"]);
+        let tests = [
+            Test::new("suite::another_kernel", &[Need::UnicornInTheKernel], cannot_run_here),
+            Test::new("suite::both", &[Need::Unicorn, Need::UnicornInTheKernel], cannot_run_here),
+        ];
+        let conclusion = run(&arguments, true, tests.into_iter());
+        assert_eq!((conclusion.num_failed, conclusion.num_ignored), (0, 2));
     }
 
     #[test]
