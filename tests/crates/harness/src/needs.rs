@@ -115,7 +115,7 @@ fn find_program(name: &str) -> PathBuf {
 /// The root of the repository.
 fn repository() -> &'static Path {
     let this = Path::new(env!("CARGO_MANIFEST_DIR"));
-    this.ancestors().nth(2).unwrap_or(this)
+    this.ancestors().nth(3).unwrap_or(this)
 }
 
 /// Python of the virtual environment that `tests/runtime/setup` makes; `RUNTIME_VENV` names one elsewhere.
