@@ -1,13 +1,13 @@
 //! Everything that the plugin says to a person, in one file, so that a reader can judge the texts together:
-//! `messages.txt`, next to this file. `UPDATE_MESSAGES=1 cargo test --test plugin messages` writes it anew; without that
+//! `tests/plugin/messages.txt`. `UPDATE_MESSAGES=1 cargo test --test plugin messages` writes it anew; without that
 //! variable what the plugin says now is compared with it.
 //!
 //! Most lines come from the binary itself, driven into the situation that the line names; what cannot be driven there
 //! comes from the error types. Numbers, times, ids and paths that differ from run to run are replaced.
 
-mod commands;
 mod errors;
 mod plain;
+mod printed;
 mod variants;
 
 use std::collections::BTreeSet;
@@ -29,10 +29,10 @@ fn every_message_is_the_one_in_the_table() {
         variants::of_the_store(),
         errors::of_the_configuration(),
         errors::codes_of_ecs(),
-        commands::log_lines(),
-        commands::doctor(),
-        commands::outputs(),
-        commands::wrong_usage(),
+        printed::log_lines(),
+        printed::doctor(),
+        printed::outputs(),
+        printed::wrong_usage(),
     ]);
     for phrase in ["not found", "no such file or directory"] {
         assert!(!now.to_lowercase().contains(phrase), "containerd takes {phrase:?} for success");

@@ -1,7 +1,6 @@
 //! The protocol, at the real binary: what a runtime may send, and what it is answered.
 
 mod attachments;
-mod cli;
 mod documents;
 mod environment;
 mod keys;
