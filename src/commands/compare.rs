@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::base::clock::Timestamp;
 use crate::base::eni::EniId;
 use crate::base::region::RegionId;
-use crate::commands::short_id;
+use crate::commands::output::short_id;
 use crate::pool::release::DESCRIBE_LAG;
 use crate::store::{Allocation, AssignRequest, Listed, Owner, State};
 

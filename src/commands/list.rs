@@ -6,7 +6,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::base::clock::{Timestamp, boot_id};
-use crate::commands::{CommandError, print_json, print_lines, table};
+use crate::commands::error::CommandError;
+use crate::commands::output::{print_json, print_lines};
+use crate::commands::table;
 use crate::config::Ipam;
 use crate::failure::Failure;
 use crate::store::{self, Listed, Store};

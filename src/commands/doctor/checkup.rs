@@ -1,50 +1,44 @@
-//! `doctor`: is everything there that an ADD and a DEL need? One line each, with what to do.
-
-mod cloud;
-mod local;
-mod permissions;
-
-use std::fmt;
-
-use serde_json::{Value, json};
+//! The checks of `doctor`, in their order.
 
 use crate::commands::arguments::Arguments;
+use crate::commands::doctor::report::{Report, Status};
+use crate::commands::doctor::{cloud, local};
+use crate::commands::error::CommandError;
 use crate::commands::networks::{Configuration, Network};
-use crate::commands::{CommandError, print, print_json, several, start_log};
 use crate::context::CallContext;
 
-/// Looks at everything, and changes nothing. Each line is printed when it is known: what comes next may take its time.
-pub(super) fn doctor(arguments: &Arguments) -> Result<(), CommandError> {
+/// Checks everything and changes nothing. Each line is printed as soon as it is known, because the next check may take long.
+pub(in crate::commands) fn doctor(arguments: &Arguments) -> Result<(), CommandError> {
     let found = Configuration::read(&arguments.config);
     let chosen = match &found {
         Ok(found) => found.chosen(arguments.network.as_deref()),
         Err(why) => Err(why.clone()),
     };
-    // Where there are networks it must be clear which one is meant, or what follows would be about another.
+    // With several networks, the checks would otherwise be about one that the person may not mean.
     if let Ok(found) = &found
         && !found.networks.is_empty()
     {
         match &chosen {
             Ok((_, others)) if others.is_empty() => {}
-            Ok(_) => return Err(CommandError::Configuration(several(found))),
+            Ok(_) => return Err(CommandError::Configuration(found.choose_one())),
             Err(why) => return Err(CommandError::Configuration(why.clone())),
         }
     }
-    let mut report = Report { as_json: arguments.json, ..Report::default() };
+    let mut report = Report::new(arguments.json);
     binary(&mut report);
     for (file, why) in found.iter().flat_map(|found| &found.broken) {
         let line = format!("{} is broken: {why}", file.display());
-        // Where the network is found all the same, the file is probably another plugin's.
+        // If the network is found in another file, the broken one is probably another plugin's.
         report.add("configuration", if chosen.is_ok() { Status::Warn } else { Status::Fail }, &line);
     }
     match &chosen {
         Ok((network, _)) => {
-            start_log(network, &arguments.command);
+            network.start_log(arguments.command.name());
             local::configuration(network, &mut report);
             local::neighbours(network, found.iter().flat_map(|found| &found.networks), &mut report);
             node(network, true, &mut report);
         }
-        // What can be checked of a node all the same, with the default of every key.
+        // Without a configuration, the rest is checked with the default of every key.
         Err(why) => {
             report.fail("configuration", why);
             node(&Network::with_defaults(), false, &mut report);
@@ -68,95 +62,5 @@ fn node(network: &Network, is_configured: bool, report: &mut Report) {
             cloud::cloud(&context, is_configured, report);
         }
         Err(failure) => report.fail("store", &failure),
-    }
-}
-
-/// How a check ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Status {
-    Ok,
-    /// It works, but somebody should know; or it could not be tested.
-    Warn,
-    /// Something does not work.
-    Fail,
-}
-
-/// One line.
-struct Check {
-    name: &'static str,
-    status: Status,
-    detail: String,
-}
-
-/// What has been looked at so far.
-#[derive(Default)]
-struct Report {
-    as_json: bool,
-    checks: Vec<Check>,
-    /// Why a line could not be printed.
-    unprinted: Option<CommandError>,
-}
-
-impl Report {
-    fn ok(&mut self, name: &'static str, detail: impl fmt::Display) {
-        self.add(name, Status::Ok, &detail);
-    }
-
-    fn warn(&mut self, name: &'static str, detail: impl fmt::Display) {
-        self.add(name, Status::Warn, &detail);
-    }
-
-    fn fail(&mut self, name: &'static str, detail: impl fmt::Display) {
-        self.add(name, Status::Fail, &detail);
-    }
-
-    /// For what cannot be known before something else works.
-    fn not_tested(&mut self, name: &'static str, why: impl fmt::Display) {
-        self.warn(name, format!("not tested: {why}"));
-    }
-
-    fn add(&mut self, name: &'static str, status: Status, detail: &dyn fmt::Display) {
-        let check = Check { name, status, detail: detail.to_string() };
-        if !self.as_json
-            && let Err(trouble) = print(&check)
-        {
-            self.unprinted = Some(trouble);
-        }
-        self.checks.push(check);
-    }
-
-    /// Whether everything is well, and the JSON where that is wanted.
-    fn end(self) -> Result<(), CommandError> {
-        if self.as_json {
-            print_json(&json!({ "checks": self.checks.iter().map(Check::to_json).collect::<Vec<_>>() }))?;
-        }
-        let failed = self.checks.iter().any(|check| check.status == Status::Fail);
-        match self.unprinted {
-            Some(trouble) => Err(trouble),
-            None if failed => Err(CommandError::LeftOver),
-            None => Ok(()),
-        }
-    }
-}
-
-impl Status {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Warn => "warn",
-            Self::Fail => "fail",
-        }
-    }
-}
-
-impl Check {
-    fn to_json(&self) -> Value {
-        json!({ "name": self.name, "status": self.status.name(), "detail": self.detail })
-    }
-}
-
-impl fmt::Display for Check {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:<5} {:<14} {}", self.status.name(), self.name, self.detail)
     }
 }

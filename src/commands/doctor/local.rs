@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::base::clock::{Timestamp, boot_id};
-use crate::commands::doctor::Report;
+use crate::commands::doctor::report::Report;
 use crate::commands::networks::Network;
 use crate::config::Ipam;
 use crate::context::CallContext;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::base::region::{Family, RegionId};
 use crate::cloud::ecs::{Client, Eni, Want};
 use crate::cloud::rpc::{Error, Subject};
-use crate::commands::doctor::Report;
+use crate::commands::doctor::report::Report;
 use crate::context::CallContext;
 
 /// How long other calls' work on the ENI is waited for.

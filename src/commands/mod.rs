@@ -1,0 +1,22 @@
+//! The commands for the person who runs the node: one file for each, and what they share.
+
+mod arguments;
+mod compare;
+mod consent;
+mod doctor;
+mod error;
+mod flush;
+mod flushed;
+mod help;
+mod list;
+mod networks;
+mod output;
+mod reconcile;
+mod release;
+mod releasing;
+mod run;
+mod suggestion;
+mod table;
+mod unreleased;
+
+pub use run::run;
