@@ -23,14 +23,14 @@ pub(super) struct Configuration {
     path: PathBuf,
     /// The networks that use this plugin.
     pub(super) networks: Vec<Network>,
-    /// The files that cannot be read as a configuration, each with the reason.
+    /// The files that are not a readable configuration, each with the reason.
     pub(super) broken: Vec<(PathBuf, String)>,
     /// The other files, and the plugins that they use.
     others: Vec<(PathBuf, String)>,
 }
 
 impl Network {
-    /// A network without any key, for a node that has no configuration yet.
+    /// A network without keys, for a node that has no configuration yet.
     pub(super) fn with_defaults() -> Self {
         Self { name: String::new(), ipam: Map::from_iter([("type".to_owned(), TYPE.into())]) }
     }
@@ -122,7 +122,8 @@ fn files(config: &Path) -> Result<Vec<PathBuf>, String> {
     Ok(files)
 }
 
-/// The networks of one file that use this plugin, a list of plugins or a single one; and the types of all its plugins.
+/// Reads the networks of one file that use this plugin, and the types of all plugins in it. The file is a list of plugins or
+/// a single one.
 fn read(file: &Path) -> Result<(Vec<Network>, String), String> {
     let why = |error: &dyn Display| error.to_string();
     let text = fs::read_to_string(file).map_err(|error| why(&error))?;
@@ -136,7 +137,7 @@ fn read(file: &Path) -> Result<(Vec<Network>, String), String> {
     Ok((networks, types.join(" and ")))
 }
 
-/// The type of a plugin, and that of its IPAM plugin.
+/// The type of a plugin and of its IPAM plugin, for people.
 struct PluginType<'a>(&'a Value);
 
 impl Display for PluginType<'_> {
