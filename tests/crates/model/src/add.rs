@@ -1,4 +1,4 @@
-//! ADD: `verbs/add.rs`, and `begin_add`, `commit` and `abandon` of `store/mod.rs`.
+//! ADD: `src/verbs/add.rs`, and `Store::begin_add`, `Store::commit` and `Store::abandon` in `src/store/adding.rs`.
 
 use crate::mistake::Mistake;
 use crate::process::{At, Process, Verb};
@@ -51,7 +51,7 @@ impl Turn<'_> {
     pub(crate) fn begin_add_again(&mut self) -> Option<()> {
         let owner = self.owner();
         let existing = self.state.disk.active[owner].is_some();
-        self.go(if existing { At::BeginAddForget } else { At::WaitLease })
+        self.go(if existing { At::BeginAddForget } else { At::LockEni })
     }
 
     pub(crate) fn begin_add_forget(&mut self) -> Option<()> {
@@ -59,16 +59,16 @@ impl Turn<'_> {
         self.end()
     }
 
-    pub(crate) fn wait_lease(&mut self) -> Option<()> {
+    pub(crate) fn lock_eni(&mut self) -> Option<()> {
         if self.choice == 1 {
             // The deadline passes.
-            return self.state.lease.and_then(|_| self.fail());
+            return self.state.eni_lock.and_then(|_| self.fail());
         }
-        self.take_lease(At::CatchUp)
+        self.take_eni_lock(At::ReleaseBacklog)
     }
 
-    /// How long ago a release failed is left out: it may catch up with any.
-    pub(crate) fn catch_up(&mut self) -> Option<()> {
+    /// How long ago a release failed is left out: it may take up any.
+    pub(crate) fn release_backlog(&mut self) -> Option<()> {
         if self.choice == 0 {
             return self.go(At::IsDeleted);
         }
@@ -116,11 +116,11 @@ impl Turn<'_> {
             return self.fail();
         }
         let late = self.makes(Mistake::SettleAfterCommit) && self.has_to_settle();
-        self.go(if late { At::AcceptSettle } else { At::AddDropLease })
+        self.go(if late { At::AcceptSettle } else { At::AddDropEniLock })
     }
 
-    pub(crate) fn add_drop_lease(&mut self) -> Option<()> {
-        self.drop_lease();
+    pub(crate) fn add_drop_eni_lock(&mut self) -> Option<()> {
+        self.drop_eni_lock();
         // What the lock's holder has been given is forgotten with the lock.
         self.me().add.got = Set::EMPTY;
         self.go(At::Print)
@@ -151,8 +151,8 @@ impl Turn<'_> {
     /// The ADD ends badly: what it got is given back.
     pub(crate) fn fail(&mut self) -> Option<()> {
         self.me().add.failed = true;
-        let early = self.makes(Mistake::LeaseEndsBeforeAbandon) && self.state.lease == Some(self.pid);
-        self.go(if early { At::AbandonDropLease } else { At::AbandonPutReleasing })
+        let early = self.makes(Mistake::EniLockEndsBeforeAbandon) && self.state.eni_lock == Some(self.pid);
+        self.go(if early { At::AbandonDropEniLock } else { At::AbandonPutReleasing })
     }
 
     pub(crate) fn abandon_put_releasing(&mut self) -> Option<()> {
@@ -188,15 +188,15 @@ impl Turn<'_> {
         } else {
             self.forget();
         }
-        if self.state.lease == Some(self.pid) { self.go(At::AbandonDropLease) } else { self.abandoned() }
+        if self.state.eni_lock == Some(self.pid) { self.go(At::AbandonDropEniLock) } else { self.abandoned() }
     }
 
-    pub(crate) fn abandon_drop_lease(&mut self) -> Option<()> {
-        self.drop_lease();
-        if !self.makes(Mistake::LeaseEndsBeforeAbandon) {
+    pub(crate) fn abandon_drop_eni_lock(&mut self) -> Option<()> {
+        self.drop_eni_lock();
+        if !self.makes(Mistake::EniLockEndsBeforeAbandon) {
             self.me().add.got = Set::EMPTY;
         }
-        if self.makes(Mistake::LeaseEndsBeforeAbandon) {
+        if self.makes(Mistake::EniLockEndsBeforeAbandon) {
             return self.go(At::AbandonPutReleasing);
         }
         self.abandoned()

@@ -1,4 +1,4 @@
-//! Asking ECS for an address: `verbs/assign.rs`.
+//! Asking ECS for an address: `src/pool/assign.rs`.
 
 use crate::mistake::Mistake;
 use crate::process::{At, Leader, Outcome};
@@ -11,25 +11,25 @@ impl Turn<'_> {
         if self.own_intent_is_deleted() || self.me().add.asks == self.model.tries {
             return self.fail();
         }
-        self.go(if self.state.lease == Some(self.pid) { At::Ask } else { At::LeaseAgain })
+        self.go(if self.state.eni_lock == Some(self.pid) { At::Ask } else { At::LockEniAgain })
     }
 
     /// The ENI's lock, taken again where it was let go of.
-    pub(crate) fn lease_again(&mut self) -> Option<()> {
+    pub(crate) fn lock_eni_again(&mut self) -> Option<()> {
         if self.choice == 1 {
-            return self.state.lease.and_then(|_| self.fail());
+            return self.state.eni_lock.and_then(|_| self.fail());
         }
-        self.take_lease(At::Ask)
+        self.take_eni_lock(At::Ask)
     }
 
     pub(crate) fn ask(&mut self) -> Option<()> {
         let token = self.pid * TRIES + self.me().add.asks;
-        let suspects = self.state.disk.suspects;
+        let in_doubt = self.state.disk.in_doubt;
         if !self.makes(Mistake::AskNotWritten) {
             self.write_ask(token);
         }
         let add = &mut self.me().add;
-        (add.asks, add.token, add.suspects) = (add.asks + 1, token, suspects);
+        (add.asks, add.token, add.in_doubt) = (add.asks + 1, token, in_doubt);
         (add.unseen, add.full) = (false, false);
         self.me().leader = Leader::default();
         self.go(At::Request)
@@ -92,7 +92,7 @@ impl Turn<'_> {
     /// Lets go of the ENI's lock while it waits, unless it has been given something; or gives up.
     pub(crate) fn let_go(&mut self) -> Option<()> {
         if self.me().add.answered.is_empty() || self.makes(Mistake::LetsGoWithAnswers) {
-            self.drop_lease();
+            self.drop_eni_lock();
         }
         let last = self.me().add.full;
         match self.choice {
@@ -112,14 +112,14 @@ impl Turn<'_> {
 
     pub(crate) fn accept_releasing(&mut self) -> Option<()> {
         let add = self.me().add;
-        let suspects =
-            if self.makes(Mistake::SuspectsJudgedByAnswer) { self.state.disk.suspects } else { add.suspects };
-        self.me().add.usable = !suspects.has(add.given);
+        let in_doubt =
+            if self.makes(Mistake::DoubtJudgedByAnswer) { self.state.disk.in_doubt } else { add.in_doubt };
+        self.me().add.usable = !in_doubt.has(add.given);
         self.me().leader.over = Set::of(add.given);
         self.me().leader.records = self.state.disk.names(|record| record.addresses.has(add.given));
-        if suspects.has(add.given) {
+        if in_doubt.has(add.given) {
             let first =
-                if self.makes(Mistake::SettledBeforePutBack) { At::AcceptSettled } else { At::AcceptPutBack };
+                if self.makes(Mistake::SettledBeforeReturn) { At::AcceptSettled } else { At::AcceptReturn };
             return self.go(first);
         }
         if self.makes(Mistake::SettleAfterCommit) || !self.has_to_settle() {
@@ -128,7 +128,7 @@ impl Turn<'_> {
         self.go(At::AcceptSettle)
     }
 
-    pub(crate) fn accept_put_back(&mut self) -> Option<()> {
+    pub(crate) fn accept_return(&mut self) -> Option<()> {
         let addresses = Set::of(self.me().add.given);
         self.put_releasing(Releasing { addresses, held_back: true, ..Releasing::default() });
         if self.has_to_settle() { self.go(At::AcceptSettle) } else { self.accepted() }
@@ -140,7 +140,7 @@ impl Turn<'_> {
             return Some(());
         }
         if self.state.disk.active[self.owner()].is_some() && self.makes(Mistake::SettleAfterCommit) {
-            return self.go(At::AddDropLease);
+            return self.go(At::AddDropEniLock);
         }
         self.accepted()
     }
@@ -150,11 +150,11 @@ impl Turn<'_> {
             self.me().leader = Leader::default();
         }
         if !self.me().add.usable {
-            let is_settled = self.makes(Mistake::SettledBeforePutBack);
+            let is_settled = self.makes(Mistake::SettledBeforeReturn);
             return self.go(if is_settled { At::IsDeleted } else { At::AcceptSettled });
         }
-        if self.makes(Mistake::LeaseEndsBeforeCommit) {
-            self.drop_lease();
+        if self.makes(Mistake::EniLockEndsBeforeCommit) {
+            self.drop_eni_lock();
         }
         let wanted = self.model.wanted;
         let add = &mut self.me().add;
@@ -169,10 +169,10 @@ impl Turn<'_> {
 
     pub(crate) fn accept_settled(&mut self) -> Option<()> {
         self.settle_ask();
-        self.go(if self.makes(Mistake::SettledBeforePutBack) { At::AcceptPutBack } else { At::IsDeleted })
+        self.go(if self.makes(Mistake::SettledBeforeReturn) { At::AcceptReturn } else { At::IsDeleted })
     }
 
-    /// `Intent::settled`.
+    /// `OpenIntent::settled`.
     fn settle_ask(&mut self) {
         let (owner, token) = (self.owner(), self.me().add.token);
         if let Some(intent) = &mut self.state.disk.assigning[owner] {

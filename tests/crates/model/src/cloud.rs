@@ -75,7 +75,7 @@ impl Protocol {
             _ if late => return None,
             _ => {}
         }
-        for lock in [&mut state.store_lock, &mut state.lease] {
+        for lock in [&mut state.store_lock, &mut state.eni_lock] {
             lock.take_if(|holder| *holder == pid);
         }
         for intent in state.disk.assigning.iter_mut().flatten() {
@@ -119,15 +119,15 @@ impl Protocol {
         Some(())
     }
 
-    /// The suspicion of an address ends: time has passed, and no request is carried out that late.
-    pub(crate) fn suspicion_ends(&self, state: &mut State, address: u8) -> Option<()> {
+    /// The doubt about an address ends: time has passed, and no request is carried out that late.
+    pub(crate) fn doubt_ends(&self, state: &mut State, address: u8) -> Option<()> {
         let may_come = |call: &Call| matches!(call, Call::Unassign(addresses) if addresses.has(address));
         let bounded = self.mistake != Some(Mistake::LateWithoutBound);
-        if !state.disk.suspects.has(address) || (bounded && state.cloud.strays.iter().flatten().any(may_come))
+        if !state.disk.in_doubt.has(address) || (bounded && state.cloud.strays.iter().flatten().any(may_come))
         {
             return None;
         }
-        state.disk.suspects = state.disk.suspects.without(Set::of(address));
+        state.disk.in_doubt = state.disk.in_doubt.without(Set::of(address));
         Some(())
     }
 }

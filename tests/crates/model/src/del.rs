@@ -1,4 +1,4 @@
-//! DEL: `verbs/del.rs`, and `begin_release` and `bury` of `store/mod.rs`.
+//! DEL: `src/verbs/del.rs`, `Store::begin_release` in `src/store/releasing.rs`, and `Store::bury` in `src/store/adding.rs`.
 
 use crate::mistake::Mistake;
 use crate::process::{At, Verb};

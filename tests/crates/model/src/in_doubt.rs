@@ -1,4 +1,4 @@
-//! Repeating the requests of dead ADDs: `release/unanswered.rs`.
+//! Repeating the requests of dead ADDs: `src/pool/release/in_doubt.rs`.
 
 use crate::mistake::Mistake;
 use crate::process::{At, Leader, Outcome, Verb};
@@ -18,7 +18,7 @@ impl Turn<'_> {
             0 if lapsed => {
                 let shown = self.unexplained();
                 if shown.is_empty() {
-                    return self.go(At::UnansweredUpdate);
+                    return self.go(At::InDoubtUpdate);
                 }
                 self.me().leader.shown = Some(shown);
             }
@@ -45,7 +45,7 @@ impl Turn<'_> {
             Reply::Assigned(address) => {
                 self.only()?;
                 self.me().leader.found = Some(address);
-                self.go(if self.makes(Mistake::NoInUseGuard) { At::UnansweredUpdate } else { At::Holder })
+                self.go(if self.makes(Mistake::NoInUseGuard) { At::InDoubtUpdate } else { At::OwnerOf })
             }
             Reply::Unfit(address) => {
                 self.only()?;
@@ -54,10 +54,10 @@ impl Turn<'_> {
                 if self.makes(Mistake::UnfitBelieved) || (borne_out && self.makes(Mistake::UnfitEndsRequest))
                 {
                     self.me().leader.found = Some(address);
-                    return self.go(At::Holder);
+                    return self.go(At::OwnerOf);
                 }
                 self.me().leader.unfit = true;
-                self.go(At::UnansweredHoldBack)
+                self.go(At::InDoubtHoldBack)
             }
             // A copy of the request may still be on its way, of which nobody says that it is refused as well.
             Reply::Full if self.choice == 0 => {
@@ -69,12 +69,12 @@ impl Turn<'_> {
                 };
                 let doubted = self.record_at_work()?.in_doubt.has(token);
                 (!open && !doubted).then_some(())?;
-                self.go(At::UnansweredUpdate)
+                self.go(At::InDoubtUpdate)
             }
-            Reply::Full => self.go(At::UnansweredHoldBack),
+            Reply::Full => self.go(At::InDoubtHoldBack),
             Reply::Spent => {
                 self.only()?;
-                self.go(At::UnansweredUpdate)
+                self.go(At::InDoubtUpdate)
             }
             Reply::Refused | Reply::Unknown | Reply::Done | Reply::IpUnassigned => {
                 self.only()?;
@@ -83,12 +83,12 @@ impl Turn<'_> {
         }
     }
 
-    /// Whether a copy of the request may come: surely before `open_until`, then.
+    /// Whether a copy of the request may come: surely before `AssignRequest::open_until`, then.
     fn is_on_its_way(&self, token: u8) -> bool {
         self.state.cloud.strays.contains(&Some(Call::Assign(token)))
     }
 
-    pub(crate) fn unanswered_hold_back(&mut self) -> Option<()> {
+    pub(crate) fn in_doubt_hold_back(&mut self) -> Option<()> {
         let Leader { unfit, found, .. } = self.me().leader;
         let record = self.record_at_work()?;
         if unfit {
@@ -100,18 +100,18 @@ impl Turn<'_> {
     }
 
     /// The answer is that of the first time: what it names may be somebody's by now.
-    pub(crate) fn holder(&mut self) -> Option<()> {
+    pub(crate) fn owner_of(&mut self) -> Option<()> {
         let mut in_use = self.state.disk.in_use();
         if matches!(self.me().verb, Verb::Add(_)) && !self.makes(Mistake::GotNotInUse) {
             in_use = in_use.and(self.me().add.got);
         }
         let found = &mut self.me().leader.found;
         *found = found.filter(|&address| !in_use.has(address));
-        self.go(At::UnansweredUpdate)
+        self.go(At::InDoubtUpdate)
     }
 
     /// Crosses the request off, and names what it had assigned, in one.
-    pub(crate) fn unanswered_update(&mut self) -> Option<()> {
+    pub(crate) fn in_doubt_update(&mut self) -> Option<()> {
         let later = self.makes(Mistake::CrossedOffBeforeNamed);
         let found = if later { None } else { self.me().leader.found };
         let record = self.record_at_work()?;
@@ -126,14 +126,14 @@ impl Turn<'_> {
             *self.record_at_work()? = updated;
         }
         match () {
-            () if updated.is_over() || missing => self.go(At::UnansweredOver),
+            () if updated.is_over() || missing => self.go(At::InDoubtOver),
             () if !updated.unanswered.is_empty() => self.go(At::Repeat),
             () => self.finish(Outcome::Done),
         }
     }
 
-    /// `Lease::settle` of a record of which nothing is left.
-    pub(crate) fn unanswered_over(&mut self) -> Option<()> {
+    /// `EniLock::settle` of a record of which nothing is left.
+    pub(crate) fn in_doubt_over(&mut self) -> Option<()> {
         let name = usize::from(self.me().leader.record);
         let found = self.me().leader.found;
         match found.filter(|_| self.makes(Mistake::CrossedOffBeforeNamed)) {

@@ -1,4 +1,4 @@
-//! What the holder of the ENI's lock does: `release/leader.rs`.
+//! What the holder of the ENI's lock does: `src/pool/release/leader.rs`.
 
 use crate::mistake::Mistake;
 use crate::process::{At, Leader, Outcome};
@@ -35,8 +35,8 @@ impl Turn<'_> {
             return None;
         }
         self.me().leader.batch = batch;
-        let suspect = self.state.disk.suspects.has_any(batch);
-        self.go(if suspect { At::Look } else { At::Sending })
+        let in_doubt = self.state.disk.in_doubt.has_any(batch);
+        self.go(if in_doubt { At::Look } else { At::Sending })
     }
 
     pub(crate) fn sending(&mut self) -> Option<()> {
@@ -90,7 +90,7 @@ impl Turn<'_> {
 
     /// `Leader::failed` after no answer.
     pub(crate) fn unknown(&mut self) -> Option<()> {
-        self.suspect();
+        self.mark_in_doubt();
         self.finish(Outcome::Failed)
     }
 
@@ -129,7 +129,7 @@ impl Turn<'_> {
         if self.has_to_settle() { Some(()) } else { self.looked() }
     }
 
-    /// `look_then_send` and `look_then_send_less`.
+    /// `Leader::look_then_send` and `Leader::look_then_send_less`.
     fn looked(&mut self) -> Option<()> {
         let Leader { batch, over, less, .. } = self.me().leader;
         let left = batch.without(over);

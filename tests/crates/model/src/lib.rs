@@ -4,8 +4,8 @@
 //!
 //! # What a step is
 //! One file operation, one lock taken or let go, one request sent, carried out or answered: what cannot be interrupted. The
-//! steps bear the names of the code's functions ([`process::At`]), and each of the model's files stands for a file of the
-//! plugin and reads like it. A kill comes between any two of them: it takes the process's memory and its locks, not what is
+//! steps bear the names of the code's functions ([`process::At`]), and each of the model's files names the file of the
+//! plugin that it stands for and reads like it (`tests/plugin/citations.rs` checks that these files and functions exist). A kill comes between any two of them: it takes the process's memory and its locks, not what is
 //! on disk. (Power cuts, which take what is not durable yet as well, and calls of the system that fail are other tests'
 //! matter: these run the real program.)
 //!
@@ -16,8 +16,8 @@
 //! has been killed or has given up waiting.
 //!
 //! # Time
-//! There is none, but that a request is not carried out later than the plugin's suspicion of it lasts
-//! (`store::SUSPICION`, `Ask::open_until`). That is an assumption: [`Mistake::LateWithoutBound`](mistake::Mistake) shows
+//! There is none, but that a request is not carried out later than the plugin holds it to be in doubt
+//! (`store::IN_DOUBT_FOR`, `AssignRequest::open_until`). That is an assumption: [`Mistake::LateWithoutBound`](mistake::Mistake) shows
 //! what it is good for. Everything else that waits for a moment (backoff, a record's not-before, the deadline of a call,
 //! the age of a record that `DescribeNetworkInterfaces` may not show yet) may come at any moment.
 //!

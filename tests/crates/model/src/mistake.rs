@@ -4,15 +4,15 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mistake {
     /// ADD lets go of the ENI's lock once it has its answer, before the record is active.
-    LeaseEndsBeforeCommit,
+    EniLockEndsBeforeCommit,
     /// ADD lets go of the ENI's lock before what it got and does not use is recorded as releasing.
-    LeaseEndsBeforeAbandon,
+    EniLockEndsBeforeAbandon,
     /// The release that an assigned address proves to be over ends after the new record is active.
     SettleAfterCommit,
     /// Whether an old release may take an address away is asked when the answer is there, not when it was asked for.
-    SuspectsJudgedByAnswer,
-    /// No suspicion outlives the request.
-    NoSuspicion,
+    DoubtJudgedByAnswer,
+    /// No doubt outlives the request.
+    NoDoubt,
     /// The leader does not write down what it is about to ask.
     SendingNotWritten,
     /// What a repeated request had assigned is released even if it is somebody's by now.
@@ -49,8 +49,8 @@ pub enum Mistake {
     AbandonForgetsFirst,
     /// A dead ADD's intent is removed before its requests are recorded as releasing.
     BuryRemovesFirst,
-    /// What must not be used is settled in the intent before it is put back.
-    SettledBeforePutBack,
+    /// What must not be used is settled in the intent before it is returned to releasing.
+    SettledBeforeReturn,
     /// A repeated request is crossed off before what it had assigned is recorded.
     CrossedOffBeforeNamed,
     /// A record of which nothing is left is written once more before it is removed.

@@ -19,103 +19,103 @@ pub enum Verb {
     Flush,
 }
 
-/// What a process does next. Each is one file operation, one lock taken or let go, or one message, and bears the name of
-/// the function of the code that does it.
+/// What a process does next. Each is one file operation, one lock taken or let go, or one message. The comments name the
+/// functions of the plugin that do it: above a group the function whose steps these are, beside a step one that it calls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(u8)]
-#[expect(missing_docs, reason = "each bears the name of the function that it stands for")]
+#[expect(missing_docs, reason = "the comments name the functions that the steps stand for")]
 pub enum At {
-    // Store::begin_add
+    // `Store::begin_add`
     BeginAdd,
-    IntentCreate,
-    IntentFind,
-    BeginAddLock,
+    IntentCreate, // `OpenIntent::create`
+    IntentFind,   // `intent::find`
+    BeginAddLock, // `Store::lock`
     BeginAddUnlock,
     BeginAddAgain,
-    BeginAddForget,
-    // verbs::add::obtain
-    WaitLease,
-    CatchUp,
-    // Assigner::obtain
-    IsDeleted,
-    LeaseAgain,
-    Ask,
-    Request,
+    BeginAddForget, // `Store::forget`
+    // `verbs::add::obtain`
+    LockEni,        // `Store::lock_eni`
+    ReleaseBacklog, // `Releaser::release_backlog`
+    // `Assigner::obtain`
+    IsDeleted,    // `OpenIntent::is_deleted`
+    LockEniAgain, // `Assigner::eni_lock`
+    Ask,          // `OpenIntent::ask`
+    Request,      // `Assigner::request`
     RequestAnswered,
-    Settled,
-    MadeRoom,
+    Settled,  // `OpenIntent::settled`
+    MadeRoom, // `Releaser::make_room`
     LetGo,
-    AcceptReleasing,
-    AcceptPutBack,
-    AcceptSettle,
-    AcceptSettled,
-    // Store::commit, and the end of an ADD
+    AcceptReleasing, // `Assigner::accept`
+    AcceptReturn,    // `EniLock::return_to_releasing`
+    AcceptSettle,    // `EniLock::settle`
+    AcceptSettled,   // `OpenIntent::settled`
+    // `Store::commit`, and the end of `verbs::add::add`
     CommitLock,
-    CommitIsDeleted,
-    CommitReplace,
-    CommitForget,
+    CommitIsDeleted, // `OpenIntent::is_deleted`
+    CommitReplace,   // `file::replace`
+    CommitForget,    // `Store::forget`
     CommitUnlock,
-    AddDropLease,
+    AddDropEniLock,
     Print,
-    // Store::abandon
-    AbandonPutReleasing,
-    AbandonForget,
-    AbandonDropLease,
-    // verbs::del
-    KnowsAssigning,
+    // `Store::abandon`
+    AbandonPutReleasing, // `Store::put_releasing`
+    AbandonForget,       // `Store::forget`
+    AbandonDropEniLock,
+    // `verbs::del::del` and `Store::knows`
+    KnowsAssigning, // `Store::knows`
     KnowsActive,
     KnowsReleasing,
-    // Store::begin_release
+    // `Store::begin_release`
     BeginReleaseLock,
-    BeginReleaseFind,
-    Mark,
+    BeginReleaseFind, // `intent::find`
+    Mark,             // `intent::mark`
     BeginReleaseActive,
-    BeginReleaseRename,
-    Pending,
+    BeginReleaseRename, // `Store::move_to_releasing`
+    Pending,            // `Store::pending`
     BeginReleaseUnlock,
-    // Store::begin_release_of
+    // `Store::begin_release_of`
     BeginReleaseOfLock,
     BeginReleaseOfActive,
-    // Store::bury
+    // `Store::bury`
     Bury,
-    BuryRemove,
-    // Releaser::release
+    BuryRemove, // `file::remove`
+    // `Releaser::release`
     Progress,
-    TryLease,
-    IsPending,
-    ReleaseDropLease,
-    // Lease::new
-    LeaseNew,
-    // leader::step
+    TryLockEni, // `Store::try_lock_eni`
+    IsPending,  // `Store::is_pending`
+    ReleaseDropEniLock,
+    // `EniLock::new`
+    EniLockNew,
+    // `leader::step`
     Step,
-    Sending,
-    Unassign,
+    Sending,  // `EniLock::sending`
+    Unassign, // `Leader::send`
     UnassignAnswered,
-    Unknown,
-    Failed,
-    Settle,
-    Answered,
+    Unknown,  // `EniLock::unknown`
+    Failed,   // `Leader::failed`
+    Settle,   // `EniLock::settle`
+    Answered, // `EniLock::answered`
     AnsweredThenLook,
-    Look,
-    LookSettle,
-    // unanswered::settle
-    Repeat,
+    Look,       // `Leader::look`
+    LookSettle, // `EniLock::settle`
+    // `in_doubt::settle`
+    Repeat, // `in_doubt::resolve`
     RepeatAnswered,
-    Holder,
-    UnansweredHoldBack,
-    UnansweredUpdate,
-    UnansweredOver,
-    // Store::bury_dead
-    BuryDead,
-    BuryOneLock,
+    OwnerOf,         // `EniLock::owner_of`
+    InDoubtHoldBack, // `in_doubt::hold_back`
+    InDoubtUpdate,   // `EniLock::update`
+    InDoubtOver,     // `EniLock::settle`
+    // `Store::release_dead_intents`
+    ReleaseDeadIntents,
+    BuryOneLock, // `Store::bury_one`
     BuryOneFind,
     BuryOneUnlock,
-    // verbs::gc
-    GcList,
-    // Session::drain, Releaser::drain
-    PendingByEni,
-    DrainWaitLease,
-    DrainDropLease,
+    // `verbs::gc::gc`
+    GcList, // `Store::list`
+    // `CallContext::drain` and `Releaser::drain`
+    PendingByEni, // `Store::pending_by_eni`
+    DrainLockEni, // `Store::lock_eni`
+    DrainDropEniLock,
     /// It has ended.
     #[default]
     Done,
@@ -158,10 +158,10 @@ pub struct Process {
     pub owner: u8,
     /// The file that it has found: a living ADD's intent, or the record that is to be released; by the process that made it.
     pub inode: u8,
-    /// Where it goes on after `bury`.
+    /// Where it goes on after `Store::bury`.
     pub after_bury: At,
-    /// Where it goes on after `Lease::new`.
-    pub after_lease: At,
+    /// Where it goes on after `EniLock::new`.
+    pub after_eni_lock: At,
     /// Where it goes on after `leader::step`.
     pub after_step: At,
     /// An ADD's own part.
@@ -180,8 +180,8 @@ pub struct Add {
     pub asks: u8,
     /// The `ClientToken` of the last one.
     pub token: u8,
-    /// What was suspect when that was made.
-    pub suspects: Set,
+    /// What was in doubt when that was made.
+    pub in_doubt: Set,
     /// The outcome of an attempt at it was not seen.
     pub unseen: bool,
     /// It was refused because there is no address left.
@@ -239,7 +239,7 @@ impl Process {
             Verb::None => (At::Done, 0),
             Verb::Add(owner) => (At::BeginAdd, owner),
             Verb::Del(owner) => (At::KnowsAssigning, owner),
-            Verb::Gc(_) | Verb::Flush => (At::BuryDead, 0),
+            Verb::Gc(_) | Verb::Flush => (At::ReleaseDeadIntents, 0),
         };
         Self { verb, at, owner, ..Self::default() }
     }

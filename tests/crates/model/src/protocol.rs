@@ -78,7 +78,7 @@ pub enum Action {
     /// been, or never.
     Misanswer(Pid, u8, bool),
     /// An old release of this address cannot come any more.
-    SuspicionEnds(u8),
+    DoubtEnds(u8),
     /// Another node gives this address back.
     FreedElsewhere(u8),
     /// This record need not wait any longer.
@@ -172,7 +172,16 @@ impl Model for Protocol {
         let broken = Broken::default();
         let told =
             self.active.iter().fold(Set::EMPTY, |all, &(owner, _)| all.with(owner)).without(self.stale());
-        vec![State { disk, cloud, store_lock: None, lease: None, processes, left: self.faults, broken, told }]
+        vec![State {
+            disk,
+            cloud,
+            store_lock: None,
+            eni_lock: None,
+            processes,
+            left: self.faults,
+            broken,
+            told,
+        }]
     }
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
@@ -204,7 +213,7 @@ impl Model for Protocol {
         for (place, _) in state.cloud.strays.iter().enumerate().filter(|(_, call)| call.is_some()) {
             actions.extend((0..self.addresses.max(2)).map(|choice| Action::ExecuteLate(place, choice)));
         }
-        actions.extend(state.disk.suspects.iter().map(Action::SuspicionEnds));
+        actions.extend(state.disk.in_doubt.iter().map(Action::DoubtEnds));
         actions.extend(state.cloud.elsewhere.iter().map(Action::FreedElsewhere));
         let records = state.disk.releasing.iter().enumerate();
         let held_back = |record: &Option<Releasing>| record.is_some_and(|record| record.held_back);
@@ -227,7 +236,7 @@ impl Model for Protocol {
             Action::Lose(pid, late) => Self::lose(&mut next, pid, late)?,
             Action::Refuse(pid) => Self::refuse(&mut next, pid)?,
             Action::Misanswer(pid, address, late) => Self::misanswer(&mut next, pid, address, late)?,
-            Action::SuspicionEnds(address) => self.suspicion_ends(&mut next, address)?,
+            Action::DoubtEnds(address) => self.doubt_ends(&mut next, address)?,
             Action::FreedElsewhere(address) => {
                 next.cloud.elsewhere = next.cloud.elsewhere.without(Set::of(address));
             }

@@ -96,7 +96,7 @@ impl Protocol {
         (0..choices).find_map(|choice| self.step(state, pid, choice))
     }
 
-    /// Whether `flush`, and another when all suspicions are over, release everything.
+    /// Whether `flush`, and another when all doubts are over, release everything.
     fn flushed(&self, mut state: State) -> bool {
         for _ in 0..2 {
             state.processes[usize::from(FLUSH)] = Process::new(Verb::Flush);
@@ -112,7 +112,7 @@ impl Protocol {
                 state = self.executed_late(&state, stray).unwrap_or(state);
             }
             state.tidy();
-            state.disk.suspects = Set::EMPTY;
+            state.disk.in_doubt = Set::EMPTY;
             state.disk.releasing.iter_mut().flatten().for_each(|record| record.held_back = false);
         }
         state.cloud.assigned == state.disk.in_use()

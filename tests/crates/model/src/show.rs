@@ -26,8 +26,8 @@ impl fmt::Display for State {
         if !self.disk.in_flight.is_empty() {
             write!(f, ", in flight {:?}", self.disk.in_flight)?;
         }
-        if !self.disk.suspects.is_empty() {
-            write!(f, ", suspects {:?}", self.disk.suspects)?;
+        if !self.disk.in_doubt.is_empty() {
+            write!(f, ", in_doubt {:?}", self.disk.in_doubt)?;
         }
         for call in self.cloud.strays.iter().flatten() {
             write!(f, ", on its way {call:?}")?;

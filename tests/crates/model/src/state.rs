@@ -29,7 +29,7 @@ pub struct State {
     /// Who holds the store's lock.
     pub store_lock: Option<Pid>,
     /// Who holds the ENI's lock.
-    pub lease: Option<Pid>,
+    pub eni_lock: Option<Pid>,
     /// The processes.
     pub processes: [Process; PROCESSES as usize],
     /// What may still go wrong.
@@ -52,7 +52,7 @@ pub struct Disk {
     /// `eni/<id>.json`: what the holder of the lock has asked to unassign.
     pub in_flight: Set,
     /// `eni/<id>.json`: what a request of unknown outcome may still take away.
-    pub suspects: Set,
+    pub in_doubt: Set,
 }
 
 /// The file of an ADD's intent.
@@ -80,7 +80,7 @@ pub struct Active {
 /// The file of a release.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Releasing {
-    /// Whose; nobody's for what was put back.
+    /// Whose; nobody's for what was returned to releasing.
     pub owner: Option<u8>,
     /// What is to be unassigned.
     pub addresses: Set,

@@ -1,4 +1,4 @@
-//! `flush` and GC: `operator/flush.rs`, `verbs/gc.rs`, `Store::bury_dead` and `Releaser::drain`.
+//! `flush` and GC: `src/commands/flush.rs`, `src/verbs/gc.rs`, `Store::release_dead_intents` and `Releaser::drain`.
 
 use crate::process::{At, Leader, Outcome, Verb};
 use crate::set::Set;
@@ -6,7 +6,7 @@ use crate::state::{Active, OWNERS, PROCESSES};
 use crate::turn::Turn;
 
 impl Turn<'_> {
-    pub(crate) fn bury_dead(&mut self) -> Option<()> {
+    pub(crate) fn release_dead_intents(&mut self) -> Option<()> {
         if self.next_owner(|turn, owner| turn.state.disk.assigning[owner].is_some()) {
             return self.go(At::BuryOneLock);
         }
@@ -35,7 +35,7 @@ impl Turn<'_> {
     pub(crate) fn bury_one_unlock(&mut self) -> Option<()> {
         self.drop_store_lock();
         self.me().owner += 1;
-        self.go(At::BuryDead)
+        self.go(At::ReleaseDeadIntents)
     }
 
     /// What attachments have in use that are no more. Only what was there at the beginning is as old as `gcGraceSeconds`.
@@ -62,24 +62,24 @@ impl Turn<'_> {
     }
 
     pub(crate) fn pending_by_eni(&mut self) -> Option<()> {
-        if self.state.disk.names(|_| true).is_empty() { self.end() } else { self.go(At::DrainWaitLease) }
+        if self.state.disk.names(|_| true).is_empty() { self.end() } else { self.go(At::DrainLockEni) }
     }
 
-    pub(crate) fn drain_wait_lease(&mut self) -> Option<()> {
+    pub(crate) fn drain_lock_eni(&mut self) -> Option<()> {
         if self.choice == 1 {
-            return self.state.lease.and_then(|_| self.end());
+            return self.state.eni_lock.and_then(|_| self.end());
         }
-        self.me().after_step = At::DrainDropLease;
-        self.take_lease(At::Step)
+        self.me().after_step = At::DrainDropEniLock;
+        self.take_eni_lock(At::Step)
     }
 
     /// The ENI's lock is taken anew for every request, so that ADDs and DELs get their turn.
-    pub(crate) fn drain_drop_lease(&mut self) -> Option<()> {
+    pub(crate) fn drain_drop_eni_lock(&mut self) -> Option<()> {
         let outcome = self.me().leader.outcome;
-        self.drop_lease();
+        self.drop_eni_lock();
         self.me().leader = Leader::default();
         match (outcome, self.choice) {
-            (Outcome::Done, 0) | (Outcome::Failed, 1) => self.go(At::DrainWaitLease),
+            (Outcome::Done, 0) | (Outcome::Failed, 1) => self.go(At::DrainLockEni),
             (Outcome::Nothing | Outcome::Failed, 0) => self.end(),
             _ => None,
         }

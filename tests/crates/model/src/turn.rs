@@ -23,19 +23,19 @@ impl At {
             // The set of addresses to release, as bits.
             Self::Step => 8,
             Self::Look => 3,
-            Self::WaitLease
-            | Self::CatchUp
+            Self::LockEni
+            | Self::ReleaseBacklog
             | Self::RequestAnswered
-            | Self::LeaseAgain
+            | Self::LockEniAgain
             | Self::LetGo
             | Self::Repeat
             | Self::RepeatAnswered
             | Self::CommitLock
             | Self::Print
             | Self::Progress
-            | Self::TryLease
-            | Self::DrainWaitLease
-            | Self::DrainDropLease => 2,
+            | Self::TryLockEni
+            | Self::DrainLockEni
+            | Self::DrainDropEniLock => 2,
             _ => 1,
         }
     }
@@ -52,10 +52,10 @@ impl Turn<'_> {
             At::BeginAddUnlock => self.begin_add_unlock(),
             At::BeginAddAgain => self.begin_add_again(),
             At::BeginAddForget => self.begin_add_forget(),
-            At::WaitLease => self.wait_lease(),
-            At::CatchUp => self.catch_up(),
+            At::LockEni => self.lock_eni(),
+            At::ReleaseBacklog => self.release_backlog(),
             At::IsDeleted => self.is_deleted(),
-            At::LeaseAgain => self.lease_again(),
+            At::LockEniAgain => self.lock_eni_again(),
             At::Ask => self.ask(),
             At::Request => self.request(),
             At::RequestAnswered => self.request_answered(),
@@ -63,7 +63,7 @@ impl Turn<'_> {
             At::MadeRoom => self.made_room(),
             At::LetGo => self.let_go(),
             At::AcceptReleasing => self.accept_releasing(),
-            At::AcceptPutBack => self.accept_put_back(),
+            At::AcceptReturn => self.accept_return(),
             At::AcceptSettle => self.accept_settle(),
             At::AcceptSettled => self.accept_settled(),
             At::CommitLock => self.commit_lock(),
@@ -71,11 +71,11 @@ impl Turn<'_> {
             At::CommitReplace => self.commit_replace(),
             At::CommitForget => self.commit_forget(),
             At::CommitUnlock => self.commit_unlock(),
-            At::AddDropLease => self.add_drop_lease(),
+            At::AddDropEniLock => self.add_drop_eni_lock(),
             At::Print => self.print(),
             At::AbandonPutReleasing => self.abandon_put_releasing(),
             At::AbandonForget => self.abandon_forget(),
-            At::AbandonDropLease => self.abandon_drop_lease(),
+            At::AbandonDropEniLock => self.abandon_drop_eni_lock(),
             At::KnowsAssigning => self.knows_assigning(),
             At::KnowsActive => self.knows_active(),
             At::KnowsReleasing => self.knows_releasing(),
@@ -91,10 +91,10 @@ impl Turn<'_> {
             At::Bury => self.bury(),
             At::BuryRemove => self.bury_remove(),
             At::Progress => self.progress(),
-            At::TryLease => self.try_lease(),
+            At::TryLockEni => self.try_lock_eni(),
             At::IsPending => self.is_pending(),
-            At::ReleaseDropLease => self.release_drop_lease(),
-            At::LeaseNew => self.lease_new(),
+            At::ReleaseDropEniLock => self.release_drop_eni_lock(),
+            At::EniLockNew => self.eni_lock_new(),
             At::Step => self.step(),
             At::Sending => self.sending(),
             At::Unassign => self.unassign(),
@@ -108,18 +108,18 @@ impl Turn<'_> {
             At::LookSettle => self.look_settle(),
             At::Repeat => self.repeat(),
             At::RepeatAnswered => self.repeat_answered(),
-            At::Holder => self.holder(),
-            At::UnansweredHoldBack => self.unanswered_hold_back(),
-            At::UnansweredUpdate => self.unanswered_update(),
-            At::UnansweredOver => self.unanswered_over(),
-            At::BuryDead => self.bury_dead(),
+            At::OwnerOf => self.owner_of(),
+            At::InDoubtHoldBack => self.in_doubt_hold_back(),
+            At::InDoubtUpdate => self.in_doubt_update(),
+            At::InDoubtOver => self.in_doubt_over(),
+            At::ReleaseDeadIntents => self.release_dead_intents(),
             At::BuryOneLock => self.bury_one_lock(),
             At::BuryOneFind => self.bury_one_find(),
             At::BuryOneUnlock => self.bury_one_unlock(),
             At::GcList => self.gc_list(),
             At::PendingByEni => self.pending_by_eni(),
-            At::DrainWaitLease => self.drain_wait_lease(),
-            At::DrainDropLease => self.drain_drop_lease(),
+            At::DrainLockEni => self.drain_lock_eni(),
+            At::DrainDropEniLock => self.drain_drop_eni_lock(),
             At::Done => None,
         }
     }
@@ -166,22 +166,22 @@ impl Turn<'_> {
         }
     }
 
-    /// Takes the ENI's lock, if it is free, and goes on with `then` after `Lease::new`.
-    pub(crate) fn take_lease(&mut self, then: At) -> Option<()> {
-        if self.state.lease.is_some() {
+    /// Takes the ENI's lock, if it is free, and goes on with `then` after `EniLock::new`.
+    pub(crate) fn take_eni_lock(&mut self, then: At) -> Option<()> {
+        if self.state.eni_lock.is_some() {
             return None;
         }
-        self.state.lease = Some(self.pid);
+        self.state.eni_lock = Some(self.pid);
         if self.state.disk.in_flight.is_empty() {
             return self.go(then);
         }
-        self.me().after_lease = then;
-        self.go(At::LeaseNew)
+        self.me().after_eni_lock = then;
+        self.go(At::EniLockNew)
     }
 
-    pub(crate) fn drop_lease(&mut self) {
-        if self.state.lease == Some(self.pid) {
-            self.state.lease = None;
+    pub(crate) fn drop_eni_lock(&mut self) {
+        if self.state.eni_lock == Some(self.pid) {
+            self.state.eni_lock = None;
         }
     }
 
@@ -208,7 +208,7 @@ impl Turn<'_> {
         name
     }
 
-    /// `Lease::settle`, one record's worth of it.
+    /// `EniLock::settle`, one record's worth of it.
     pub(crate) fn settle_one(&mut self) {
         let Some(name) = self.next_to_settle() else { return };
         let over = self.me().leader.over;
@@ -219,7 +219,7 @@ impl Turn<'_> {
         record.take_if(|releasing| releasing.is_over());
     }
 
-    /// Whether there is any record that `Lease::settle` would change.
+    /// Whether there is any record that `EniLock::settle` would change.
     pub(crate) fn has_to_settle(&mut self) -> bool {
         self.next_to_settle().is_some()
     }

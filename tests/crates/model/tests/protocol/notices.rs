@@ -49,9 +49,9 @@ const KILLED: Faults = Faults { kills: 1, late: 1, ..NONE };
 
 #[test]
 fn letting_go_of_the_enis_lock_too_early() {
-    notices(Mistake::LeaseEndsBeforeCommit, ON_ENI, after_a_dead_add());
-    notices(Mistake::LeaseEndsBeforeCommit, ONE_OWNER, after_a_dead_add());
-    notices(Mistake::LeaseEndsBeforeAbandon, ON_ENI, after_a_dead_add());
+    notices(Mistake::EniLockEndsBeforeCommit, ON_ENI, after_a_dead_add());
+    notices(Mistake::EniLockEndsBeforeCommit, ONE_OWNER, after_a_dead_add());
+    notices(Mistake::EniLockEndsBeforeAbandon, ON_ENI, after_a_dead_add());
     notices(Mistake::LetsGoWithAnswers, ON_ENI, two_addresses(Faults { refused: 1, ..NONE }));
 }
 
@@ -64,8 +64,8 @@ fn releasing_what_is_somebodys_by_now() {
 
 #[test]
 fn forgetting_what_may_still_be_on_its_way() {
-    notices(Mistake::NoSuspicion, ON_ENI, handed_out_again(LATE));
-    notices(Mistake::SuspectsJudgedByAnswer, ON_ENI, handed_out_again(LATE));
+    notices(Mistake::NoDoubt, ON_ENI, handed_out_again(LATE));
+    notices(Mistake::DoubtJudgedByAnswer, ON_ENI, handed_out_again(LATE));
     notices(Mistake::SendingNotWritten, ON_ENI, handed_out_again(KILLED));
     notices(Mistake::RefusalCrossesOff, NAMED, handed_out_again(LATE));
     notices(
@@ -112,7 +112,7 @@ fn the_wrong_order_of_two_writes() {
     notices(Mistake::AbandonForgetsFirst, NAMED, one_pod(NONE));
     notices(Mistake::BuryRemovesFirst, NAMED, one_pod(KILLED));
     notices(Mistake::CrossedOffBeforeNamed, NAMED, one_pod(KILLED));
-    notices(Mistake::SettledBeforePutBack, NAMED, handed_out_again(LATE));
+    notices(Mistake::SettledBeforeReturn, NAMED, handed_out_again(LATE));
     notices(Mistake::SettleBeforeAnswer, NAMED, one_pod(NONE));
 }
 
