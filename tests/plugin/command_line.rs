@@ -29,24 +29,27 @@ fn help_and_version_go_to_stdout() {
     }
 }
 
+/// How each sentence reads is in `tests/plugin/messages.txt`.
 #[test]
 fn what_cannot_be_made_out_is_wrong_usage() {
     let node = node();
-    for (arguments, why) in [
-        (&["lst"][..], "unknown command `lst`; did you mean `list`?"),
-        (&["list", "flush"], "`list` takes no arguments, but got `flush`"),
-        (&["--json"], "no command is given"),
-        (&["list", "--verbose"], "unknown option `--verbose`"),
-        (&["list", "--jsn"], "unknown option `--jsn`; did you mean `--json`?"),
-        (&["doctor", "now"], "`doctor` takes no arguments, but got `now`"),
-        (&["list", "--config"], "missing argument for option '--config'"),
-        (&["ADD"], "`ADD` is not a command: container runtimes pass it in CNI_COMMAND"),
-        (&[""], "unknown command ``"),
+    for (arguments, word) in [
+        (&["lst"][..], "`lst`"),
+        (&["list", "flush"], "`flush`"),
+        (&["--json"], "command"),
+        (&["list", "--verbose"], "`--verbose`"),
+        (&["list", "--jsn"], "`--jsn`"),
+        (&["doctor", "now"], "`now`"),
+        (&["list", "--config"], "'--config'"),
+        (&["ADD"], "`ADD`"),
+        (&[""], "``"),
     ] {
         let answer = node.program(arguments).run();
         assert_eq!((answer.status(), answer.stdout()), (2, String::new()), "{arguments:?}");
-        let expected = format!("aliyun-eni-ipam: {why}\nTry `aliyun-eni-ipam --help`.\n");
-        assert_eq!(answer.stderr(), expected);
+        let told = answer.stderr();
+        let why = told.strip_prefix("aliyun-eni-ipam: ");
+        let why = why.and_then(|it| it.strip_suffix("\nTry `aliyun-eni-ipam --help`.\n"));
+        assert!(why.is_some_and(|why| why.contains(word) && !why.contains('\n')), "{told}");
     }
 }
 

@@ -364,7 +364,12 @@ fn targets(kind: &str) -> BTreeSet<String> {
 fn has(suite: &str, name: &str) -> bool {
     let files = rust_files(&root().join("tests").join(suite));
     let function = format!("fn {name}(");
-    files.iter().any(|file| file.file_stem().is_some_and(|it| it == name) || read(file).contains(&function))
+    let is_module = |file: &Path| {
+        let named =
+            if file.ends_with("mod.rs") { file.parent().and_then(Path::file_name) } else { file.file_stem() };
+        named.is_some_and(|it| it == name)
+    };
+    files.iter().any(|file| is_module(file) || read(file).contains(&function))
 }
 
 #[test]
