@@ -1,4 +1,4 @@
-//! The edge of the process: a call of a container runtime, or a command of a person.
+//! The process: a container runtime's call, or a person's command.
 
 use std::any::Any;
 use std::io;
@@ -13,7 +13,7 @@ use aliyun_eni_ipam::{commands, verbs};
 
 fn main() -> ExitCode {
     let environment = Environment::from_process();
-    // Runtimes never pass arguments, people always do.
+    // Runtimes never pass arguments; people always do.
     if std::env::args_os().len() > 1 {
         return commands::run();
     }
@@ -25,7 +25,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(refusal) => {
             log::error!("{}", cni::plain_words(&refusal.to_string()));
-            // Whether anybody reads it makes no difference any more.
+            // If nobody reads it, nothing is left to do.
             let _ = cni::print(&refusal.to_json());
             ExitCode::FAILURE
         }
@@ -49,8 +49,7 @@ fn start_log(call: &Call) {
     });
 }
 
-/// A defect, too, must reach the runtime as an error document: of a plugin that prints nothing, it only says that it
-/// failed.
+/// Turns a panic into an error document: of a plugin that prints nothing, a runtime can only say that it failed.
 fn catch_panic(work: impl FnOnce() -> Result<(), Refusal>) -> Result<(), Refusal> {
     panic::set_hook(Box::new(|info| log::error!("panic: {info}")));
     panic::catch_unwind(panic::AssertUnwindSafe(work)).unwrap_or_else(|payload| {

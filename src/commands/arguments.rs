@@ -1,4 +1,4 @@
-//! What the person typed.
+//! The arguments that a person typed.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -6,128 +6,42 @@ use std::path::PathBuf;
 
 use lexopt::{Arg, Parser, ValueExt};
 
-use super::consent::Consent;
-use super::reconcile::Orphans;
+use crate::commands::consent::Consent;
+use crate::commands::help::{OPTIONS, help_of, unknown_command};
+use crate::commands::reconcile::Orphans;
+use crate::commands::suggestion::unknown;
 
-/// The text of `--help`.
-pub(super) const HELP: &str = "\
-aliyun-eni-ipam: a CNI IPAM plugin; pods get secondary private IPs of an Alibaba Cloud ENI.
-Container runtimes call it by the CNI protocol. For the person who runs the node:
-
-  aliyun-eni-ipam list                 show what is recorded: state, addresses, pod, ENI, age, attempts, last error
-  aliyun-eni-ipam release ADDRESS...   give up these active records and release their addresses now
-  aliyun-eni-ipam flush                retry every pending release and clean up after interrupted ADDs; for a timer
-  aliyun-eni-ipam reconcile            compare with ECS: orphans (on the ENI, no record) and ghosts (recorded, not on
-                                       the ENI); --release-orphans releases the orphans
-  aliyun-eni-ipam doctor               check configuration, store, credentials, clock, endpoint, permissions, quota
-  aliyun-eni-ipam help [COMMAND]       explain a command
-  aliyun-eni-ipam version              print the version
-
-  --config FILE|DIR   the network configuration (default: /etc/cni/net.d)
-  --network NAME      the network, where several are configured
-  --json              print JSON
-  --yes               release without asking
-  --help, --version
-
-Exit status: 0 done, 1 something failed or was left over, 2 wrong usage.";
-
-/// The options that every command takes, for the text about one of them.
-macro_rules! about {
-    ($usage:literal, $text:literal) => {
-        concat!(
-            "Usage: aliyun-eni-ipam ",
-            $usage,
-            " [--config FILE|DIR] [--network NAME] [--json]\n\n",
-            $text,
-            "\n\nOptions of all commands: `aliyun-eni-ipam help`."
-        )
-    };
-}
-
-/// Each command with the text of `help COMMAND`.
-const COMMANDS: [(&str, &str); 7] = [
-    (
-        "list",
-        about!(
-            "list",
-            "Shows every record of the store, one line each. It asks neither ECS nor the metadata service.\n\
-             STATE is assigning, active, releasing or quarantined. AGE is the time since the addresses were assigned,\n\
-             BOOT whether that was in this boot of the machine or an earlier one. LAST-ERROR is why a release waits."
-        ),
-    ),
-    (
-        "release",
-        about!(
-            "release ADDRESS... [--yes]",
-            "Gives up the active records that have these addresses and releases all addresses of these records.\n\
-             A container that is still running loses its network, so the command asks first; --yes skips the question."
-        ),
-    ),
-    (
-        "flush",
-        about!(
-            "flush",
-            "Retries every pending release at once and cleans up after interrupted ADDs, for all networks that use this\n\
-             plugin. It asks nothing, so a timer can run it. Exit status 1 means that releases are left.\n\
-             --json prints one object: released (addresses), cleanedUp (a count of interrupted ADDs), left (a count) and\n\
-             releasing (what is left, each with addresses, networkInterfaceId and lastError)."
-        ),
-    ),
-    (
-        "reconcile",
-        about!(
-            "reconcile [--release-orphans [--yes]]",
-            "Compares the records with what ECS shows on the ENIs of this node.\n\
-             An orphan is on the ENI without a record; a ghost is recorded but not on the ENI; in-doubt means that a\n\
-             damaged record or an interrupted ADD may have the address. --release-orphans asks and releases the orphans."
-        ),
-    ),
-    (
-        "doctor",
-        about!(
-            "doctor",
-            "Checks everything that an ADD and a DEL need, and changes nothing. Each line is ok, warn or fail, with what\n\
-             to do. Without a configuration it checks the binary, the default store, instance metadata and credentials."
-        ),
-    ),
-    ("help", "Usage: aliyun-eni-ipam help [COMMAND]\n\nExplains a command, or names all of them."),
-    ("version", "Usage: aliyun-eni-ipam version\n\nPrints the version."),
-];
-
-/// Every long option, to find the one that was meant.
-const OPTIONS: [&str; 7] = ["config", "network", "json", "yes", "release-orphans", "help", "version"];
-
-/// What to do.
+/// A command with its own arguments.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Command {
     /// `list`
     List,
     /// `release`
     Release {
-        /// What to give up.
+        /// The addresses to release.
         addresses: BTreeSet<IpAddr>,
-        /// Whether to ask.
+        /// Whether the person has agreed beforehand.
         consent: Consent,
     },
     /// `flush`
     Flush,
     /// `reconcile`
     Reconcile {
-        /// What to do with orphans.
+        /// Whether to release orphans.
         orphans: Orphans,
     },
     /// `doctor`
     Doctor,
     /// `help`
     Help {
-        /// The text about one command; `None` for that about all.
+        /// The text about one command; `None` stands for the text about all.
         of: Option<&'static str>,
     },
     /// `version`
     Version,
 }
 
-/// The arguments of the process, made out.
+/// The parsed arguments of the process.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Arguments {
     pub(super) command: Command,
@@ -177,7 +91,7 @@ impl Arguments {
     }
 }
 
-/// What was said of the command, in any order.
+/// The words and options of the command, which can come in any order.
 #[derive(Default)]
 struct Words {
     instead: Option<Instead>,
@@ -187,14 +101,14 @@ struct Words {
     release_orphans: bool,
 }
 
-/// What is wanted instead of the command.
+/// An option that replaces the command.
 enum Instead {
     Help,
     Version,
 }
 
 impl Words {
-    /// The command, if it takes every word and option.
+    /// The command, unless it does not take one of the words or options.
     fn command(self) -> Result<Command, String> {
         match self.instead {
             Some(Instead::Help) => {
@@ -240,41 +154,6 @@ impl Words {
     }
 }
 
-fn help_of(name: &str) -> Result<&'static str, String> {
-    let text = COMMANDS.iter().find(|(command, _)| *command == name).map(|(_, text)| *text);
-    text.ok_or_else(|| unknown_command(name))
-}
-
-fn unknown_command(name: &str) -> String {
-    unknown("command", "", name, &COMMANDS.map(|(name, _)| name))
-}
-
-/// Says that there is no such command or option, and which one may have been meant.
-fn unknown(what: &str, prefix: &str, name: &str, known: &[&str]) -> String {
-    let meant = known.iter().map(|known| (distance(name, known), known)).min();
-    match meant {
-        Some((distance, meant)) if distance <= meant.len() / 3 => {
-            format!("unknown {what} `{prefix}{name}`; did you mean `{prefix}{meant}`?")
-        }
-        _ => format!("unknown {what} `{prefix}{name}`"),
-    }
-}
-
-/// How many characters have to be added, left out or changed to make one word the other (Levenshtein's distance).
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (count, character) in one.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], count + 1);
-        for (column, wanted) in other.iter().enumerate() {
-            let changed = diagonal + usize::from(character != *wanted);
-            diagonal = row[column + 1];
-            row[column + 1] = changed.min(diagonal + 1).min(row[column] + 1);
-        }
-    }
-    row[other.len()]
-}
-
 fn addresses(words: &[String]) -> Result<BTreeSet<IpAddr>, String> {
     if words.is_empty() {
         return Err("`release` needs at least one address".to_owned());
@@ -285,6 +164,7 @@ fn addresses(words: &[String]) -> Result<BTreeSet<IpAddr>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::commands::help::COMMANDS;
 
     fn parse(arguments: &[&str]) -> Result<Arguments, String> {
         Arguments::parse_from(Parser::from_args(arguments)).map_err(|error| error.to_string())
@@ -347,20 +227,6 @@ mod tests {
     }
 
     #[test]
-    fn the_distance_of_two_words_is_the_number_of_edits() {
-        for (one, other, edits) in [
-            ("", "", 0),
-            ("list", "list", 0),
-            ("lst", "list", 1),
-            ("", "list", 4),
-            ("flush", "list", 3),
-            ("é", "e", 1),
-        ] {
-            assert_eq!((distance(one, other), distance(other, one)), (edits, edits), "{one} {other}");
-        }
-    }
-
-    #[test]
     fn what_cannot_be_made_out_is_refused() {
         for arguments in [
             &["lst"][..],
@@ -383,14 +249,5 @@ mod tests {
         ] {
             assert!(parse(arguments).is_err(), "{arguments:?}");
         }
-    }
-
-    #[test]
-    fn the_help_tells_of_every_command_and_option() {
-        let options = OPTIONS.map(|option| format!("--{option}"));
-        assert!(options.iter().all(|option| HELP.contains(option)));
-        assert!(COMMANDS.iter().all(|(name, _)| HELP.contains(&format!("aliyun-eni-ipam {name}"))));
-        let texts = COMMANDS.iter().map(|(_, text)| *text).chain([HELP]);
-        assert!(texts.flat_map(str::lines).all(|line| line.chars().count() <= 120));
     }
 }

@@ -1,4 +1,4 @@
-//! What ECS and the store print of one ENI, where they differ.
+//! The differences between what ECS shows on one ENI and what the store records.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -8,26 +8,26 @@ use serde_json::{Value, json};
 use crate::base::clock::Timestamp;
 use crate::base::eni::EniId;
 use crate::base::region::RegionId;
-use crate::commands::short_id;
+use crate::commands::output::short_id;
 use crate::pool::release::DESCRIBE_LAG;
 use crate::store::{Allocation, AssignRequest, Listed, Owner, State};
 
-/// An ENI and what is the matter with it.
+/// An ENI and its differences.
 #[derive(Debug)]
 pub(super) struct Comparison {
     pub(super) eni: EniId,
     pub(super) region: RegionId,
-    /// Addresses on the ENI that nothing in the store could be the reason of.
+    /// Addresses on the ENI that no record names and no request in doubt can have assigned.
     pub(super) orphans: BTreeSet<IpAddr>,
-    /// Addresses on the ENI of which the store cannot tell whether anybody has them, and why it cannot.
-    pub(super) undecided: Vec<(IpAddr, String)>,
-    /// What is recorded and not on the ENI.
+    /// Addresses on the ENI that a damaged record or a request in doubt may have, each with the explanation.
+    pub(super) in_doubt: Vec<(IpAddr, String)>,
+    /// Recorded addresses that are not on the ENI.
     pub(super) ghosts: Vec<Ghost>,
-    /// Why the ENI could not be compared, or not whole.
+    /// Why the ENI could not be compared, or only in part.
     pub(super) problem: Option<String>,
 }
 
-/// An address that is recorded, and not on its ENI.
+/// A recorded address that is not on its ENI.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Ghost {
     pub(super) address: IpAddr,
@@ -36,33 +36,33 @@ pub(super) struct Ghost {
 }
 
 impl Comparison {
-    /// An ENI that is not compared (yet).
+    /// An ENI before it is compared.
     pub(super) fn new(eni: EniId, region: RegionId, problem: Option<String>) -> Self {
-        let (orphans, undecided, ghosts) = (BTreeSet::new(), Vec::new(), Vec::new());
-        Self { eni, region, orphans, undecided, ghosts, problem }
+        let (orphans, in_doubt, ghosts) = (BTreeSet::new(), Vec::new(), Vec::new());
+        Self { eni, region, orphans, in_doubt, ghosts, problem }
     }
 
-    /// Whether everything is as it should be.
+    /// Whether there is no difference.
     pub(super) fn is_clean(&self) -> bool {
         self.orphans.is_empty()
-            && self.undecided.is_empty()
+            && self.in_doubt.is_empty()
             && self.ghosts.is_empty()
             && self.problem.is_none()
     }
 
-    /// Looks for a reason of each of the ENI's secondary addresses.
+    /// Sorts the ENI's secondary addresses into recorded ones, those in doubt and orphans.
     pub(super) fn find_orphans(&mut self, on_eni: &BTreeSet<IpAddr>, listed: &[Listed]) {
         for &address in on_eni {
             match reason(address, &self.eni, listed) {
                 Reason::Recorded => {}
-                Reason::Unclear(why) => self.undecided.push((address, why)),
+                Reason::InDoubt(why) => self.in_doubt.push((address, why)),
                 Reason::None => drop(self.orphans.insert(address)),
             }
         }
     }
 
-    /// Looks for each of the ENI's recorded addresses on it. A description lags behind, so that what it does not show of a
-    /// young record proves nothing.
+    /// Looks for the recorded addresses on the ENI. ECS describes an ENI with a delay, so a record younger than that delay is
+    /// skipped.
     pub(super) fn find_ghosts(&mut self, on_eni: &BTreeSet<IpAddr>, listed: &[Listed], now: Timestamp) {
         for record in listed {
             let Some(it) = record.allocation.as_ref().filter(|it| it.eni == self.eni) else { continue };
@@ -86,18 +86,18 @@ impl Comparison {
                 "state": ghost.state.name(),
             })
         };
-        let undecided = |(address, why): &(IpAddr, String)| json!({ "address": address, "why": why });
+        let in_doubt = |(address, why): &(IpAddr, String)| json!({ "address": address, "why": why });
         json!({
             "networkInterfaceId": self.eni,
             "regionId": self.region,
             "orphans": self.orphans,
             "ghosts": self.ghosts.iter().map(ghost).collect::<Vec<_>>(),
-            "undecided": self.undecided.iter().map(undecided).collect::<Vec<_>>(),
+            "undecided": self.in_doubt.iter().map(in_doubt).collect::<Vec<_>>(),
             "problem": self.problem,
         })
     }
 
-    /// A row for each difference: the ENI, what it is, the address, and what there is to say.
+    /// A row for each difference: the ENI, the kind, the address, and an explanation.
     pub(super) fn rows(&self) -> Vec<[String; 4]> {
         let row = |what: &str, address: Option<IpAddr>, text: String| {
             let address = address.map(|it| it.to_string()).unwrap_or_default();
@@ -107,7 +107,7 @@ impl Comparison {
         rows.extend(
             self.orphans.iter().map(|it| row("orphan", Some(*it), "no record has this address".to_owned())),
         );
-        rows.extend(self.undecided.iter().map(|(it, why)| row("in-doubt", Some(*it), why.clone())));
+        rows.extend(self.in_doubt.iter().map(|(it, why)| row("in-doubt", Some(*it), why.clone())));
         rows.extend(self.ghosts.iter().map(|Ghost { address, owner, state }| {
             let id = short_id(&owner.container_id);
             let text = format!("{}, container {id}, {}", state.name(), owner.ifname);
@@ -122,14 +122,14 @@ impl Comparison {
 enum Reason {
     /// A record names it.
     Recorded,
-    /// It may be that of a record or request that does not tell its addresses.
-    Unclear(String),
-    /// Nobody knows.
+    /// It may belong to a record or a request with unknown addresses.
+    InDoubt(String),
+    /// No record and no request explains it.
     None,
 }
 
 fn reason(address: IpAddr, eni: &EniId, listed: &[Listed]) -> Reason {
-    // Whichever ENI a record names: an address of a VPC is one pod's.
+    // The record may name another ENI: within a VPC, an address belongs to one pod only.
     let mut named = listed.iter().filter_map(|it| it.allocation.as_ref()).flat_map(Allocation::ips);
     if named.any(|it| it == address) {
         return Reason::Recorded;
@@ -137,13 +137,13 @@ fn reason(address: IpAddr, eni: &EniId, listed: &[Listed]) -> Reason {
     for record in listed {
         if record.state == State::Quarantined {
             let path = record.path.display();
-            return Reason::Unclear(format!(
+            return Reason::InDoubt(format!(
                 "the record {path} cannot be read and may have this address: delete the file if its pod is gone"
             ));
         }
-        if record.progress.unanswered.iter().any(|ask| ask.eni == *eni && may_have_brought(ask, address)) {
+        if record.progress.unanswered.iter().any(|ask| ask.eni == *eni && may_have_assigned(ask, address)) {
             let id = short_id(&record.owner.container_id);
-            return Reason::Unclear(format!(
+            return Reason::InDoubt(format!(
                 "an interrupted ADD of container {id} may have got it: run `aliyun-eni-ipam flush`"
             ));
         }
@@ -151,7 +151,7 @@ fn reason(address: IpAddr, eni: &EniId, listed: &[Listed]) -> Reason {
     Reason::None
 }
 
-fn may_have_brought(ask: &AssignRequest, address: IpAddr) -> bool {
+fn may_have_assigned(ask: &AssignRequest, address: IpAddr) -> bool {
     if ask.addresses.is_empty() { ask.ipv6 == address.is_ipv6() } else { ask.addresses.contains(&address) }
 }
 
@@ -219,20 +219,20 @@ mod tests {
     }
 
     #[test]
-    fn what_an_open_request_may_have_brought_is_not_known_to_be_an_orphan() {
-        let unclear = |text, listed: Listed| matches!(reason_of(text, &[listed]), Reason::Unclear(_));
-        assert!(unclear("192.168.0.5", asking(false, &[])));
-        assert!(!unclear("2001:db8::5", asking(false, &[])));
-        assert!(unclear("2001:db8::5", asking(true, &[])));
-        assert!(unclear("192.168.0.5", asking(false, &["192.168.0.5"])));
-        assert!(!unclear("192.168.0.6", asking(false, &["192.168.0.5"])));
+    fn what_a_request_in_doubt_may_have_assigned_is_not_called_an_orphan() {
+        let in_doubt = |text, listed: Listed| matches!(reason_of(text, &[listed]), Reason::InDoubt(_));
+        assert!(in_doubt("192.168.0.5", asking(false, &[])));
+        assert!(!in_doubt("2001:db8::5", asking(false, &[])));
+        assert!(in_doubt("2001:db8::5", asking(true, &[])));
+        assert!(in_doubt("192.168.0.5", asking(false, &["192.168.0.5"])));
+        assert!(!in_doubt("192.168.0.6", asking(false, &["192.168.0.5"])));
     }
 
     #[test]
     fn a_damaged_record_may_name_anything() {
         let damaged = Listed { state: State::Quarantined, allocation: None, ..asking(false, &["10.0.0.1"]) };
         assert!(
-            matches!(reason_of("192.168.0.5", &[damaged]), Reason::Unclear(why) if why.contains("record"))
+            matches!(reason_of("192.168.0.5", &[damaged]), Reason::InDoubt(why) if why.contains("record"))
         );
     }
 

@@ -1,4 +1,4 @@
-//! Asking the person before something is taken away.
+//! Asks the person before something is released.
 
 use std::io::{self, BufRead, Read, Write};
 
@@ -9,14 +9,13 @@ use crate::base::printable::printable;
 pub(super) enum Consent {
     /// By `--yes`.
     Given,
-    /// No: the person is to be asked.
+    /// No, so the person is asked.
     Needed,
 }
 
 impl Consent {
-    /// Whether the person agrees. The question goes to stderr, because stdout may be a program's; where nobody is there to
-    /// see it or to answer, the answer is no. A line break within one of its lines is escaped: nothing that is asked about
-    /// can make a line of its own, or hide one.
+    /// Whether the person agrees. The question goes to stderr, because a program may read stdout. If the question cannot be
+    /// shown or answered, the answer is no. Each line is escaped: no name in the question can add a line or hide one.
     pub(super) fn obtain(self, question: &[String]) -> bool {
         match self {
             Self::Given => true,
@@ -25,8 +24,8 @@ impl Consent {
     }
 }
 
-/// The longest answer that is read: nobody types more by hand.
-const MOST_BYTES: u64 = 1000;
+/// The longest answer that is read. A person types less.
+const MAX_ANSWER_BYTES: u64 = 1000;
 
 fn ask(question: &[String], to: &mut impl Write, from: &mut impl BufRead) -> bool {
     let lines: Vec<_> = question.iter().map(printable).collect();
@@ -34,7 +33,7 @@ fn ask(question: &[String], to: &mut impl Write, from: &mut impl BufRead) -> boo
         return false;
     }
     let mut answer = String::new();
-    let read = from.take(MOST_BYTES).read_line(&mut answer);
+    let read = from.take(MAX_ANSWER_BYTES).read_line(&mut answer);
     read.is_ok() && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
 }
 

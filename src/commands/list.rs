@@ -1,4 +1,4 @@
-//! `list`: what is recorded.
+//! `list`: shows every record.
 
 use std::path::Path;
 use std::time::Duration;
@@ -6,12 +6,14 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::base::clock::{Timestamp, boot_id};
-use crate::commands::{CommandError, print_json, print_lines, table};
+use crate::commands::error::CommandError;
+use crate::commands::output::{print_json, print_lines};
+use crate::commands::table;
 use crate::config::Ipam;
 use crate::failure::Failure;
 use crate::store::{self, Listed, Store};
 
-/// Prints every record, without a lock and without a question to the cloud.
+/// Prints every record. It takes no lock and asks neither ECS nor the metadata service.
 pub(super) fn list(ipam: Ipam<'_>, as_json: bool) -> Result<(), CommandError> {
     let directory = ipam.data_directory().map_err(Failure::from)?;
     let records = read(&directory).map_err(Failure::from)?;
@@ -21,7 +23,7 @@ pub(super) fn list(ipam: Ipam<'_>, as_json: bool) -> Result<(), CommandError> {
     print_lines(table(&records, Timestamp::now()))
 }
 
-/// Every record, with the reason why it waits where that is its ENI's.
+/// Reads every record. One without an error of its own gets that of its ENI.
 fn read(directory: &Path) -> store::Result<Vec<Listed>> {
     let store = Store::open(directory)?;
     let mut records = store.list()?;
@@ -54,12 +56,12 @@ fn pod(listed: &Listed) -> Option<String> {
     Some(format!("{}/{}", pod.namespace, pod.name))
 }
 
-/// AGE is that of the addresses, BOOT the boot of this machine in which they were assigned: this one or an earlier one.
+/// AGE is the time since the addresses were assigned. BOOT says whether that was in this boot of the machine or an earlier one.
 const HEAD: [&str; 9] =
     ["STATE", "ADDRESSES", "POD", "CONTAINER", "ENI", "AGE", "BOOT", "ATTEMPTS", "LAST-ERROR"];
 
-/// How much of a container's id the table shows, as container runtimes' own tools do. `--json` has it whole.
-const SHOWN_OF_ID: usize = 13;
+/// How many characters of a containerID the table shows, as the tools of container runtimes do. `--json` shows all.
+const SHOWN_ID_LENGTH: usize = 13;
 
 fn table(records: &[Listed], now: Timestamp) -> Vec<String> {
     let boot = boot_id();
@@ -73,7 +75,7 @@ fn row(listed: &Listed, now: Timestamp, boot: &str) -> [String; HEAD.len()] {
         listed.state.name().to_owned(),
         listed.addresses().join(","),
         pod(listed).unwrap_or_default(),
-        listed.owner.container_id.chars().take(SHOWN_OF_ID).collect(),
+        listed.owner.container_id.chars().take(SHOWN_ID_LENGTH).collect(),
         allocation.map_or_else(String::new, |it| it.eni.to_string()),
         allocation.map_or_else(String::new, |it| short(it.since.age(now))),
         assigned_in.to_owned(),
@@ -82,7 +84,7 @@ fn row(listed: &Listed, now: Timestamp, boot: &str) -> [String; HEAD.len()] {
     ]
 }
 
-/// An age in its largest unit: what a person compares.
+/// An age in one unit, for a person to compare.
 fn short(age: Duration) -> String {
     match age.as_secs() {
         seconds @ 0..120 => format!("{seconds}s"),

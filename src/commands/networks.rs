@@ -1,4 +1,4 @@
-//! The network configuration on the node's disk, where container runtimes look for it too.
+//! The network configurations on the node's disk, where container runtimes look for them too.
 
 use std::fmt::{self, Display};
 use std::fs;
@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
+use crate::base::logging;
 use crate::config::Ipam;
 
 /// The type of this plugin in a configuration.
@@ -17,19 +18,19 @@ pub(super) struct Network {
     ipam: Map<String, Value>,
 }
 
-/// What a file or directory of configurations has.
+/// The contents of a file or a directory of configurations.
 pub(super) struct Configuration {
     path: PathBuf,
     /// The networks that use this plugin.
     pub(super) networks: Vec<Network>,
-    /// The files that cannot be read as a configuration, each with the reason.
+    /// The files that are not a readable configuration, each with the reason.
     pub(super) broken: Vec<(PathBuf, String)>,
     /// The other files, and the plugins that they use.
     others: Vec<(PathBuf, String)>,
 }
 
 impl Network {
-    /// A network without any key, for a node that has no configuration yet.
+    /// A network without keys, for a node that has no configuration yet.
     pub(super) fn with_defaults() -> Self {
         Self { name: String::new(), ipam: Map::from_iter([("type".to_owned(), TYPE.into())]) }
     }
@@ -41,10 +42,17 @@ impl Network {
     pub(super) fn ipam(&self) -> Ipam<'_> {
         Ipam::new(&self.ipam)
     }
+
+    /// Starts the log that the network is configured to have, for the command of this name.
+    pub(super) fn start_log(&self, command: &str) {
+        let settings = self.ipam().log();
+        logging::start(settings.level, Some(&settings.file));
+        logging::context(command);
+    }
 }
 
 impl Configuration {
-    /// What the file or the directory `path` has.
+    /// Reads the file or the directory `path`.
     pub(super) fn read(path: &Path) -> Result<Self, String> {
         let mut found =
             Self { path: path.to_owned(), networks: Vec::new(), broken: Vec::new(), others: Vec::new() };
@@ -58,7 +66,7 @@ impl Configuration {
         Ok(found)
     }
 
-    /// The networks that are meant, the first one apart: all of them, or those that are called `name`.
+    /// The networks that a command is about, as the first one and the others: those called `name`, or all of them.
     pub(super) fn chosen(&self, name: Option<&str>) -> Result<(&Network, Vec<&Network>), String> {
         let mut chosen = self.networks.iter().filter(|network| name.is_none_or(|name| network.name == name));
         match (chosen.next(), name) {
@@ -79,11 +87,16 @@ impl Configuration {
         }
     }
 
-    pub(super) fn names(&self) -> String {
+    /// The error where a command needs one network and more are configured.
+    pub(super) fn choose_one(&self) -> String {
+        format!("several networks use this plugin ({}): choose one with --network", self.names())
+    }
+
+    fn names(&self) -> String {
         self.networks.iter().map(Network::name).collect::<Vec<_>>().join(", ")
     }
 
-    /// What was looked at instead.
+    /// Lists the files that were read and do not use this plugin.
     fn seen(&self) -> String {
         let name = |file: &Path| file.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let others = self.others.iter().map(|(file, types)| format!("{} uses {types}", name(file)));
@@ -109,7 +122,8 @@ fn files(config: &Path) -> Result<Vec<PathBuf>, String> {
     Ok(files)
 }
 
-/// The networks of one file that use this plugin, a list of plugins or a single one; and the types of all its plugins.
+/// Reads the networks of one file that use this plugin, and the types of all plugins in it. The file is a list of plugins or
+/// a single one.
 fn read(file: &Path) -> Result<(Vec<Network>, String), String> {
     let why = |error: &dyn Display| error.to_string();
     let text = fs::read_to_string(file).map_err(|error| why(&error))?;
@@ -123,7 +137,7 @@ fn read(file: &Path) -> Result<(Vec<Network>, String), String> {
     Ok((networks, types.join(" and ")))
 }
 
-/// The type of a plugin, and that of its IPAM plugin.
+/// The type of a plugin and of its IPAM plugin, for people.
 struct PluginType<'a>(&'a Value);
 
 impl Display for PluginType<'_> {

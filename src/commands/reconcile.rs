@@ -1,4 +1,4 @@
-//! `reconcile`: what ECS says of the ENIs is compared with what is recorded.
+//! `reconcile`: compares the records with what ECS shows on this node's ENIs, and releases orphans on request.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -11,9 +11,11 @@ use crate::base::region::RegionId;
 use crate::cloud::ecs::ownership;
 use crate::commands::compare::Comparison;
 use crate::commands::consent::Consent;
+use crate::commands::error::CommandError;
 use crate::commands::networks::Network;
-use crate::commands::releasing::{Unreleased, release_now};
-use crate::commands::{CommandError, print, print_json, print_lines, table};
+use crate::commands::output::{print, print_json, print_lines};
+use crate::commands::releasing::{Outcome, release_now};
+use crate::commands::table;
 use crate::context::CallContext;
 use crate::failure;
 use crate::failure::Failure;
@@ -21,18 +23,18 @@ use crate::node::facts::find_eni;
 use crate::pool::release::REQUEST_TIMEOUT;
 use crate::store::{Address, Allocation, EniLock, Listed, Owner, ReleaseId, ReleaseProgress, join};
 
-/// What is wanted of orphans.
+/// Whether to release orphans.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Orphans {
-    /// That they are shown.
+    /// They are only shown.
     Shown,
-    /// That they are released, with this consent.
+    /// They are released, with this consent.
     Released(Consent),
 }
 
-/// Compares, and releases orphans where that is wanted.
+/// Compares, and releases the orphans if the person wants that.
 pub(super) fn reconcile(network: &Network, orphans: Orphans, as_json: bool) -> Result<(), CommandError> {
-    settle_interrupted(network)?;
+    resolve_interrupted(network)?;
     let context = CallContext::open(network.ipam())?;
     let mut found = compare_all(&context)?;
     drop(context);
@@ -43,25 +45,21 @@ pub(super) fn reconcile(network: &Network, orphans: Orphans, as_json: bool) -> R
     {
         outcome = release(network, &mut found)?;
     }
-    let Outcome { released, left } = outcome;
     if as_json {
         let enis: Vec<_> = found.iter().map(Comparison::to_json).collect();
-        let left: Vec<_> = left.iter().flat_map(|it| it.allocation.ips()).collect();
-        print_json(&json!({ "enis": enis, "released": released, "left": left }))?;
+        let left: Vec<IpAddr> = outcome.left_addresses().collect();
+        print_json(&json!({ "enis": enis, "released": outcome.released, "left": left }))?;
     } else {
         show(&found)?;
-        if !released.is_empty() {
-            print(format!("released {}", join(&released)))?;
-        }
-        print_lines(&left)?;
+        outcome.print()?;
     }
-    let clean = left.is_empty() && found.iter().all(Comparison::is_clean);
+    let clean = outcome.left.is_empty() && found.iter().all(Comparison::is_clean);
     if clean { Ok(()) } else { Err(CommandError::LeftOver) }
 }
 
-/// Finds out what ADDs have got that ended without anybody knowing. Where ECS does not tell now, what they may have got is
-/// undecided. It has a time of its own: that it takes long must not keep anybody from comparing.
-fn settle_interrupted(network: &Network) -> failure::Result<()> {
+/// Finds out what interrupted ADDs got. If ECS does not tell now, the addresses that they may have got are in doubt. This
+/// step has a deadline of its own, so that it cannot use up the time to compare.
+fn resolve_interrupted(network: &Network) -> failure::Result<()> {
     let context = CallContext::open(network.ipam())?;
     if let Err(error) = context.store.release_dead_intents(context.deadline, |_| true) {
         log::error!("{error}");
@@ -90,11 +88,11 @@ fn compare_all(context: &CallContext<'_>) -> failure::Result<Vec<Comparison>> {
     let mut found = Vec::new();
     for (eni, region) in enis {
         let comparison = match look(context, &eni, &region) {
-            Ok((comparison, _lease)) => comparison,
-            // CommandError with one ENI must not hide the others'.
+            Ok((comparison, _eni_lock)) => comparison,
+            // An error with one ENI does not hide the differences of the others.
             Err(failure) => Comparison::new(eni.clone(), region, Some(failure.to_string())),
         };
-        // One that is merely remembered, and not this node's any more, is nobody's concern.
+        // A remembered ENI without records may have left this node: an error with it tells nothing.
         if recorded.contains(&eni) || comparison.problem.is_none() {
             found.push(comparison);
         }
@@ -102,8 +100,8 @@ fn compare_all(context: &CallContext<'_>) -> failure::Result<Vec<Comparison>> {
     Ok(found)
 }
 
-/// Compares one ENI. The lock comes with the answer, and the answer holds as long as the lock is held: an ADD has it from
-/// before it asks ECS until its record is active, and whoever releases has it until the record is gone.
+/// Compares one ENI. The comparison is valid while the returned lock is held: an ADD holds it from before its request to ECS
+/// until its record is active, and a release holds it until the record is gone.
 fn look<'s>(
     context: &'s CallContext<'_>,
     eni: &EniId,
@@ -116,7 +114,7 @@ fn look<'s>(
     let listed: Vec<Listed> = context.store.list()?;
     let mut comparison = Comparison::new(eni.clone(), region.clone(), None);
     let mut everything = BTreeSet::new();
-    // Only what is surely this node's can be said to have no reason to be there.
+    // An address can be called an orphan only if the ENI surely belongs to this node.
     match described {
         None => comparison.problem = Some(format!("ECS does not show {eni} in {region}: {GONE}")),
         Some(it) => {
@@ -136,16 +134,9 @@ fn look<'s>(
 
 const GONE: &str = "it was deleted, is in another region, or the credentials are not allowed to see it";
 
-/// What became of orphans that were to be released.
-#[derive(Default)]
-struct Outcome {
-    released: BTreeSet<IpAddr>,
-    left: Vec<Unreleased>,
-}
-
-/// Releases the orphans that were found, as far as they still are some, and updates what was found.
+/// Releases the orphans in `found` that are still orphans, and updates `found`.
 fn release(network: &Network, found: &mut [Comparison]) -> failure::Result<Outcome> {
-    // Opened now, because its deadline must not run while a person thinks.
+    // Opened after the question, because its deadline must not run while a person thinks.
     let context = CallContext::open(network.ipam())?;
     let mut pending = Vec::new();
     for comparison in found {
@@ -161,7 +152,7 @@ fn release(network: &Network, found: &mut [Comparison]) -> failure::Result<Outco
                 continue;
             }
         };
-        // However many there are: what there is no time for stays an orphan, and is shown as one.
+        // An address for which no time is left stays an orphan and is shown as one.
         for &address in agreed.intersection(&now.orphans).take_while(|_| !context.deadline.has_passed()) {
             pending.push((address, record(&context, network, &eni_lock, &now.region, address)?));
         }
@@ -169,13 +160,11 @@ fn release(network: &Network, found: &mut [Comparison]) -> failure::Result<Outco
         *comparison = now;
     }
     let (addresses, pending): (BTreeSet<IpAddr>, Vec<ReleaseId>) = pending.into_iter().unzip();
-    let left = release_now(&context, &pending)?;
-    let still: BTreeSet<IpAddr> = left.iter().flat_map(|it| it.allocation.ips()).collect();
-    Ok(Outcome { released: &addresses - &still, left })
+    release_now(&context, &pending, &addresses)
 }
 
-/// Makes an orphan a release like any other: if this process is killed now, the next call goes on with it; and an ADD that
-/// is given the address after all ends it.
+/// Records the release of an orphan like any other release: if this process is killed, the next call goes on with it, and
+/// an ADD that gets the address in the meantime ends it.
 fn record(
     context: &CallContext<'_>,
     network: &Network,

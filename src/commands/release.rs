@@ -1,19 +1,21 @@
-//! `release`: active records that a person gives up.
+//! `release`: gives up active records and releases their addresses.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use serde_json::json;
 
-use super::consent::Consent;
-use super::releasing::release_now;
-use super::{CommandError, print, print_json, print_lines, short_id};
+use crate::commands::consent::Consent;
+use crate::commands::error::CommandError;
+use crate::commands::output::{print_json, short_id};
+use crate::commands::releasing::release_now;
 use crate::config::Ipam;
 use crate::context::CallContext;
 use crate::failure::Failure;
 use crate::store::{Active, State, Store, join};
 
-/// Releases the records that name any of `wanted`, whole: an attachment has all its addresses or none.
+/// Releases the records that name any of `wanted`. A record is released whole, because an attachment has all its addresses or
+/// none.
 pub(super) fn release(
     ipam: Ipam<'_>,
     wanted: &BTreeSet<IpAddr>,
@@ -26,7 +28,7 @@ pub(super) fn release(
     if !consent.obtain(&question(&chosen, wanted)) {
         return Err(CommandError::Failed("not confirmed, so nothing was released".into()));
     }
-    // Opened now, because its deadline must not run while a person thinks.
+    // Opened after the question, because its deadline must not run while a person thinks.
     let context = CallContext::open(ipam)?;
     if choose(&context.store, wanted)? != chosen {
         return Err(CommandError::Failed(
@@ -40,19 +42,15 @@ pub(super) fn release(
             Err(error) => begun = begun.and(Err(Failure::from(error))),
         }
     }
-    let left = release_now(&context, &pending)?;
+    let outcome = release_now(&context, &pending, &addresses(&chosen))?;
     begun?;
-    let left_addresses: BTreeSet<IpAddr> = left.iter().flat_map(|it| it.allocation.ips()).collect();
-    let released = &addresses(&chosen) - &left_addresses;
     if as_json {
-        print_json(&json!({ "released": released, "left": left_addresses }))?;
+        let left: BTreeSet<IpAddr> = outcome.left_addresses().collect();
+        print_json(&json!({ "released": outcome.released, "left": left }))?;
     } else {
-        if !released.is_empty() {
-            print(format!("released {}", join(&released)))?;
-        }
-        print_lines(&left)?;
+        outcome.print()?;
     }
-    if left.is_empty() { Ok(()) } else { Err(CommandError::LeftOver) }
+    if outcome.left.is_empty() { Ok(()) } else { Err(CommandError::LeftOver) }
 }
 
 /// The active records that name any of `wanted`.

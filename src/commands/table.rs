@@ -2,8 +2,8 @@
 
 use crate::base::printable::printable;
 
-/// The lines of a table whose columns are as wide as they need to be. An empty cell shows a hyphen, so that every row has as
-/// many words as the head for `awk`.
+/// Renders a table with columns as wide as their longest cell. An empty cell shows a hyphen, so that `awk` counts the same
+/// columns in each row.
 pub(super) fn render<const N: usize>(
     head: [&str; N],
     rows: impl Iterator<Item = [String; N]>,

@@ -365,13 +365,18 @@ fn targets(kind: &str) -> BTreeSet<String> {
 fn has(suite: &str, name: &str) -> bool {
     let files = rust_files(&root().join("tests").join(suite));
     let function = format!("fn {name}(");
-    files.iter().any(|file| file.file_stem().is_some_and(|it| it == name) || read(file).contains(&function))
+    let is_module = |file: &Path| {
+        let named =
+            if file.ends_with("mod.rs") { file.parent().and_then(Path::file_name) } else { file.file_stem() };
+        named.is_some_and(|it| it == name)
+    };
+    files.iter().any(|file| is_module(file) || read(file).contains(&function))
 }
 
 #[test]
 fn every_cargo_command_names_what_there_is() {
     let packages: BTreeSet<String> = ["ecs-simulator", "harness", "model"]
-        .map(|folder| read(format!("tests/{folder}/Cargo.toml")))
+        .map(|folder| read(format!("tests/crates/{folder}/Cargo.toml")))
         .map(|manifest| manifest.split_once("name = \"").unwrap().1.split_once('"').unwrap().0.to_owned())
         .into();
     let (tests, examples) = (targets("test"), targets("example"));
@@ -412,11 +417,16 @@ fn the_page_of_tests_tells_of_every_suite_and_every_crate() {
             "tests/README.md does not tell of the suite {name}"
         );
     }
-    for entry in fs::read_dir(root().join("tests")).unwrap() {
-        let entry = entry.unwrap();
-        let name = entry.file_name().into_string().unwrap();
-        let tells = page.contains(&format!("| [{name}]({name}) |"));
-        assert!(tells || !entry.path().is_dir(), "tests/README.md does not tell of tests/{name}");
+    let folders = |parent: &str| {
+        let entries = fs::read_dir(root().join(parent)).unwrap().map(Result::unwrap);
+        let folders = entries.filter(|entry| entry.path().is_dir());
+        folders.map(|entry| entry.file_name().into_string().unwrap()).collect::<Vec<_>>()
+    };
+    let crates = folders("tests/crates").into_iter().map(|name| format!("crates/{name}"));
+    for folder in folders("tests").into_iter().filter(|it| it != "crates").chain(crates) {
+        let name = folder.trim_start_matches("crates/");
+        let tells = page.contains(&format!("| [{name}]({folder}) |"));
+        assert!(tells, "tests/README.md does not tell of tests/{folder}");
     }
 }
 

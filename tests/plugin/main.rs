@@ -5,8 +5,10 @@
 
 mod add;
 mod another_node;
-mod answers;
 mod behind_its_back;
+mod citations;
+mod command_line;
+mod commands;
 mod del;
 mod demo;
 mod doctor;
@@ -15,18 +17,18 @@ mod examples;
 mod figures;
 mod gc;
 mod golden;
-mod hostile;
 mod layers;
 mod messages;
 mod metrics;
-mod operator;
 mod protocol;
 mod race;
 mod readme;
 mod reconcile;
-mod release;
+mod shared_release;
 mod status;
 mod terminal;
+mod trust;
+mod unfit_answers;
 
 use harness::{Node, World, eventually};
 

@@ -2,7 +2,7 @@
 //! `ctr`, and libcni alone. `tests/runtime/setup` installs what they need; without it, or without root, these
 //! tests are ignored, with the reason. With `RUNTIME_TESTS=required` they fail instead.
 //!
-//! `host_local` shows with a standard IPAM plugin that the harness works. The other modules are about the plugin
+//! `self_check` shows with a standard IPAM plugin that the harness works. The other modules are about the plugin
 //! under test: a [`stage::Stage`] has it, a simulated cloud and a containerd.
 
 #![allow(clippy::expect_used, reason = "clippy.toml allows it in tests, but sees only #[test] functions")]
@@ -11,12 +11,12 @@ mod changes;
 mod containerd;
 mod crashes;
 mod failures;
-mod host_local;
 mod isolation;
 mod libcni;
 mod outage;
 mod pods;
 mod secondary;
+mod self_check;
 mod slow;
 mod stage;
 mod tools;
@@ -29,10 +29,10 @@ fn main() -> ExitCode {
         changes::tests(),
         crashes::tests(),
         failures::tests(),
-        host_local::tests(),
         outage::tests(),
         pods::tests(),
         secondary::tests(),
+        self_check::tests(),
         slow::tests(),
     ];
     harness::run_suite("RUNTIME_TESTS", modules)

@@ -1,4 +1,4 @@
-//! What others say: the metadata service, whoever gives out keys, and ECS.
+//! The checks that ask somebody else: the metadata service, the source of the access key, and ECS.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,18 +7,19 @@ use crate::base::eni::EniId;
 use crate::base::region::RegionId;
 use crate::cloud::ecs::{Client, Eni, ownership};
 use crate::cloud::rpc::Error;
-use crate::commands::doctor::{Report, permissions};
+use crate::commands::doctor::permissions;
+use crate::commands::doctor::report::Report;
 use crate::config::AddressSettings;
 use crate::context::CallContext;
 use crate::failure::{Failure, Result};
 use crate::node::facts::find_eni;
 
-/// A difference between two clocks that is worth a word. Signatures bear a quarter of an hour, and a request that is refused
-/// for its time is sent again with that of ECS.
-const SKEW: Duration = Duration::from_mins(1);
+/// The clock skew from which on `doctor` warns. A signature is valid for 15 minutes, and a request that ECS refuses because of
+/// its time is sent again with the time of ECS.
+const MAX_SKEW: Duration = Duration::from_mins(1);
 
-/// Asks everybody whom an ADD or a DEL might ask. On a node that is not configured nobody has said which ENI is meant, so
-/// that nothing is asked about the permissions on one.
+/// Asks everything that an ADD or a DEL may ask. Without a configuration it is unknown which ENI pods would use, so the
+/// permissions are not tested.
 pub(super) fn cloud(context: &CallContext<'_>, is_configured: bool, report: &mut Report) {
     let (client, settings) = match prepare(context) {
         Ok(prepared) => prepared,
@@ -60,7 +61,7 @@ fn prepare<'s>(context: &'s CallContext<'_>) -> Result<(&'s Client, AddressSetti
     Ok((context.client()?, context.ipam.address()?))
 }
 
-/// Whether the metadata service answers.
+/// Checks the metadata service; returns whether it answers.
 fn metadata(context: &CallContext<'_>, client: &Client, report: &mut Report) -> bool {
     let metadata = client.metadata();
     match metadata.is_hardened(context.deadline).and_then(|hardened| {
@@ -79,7 +80,7 @@ fn metadata(context: &CallContext<'_>, client: &Client, report: &mut Report) -> 
     }
 }
 
-/// Whether there is a key. The secret is nobody's business.
+/// Checks the access key; returns whether there is one. The secret is never shown.
 fn credentials(context: &CallContext<'_>, client: &Client, report: &mut Report) -> bool {
     let found = match client.credentials(context.deadline) {
         Ok(found) => found,
@@ -104,7 +105,7 @@ fn credentials(context: &CallContext<'_>, client: &Client, report: &mut Report) 
     true
 }
 
-/// Whether ECS answers at all; what, is another question.
+/// Checks that ECS answers. A refusal is an answer.
 fn endpoint(client: &Client, region: &RegionId, error: Option<&Error>, report: &mut Report) {
     match error {
         Some(error) if error.code.is_none() => report.fail("endpoint", error),
@@ -115,7 +116,7 @@ fn endpoint(client: &Client, region: &RegionId, error: Option<&Error>, report: &
 fn clock(client: &Client, report: &mut Report) {
     match client.clock_skew() {
         None => report.not_tested("clock", "no answer of ECS gave its time"),
-        Some(skew) if skew.unsigned_abs() < SKEW.as_secs() => {
+        Some(skew) if skew.unsigned_abs() < MAX_SKEW.as_secs() => {
             report.ok("clock", format!("within {} s of the clock of ECS", skew.unsigned_abs() + 1));
         }
         Some(skew) => {
@@ -125,7 +126,7 @@ fn clock(client: &Client, report: &mut Report) {
     }
 }
 
-/// The ENI, if pods can get its addresses.
+/// Checks that pods can get addresses of the ENI, and returns it if so.
 fn own(
     context: &CallContext<'_>,
     client: &Client,

@@ -1,9 +1,9 @@
-//! What the node knows by itself: the configuration and the store.
+//! The checks that need nothing but this node: the configuration and the store.
 
 use std::fs;
 
 use crate::base::clock::{Timestamp, boot_id};
-use crate::commands::doctor::Report;
+use crate::commands::doctor::report::Report;
 use crate::commands::networks::Network;
 use crate::config::Ipam;
 use crate::context::CallContext;
@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::store;
 use crate::store::{Listed, State, Store};
 
-/// Every key, and the files that keys name.
+/// Checks every key, and the files that keys name.
 pub(super) fn configuration(network: &Network, report: &mut Report) {
     const NAME: &str = "configuration";
     if let Err(error) = check_configuration(network.ipam()) {
@@ -25,7 +25,8 @@ pub(super) fn configuration(network: &Network, report: &mut Report) {
     }
 }
 
-/// Two stores on one ENI know nothing of each other: what one of them releases late may be a pod's of the other by then.
+/// Warns of another network with the same ENI and another store. Such stores do not know each other's records: one may release
+/// an address late, when a pod of the other has it.
 pub(super) fn neighbours<'n>(
     network: &Network,
     configured: impl Iterator<Item = &'n Network>,
@@ -62,7 +63,7 @@ fn check_configuration(ipam: Ipam<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The store and what is in it.
+/// Checks the store and its contents.
 pub(super) fn store(context: &CallContext<'_>, report: &mut Report) {
     let store = &context.store;
     let or_fail = |report: &mut Report, name, check: fn(&Store, &mut Report) -> store::Result<()>| {
@@ -76,7 +77,7 @@ pub(super) fn store(context: &CallContext<'_>, report: &mut Report) {
     or_fail(report, "releases", releases);
 }
 
-/// That it belongs to this user and that others cannot write to it has been seen when it was opened.
+/// Checks the mode and the free space. Its owner, and who may write to it, were checked when it was opened.
 fn directory(store: &Store, report: &mut Report) -> store::Result<()> {
     store.check_room()?;
     let path = store.directory().display();

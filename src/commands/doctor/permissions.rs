@@ -1,6 +1,5 @@
-//! May these credentials assign and unassign? ECS has no dry run of either, but it checks the permission before it looks at
-//! an address. So both are asked for with an address that no ENI can have: what is refused because of the address was
-//! permitted.
+//! Checks the permissions to assign and unassign. ECS has no dry run of these actions, but it checks the permission before the
+//! address. So both are sent with an address that no ENI can have: a refusal because of the address proves the permission.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
@@ -8,13 +7,13 @@ use std::time::Duration;
 use crate::base::region::{Family, RegionId};
 use crate::cloud::ecs::{Client, Eni, Want};
 use crate::cloud::rpc::{Error, Subject};
-use crate::commands::doctor::Report;
+use crate::commands::doctor::report::Report;
 use crate::context::CallContext;
 
-/// How long other calls' work on the ENI is waited for.
+/// How long to wait while another call works on the ENI.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Tests the permission to describe, which has just been used, and those to assign and unassign.
+/// Tests the permissions to assign and unassign. The permission to describe was used before.
 pub(super) fn test(
     context: &CallContext<'_>,
     client: &Client,
@@ -24,8 +23,8 @@ pub(super) fn test(
     report: &mut Report,
 ) {
     const NAME: &str = "permissions";
-    // ECS wants one request about an ENI at a time. Where there is no store there is nobody to keep out, and none is made.
-    let _lease = match context.store.mode() {
+    // ECS accepts one request about an ENI at a time. Without a store there is no other call, and `doctor` does not create one.
+    let _eni_lock = match context.store.mode() {
         Ok(None) => None,
         _ => match context.store.lock_eni(&eni.id, context.deadline.at_most(PATIENCE)) {
             Ok(eni_lock) => Some(eni_lock),
@@ -64,7 +63,7 @@ fn names(family: Family) -> [&'static str; 2] {
     }
 }
 
-/// Whether ECS had got as far as the address, or the room for it.
+/// Whether ECS refused the request because of the address or the lack of one, so after it had checked the permission.
 fn proves_permission(error: &Error) -> bool {
     matches!(error.subject(), Subject::Address | Subject::Full)
 }

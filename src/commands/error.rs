@@ -1,0 +1,29 @@
+//! How a command can fail.
+
+use std::io;
+
+use crate::failure::Failure;
+
+/// Why a command did not do what was asked.
+pub(super) enum CommandError {
+    /// The arguments are not understood.
+    Usage(String),
+    /// The arguments are understood, but not which network they are about.
+    Configuration(String),
+    /// The command failed.
+    Failed(String),
+    /// The command did a part of its work, and has said which part is left.
+    LeftOver,
+}
+
+impl From<Failure> for CommandError {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure.to_string())
+    }
+}
+
+impl From<io::Error> for CommandError {
+    fn from(error: io::Error) -> Self {
+        Self::Failed(error.to_string())
+    }
+}

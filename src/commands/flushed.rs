@@ -1,0 +1,114 @@
+//! What a flush has done, for people and as JSON.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use serde_json::{Value, json};
+
+use crate::base::eni::EniId;
+use crate::commands::unreleased::Unreleased;
+use crate::failure;
+use crate::store::{Allocation, Listed, State, Store};
+
+/// What was released and what is left, in all stores so far.
+#[derive(Default)]
+pub(super) struct Flushed {
+    released: BTreeMap<EniId, BTreeSet<IpAddr>>,
+    /// The number of interrupted ADDs whose records named no address and are gone.
+    cleaned_up: usize,
+    pub(super) left: Vec<Unreleased>,
+}
+
+impl Flushed {
+    /// Adds what one store's records, before and after, say of the flush.
+    pub(super) fn add(
+        &mut self,
+        store: &Store,
+        before: Vec<Listed>,
+        after: Vec<Listed>,
+    ) -> failure::Result<()> {
+        // An address that a pod got in the meantime does not count as released.
+        let recorded: BTreeSet<(EniId, IpAddr)> =
+            after.iter().filter_map(|it| it.allocation.as_ref()).flat_map(addresses_with_eni).collect();
+        let paths: BTreeSet<_> = after.iter().map(|it| it.path.clone()).collect();
+        for listed in before.into_iter().filter(|it| it.state == State::Releasing) {
+            let Some(allocation) = &listed.allocation else { continue };
+            for (eni, address) in addresses_with_eni(allocation).filter(|it| !recorded.contains(it)) {
+                self.released.entry(eni).or_default().insert(address);
+            }
+            if allocation.addresses.is_empty() && !paths.contains(&listed.path) {
+                self.cleaned_up += 1;
+            }
+        }
+        for listed in after.iter().filter(|it| is_left(it)) {
+            let waits = || match listed.progress.not_before {
+                Some(moment) => format!("a request for it is in doubt until {}", moment.to_seconds()),
+                None => "this call had no time left to ask ECS".to_owned(),
+            };
+            let why = store.last_error_of(listed)?.unwrap_or_else(waits);
+            self.left.push(match &listed.allocation {
+                Some(allocation) => Unreleased::new(allocation, why),
+                None => Unreleased::unreadable(&listed.path, why),
+            });
+        }
+        Ok(())
+    }
+
+    pub(super) fn to_json(&self) -> Value {
+        json!({
+            "released": self.released.values().flatten().collect::<Vec<_>>(),
+            "cleanedUp": self.cleaned_up,
+            "left": self.left.len(),
+            "releasing": self.left.iter().map(Unreleased::to_json).collect::<Vec<_>>(),
+        })
+    }
+
+    /// One line that says what was done, and one for each release that is left.
+    pub(super) fn in_words(&self, failed: bool) -> Vec<String> {
+        let mut done: Vec<String> = self
+            .released
+            .iter()
+            .map(|(eni, addresses)| {
+                format!("released {} on {eni}", counted(addresses.len(), "address", "addresses"))
+            })
+            .collect();
+        if self.cleaned_up > 0 {
+            done.push(format!(
+                "cleaned up after {}",
+                counted(self.cleaned_up, "interrupted ADD", "interrupted ADDs")
+            ));
+        }
+        let done = done.join(", ");
+        if self.left.is_empty() {
+            return vec![match (done.as_str(), failed) {
+                ("", false) => "nothing to release".to_owned(),
+                ("", true) => "nothing was released".to_owned(),
+                (done, false) => format!("{done}; nothing is left"),
+                (done, true) => format!("{done}; more may be left where the flush failed"),
+            }];
+        }
+        let done = if done.is_empty() { "nothing was released" } else { &done };
+        let mut lines =
+            vec![format!("{done}; {} left:", counted(self.left.len(), "release is", "releases are"))];
+        lines.extend(self.left.iter().map(Unreleased::still_releasing));
+        lines
+    }
+}
+
+fn addresses_with_eni(allocation: &Allocation) -> impl Iterator<Item = (EniId, IpAddr)> {
+    allocation.ips().map(|address| (allocation.eni.clone(), address))
+}
+
+fn counted(count: usize, one: &str, more: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { more })
+}
+
+/// Whether the record is still to be released. A later version of the plugin may have begun the release, and has to end it:
+/// this version cannot read such a record, but it does not move it to `quarantine/`, as it does with a damaged one.
+fn is_left(listed: &Listed) -> bool {
+    let is_of_later_version = || {
+        listed.state == State::Quarantined
+            && listed.path.parent().is_some_and(|directory| directory.ends_with("releasing"))
+    };
+    listed.state == State::Releasing || is_of_later_version()
+}

@@ -1,0 +1,117 @@
+//! The texts of `help`, and the names of all commands and options.
+
+use crate::commands::suggestion::unknown;
+
+/// The text of `--help`.
+pub(super) const HELP: &str = "\
+aliyun-eni-ipam: a CNI IPAM plugin; pods get secondary private IPs of an Alibaba Cloud ENI.
+Container runtimes call it by the CNI protocol. For the person who runs the node:
+
+  aliyun-eni-ipam list                 show what is recorded: state, addresses, pod, ENI, age, attempts, last error
+  aliyun-eni-ipam release ADDRESS...   give up these active records and release their addresses now
+  aliyun-eni-ipam flush                retry every pending release and clean up after interrupted ADDs; for a timer
+  aliyun-eni-ipam reconcile            compare with ECS: orphans (on the ENI, no record) and ghosts (recorded, not on
+                                       the ENI); --release-orphans releases the orphans
+  aliyun-eni-ipam doctor               check configuration, store, credentials, clock, endpoint, permissions, quota
+  aliyun-eni-ipam help [COMMAND]       explain a command
+  aliyun-eni-ipam version              print the version
+
+  --config FILE|DIR   the network configuration (default: /etc/cni/net.d)
+  --network NAME      the network, where several are configured
+  --json              print JSON
+  --yes               release without asking
+  --help, --version
+
+Exit status: 0 done, 1 something failed or was left over, 2 wrong usage.";
+
+/// The text about one command, with the options that every command takes.
+macro_rules! about {
+    ($usage:literal, $text:literal) => {
+        concat!(
+            "Usage: aliyun-eni-ipam ",
+            $usage,
+            " [--config FILE|DIR] [--network NAME] [--json]\n\n",
+            $text,
+            "\n\nOptions of all commands: `aliyun-eni-ipam help`."
+        )
+    };
+}
+
+/// Each command with the text of `help COMMAND`.
+pub(super) const COMMANDS: [(&str, &str); 7] = [
+    (
+        "list",
+        about!(
+            "list",
+            "Shows every record of the store, one line each. It asks neither ECS nor the metadata service.\n\
+             STATE is assigning, active, releasing or quarantined. AGE is the time since the addresses were assigned,\n\
+             BOOT whether that was in this boot of the machine or an earlier one. LAST-ERROR is why a release waits."
+        ),
+    ),
+    (
+        "release",
+        about!(
+            "release ADDRESS... [--yes]",
+            "Gives up the active records that have these addresses and releases all addresses of these records.\n\
+             A container that is still running loses its network, so the command asks first; --yes skips the question."
+        ),
+    ),
+    (
+        "flush",
+        about!(
+            "flush",
+            "Retries every pending release at once and cleans up after interrupted ADDs, for all networks that use this\n\
+             plugin. It asks nothing, so a timer can run it. Exit status 1 means that releases are left.\n\
+             --json prints one object: released (addresses), cleanedUp (a count of interrupted ADDs), left (a count) and\n\
+             releasing (what is left, each with addresses, networkInterfaceId and lastError)."
+        ),
+    ),
+    (
+        "reconcile",
+        about!(
+            "reconcile [--release-orphans [--yes]]",
+            "Compares the records with what ECS shows on the ENIs of this node.\n\
+             An orphan is on the ENI without a record; a ghost is recorded but not on the ENI; in-doubt means that a\n\
+             damaged record or an interrupted ADD may have the address. --release-orphans asks and releases the orphans."
+        ),
+    ),
+    (
+        "doctor",
+        about!(
+            "doctor",
+            "Checks everything that an ADD and a DEL need, and changes nothing. Each line is ok, warn or fail, with what\n\
+             to do. Without a configuration it checks the binary, the default store, instance metadata and credentials."
+        ),
+    ),
+    ("help", "Usage: aliyun-eni-ipam help [COMMAND]\n\nExplains a command, or names all of them."),
+    ("version", "Usage: aliyun-eni-ipam version\n\nPrints the version."),
+];
+
+/// Every long option.
+pub(super) const OPTIONS: [&str; 7] =
+    ["config", "network", "json", "yes", "release-orphans", "help", "version"];
+
+/// The text about the command of this name.
+pub(super) fn help_of(name: &str) -> Result<&'static str, String> {
+    let text = COMMANDS.iter().find(|(command, _)| *command == name).map(|(_, text)| *text);
+    text.ok_or_else(|| unknown_command(name))
+}
+
+/// The error for a word that is not a command.
+pub(super) fn unknown_command(name: &str) -> String {
+    unknown("command", "", name, &COMMANDS.map(|(name, _)| name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_help_tells_of_every_command_and_option() {
+        let options = OPTIONS.map(|option| format!("--{option}"));
+        assert!(options.iter().all(|option| HELP.contains(option)));
+        assert!(COMMANDS.iter().all(|(name, _)| HELP.contains(&format!("aliyun-eni-ipam {name}"))));
+        let texts = COMMANDS.iter().map(|(_, text)| *text).chain([HELP]);
+        assert!(texts.flat_map(str::lines).all(|line| line.chars().count() <= 120));
+    }
+}

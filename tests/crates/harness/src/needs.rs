@@ -1,0 +1,196 @@
+//! What a test needs of the machine it runs on, and whether that is there.
+
+use std::collections::HashMap;
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+use std::{env, fs};
+
+/// Something that not every machine has. A test that needs it is ignored where it is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Need {
+    /// To run as root.
+    Root,
+    /// `strace`, and the right to trace.
+    Strace,
+    /// `host-local`, the reference IPAM plugin.
+    HostLocal,
+    /// containerd, the standard CNI plugins and whatever else `tests/runtime/setup` installs.
+    Containerd,
+    /// `valgrind`.
+    Valgrind,
+    /// The plugin as users get it: [`release_binary`].
+    ReleaseBinary,
+    /// A kernel that makes `macvlan` interfaces.
+    Macvlan,
+    /// A kernel that makes `ipvlan` interfaces.
+    Ipvlan,
+    /// What no machine has.
+    #[cfg(test)]
+    Unicorn,
+    /// Likewise, and nobody can install it.
+    #[cfg(test)]
+    UnicornInTheKernel,
+}
+
+/// Where Debian installs the standard CNI plugins.
+pub const STANDARD_PLUGINS: &str = "/usr/lib/cni";
+
+/// The reference IPAM plugin, as Debian installs it.
+pub const HOST_LOCAL: &str = "/usr/lib/cni/host-local";
+
+/// The programs that `tests/runtime/setup` installs.
+const RUNTIME_PROGRAMS: [&str; 7] = ["containerd", "ctr", "runc", "ip", "iptables", "unshare", "nsenter"];
+
+impl Need {
+    /// Whether it can be installed. What only the kernel has cannot be required of a machine.
+    pub(crate) fn can_be_installed(self) -> bool {
+        match self {
+            Self::Macvlan | Self::Ipvlan => false,
+            Self::Root | Self::Strace | Self::HostLocal | Self::Containerd => true,
+            #[cfg(test)]
+            Self::Unicorn => true,
+            #[cfg(test)]
+            Self::UnicornInTheKernel => false,
+        }
+    }
+
+    /// Why this is missing here; `None` where it is not. It is looked for once per process.
+    ///
+    /// # Panics
+    /// When another thread has panicked while it looked.
+    #[expect(clippy::expect_used, reason = "a test without them is no test")]
+    pub fn missing(self) -> Option<String> {
+        static FOUND: Mutex<Option<HashMap<Need, Option<String>>>> = Mutex::new(None);
+        let mut found = FOUND.lock().expect("nobody has panicked while looking");
+        found.get_or_insert_default().entry(self).or_insert_with(|| self.look()).clone()
+    }
+
+    fn look(self) -> Option<String> {
+        match self {
+            Self::Root => (!is_root()).then(|| "needs root".to_owned()),
+            Self::Strace => why_no_strace(),
+            Self::HostLocal => absent([HOST_LOCAL.into()], "Debian: containernetworking-plugins"),
+            Self::Containerd => {
+                let files = [python(), libcni(), pause_image(), Path::new(STANDARD_PLUGINS).join("ptp")];
+                let programs = RUNTIME_PROGRAMS.map(find_program);
+                absent(files.into_iter().chain(programs), "tests/runtime/setup installs it")
+            }
+            Self::Valgrind => why_no_valgrind(),
+            Self::ReleaseBinary => why_no_release_binary(),
+            Self::Macvlan => why_no_link("macvlan"),
+            Self::Ipvlan => why_no_link("ipvlan"),
+            #[cfg(test)]
+            Self::Unicorn | Self::UnicornInTheKernel => Some("needs a unicorn".to_owned()),
+        }
+    }
+}
+
+/// What of `paths` is missing, and where it comes from.
+fn absent(paths: impl IntoIterator<Item = PathBuf>, source: &str) -> Option<String> {
+    let absent = paths.into_iter().filter(|path| !path.exists());
+    let short = |path: PathBuf| path.strip_prefix(repository()).unwrap_or(&path).display().to_string();
+    let absent: Vec<_> = absent.map(short).collect();
+    (!absent.is_empty()).then(|| format!("needs {}; {source}", absent.join(", ")))
+}
+
+fn is_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
+}
+
+/// Tries all that the tests do with `strace`.
+fn why_no_strace() -> Option<String> {
+    let arguments = ["-f", "--seccomp-bpf", "-e", "trace=none", "-e", "inject=getppid:error=EIO", "true"];
+    let mut command = Command::new("strace");
+    match command.args(arguments).stdout(Stdio::null()).stderr(Stdio::piped()).output() {
+        Ok(output) if output.status.success() => None,
+        Ok(output) => {
+            let why = String::from_utf8_lossy(&output.stderr).lines().next().unwrap_or_default().to_owned();
+            Some(format!("needs to trace processes: {why}"))
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => Some("needs strace; Debian: strace".to_owned()),
+        Err(error) => Some(format!("needs strace: {error}")),
+    }
+}
+
+/// Runs a program under it, because it does not know every processor and every C library.
+fn why_no_valgrind() -> Option<String> {
+    let mut command = Command::new("valgrind");
+    match command
+        .args(["--quiet", "--tool=none", "true"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .output()
+    {
+        Ok(output) if output.status.success() => None,
+        Ok(output) => {
+            let why = String::from_utf8_lossy(&output.stderr).lines().next().unwrap_or_default().to_owned();
+            Some(format!("needs valgrind to work: {why}"))
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            Some("needs valgrind; Debian: valgrind".to_owned())
+        }
+        Err(error) => Some(format!("needs valgrind: {error}")),
+    }
+}
+
+fn why_no_release_binary() -> Option<String> {
+    match release_binary() {
+        Some(path) if path.is_file() => None,
+        Some(path) => {
+            Some(format!("needs a release binary; BUDGETS_BINARY names {}, which is no file", path.display()))
+        }
+        None => Some("needs a release binary; BUDGETS_BINARY has its path".to_owned()),
+    }
+}
+
+/// Tries to make such an interface, on top of another one.
+fn why_no_link(kind: &str) -> Option<String> {
+    let script = format!("ip link add eth0 type veth && ip link add link eth0 name eth1 type {kind}");
+    let mut command = Command::new("unshare");
+    command.args(["--net", "sh", "-c", &script]).stdout(Stdio::null()).stderr(Stdio::null());
+    let possible = command.status().is_ok_and(|status| status.success());
+    (!possible).then(|| format!("needs a kernel that makes {kind} interfaces"))
+}
+
+/// The program's path, or its bare name where PATH does not have it.
+fn find_program(name: &str) -> PathBuf {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path)
+        .map(|directory| directory.join(name))
+        .find(|candidate| candidate.is_file())
+        .unwrap_or_else(|| PathBuf::from(name))
+}
+
+/// The root of the repository.
+fn repository() -> &'static Path {
+    let this = Path::new(env!("CARGO_MANIFEST_DIR"));
+    this.ancestors().nth(3).unwrap_or(this)
+}
+
+/// Python of the virtual environment that `tests/runtime/setup` makes; `RUNTIME_VENV` names one elsewhere.
+#[must_use]
+pub fn python() -> PathBuf {
+    let default = || repository().join("target/runtime-venv");
+    env::var_os("RUNTIME_VENV").map_or_else(default, PathBuf::from).join("bin/python3")
+}
+
+/// The plugin's release binary: its path is in `BUDGETS_BINARY`.
+#[must_use]
+pub fn release_binary() -> Option<PathBuf> {
+    env::var_os("BUDGETS_BINARY").filter(|path| !path.is_empty()).map(|path| repository().join(path))
+}
+
+/// The caller of libcni that `tests/runtime/setup` builds.
+#[must_use]
+pub fn libcni() -> PathBuf {
+    repository().join("target/runtime/libcni")
+}
+
+/// The container image that `tests/runtime/setup` builds.
+#[must_use]
+pub fn pause_image() -> PathBuf {
+    repository().join("target/runtime/pause.tar")
+}

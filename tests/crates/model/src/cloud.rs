@@ -1,0 +1,151 @@
+//! What ECS does with a request, and what may happen to one on its way.
+
+use crate::mistake::Mistake;
+use crate::process::{Process, Request};
+use crate::protocol::{Handout, Protocol};
+use crate::set::Set;
+use crate::state::{Call, Memory, Pid, Reply, State};
+
+impl Protocol {
+    /// ECS carries out the request that a process waits for.
+    pub(crate) fn execute(&self, state: &mut State, pid: Pid, choice: u8) -> Option<()> {
+        let Request { call, reply: None } = state.processes[usize::from(pid)].request? else { return None };
+        let reply = Some(self.carry_out(state, call, choice)?);
+        state.processes[usize::from(pid)].request = Some(Request { call, reply });
+        Some(())
+    }
+
+    /// ECS carries out a request that nobody waits for any more.
+    pub(crate) fn execute_late(&self, state: &mut State, stray: usize, choice: u8) -> Option<()> {
+        let call = state.cloud.strays[stray].take()?;
+        self.carry_out(state, call, choice).map(|_| ())
+    }
+
+    fn carry_out(&self, state: &mut State, call: Call, choice: u8) -> Option<Reply> {
+        match call {
+            Call::Assign(token) => self.assign(state, token, choice),
+            Call::Unassign(addresses) => unassign(state, addresses, choice),
+        }
+    }
+
+    /// The same `ClientToken` gets the same answer, whatever has become of the address.
+    fn assign(&self, state: &mut State, token: u8, choice: u8) -> Option<Reply> {
+        let cloud = &mut state.cloud;
+        let free = Set::below(self.addresses).without(cloud.assigned).without(cloud.elsewhere);
+        let chosen = match self.handout {
+            Handout::Any => free.has(choice).then_some(choice),
+            Handout::Lowest => free.first().filter(|_| choice == 0),
+        };
+        let memory = &mut cloud.memory[usize::from(token)];
+        match (*memory, chosen) {
+            (Memory::Assigned(address), _) => (choice == 0).then_some(Reply::Assigned(address)),
+            (Memory::Refused, _) => (choice == 0).then_some(Reply::Spent),
+            (Memory::New, Some(address)) => {
+                *memory = Memory::Assigned(address);
+                cloud.assigned = cloud.assigned.with(address);
+                Some(Reply::Assigned(address))
+            }
+            (Memory::New, None) => {
+                if self.remembers_refusals {
+                    *memory = Memory::Refused;
+                }
+                (choice == 0 && free.is_empty()).then_some(Reply::Full)
+            }
+        }
+    }
+
+    /// What a request that nobody waits for any more becomes: nothing, or one that is carried out later.
+    fn stray(state: &mut State, call: Call, late: bool) -> Option<()> {
+        if late {
+            state.left.late = state.left.late.checked_sub(1)?;
+            *state.cloud.strays.iter_mut().find(|place| place.is_none())? = Some(call);
+        }
+        Some(())
+    }
+
+    /// The process is killed: the system lets go of its locks, and what is on disk stays.
+    pub(crate) fn kill(state: &mut State, pid: Pid, late: bool) -> Option<()> {
+        let process = std::mem::take(&mut state.processes[usize::from(pid)]);
+        if process.is_done() {
+            return None;
+        }
+        state.left.kills = state.left.kills.checked_sub(1)?;
+        match process.request {
+            Some(Request { call, reply: None }) => Self::stray(state, call, late)?,
+            _ if late => return None,
+            _ => {}
+        }
+        for lock in [&mut state.store_lock, &mut state.eni_lock] {
+            lock.take_if(|holder| *holder == pid);
+        }
+        for intent in state.disk.assigning.iter_mut().flatten() {
+            intent.lock.take_if(|holder| *holder == pid);
+        }
+        Some(())
+    }
+
+    /// The process learns nothing of what became of its request.
+    pub(crate) fn lose(state: &mut State, pid: Pid, late: bool) -> Option<()> {
+        let Request { call, reply } = state.processes[usize::from(pid)].request?;
+        state.left.lost = state.left.lost.checked_sub(1)?;
+        match reply {
+            None => Self::stray(state, call, late)?,
+            Some(Reply::Unknown | Reply::Refused) => return None,
+            Some(_) if late => return None,
+            Some(_) => {}
+        }
+        answer(&mut state.processes[usize::from(pid)], call, Reply::Unknown);
+        Some(())
+    }
+
+    /// The process is answered something that is not an answer to its request, whether that was carried out or not.
+    pub(crate) fn misanswer(state: &mut State, pid: Pid, address: u8, late: bool) -> Option<()> {
+        let Request { call, reply } = state.processes[usize::from(pid)].request?;
+        state.left.unfit = state.left.unfit.checked_sub(1)?;
+        match reply {
+            None => Self::stray(state, call, late)?,
+            Some(Reply::Assigned(_)) if !late => {}
+            _ => return None,
+        }
+        answer(&mut state.processes[usize::from(pid)], call, Reply::Unfit(address));
+        Some(())
+    }
+
+    /// The request is refused in passing, or does not get as far as the cloud.
+    pub(crate) fn refuse(state: &mut State, pid: Pid) -> Option<()> {
+        let Request { call, reply: None } = state.processes[usize::from(pid)].request? else { return None };
+        state.left.refused = state.left.refused.checked_sub(1)?;
+        answer(&mut state.processes[usize::from(pid)], call, Reply::Refused);
+        Some(())
+    }
+
+    /// The doubt about an address ends: time has passed, and no request is carried out that late.
+    pub(crate) fn doubt_ends(&self, state: &mut State, address: u8) -> Option<()> {
+        let may_come = |call: &Call| matches!(call, Call::Unassign(addresses) if addresses.has(address));
+        let bounded = self.mistake != Some(Mistake::LateWithoutBound);
+        if !state.disk.in_doubt.has(address) || (bounded && state.cloud.strays.iter().flatten().any(may_come))
+        {
+            return None;
+        }
+        state.disk.in_doubt = state.disk.in_doubt.without(Set::of(address));
+        Some(())
+    }
+}
+
+fn answer(process: &mut Process, call: Call, reply: Reply) {
+    process.request = Some(Request { call, reply: Some(reply) });
+}
+
+/// Of a batch of which an address is not there, ECS does nothing, or the rest: nobody says.
+fn unassign(state: &mut State, addresses: Set, choice: u8) -> Option<Reply> {
+    let there = addresses.common(state.cloud.assigned);
+    let (done, reply) = match choice {
+        0 if there == addresses => (there, Reply::Done),
+        0 => (Set::EMPTY, Reply::IpUnassigned),
+        1 if there != addresses && !there.is_empty() => (there, Reply::IpUnassigned),
+        _ => return None,
+    };
+    state.broken.taken |= state.disk.in_use().has_any(done);
+    state.cloud.assigned = state.cloud.assigned.without(done);
+    Some(reply)
+}

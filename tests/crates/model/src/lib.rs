@@ -1,0 +1,47 @@
+//! A model of the protocol by which ADD, DEL, GC and `flush` share a store and an ENI: small enough for a model checker to
+//! go through every state, in every order in which several processes can take their steps, be killed between them, and
+//! have their requests lost, answered in vain or carried out late.
+//!
+//! # What a step is
+//! One file operation, one lock taken or let go, one request sent, carried out or answered: what cannot be interrupted. The
+//! steps bear the names of the code's functions ([`process::At`]), and each of the model's files names the file of the
+//! plugin that it stands for and reads like it (`tests/plugin/citations.rs` checks that these files and functions exist). A kill comes between any two of them: it takes the process's memory and its locks, not what is
+//! on disk. (Power cuts, which take what is not durable yet as well, and calls of the system that fail are other tests'
+//! matter: these run the real program.)
+//!
+//! # The cloud
+//! One ENI and two or three addresses. Any free one is handed out. The same `ClientToken` gets the same address as the first
+//! time, whatever has become of it. A batch with an address that is not on the ENI is refused, and nobody says whether the
+//! rest of it was done. A request can be lost, or carried out with its answer lost, or carried out later: after its process
+//! has been killed or has given up waiting.
+//!
+//! # Time
+//! There is none, but that a request is not carried out later than the plugin holds it to be in doubt
+//! (`store::IN_DOUBT_FOR`, `AssignRequest::open_until`). That is an assumption: [`Mistake::LateWithoutBound`](mistake::Mistake) shows
+//! what it is good for. Everything else that waits for a moment (backoff, a record's not-before, the deadline of a call,
+//! the age of a record that `DescribeNetworkInterfaces` may not show yet) may come at any moment.
+//!
+//! # What is left out
+//! What is the same to the protocol (families, several ENIs, requested addresses, the ENI's primary address, an ENI that is
+//! gone, damaged files), and that `readdir` takes its time.
+//!
+//! # What must hold
+//! [`properties`], in every state. "In the end" is checked from every state too, by running on: [`recovery`].
+
+mod add;
+mod assign;
+mod cloud;
+mod del;
+mod in_doubt;
+mod leader;
+pub mod mistake;
+pub mod process;
+pub mod properties;
+pub mod protocol;
+pub mod recovery;
+mod release;
+pub mod set;
+mod show;
+pub mod state;
+mod sweep;
+mod turn;

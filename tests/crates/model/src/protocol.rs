@@ -1,0 +1,252 @@
+//! The model as the checker sees it: where it begins, what may happen next, and what must hold.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use stateright::{Model, Property};
+
+use crate::mistake::Mistake;
+use crate::process::{At, Process, STEPS, Verb};
+use crate::properties;
+use crate::recovery::Known;
+use crate::set::Set;
+use crate::state::{Active, Broken, Cloud, Disk, Faults, Memory, PROCESSES, Pid, Releasing, State, TOKENS};
+use crate::turn::Turn;
+
+/// Which free address ECS hands out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handout {
+    /// The lowest.
+    Lowest,
+    /// Any.
+    Any,
+}
+
+/// The `ClientToken` of a request from before the beginning.
+const OLD_TOKEN: u8 = TOKENS - 1;
+
+/// One configuration of the model.
+pub struct Protocol {
+    /// What runs.
+    pub verbs: Vec<Verb>,
+    /// How many addresses there are.
+    pub addresses: u8,
+    /// How many of them an ADD wants.
+    pub wanted: u32,
+    /// How many requests an ADD makes at most.
+    pub tries: u8,
+    /// How many addresses there are in one request at most.
+    pub most: u32,
+    /// Which address is handed out.
+    pub handout: Handout,
+    /// Whether ECS answers `IdempotentFailed` to a request that it has refused for good, rather than to try it again.
+    pub remembers_refusals: bool,
+    /// Addresses in use at the beginning, each its owner's: owner, address.
+    pub active: Vec<(u8, u8)>,
+    /// What an ADD that was killed has left behind: this owner's record of a request whose answer nobody has seen, and
+    /// which had brought this address, which has been released since.
+    pub left_behind: Option<(u8, u8)>,
+    /// Addresses that another node has, until it gives them back.
+    pub elsewhere: Set,
+    /// What may go wrong.
+    pub faults: Faults,
+    /// The one thing that is not as it should be.
+    pub mistake: Option<Mistake>,
+    /// Whether [`recovery`](crate::recovery) is tried from every state.
+    pub recovers: bool,
+    /// From where that has been found to succeed.
+    pub known: Known,
+    /// Which steps have been taken.
+    pub taken: [AtomicU64; 2],
+}
+
+/// What may happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// A process goes on.
+    Step(Pid, At, u8),
+    /// ECS carries out the request of a process.
+    Execute(Pid, u8),
+    /// ECS carries out a request that nobody waits for any more.
+    ExecuteLate(usize, u8),
+    /// A process is killed; its request is carried out later, or never.
+    Kill(Pid, bool),
+    /// A process loses the answer to its request; it is carried out later, or has been, or never.
+    Lose(Pid, bool),
+    /// The request of a process is refused in passing.
+    Refuse(Pid),
+    /// The repeated request of a process is answered with something else, and this address; it is carried out later, or has
+    /// been, or never.
+    Misanswer(Pid, u8, bool),
+    /// An old release of this address cannot come any more.
+    DoubtEnds(u8),
+    /// Another node gives this address back.
+    FreedElsewhere(u8),
+    /// This record need not wait any longer.
+    MayBeReleased(usize),
+}
+
+impl Protocol {
+    /// These processes, two addresses, no faults, no mistakes.
+    #[must_use]
+    pub fn of(verbs: &[Verb]) -> Self {
+        Self {
+            verbs: verbs.to_vec(),
+            addresses: 2,
+            wanted: 1,
+            tries: 2,
+            most: 2,
+            handout: Handout::Any,
+            remembers_refusals: false,
+            active: Vec::new(),
+            left_behind: None,
+            elsewhere: Set::EMPTY,
+            faults: Faults::default(),
+            mistake: None,
+            recovers: true,
+            known: Known::default(),
+            taken: Default::default(),
+        }
+    }
+
+    /// What follows when a process goes on in this way; `None` where it cannot.
+    #[must_use]
+    pub fn step(&self, state: &State, pid: Pid, choice: u8) -> Option<State> {
+        let mut next = *state;
+        Turn { model: self, state: &mut next, pid, choice }.take()?;
+        next.tidy();
+        Some(next)
+    }
+
+    /// Which steps were taken by any process.
+    #[must_use]
+    pub fn steps_taken(&self) -> u128 {
+        let [low, high] = &self.taken;
+        u128::from(low.load(Ordering::Relaxed)) | u128::from(high.load(Ordering::Relaxed)) << 64
+    }
+
+    /// The owners that are no more, by what a GC is told.
+    fn stale(&self) -> Set {
+        let stale = self.verbs.iter().filter_map(|verb| match verb {
+            Verb::Gc(stale) => Some(*stale),
+            _ => None,
+        });
+        stale.fold(Set::EMPTY, Set::and)
+    }
+
+    fn note(&self, at: At) {
+        let bit = at as u8;
+        let word = &self.taken[usize::from(bit / 64)];
+        if word.load(Ordering::Relaxed) & 1 << (bit % 64) == 0 {
+            word.fetch_or(1 << (bit % 64), Ordering::Relaxed);
+        }
+    }
+}
+
+/// The names of the steps that are not in `taken`: those that no configuration has come to.
+#[must_use]
+pub fn steps_left_out(taken: u128) -> u32 {
+    (!taken & ((1 << STEPS) - 1)).count_ones()
+}
+
+impl Model for Protocol {
+    type State = State;
+    type Action = Action;
+
+    fn init_states(&self) -> Vec<State> {
+        let mut processes = [Process::default(); PROCESSES as usize];
+        for (place, verb) in processes.iter_mut().zip(&self.verbs) {
+            *place = Process::new(*verb);
+        }
+        let (mut disk, mut cloud) = (Disk::default(), Cloud::default());
+        for &(owner, address) in &self.active {
+            disk.active[usize::from(owner)] = Some(Active { addresses: Set::of(address), by: PROCESSES });
+            cloud.assigned = cloud.assigned.with(address);
+        }
+        if let Some((owner, address)) = self.left_behind {
+            let unanswered = Set::of(OLD_TOKEN);
+            let record = Releasing { owner: Some(owner), unanswered, ..Releasing::default() };
+            disk.releasing[0] = Some(record);
+            cloud.memory[usize::from(OLD_TOKEN)] = Memory::Assigned(address);
+        }
+        cloud.elsewhere = self.elsewhere;
+        let broken = Broken::default();
+        let told =
+            self.active.iter().fold(Set::EMPTY, |all, &(owner, _)| all.with(owner)).without(self.stale());
+        vec![State {
+            disk,
+            cloud,
+            store_lock: None,
+            eni_lock: None,
+            processes,
+            left: self.faults,
+            broken,
+            told,
+        }]
+    }
+
+    fn actions(&self, state: &State, actions: &mut Vec<Action>) {
+        for (pid, process) in (0..).zip(&state.processes) {
+            if process.is_done() {
+                continue;
+            }
+            if process.waits_for_cloud() {
+                actions.extend((0..self.addresses.max(2)).map(|choice| Action::Execute(pid, choice)));
+                if state.left.refused > 0 {
+                    actions.push(Action::Refuse(pid));
+                }
+            } else {
+                actions.extend((0..process.at.choices()).map(|choice| Action::Step(pid, process.at, choice)));
+            }
+            let late = [false, true].into_iter().filter(|late| !late || process.waits_for_cloud());
+            if state.left.kills > 0 {
+                actions.extend(late.clone().map(|late| Action::Kill(pid, late)));
+            }
+            if state.left.lost > 0 && process.request.is_some() {
+                actions.extend(late.map(|late| Action::Lose(pid, late)));
+            }
+            if state.left.unfit > 0 && process.at == At::RepeatAnswered {
+                for address in 0..self.addresses {
+                    actions.extend([false, true].map(|late| Action::Misanswer(pid, address, late)));
+                }
+            }
+        }
+        for (place, _) in state.cloud.strays.iter().enumerate().filter(|(_, call)| call.is_some()) {
+            actions.extend((0..self.addresses.max(2)).map(|choice| Action::ExecuteLate(place, choice)));
+        }
+        actions.extend(state.disk.in_doubt.iter().map(Action::DoubtEnds));
+        actions.extend(state.cloud.elsewhere.iter().map(Action::FreedElsewhere));
+        let records = state.disk.releasing.iter().enumerate();
+        let held_back = |record: &Option<Releasing>| record.is_some_and(|record| record.held_back);
+        actions.extend(
+            records.filter(|(_, record)| held_back(record)).map(|(name, _)| Action::MayBeReleased(name)),
+        );
+    }
+
+    fn next_state(&self, last: &State, action: Action) -> Option<State> {
+        let mut next = *last;
+        match action {
+            Action::Step(pid, at, choice) => {
+                let next = self.step(last, pid, choice)?;
+                self.note(at);
+                return Some(next);
+            }
+            Action::Execute(pid, choice) => self.execute(&mut next, pid, choice)?,
+            Action::ExecuteLate(stray, choice) => self.execute_late(&mut next, stray, choice)?,
+            Action::Kill(pid, late) => Self::kill(&mut next, pid, late)?,
+            Action::Lose(pid, late) => Self::lose(&mut next, pid, late)?,
+            Action::Refuse(pid) => Self::refuse(&mut next, pid)?,
+            Action::Misanswer(pid, address, late) => Self::misanswer(&mut next, pid, address, late)?,
+            Action::DoubtEnds(address) => self.doubt_ends(&mut next, address)?,
+            Action::FreedElsewhere(address) => {
+                next.cloud.elsewhere = next.cloud.elsewhere.without(Set::of(address));
+            }
+            Action::MayBeReleased(name) => next.disk.releasing[name].as_mut()?.held_back = false,
+        }
+        next.tidy();
+        Some(next)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        properties::all()
+    }
+}

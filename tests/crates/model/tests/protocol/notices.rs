@@ -1,0 +1,132 @@
+//! The checker notices mistakes: what one change to the protocol, or one assumption lost, would break.
+
+use std::collections::BTreeSet;
+
+use protocol_model::mistake::Mistake;
+use protocol_model::process::Verb::{Add, Del, Flush, Gc};
+use protocol_model::properties::{KEPT, NAMED, NOT_SENT, ON_ENI, ONE_OWNER, OVERTAKEN, RELEASED};
+use protocol_model::protocol::Protocol;
+use protocol_model::set::Set;
+use protocol_model::state::Faults;
+use stateright::HasDiscoveries;
+
+use crate::{NONE, explore, tell};
+
+/// Whether `mistake` breaks `property`.
+#[track_caller]
+fn notices(mistake: Mistake, property: &'static str, model: Protocol) {
+    let model = Protocol { mistake: Some(mistake), recovers: property == RELEASED, ..model };
+    let explored = explore(model, HasDiscoveries::AllOf(BTreeSet::from([property])));
+    let found = explored.counterexamples.iter().find(|it| it.property == property);
+    let found = found.unwrap_or_else(|| panic!("{mistake:?} goes unnoticed in {} states", explored.states));
+    let (states, steps) = (explored.states, found.steps.len());
+    tell(&format!("{mistake:?}: not {property:?}, after {steps} steps ({states} states)"));
+}
+
+/// A pod, its end, and a flush.
+fn one_pod(faults: Faults) -> Protocol {
+    Protocol { faults, ..Protocol::of(&[Add(0), Del(0), Flush]) }
+}
+
+/// A pod's end, and another pod that may get its address.
+fn handed_out_again(faults: Faults) -> Protocol {
+    Protocol { addresses: 1, active: vec![(0, 0)], faults, ..Protocol::of(&[Del(0), Add(1)]) }
+}
+
+/// Two pods that come after an ADD that was killed, and whose address has been released.
+fn after_a_dead_add() -> Protocol {
+    Protocol { addresses: 1, left_behind: Some((0, 0)), ..Protocol::of(&[Add(1), Del(1), Add(2)]) }
+}
+
+/// A pod of two addresses, the second of which is to be had only later.
+fn two_addresses(faults: Faults) -> Protocol {
+    let (wanted, tries, left_behind, elsewhere) = (2, 3, Some((0, 0)), Set::of(1));
+    Protocol { wanted, tries, left_behind, elsewhere, faults, ..Protocol::of(&[Add(1), Flush]) }
+}
+
+const LATE: Faults = Faults { lost: 1, late: 1, ..NONE };
+const KILLED: Faults = Faults { kills: 1, late: 1, ..NONE };
+
+#[test]
+fn letting_go_of_the_enis_lock_too_early() {
+    notices(Mistake::EniLockEndsBeforeCommit, ON_ENI, after_a_dead_add());
+    notices(Mistake::EniLockEndsBeforeCommit, ONE_OWNER, after_a_dead_add());
+    notices(Mistake::EniLockEndsBeforeAbandon, ON_ENI, after_a_dead_add());
+    notices(Mistake::LetsGoWithAnswers, ON_ENI, two_addresses(Faults { refused: 1, ..NONE }));
+}
+
+#[test]
+fn releasing_what_is_somebodys_by_now() {
+    notices(Mistake::NoInUseGuard, NOT_SENT, after_a_dead_add());
+    notices(Mistake::GotNotInUse, ON_ENI, two_addresses(NONE));
+    notices(Mistake::SettleAfterCommit, NOT_SENT, handed_out_again(Faults { kills: 1, lost: 1, ..NONE }));
+}
+
+#[test]
+fn forgetting_what_may_still_be_on_its_way() {
+    notices(Mistake::NoDoubt, ON_ENI, handed_out_again(LATE));
+    notices(Mistake::DoubtJudgedByAnswer, ON_ENI, handed_out_again(LATE));
+    notices(Mistake::SendingNotWritten, ON_ENI, handed_out_again(KILLED));
+    notices(Mistake::RefusalCrossesOff, NAMED, handed_out_again(LATE));
+    notices(
+        Mistake::OpenJudgedByAnswer,
+        NAMED,
+        Protocol { addresses: 1, elsewhere: Set::of(0), ..one_pod(LATE) },
+    );
+    notices(Mistake::RefusalSettlesUnseen, NAMED, one_pod(Faults { lost: 1, refused: 1, ..NONE }));
+}
+
+#[test]
+fn a_del_that_an_add_does_not_hear_of() {
+    for mistake in [Mistake::DelDoesNotMark, Mistake::CommitDoesNotLook, Mistake::NoStoreLock] {
+        notices(mistake, OVERTAKEN, one_pod(NONE));
+    }
+}
+
+#[test]
+fn releasing_what_another_add_has_got() {
+    let faults = Faults { unread: 1, ..NONE };
+    let model = Protocol { addresses: 1, faults, ..Protocol::of(&[Add(0), Del(0), Add(0)]) };
+    notices(Mistake::ReleasesAnything, KEPT, model);
+    let verbs = [Gc(Set::of(0)), Del(0), Add(0)];
+    let model = Protocol { addresses: 1, active: vec![(0, 0)], ..Protocol::of(&verbs) };
+    notices(Mistake::ReleasesAnything, KEPT, model);
+}
+
+#[test]
+fn believing_what_is_not_an_answer() {
+    let verbs = [Add(0), Add(1), Flush];
+    let two_dead = |unfit| {
+        let faults = Faults { kills: 2, unfit, ..NONE };
+        Protocol { faults, ..Protocol::of(&verbs) }
+    };
+    notices(Mistake::UnfitBelieved, NAMED, two_dead(1));
+    notices(Mistake::UnfitEndsRequest, NAMED, two_dead(2));
+    notices(Mistake::DecidesTooEarly, NAMED, one_pod(Faults { kills: 1, late: 1, unfit: 1, ..NONE }));
+}
+
+#[test]
+fn the_wrong_order_of_two_writes() {
+    notices(Mistake::AskNotWritten, NAMED, one_pod(NONE));
+    notices(Mistake::ForgetBeforeActive, NAMED, one_pod(NONE));
+    notices(Mistake::AbandonForgetsFirst, NAMED, one_pod(NONE));
+    notices(Mistake::BuryRemovesFirst, NAMED, one_pod(KILLED));
+    notices(Mistake::CrossedOffBeforeNamed, NAMED, one_pod(KILLED));
+    notices(Mistake::SettledBeforeReturn, NAMED, handed_out_again(LATE));
+    notices(Mistake::SettleBeforeAnswer, NAMED, one_pod(NONE));
+}
+
+#[test]
+fn what_nobody_releases() {
+    notices(Mistake::EmptyRecordWritten, RELEASED, handed_out_again(LATE));
+    let active = vec![(0, 0), (1, 1)];
+    let faults = Faults { lost: 1, ..NONE };
+    let two_pods = Protocol { active, faults, ..Protocol::of(&[Del(0), Del(1)]) };
+    notices(Mistake::NobodyLooks, NAMED, two_pods);
+}
+
+/// What Alibaba Cloud does not promise: that no request is carried out later than a minute after it was given up.
+#[test]
+fn a_cloud_that_is_later_than_assumed() {
+    notices(Mistake::LateWithoutBound, ON_ENI, handed_out_again(LATE));
+}
