@@ -106,7 +106,7 @@ impl<'s> Assigner<'_, 's> {
             addresses: want.address.into_iter().collect(),
             block: Some(want.subnet.block),
             primary: self.place.primary.iter().copied().filter(|it| Family::of(*it) == want.family).collect(),
-            in_doubt_until: None,
+            not_before: None,
         };
         self.intent.ask(&ask)?;
         Ok(ask)

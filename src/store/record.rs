@@ -160,7 +160,7 @@ pub struct AssignRequest {
     /// Set once the request has had an answer that is not one to it. From then on its refusal alone does not end it, and it
     /// is left alone until this moment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub in_doubt_until: Option<Timestamp>,
+    pub not_before: Option<Timestamp>,
 }
 
 impl AssignRequest {

@@ -112,7 +112,7 @@ mod tests {
             addresses: Vec::new(),
             block: Some("192.168.0.0/24".parse().unwrap()),
             primary: vec!["192.168.0.2".parse().unwrap()],
-            in_doubt_until: None,
+            not_before: None,
         }
     }
 

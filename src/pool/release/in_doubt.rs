@@ -35,7 +35,7 @@ pub(super) fn has_due(record: &Release, now: Timestamp) -> bool {
 
 /// Whether nothing forbids to ask for this request now. One in doubt waits by itself, and keeps nothing else of its record.
 fn is_due(ask: &AssignRequest, now: Timestamp) -> bool {
-    ask.in_doubt_until.is_none_or(|until| until.wait(now, backoff::MAX_WAIT).is_zero())
+    ask.not_before.is_none_or(|until| until.wait(now, backoff::MAX_WAIT).is_zero())
 }
 
 /// What is known of a request after it was looked into.
@@ -121,7 +121,7 @@ fn resolve(leader: &Leader<'_, '_, '_>, ask: &AssignRequest) -> Resolution {
     let asked = Timestamp::now();
     // From then on no copy of it that was ever sent takes effect, and a description shows what any of them did.
     let lapsed = ask.open_until.plus(DESCRIBE_LAG) <= asked;
-    let doubted = ask.in_doubt_until.is_some();
+    let doubted = ask.not_before.is_some();
     let mut shown = None;
     if doubted && lapsed {
         shown = match unexplained(leader, ask) {
@@ -226,13 +226,13 @@ fn unexplained(leader: &Leader<'_, '_, '_>, ask: &AssignRequest) -> Result<Optio
 fn leave_in_doubt(record: &mut Release, ask: &AssignRequest, doubt: Doubt) {
     let asks = &mut record.progress.unanswered;
     for other in asks.iter_mut().filter(|other| other.client_token == ask.client_token) {
-        other.in_doubt_until = Some(doubt.until);
+        other.not_before = Some(doubt.until);
         if doubt.unknown {
             other.open_until = reopened(other);
         }
     }
     if record.allocation.addresses.is_empty()
-        && let Some(earliest) = asks.iter().map(|ask| ask.in_doubt_until).min().flatten()
+        && let Some(earliest) = asks.iter().map(|ask| ask.not_before).min().flatten()
     {
         record.progress.not_before = Some(earliest);
     }
