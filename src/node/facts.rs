@@ -71,7 +71,7 @@ pub(crate) fn find_eni(
     Ok((finder.region()?, finder.eni()?))
 }
 
-/// KnownFacts are kept under what the configuration says about the ENI.
+/// The name of the cached facts: what the configuration says about the ENI.
 fn cache_name(settings: &AddressSettings) -> String {
     match (&settings.eni, &settings.interface) {
         (Some(eni), _) => format!("facts-{eni}"),

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use crate::base::clock::Timestamp;
 use crate::base::deadline::Deadline;
+use crate::base::random;
 use crate::base::region::Family;
 use crate::cloud::rpc::{Disposition, Error, ErrorKind, Subject};
 use crate::pool::release;
@@ -100,7 +101,7 @@ impl<'s> Assigner<'_, 's> {
         let ask = AssignRequest {
             eni: self.place.eni.clone(),
             region: self.place.region.to_string(),
-            client_token: crate::base::random::hex128().map_err(Failure::Random)?,
+            client_token: random::hex128().map_err(Failure::Random)?,
             open_until: Timestamp::now().plus(self.deadline.remaining()).plus(IN_DOUBT_FOR),
             ipv6: want.family == Family::V6,
             addresses: want.address.into_iter().collect(),
@@ -145,7 +146,7 @@ impl<'s> Assigner<'_, 's> {
 
     /// Waits before the next attempt; false if there is no time left for one.
     fn wait(&self, error: &Error, failures: u32) -> bool {
-        let pause = release::pause_after(error, failures);
+        let pause = release::pause_after(error, failures, Timestamp::now(), random::jitter);
         let possible = pause < self.deadline.remaining();
         if possible {
             log::info!("trying again in {:.1} s: {error}", pause.as_secs_f64());

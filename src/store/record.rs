@@ -179,7 +179,7 @@ pub struct Active(pub Allocation);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Release {
     /// The name of the file.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// What is to be released; without addresses where only [`ReleaseProgress::unanswered`] is left.
     pub allocation: Allocation,
     /// How that has gone so far.
