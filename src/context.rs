@@ -23,9 +23,27 @@ pub(crate) struct CallContext<'a> {
 }
 
 impl<'a> CallContext<'a> {
+    /// Opens the store. The call's time runs from here on.
     pub(crate) fn open(ipam: Ipam<'a>) -> Result<Self> {
         let deadline = Deadline::after(ipam.timeout()?);
-        Ok(Self { ipam, store: Store::open(&ipam.data_directory()?)?, deadline, client: OnceCell::new() })
+        let store = Store::open(&ipam.data_directory()?)?;
+        Ok(Self { ipam, store, deadline, client: OnceCell::new() })
+    }
+
+    /// The same with a store that is open already.
+    pub(crate) fn with_store(ipam: Ipam<'a>, store: Store) -> Result<Self> {
+        Ok(Self { ipam, store, deadline: Deadline::after(ipam.timeout()?), client: OnceCell::new() })
+    }
+
+    /// Does `work` and then brings the metrics up to date, however the work ended.
+    pub(crate) fn run_then_write_metrics<T>(self, work: impl FnOnce(&Self) -> T) -> T {
+        let outcome = work(&self);
+        match self.ipam.metrics_file() {
+            Ok(Some(path)) => metrics::update(&self.store, &path),
+            Ok(None) => {}
+            Err(error) => log::warn!("{error}"),
+        }
+        outcome
     }
 
     /// The way to ECS. Nothing is dialled before it is used.
@@ -94,17 +112,6 @@ impl<'a> CallContext<'a> {
     fn drain_one(&self, any: &ReleaseId, anew: bool) -> Result<()> {
         let region = RegionId::try_from(any.region.clone())?;
         Ok(self.releaser(&region)?.drain(any, anew, self.deadline)?)
-    }
-}
-
-/// However a call ends, the metrics tell what it has left.
-impl Drop for CallContext<'_> {
-    fn drop(&mut self) {
-        match self.ipam.metrics_file() {
-            Ok(Some(path)) => metrics::update(&self.store, &path),
-            Ok(None) => {}
-            Err(error) => log::warn!("{error}"),
-        }
     }
 }
 

@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 use super::networks::Network;
 use super::{CommandError, print, print_error, print_json};
 use crate::base::eni::EniId;
-use crate::config::Ipam;
 use crate::context::CallContext;
 use crate::failure::{self, Failure};
 use crate::store::{Allocation, Listed, State, Store};
@@ -44,7 +43,9 @@ pub(super) fn flush<'n>(
             continue;
         }
         // CommandError with one store must not keep the others' addresses.
-        if let Err(failure) = flush_store(network.ipam(), &mut flushed) {
+        let done = CallContext::open(network.ipam())
+            .and_then(|context| context.run_then_write_metrics(|context| flush_store(context, &mut flushed)));
+        if let Err(failure) = done {
             failed = true;
             print_error(&format!("network {:?}: {failure}", network.name()));
         }
@@ -57,8 +58,7 @@ pub(super) fn flush<'n>(
     if flushed.left.is_empty() && !failed { Ok(()) } else { Err(CommandError::LeftOver) }
 }
 
-fn flush_store(ipam: Ipam<'_>, flushed: &mut Flushed) -> failure::Result<()> {
-    let context = CallContext::open(ipam)?;
+fn flush_store(context: &CallContext<'_>, flushed: &mut Flushed) -> failure::Result<()> {
     context.sweep()?;
     let buried = context.store.release_dead_intents(context.deadline, |_| true);
     let before = context.store.list()?;

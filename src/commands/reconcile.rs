@@ -32,16 +32,16 @@ pub(super) enum Orphans {
 
 /// Compares, and releases orphans where that is wanted.
 pub(super) fn reconcile(network: &Network, orphans: Orphans, as_json: bool) -> Result<(), CommandError> {
-    settle_interrupted(network)?;
-    let context = CallContext::open(network.ipam())?;
-    let mut found = compare_all(&context)?;
-    drop(context);
+    CallContext::open(network.ipam())?.run_then_write_metrics(settle_interrupted)?;
+    let mut found = CallContext::open(network.ipam())?.run_then_write_metrics(compare_all)?;
     let mut outcome = Outcome::default();
     if let Orphans::Released(consent) = orphans
         && found.iter().any(|it| !it.orphans.is_empty())
         && consent.obtain(&question(&found))
     {
-        outcome = release(network, &mut found)?;
+        // Opened now, because its deadline must not run while a person thinks.
+        let context = CallContext::open(network.ipam())?;
+        outcome = context.run_then_write_metrics(|context| release(context, network, &mut found))?;
     }
     let Outcome { released, left } = outcome;
     if as_json {
@@ -61,8 +61,7 @@ pub(super) fn reconcile(network: &Network, orphans: Orphans, as_json: bool) -> R
 
 /// Finds out what ADDs have got that ended without anybody knowing. Where ECS does not tell now, what they may have got is
 /// undecided. It has a time of its own: that it takes long must not keep anybody from comparing.
-fn settle_interrupted(network: &Network) -> failure::Result<()> {
-    let context = CallContext::open(network.ipam())?;
+fn settle_interrupted(context: &CallContext<'_>) -> failure::Result<()> {
     if let Err(error) = context.store.release_dead_intents(context.deadline, |_| true) {
         log::error!("{error}");
     }
@@ -144,16 +143,18 @@ struct Outcome {
 }
 
 /// Releases the orphans that were found, as far as they still are some, and updates what was found.
-fn release(network: &Network, found: &mut [Comparison]) -> failure::Result<Outcome> {
-    // Opened now, because its deadline must not run while a person thinks.
-    let context = CallContext::open(network.ipam())?;
+fn release(
+    context: &CallContext<'_>,
+    network: &Network,
+    found: &mut [Comparison],
+) -> failure::Result<Outcome> {
     let mut pending = Vec::new();
     for comparison in found {
         let agreed = std::mem::take(&mut comparison.orphans);
         if agreed.is_empty() {
             continue;
         }
-        let (mut now, eni_lock) = match look(&context, &comparison.eni, &comparison.region) {
+        let (mut now, eni_lock) = match look(context, &comparison.eni, &comparison.region) {
             Ok(found) => found,
             Err(failure) => {
                 comparison.orphans = agreed;
@@ -163,13 +164,13 @@ fn release(network: &Network, found: &mut [Comparison]) -> failure::Result<Outco
         };
         // However many there are: what there is no time for stays an orphan, and is shown as one.
         for &address in agreed.intersection(&now.orphans).take_while(|_| !context.deadline.has_passed()) {
-            pending.push((address, record(&context, network, &eni_lock, &now.region, address)?));
+            pending.push((address, record(context, network, &eni_lock, &now.region, address)?));
         }
         now.orphans.retain(|address| pending.iter().all(|(recorded, _)| recorded != address));
         *comparison = now;
     }
     let (addresses, pending): (BTreeSet<IpAddr>, Vec<ReleaseId>) = pending.into_iter().unzip();
-    let left = release_now(&context, &pending)?;
+    let left = release_now(context, &pending)?;
     let still: BTreeSet<IpAddr> = left.iter().flat_map(|it| it.allocation.ips()).collect();
     Ok(Outcome { released: &addresses - &still, left })
 }

@@ -28,22 +28,31 @@ pub(super) fn release(
     }
     // Opened now, because its deadline must not run while a person thinks.
     let context = CallContext::open(ipam)?;
+    context.run_then_write_metrics(|context| release_chosen(context, &chosen, wanted, as_json))
+}
+
+fn release_chosen(
+    context: &CallContext<'_>,
+    chosen: &[Active],
+    wanted: &BTreeSet<IpAddr>,
+    as_json: bool,
+) -> Result<(), CommandError> {
     if choose(&context.store, wanted)? != chosen {
         return Err(CommandError::Failed(
             "the records have changed since the question, so nothing was released: try again".into(),
         ));
     }
     let (mut pending, mut begun) = (Vec::new(), Ok(()));
-    for active in &chosen {
+    for active in chosen {
         match context.store.begin_release_of(active, context.deadline) {
             Ok(found) => pending.extend(found),
             Err(error) => begun = begun.and(Err(Failure::from(error))),
         }
     }
-    let left = release_now(&context, &pending)?;
+    let left = release_now(context, &pending)?;
     begun?;
     let left_addresses: BTreeSet<IpAddr> = left.iter().flat_map(|it| it.allocation.ips()).collect();
-    let released = &addresses(&chosen) - &left_addresses;
+    let released = &addresses(chosen) - &left_addresses;
     if as_json {
         print_json(&json!({ "released": released, "left": left_addresses }))?;
     } else {

@@ -18,19 +18,31 @@ use crate::verbs::add::read_dns;
 /// How long releases may fail for a reason that stays, before the node is reported as broken.
 const GRACE: Duration = Duration::from_mins(5);
 
+/// Opens the store for a STATUS.
+///
+/// # Errors
+/// As [`status`].
+pub(super) fn open(call: &Status) -> Result<CallContext<'_>> {
+    CallContext::open(Ipam::new(&call.network.ipam)).map_err(not_available)
+}
+
 /// Serves a STATUS.
 ///
 /// # Errors
 /// Why an ADD cannot succeed, and what to do: a configuration that cannot be used, or [`Failure::NotAvailable`].
-pub(super) fn status(call: &Status) -> Result<()> {
-    look(call).map_err(|failure| match failure {
-        Failure::Store(error) => Failure::NotAvailable(error.to_string()),
-        other => other,
-    })
+pub(super) fn status(context: &CallContext<'_>) -> Result<()> {
+    look(context).map_err(not_available)
 }
 
-fn look(call: &Status) -> Result<()> {
-    let context = CallContext::open(Ipam::new(&call.network.ipam))?;
+/// A store that cannot be used is a reason why an ADD cannot succeed.
+fn not_available(failure: Failure) -> Failure {
+    match failure {
+        Failure::Store(error) => Failure::NotAvailable(error.to_string()),
+        other => other,
+    }
+}
+
+fn look(context: &CallContext<'_>) -> Result<()> {
     context.ipam.check_all()?;
     check_files(&context.ipam.address()?)?;
     context.store.check_room()?;
