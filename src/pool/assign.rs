@@ -1,4 +1,4 @@
-//! Asking ECS for one address, while the ENI's lock is held and the ADD's intent says so.
+//! Asks ECS for the addresses of one ADD, while the ADD holds the ENI's lock and its intent names each request.
 
 use std::net::IpAddr;
 
@@ -60,7 +60,7 @@ impl<'s> Assigner<'_, 's> {
     /// One address that the pod can have.
     ///
     /// # Errors
-    /// What ECS said last, or that a DEL came. The intent then names the request whose outcome is not known, if any.
+    /// What ECS said last, or that a DEL came. The intent then names the request in doubt, if any.
     fn obtain(&mut self, want: &Wanted) -> Result<IpAddr> {
         let mut may_make_room = true;
         let mut failures = 0;
@@ -123,7 +123,7 @@ impl<'s> Assigner<'_, 's> {
         Ok(releaser.make_room(self.eni_lock()?, deadline)?)
     }
 
-    /// Makes it durable that ECS is about to be asked.
+    /// Makes the request durable before ECS is asked.
     fn ask(&mut self, want: &Wanted) -> Result<AssignRequest> {
         let ask = AssignRequest {
             eni: self.place.eni.clone(),

@@ -1,4 +1,4 @@
-//! GC: what this network's attachments left that are no more.
+//! GC: releases what attachments of this network left that are not valid any more.
 
 use std::collections::BTreeSet;
 
@@ -75,7 +75,7 @@ fn still_pending(context: &CallContext<'_>, pending: &ReleaseId) -> Option<Strin
     }
 }
 
-/// A reboot explains why; it is no reason to release anything.
+/// For the log: a reboot explains why the record is stale, but does not make it so.
 fn from_earlier_boot(boot: &str) -> &'static str {
     if boot == boot_id() { "" } else { " (its ADD ran before the last boot)" }
 }

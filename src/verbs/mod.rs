@@ -1,4 +1,4 @@
-//! The operations of CNI, one file each. This is the layer that knows the protocol, the store and the cloud.
+//! The verbs of CNI, one file each. They join the protocol, the store and the cloud.
 
 mod add;
 mod check;

@@ -4,7 +4,7 @@
 
 use crate::base::clock::{Timestamp, boot_id};
 use crate::cloud::ecs::ownership;
-use crate::cloud::rpc::{Disposition, Error, ErrorKind, Subject};
+use crate::cloud::rpc::{Disposition, Error, ErrorKind};
 use crate::pool::release::backoff::MAX_PAUSE;
 use crate::pool::release::due::is_record_due;
 use crate::pool::release::leader::{Leader, Step};
@@ -49,9 +49,11 @@ impl Leader<'_, '_, '_> {
     /// to the key of another account, and in another region. While the ENI is attached to this instance it exists, and its
     /// addresses must not be forgotten.
     pub(super) fn confirm_eni_gone(&self, error: &Error) -> Option<Error> {
-        let says_gone =
-            error.kind == ErrorKind::Refused(Disposition::Released) && error.subject() == Subject::Eni;
-        match says_gone.then(|| self.is_attached())? {
+        // Not by what to do next: that differs between a request to assign and one to unassign.
+        if !error.is_code("InvalidEniId.NotFound") {
+            return None;
+        }
+        match self.is_attached() {
             Ok(false) => None,
             Ok(true) => Some(Error {
                 kind: ErrorKind::Refused(Disposition::Permanent),
