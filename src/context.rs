@@ -23,9 +23,27 @@ pub(crate) struct CallContext<'a> {
 }
 
 impl<'a> CallContext<'a> {
+    /// Opens the store. The call's time runs from here on.
     pub(crate) fn open(ipam: Ipam<'a>) -> Result<Self> {
         let deadline = Deadline::after(ipam.timeout()?);
-        Ok(Self { ipam, store: Store::open(&ipam.data_directory()?)?, deadline, client: OnceCell::new() })
+        let store = Store::open(&ipam.data_directory()?)?;
+        Ok(Self { ipam, store, deadline, client: OnceCell::new() })
+    }
+
+    /// The same with a store that is open already.
+    pub(crate) fn with_store(ipam: Ipam<'a>, store: Store) -> Result<Self> {
+        Ok(Self { ipam, store, deadline: Deadline::after(ipam.timeout()?), client: OnceCell::new() })
+    }
+
+    /// Does `work` and then brings the metrics up to date, however the work ended.
+    pub(crate) fn run_then_write_metrics<T>(self, work: impl FnOnce(&Self) -> T) -> T {
+        let outcome = work(&self);
+        match self.ipam.metrics_file() {
+            Ok(Some(path)) => metrics::update(&self.store, &path),
+            Ok(None) => {}
+            Err(error) => log::warn!("{error}"),
+        }
+        outcome
     }
 
     /// The way to ECS. Nothing is dialled before it is used.
@@ -43,8 +61,7 @@ impl<'a> CallContext<'a> {
         Ok(Releaser { store: &self.store, client: self.client()?, region, max_per_request })
     }
 
-    /// Waits for these releases until the deadline, making them happen where nobody else does. What is left then stays
-    /// recorded; whether that fails the call is the configuration's choice.
+    /// Releases these until the deadline. What is left then stays recorded; `onReleaseFailure` says whether the call fails.
     pub(crate) fn release(&self, pending: &[ReleaseId]) -> Result<()> {
         let fail = self.ipam.fails_when_not_released()?;
         for one in pending {
@@ -59,8 +76,8 @@ impl<'a> CallContext<'a> {
         Ok(())
     }
 
-    /// What is still to be released of `pending`, and why it has not been: its own last failure, or that of the ENI, which
-    /// is left alone for a while after one. `None` when it is released.
+    /// What is still to be released of `pending`, and why it has not been: its own last failure, or that of its ENI. `None`
+    /// if it is released.
     pub(crate) fn left(&self, pending: &ReleaseId) -> store::Result<Option<(Release, String)>> {
         let Some(releasing) = self.store.releasing(pending)? else { return Ok(None) };
         let why = match &releasing.progress.last_error {
@@ -72,7 +89,7 @@ impl<'a> CallContext<'a> {
 
     /// Removes what killed processes left half written, in the store and beside the metrics.
     pub(crate) fn sweep(&self) -> Result<()> {
-        // That metrics are in disorder is no failure of anything else.
+        // Metrics are a service to others: their failure fails no call.
         if let Ok(Some(path)) = self.ipam.metrics_file()
             && let Err(error) = metrics::sweep(&path)
         {
@@ -81,11 +98,11 @@ impl<'a> CallContext<'a> {
         Ok(self.store.sweep()?)
     }
 
-    /// Releases everything that may be released now, of every ENI. With `anew` it forgets that earlier attempts failed.
+    /// Releases everything that may be released now, on every ENI. With `anew` it forgets that earlier attempts failed.
     pub(crate) fn drain(&self, anew: bool) -> Result<()> {
         let mut outcome = Ok(());
         for any in self.store.pending_by_eni()? {
-            // CommandError with one ENI must not keep the others' addresses.
+            // A failure with one ENI must not keep the others' addresses.
             outcome = outcome.and(self.drain_one(&any, anew));
         }
         outcome
@@ -97,18 +114,7 @@ impl<'a> CallContext<'a> {
     }
 }
 
-/// However a call ends, the metrics tell what it has left.
-impl Drop for CallContext<'_> {
-    fn drop(&mut self) {
-        match self.ipam.metrics_file() {
-            Ok(Some(path)) => metrics::update(&self.store, &path),
-            Ok(None) => {}
-            Err(error) => log::warn!("{error}"),
-        }
-    }
-}
-
-/// Whose records an attachment's are.
+/// The store's name for an attachment.
 pub(crate) fn owner(attachment: &Attachment) -> Owner {
     Owner { container_id: attachment.container_id.to_string(), ifname: attachment.ifname.to_string() }
 }

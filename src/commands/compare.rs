@@ -194,7 +194,7 @@ mod tests {
             addresses: addresses.iter().map(|text| address(text)).collect(),
             block: None,
             primary: Vec::new(),
-            in_doubt_until: None,
+            not_before: None,
         };
         let progress = ReleaseProgress { unanswered: vec![ask], ..ReleaseProgress::default() };
         Listed { progress, ..record(State::Releasing, "eni-1", &[]) }

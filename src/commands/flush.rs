@@ -6,7 +6,6 @@ use crate::commands::error::CommandError;
 use crate::commands::flushed::Flushed;
 use crate::commands::networks::Network;
 use crate::commands::output::{print_error, print_json, print_lines};
-use crate::config::Ipam;
 use crate::context::CallContext;
 use crate::failure::{self, Failure};
 
@@ -23,7 +22,9 @@ pub(super) fn flush<'n>(
             continue;
         }
         // An error in one store does not keep the addresses of the others.
-        if let Err(failure) = flush_store(network.ipam(), &mut flushed) {
+        let done = CallContext::open(network.ipam())
+            .and_then(|context| context.run_then_write_metrics(|context| flush_store(context, &mut flushed)));
+        if let Err(failure) = done {
             failed = true;
             print_error(&format!("network {:?}: {failure}", network.name()));
         }
@@ -36,8 +37,7 @@ pub(super) fn flush<'n>(
     if flushed.left.is_empty() && !failed { Ok(()) } else { Err(CommandError::LeftOver) }
 }
 
-fn flush_store(ipam: Ipam<'_>, flushed: &mut Flushed) -> failure::Result<()> {
-    let context = CallContext::open(ipam)?;
+fn flush_store(context: &CallContext<'_>, flushed: &mut Flushed) -> failure::Result<()> {
     context.sweep()?;
     let dead = context.store.release_dead_intents(context.deadline, |_| true);
     let before = context.store.list()?;

@@ -34,16 +34,16 @@ pub(super) enum Orphans {
 
 /// Compares, and releases the orphans if the person wants that.
 pub(super) fn reconcile(network: &Network, orphans: Orphans, as_json: bool) -> Result<(), CommandError> {
-    resolve_interrupted(network)?;
-    let context = CallContext::open(network.ipam())?;
-    let mut found = compare_all(&context)?;
-    drop(context);
+    CallContext::open(network.ipam())?.run_then_write_metrics(resolve_interrupted)?;
+    let mut found = CallContext::open(network.ipam())?.run_then_write_metrics(compare_all)?;
     let mut outcome = Outcome::default();
     if let Orphans::Released(consent) = orphans
         && found.iter().any(|it| !it.orphans.is_empty())
         && consent.obtain(&question(&found))
     {
-        outcome = release(network, &mut found)?;
+        // Opened now, because its deadline must not run while a person thinks.
+        let context = CallContext::open(network.ipam())?;
+        outcome = context.run_then_write_metrics(|context| release(context, network, &mut found))?;
     }
     if as_json {
         let enis: Vec<_> = found.iter().map(Comparison::to_json).collect();
@@ -59,8 +59,7 @@ pub(super) fn reconcile(network: &Network, orphans: Orphans, as_json: bool) -> R
 
 /// Finds out what interrupted ADDs got. If ECS does not tell now, the addresses that they may have got are in doubt. This
 /// step has a deadline of its own, so that it cannot use up the time to compare.
-fn resolve_interrupted(network: &Network) -> failure::Result<()> {
-    let context = CallContext::open(network.ipam())?;
+fn resolve_interrupted(context: &CallContext<'_>) -> failure::Result<()> {
     if let Err(error) = context.store.release_dead_intents(context.deadline, |_| true) {
         log::error!("{error}");
     }
@@ -135,16 +134,18 @@ fn look<'s>(
 const GONE: &str = "it was deleted, is in another region, or the credentials are not allowed to see it";
 
 /// Releases the orphans in `found` that are still orphans, and updates `found`.
-fn release(network: &Network, found: &mut [Comparison]) -> failure::Result<Outcome> {
-    // Opened after the question, because its deadline must not run while a person thinks.
-    let context = CallContext::open(network.ipam())?;
+fn release(
+    context: &CallContext<'_>,
+    network: &Network,
+    found: &mut [Comparison],
+) -> failure::Result<Outcome> {
     let mut pending = Vec::new();
     for comparison in found {
         let agreed = std::mem::take(&mut comparison.orphans);
         if agreed.is_empty() {
             continue;
         }
-        let (mut now, eni_lock) = match look(&context, &comparison.eni, &comparison.region) {
+        let (mut now, eni_lock) = match look(context, &comparison.eni, &comparison.region) {
             Ok(found) => found,
             Err(failure) => {
                 comparison.orphans = agreed;
@@ -154,13 +155,13 @@ fn release(network: &Network, found: &mut [Comparison]) -> failure::Result<Outco
         };
         // An address for which no time is left stays an orphan and is shown as one.
         for &address in agreed.intersection(&now.orphans).take_while(|_| !context.deadline.has_passed()) {
-            pending.push((address, record(&context, network, &eni_lock, &now.region, address)?));
+            pending.push((address, record(context, network, &eni_lock, &now.region, address)?));
         }
         now.orphans.retain(|address| pending.iter().all(|(recorded, _)| recorded != address));
         *comparison = now;
     }
     let (addresses, pending): (BTreeSet<IpAddr>, Vec<ReleaseId>) = pending.into_iter().unzip();
-    release_now(&context, &pending, &addresses)
+    release_now(context, &pending, &addresses)
 }
 
 /// Records the release of an orphan like any other release: if this process is killed, the next call goes on with it, and

@@ -30,19 +30,28 @@ pub(super) fn release(
     }
     // Opened after the question, because its deadline must not run while a person thinks.
     let context = CallContext::open(ipam)?;
+    context.run_then_write_metrics(|context| release_chosen(context, &chosen, wanted, as_json))
+}
+
+fn release_chosen(
+    context: &CallContext<'_>,
+    chosen: &[Active],
+    wanted: &BTreeSet<IpAddr>,
+    as_json: bool,
+) -> Result<(), CommandError> {
     if choose(&context.store, wanted)? != chosen {
         return Err(CommandError::Failed(
             "the records have changed since the question, so nothing was released: try again".into(),
         ));
     }
     let (mut pending, mut begun) = (Vec::new(), Ok(()));
-    for active in &chosen {
+    for active in chosen {
         match context.store.begin_release_of(active, context.deadline) {
             Ok(found) => pending.extend(found),
             Err(error) => begun = begun.and(Err(Failure::from(error))),
         }
     }
-    let outcome = release_now(&context, &pending, &addresses(&chosen))?;
+    let outcome = release_now(context, &pending, &addresses(chosen))?;
     begun?;
     if as_json {
         let left: BTreeSet<IpAddr> = outcome.left_addresses().collect();

@@ -1,8 +1,8 @@
-//! Finding the place that addresses come from.
+//! Finds the ENI that addresses come from, its region and its vSwitch.
 //!
 //! What the configuration leaves out comes from instance metadata. None of it changes while the node runs and an interface
-//! is the same ENI, so it is asked for once a boot and kept. Before the first address is asked for it is also made sure that
-//! the ENI is this instance's and no cloud service's: nobody's pods must lose their addresses to a wrong id.
+//! is the same ENI, so metadata is asked once a boot, and the answers are cached. The first call also checks that the ENI is
+//! attached to this instance and belongs to no cloud service: a wrong id must not cost other pods their addresses.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -25,7 +25,7 @@ use super::placement::{EniPlacement, Subnet};
 use crate::failure::{Failure, Result};
 use crate::store::Store;
 
-/// What metadata and ECS have said in this boot of one ENI; each part is asked for when it is needed first.
+/// What metadata and ECS have said of one ENI in this boot. Each part is asked for when it is first needed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct KnownFacts {
@@ -37,13 +37,13 @@ struct KnownFacts {
     gateway: Option<IpAddr>,
     subnet6: Option<IpNetwork>,
     gateway6: Option<IpAddr>,
-    /// The ENI that is known to be this instance's and no cloud service's.
+    /// The ENI that was checked: it is attached to this instance and belongs to no cloud service.
     ours: Option<EniId>,
     /// The primary addresses of that ENI.
     primary: BTreeSet<IpAddr>,
 }
 
-/// Finds the place from the configuration, from what earlier calls of this boot have found out, and from metadata.
+/// Finds it from the configuration, from the facts that earlier calls of this boot have cached, and from metadata.
 pub(crate) fn find_placement(
     client: &Client,
     store: &Store,
@@ -59,8 +59,7 @@ pub(crate) fn find_placement(
     Ok(place)
 }
 
-/// The ENI that pods get addresses of, and its region. Whether it is this instance's is another question, and nothing is
-/// kept.
+/// The ENI that pods get addresses of, and its region. It does not check who has the ENI, and caches nothing.
 pub(crate) fn find_eni(
     client: &Client,
     store: &Store,
@@ -71,7 +70,7 @@ pub(crate) fn find_eni(
     Ok((finder.region()?, finder.eni()?))
 }
 
-/// KnownFacts are kept under what the configuration says about the ENI.
+/// The name of the cached facts: what the configuration says about the ENI.
 fn cache_name(settings: &AddressSettings) -> String {
     match (&settings.eni, &settings.interface) {
         (Some(eni), _) => format!("facts-{eni}"),
@@ -88,8 +87,8 @@ struct NodeFacts<'a> {
 }
 
 impl<'a> NodeFacts<'a> {
-    /// Begins with what is known of this boot, and of the ENI that an interface of that name is now: one can be detached and
-    /// another attached while the node runs.
+    /// Begins with the facts of this boot, if the interface is still the same ENI: one can be detached and another attached
+    /// while the node runs.
     fn new(
         client: &'a Client,
         store: &Store,
@@ -215,8 +214,8 @@ impl<'a> NodeFacts<'a> {
     }
 }
 
-/// ptp and others refuse a gateway that is not on the link, in words that tell nobody what to do, and when the address has
-/// been assigned. One of the two comes from metadata here: where both are configured, that has been looked at.
+/// ptp and others refuse a gateway outside the subnet, but only after the address was assigned, and without saying what to
+/// do. If both are configured, the configuration has checked them; here one of the two comes from metadata.
 fn check_gateway(block: IpNetwork, gateway: IpAddr) -> Result<()> {
     if block.contains(gateway) {
         return Ok(());
@@ -230,7 +229,7 @@ fn check_gateway(block: IpNetwork, gateway: IpAddr) -> Result<()> {
     }))
 }
 
-/// The hardware address of the node's own interface that the ENI is told by; `None` where it is not told by one.
+/// The hardware address of the interface that `interface` names; `None` if the configuration names the ENI another way.
 pub(crate) fn mac_of_configured_interface(settings: &AddressSettings) -> Result<Option<String>> {
     let (None, Some(interface)) = (&settings.eni, &settings.interface) else { return Ok(None) };
     match fs::read_to_string(format!("/sys/class/net/{interface}/address")) {

@@ -1,14 +1,15 @@
-//! Asking ECS for one address, while the ENI's lock is held and the ADD's intent says so.
+//! Asks ECS for the addresses of one ADD, while the ADD holds the ENI's lock and its intent names each request.
 
 use std::net::IpAddr;
 
 use crate::base::clock::Timestamp;
-use crate::base::deadline::Deadline;
+use crate::base::random;
 use crate::base::region::Family;
 use crate::cloud::rpc::{Disposition, Error, ErrorKind, Subject};
+use crate::pool::attempt::Attempt;
 use crate::pool::release;
 use crate::pool::release::{Answer, Releaser};
-use crate::store::{Address, Allocation, AssignRequest, EniLock, IN_DOUBT_FOR, OpenIntent, Owner, Store};
+use crate::store::{Active, Address, Allocation, AssignRequest, Committed, EniLock, IN_DOUBT_FOR, Owner};
 
 use crate::failure::{Failure, Result};
 use crate::node::placement::{EniPlacement, Wanted};
@@ -16,29 +17,55 @@ use crate::node::placement::{EniPlacement, Wanted};
 /// How many addresses in a row may turn out to be unusable.
 const TRIES: usize = 20;
 
-/// An ADD that asks while it holds the ENI's lock. It lets go of the lock while it waits to ask again, so that DELs do not
-/// wait behind ADDs, but only as long as it cannot have been given anything: whoever settles a dead ADD's request must not
-/// meet an address that no active record names yet.
-pub(crate) struct Assigner<'a, 's> {
-    pub(crate) releaser: Releaser<'a>,
-    pub(crate) store: &'s Store,
-    /// Its caller's, who goes on holding it until what was given is recorded, as in use or as releasing.
-    pub(crate) eni_lock: &'a mut Option<EniLock<'s>>,
-    pub(crate) intent: &'a mut OpenIntent,
-    pub(crate) place: &'a EniPlacement,
-    pub(crate) deadline: Deadline,
+impl Attempt<'_> {
+    /// Gets the addresses that are wanted, and makes the record.
+    ///
+    /// # Errors
+    /// Why there is no address, or no record. [`Attempt::undo`] then releases what there is.
+    pub(crate) fn run(
+        &mut self,
+        releaser: Releaser<'_>,
+        place: &EniPlacement,
+        wanted: &[Wanted],
+    ) -> Result<Active> {
+        let mut active = Active(place.allocation(&self.intent.intention));
+        self.got = Some(active.0.clone());
+        let eni_lock = self.eni_lock.insert(self.store.lock_eni(&place.eni, self.deadline)?);
+        releaser.release_backlog(eni_lock, self.deadline)?;
+        for want in wanted {
+            let address = Assigner { releaser, place, attempt: self }.obtain(want)?;
+            active.0.add(want.subnet.address(address));
+            self.got = Some(active.0.clone());
+        }
+        match self.store.commit(&self.intent, &active, self.deadline)? {
+            Committed::Active => log::info!("assigned {}", active.0),
+            Committed::Deleted => return Err(Failure::Deleted),
+        }
+        self.eni_lock = None;
+        self.committed = Some(active.clone());
+        Ok(active)
+    }
+}
+
+/// An attempt that asks ECS on one ENI. It lets go of the ENI's lock while it waits to ask again, so that DELs do not wait
+/// behind ADDs, but only as long as it cannot have been given anything: whoever resolves a dead ADD's request must not meet
+/// an address that no record names yet.
+struct Assigner<'a, 's> {
+    releaser: Releaser<'a>,
+    place: &'a EniPlacement,
+    attempt: &'a mut Attempt<'s>,
 }
 
 impl<'s> Assigner<'_, 's> {
     /// One address that the pod can have.
     ///
     /// # Errors
-    /// What ECS said last, or that a DEL came. The intent then names the request whose outcome is not known, if any.
-    pub(crate) fn obtain(&mut self, want: &Wanted) -> Result<IpAddr> {
+    /// What ECS said last, or that a DEL came. The intent then names the request in doubt, if any.
+    fn obtain(&mut self, want: &Wanted) -> Result<IpAddr> {
         let mut may_make_room = true;
         let mut failures = 0;
         for _ in 0..TRIES {
-            if self.intent.is_deleted()? {
+            if self.attempt.intent.is_deleted()? {
                 return Err(Failure::Deleted);
             }
             let asked = Timestamp::now();
@@ -55,21 +82,21 @@ impl<'s> Assigner<'_, 's> {
                         None => continue,
                     }
                 }
-                Err(Unanswered { error, open: true }) => return Err(error.into()),
-                Err(Unanswered { error, open: false }) => error,
+                Err(NoAddress { error, in_doubt: true }) => return Err(error.into()),
+                Err(NoAddress { error, in_doubt: false }) => error,
             };
             // ECS has said that nothing was assigned.
-            self.intent.settled(&ask.client_token)?;
+            self.attempt.intent.settled(&ask.client_token)?;
             failures += 1;
             let full = error.subject() == Subject::Full;
             self.eni_lock()?.set_full(full)?;
-            // What is wanted may be held by a release that nobody has got round to.
+            // A release that is still to be done may hold the address that is wanted.
             let may_help = full || (want.address.is_some() && error.subject() == Subject::Address);
             if may_help && std::mem::take(&mut may_make_room) && self.make_room()? {
                 continue;
             }
-            if !self.intent.has_answers() {
-                *self.eni_lock = None;
+            if !self.attempt.intent.has_answers() {
+                self.attempt.eni_lock = None;
             }
             if is_final(&error) || !self.wait(&error, failures) {
                 return Err(match want.address {
@@ -83,131 +110,142 @@ impl<'s> Assigner<'_, 's> {
 
     /// The ENI's lock, taken again where it was let go of.
     fn eni_lock(&mut self) -> Result<&mut EniLock<'s>> {
-        let eni_lock = match self.eni_lock.take() {
-            Some(eni_lock) => eni_lock,
-            None => self.store.lock_eni(&self.place.eni, self.deadline)?,
+        let Attempt { store, eni_lock, deadline, .. } = &mut *self.attempt;
+        let held = match eni_lock.take() {
+            Some(held) => held,
+            None => store.lock_eni(&self.place.eni, *deadline)?,
         };
-        Ok(self.eni_lock.insert(eni_lock))
+        Ok(eni_lock.insert(held))
     }
 
     fn make_room(&mut self) -> Result<bool> {
-        let (releaser, deadline) = (self.releaser, self.deadline);
+        let (releaser, deadline) = (self.releaser, self.attempt.deadline);
         Ok(releaser.make_room(self.eni_lock()?, deadline)?)
     }
 
-    /// Makes it durable that ECS is about to be asked.
+    /// Makes the request durable before ECS is asked.
     fn ask(&mut self, want: &Wanted) -> Result<AssignRequest> {
         let ask = AssignRequest {
             eni: self.place.eni.clone(),
             region: self.place.region.to_string(),
-            client_token: crate::base::random::hex128().map_err(Failure::Random)?,
-            open_until: Timestamp::now().plus(self.deadline.remaining()).plus(IN_DOUBT_FOR),
+            client_token: random::hex128().map_err(Failure::Random)?,
+            open_until: Timestamp::now().plus(self.attempt.deadline.remaining()).plus(IN_DOUBT_FOR),
             ipv6: want.family == Family::V6,
             addresses: want.address.into_iter().collect(),
             block: Some(want.subnet.block),
             primary: self.place.primary.iter().copied().filter(|it| Family::of(*it) == want.family).collect(),
-            in_doubt_until: None,
+            not_before: None,
         };
-        self.intent.ask(&ask)?;
+        self.attempt.intent.ask(&ask)?;
         Ok(ask)
     }
 
-    /// Sends the request, and again with the same ClientToken as long as nobody knows whether it was carried out. Whoever
-    /// answers something else than what was asked is likely to do so again, and is asked once more only.
-    fn request(&mut self, ask: &AssignRequest) -> std::result::Result<Vec<IpAddr>, Unanswered> {
+    /// Sends the request, and again with the same ClientToken as long as its outcome is unknown. After an answer that does not
+    /// answer the request, the next one is likely to be no better: ECS is asked once more only.
+    fn request(&mut self, ask: &AssignRequest) -> std::result::Result<Vec<IpAddr>, NoAddress> {
         let mut failures = 0;
         let mut unfit = 0;
-        let mut open = false;
+        let mut in_doubt = false;
         loop {
-            let error = match self.releaser.ask(ask, self.deadline.at_most(release::REQUEST_TIMEOUT)) {
+            let error = match self.releaser.ask(ask, self.attempt.deadline.at_most(release::REQUEST_TIMEOUT))
+            {
                 Ok(Answer::Fit(addresses)) => return Ok(addresses),
                 Ok(Answer::Unfit { error, .. }) => {
-                    self.intent.in_doubt(&ask.client_token);
+                    self.attempt.intent.in_doubt(&ask.client_token);
                     unfit += 1;
                     error
                 }
                 Err(error) => error,
             };
             failures += 1;
-            open |= error.kind == ErrorKind::Unknown;
+            in_doubt |= error.kind == ErrorKind::Unknown;
             // The operation that ECS is busy with may be a copy of this one, and its answer can be had a little later.
             let again = match error.kind {
                 ErrorKind::Unknown => unfit < 2,
-                ErrorKind::Refused(Disposition::Retry) => open,
+                ErrorKind::Refused(Disposition::Retry) => in_doubt,
                 ErrorKind::Refused(_) | ErrorKind::NotSent => false,
             };
             if !again || !self.wait(&error, failures) {
-                // A copy that was lost sight of may be carried out after this one was refused.
-                return Err(Unanswered { open: open && !error.token_is_spent(), error });
+                // An earlier copy, with an unknown outcome, can take effect after this one was refused.
+                return Err(NoAddress { in_doubt: in_doubt && !error.token_is_spent(), error });
             }
         }
     }
 
     /// Waits before the next attempt; false if there is no time left for one.
     fn wait(&self, error: &Error, failures: u32) -> bool {
-        let pause = release::pause_after(error, failures);
-        let possible = pause < self.deadline.remaining();
+        let pause = release::pause_after(error, failures, Timestamp::now(), random::jitter);
+        let possible = pause < self.attempt.deadline.remaining();
         if possible {
             log::info!("trying again in {:.1} s: {error}", pause.as_secs_f64());
-            self.deadline.sleep(pause);
+            self.attempt.deadline.sleep(pause);
         }
         possible
     }
 
-    /// Judges what ECS assigned. That it hands an address out proves that an earlier release of it has happened, so the
-    /// record of that release ends first. But where nobody saw that release's outcome a short while ago, its request may
-    /// still be on its way and take the address from the pod that has it by then: such an address is put back, to be
-    /// released when the danger is over. What counts is the moment of asking: a suspicion that has ended since may have
-    /// come true after ECS assigned the address and before its answer was here. An address that a record has in use was taken
-    /// off the ENI behind the plugin's back: its pod has it again now, and keeps it.
+    /// Decides about each address that ECS assigned. Whether it is in doubt is judged by the moment of asking: an old request
+    /// may have taken effect after ECS assigned the address and before its answer was here.
     fn accept(
         &mut self,
         ask: &AssignRequest,
         addresses: &[IpAddr],
         asked: Timestamp,
     ) -> Result<Option<IpAddr>> {
-        let (now, place, intention) = (Timestamp::now(), self.place, self.intent.intention.clone());
+        let (now, place, intention) = (Timestamp::now(), self.place, self.attempt.intent.intention.clone());
         let eni_lock = self.eni_lock()?;
         let mut records = eni_lock.releasing()?;
         let mut usable = None;
         for &address in addresses {
-            let suspect = eni_lock.state().is_in_doubt(address, asked);
-            if let Some(Owner { container_id, ifname }) = eni_lock.owner_of(address)? {
-                log::warn!(
-                    "something else had removed {address} from {}; it is back and still belongs to {container_id}/{ifname}",
+            let release_at = |eni_lock: &EniLock<'_>, not_before| {
+                let addresses = vec![Address::alone(address)];
+                let allocation = Allocation { addresses, ..place.allocation(&intention) };
+                eni_lock.return_to_releasing(allocation, not_before)
+            };
+            let owner = eni_lock.owner_of(address)?;
+            match (owner, eni_lock.state().is_in_doubt(address, asked), usable) {
+                // It was taken off the ENI behind the plugin's back. Its pod has it again, and keeps it.
+                (Some(Owner { container_id, ifname }), _, _) => log::warn!(
+                    "something else had removed {address} from {}; it is back and still belongs to \
+                     {container_id}/{ifname}",
                     place.eni
-                );
-            } else if usable.is_none() && !suspect {
-                eni_lock.hand_over(address, &intention.owner);
-                usable = Some(address);
-            } else {
-                log::warn!(
-                    "{address} is not given to the pod and is released later, because an earlier release of it is in doubt"
-                );
-                let allocation =
-                    Allocation { addresses: vec![Address::alone(address)], ..place.allocation(&intention) };
-                eni_lock
-                    .return_to_releasing(allocation, if suspect { now.plus(IN_DOUBT_FOR) } else { now })?;
+                ),
+                // An old request to release it can still take it from a pod.
+                (None, true, _) => {
+                    log::warn!(
+                        "{address} is not given to the pod and is released later, because an earlier release of it \
+                         is in doubt"
+                    );
+                    release_at(eni_lock, now.plus(IN_DOUBT_FOR))?;
+                }
+                (None, false, Some(_)) => {
+                    log::warn!("{address} is not given to the pod and is released: it has one already");
+                    release_at(eni_lock, now)?;
+                }
+                (None, false, None) => {
+                    eni_lock.hand_over(address, &intention.owner);
+                    usable = Some(address);
+                }
             }
-            eni_lock.settle(&mut records, |settled| settled == address)?;
+            // ECS assigns only what is free, so an earlier release of it has happened.
+            eni_lock.settle(&mut records, |assigned| assigned == address)?;
         }
         if usable.is_some() {
-            self.intent.answered(&ask.client_token);
+            self.attempt.intent.answered(&ask.client_token);
         } else {
-            self.intent.settled(&ask.client_token)?;
+            self.attempt.intent.settled(&ask.client_token)?;
         }
         Ok(usable)
     }
 }
 
-/// No address, and why.
-struct Unanswered {
+/// A request that brought no address, and why.
+struct NoAddress {
     error: Error,
-    /// Whether the request may have assigned one all the same, or may yet.
-    open: bool,
+    /// Whether it may have assigned one all the same, or may yet.
+    in_doubt: bool,
 }
 
-/// Whether asking again, with a new ClientToken, is of no use.
+/// Whether asking again with a new ClientToken does not help.
 fn is_final(error: &Error) -> bool {
     matches!(error.kind, ErrorKind::Refused(Disposition::Permanent | Disposition::Released))
         && !error.token_is_spent()

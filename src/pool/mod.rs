@@ -1,4 +1,5 @@
-//! An address on its way from ECS to a pod and back: [`assign`] asks for it, [`release`] gives it back.
+//! An address from ECS to a pod and back: an [`attempt`] gets it by [`assign`], [`release`] gives it back.
 
-pub(crate) mod assign;
+mod assign;
+pub(crate) mod attempt;
 pub mod release;

@@ -173,7 +173,7 @@ impl OpenIntent {
         let mut unanswered = read(&self.path, &self.file)?.unanswered;
         unanswered.retain(|ask| !self.answered.contains(&ask.client_token));
         for ask in unanswered.iter_mut().filter(|ask| self.in_doubt.contains(&ask.client_token)) {
-            ask.in_doubt_until = Some(Timestamp::now());
+            ask.not_before = Some(Timestamp::now());
         }
         Ok(unanswered)
     }

@@ -160,7 +160,7 @@ pub struct AssignRequest {
     /// Set once the request has had an answer that is not one to it. From then on its refusal alone does not end it, and it
     /// is left alone until this moment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub in_doubt_until: Option<Timestamp>,
+    pub not_before: Option<Timestamp>,
 }
 
 impl AssignRequest {
@@ -179,7 +179,7 @@ pub struct Active(pub Allocation);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Release {
     /// The name of the file.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// What is to be released; without addresses where only [`ReleaseProgress::unanswered`] is left.
     pub allocation: Allocation,
     /// How that has gone so far.

@@ -8,118 +8,83 @@ use crate::base::clock::{Timestamp, boot_id};
 use crate::cni;
 use crate::cni::{Add, Dns, IpConfig, IpamResult};
 use crate::config::{AddressSettings, Ipam};
-use crate::store::{Active, AddIntent, Address, Allocation, Begun, Committed, EniLock, OpenIntent, Pod};
+use crate::store::{Active, AddIntent, Address, Begun, Pod};
 
 use crate::context::{CallContext, owner};
 use crate::failure::{Failure, Result};
 use crate::node::facts::find_placement;
-use crate::pool::assign::Assigner;
+use crate::pool::attempt::Attempt;
 
-/// Serves an ADD and prints its result. An attachment that has its addresses already gets the same ones. An ADD that fails
-/// leaves nothing behind, because no caller cleans up after it: what it got is released, and what cannot be released at
-/// once is recorded as releasing.
+/// Opens the store for an ADD.
+///
+/// # Errors
+/// When the configuration or the store cannot be used.
+pub(super) fn open(call: &Add) -> Result<CallContext<'_>> {
+    CallContext::open(Ipam::new(&call.network.ipam))
+}
+
+/// Serves an ADD and prints its result. An attachment that has its addresses already gets the same ones. An ADD that fails,
+/// or whose result cannot be printed, leaves nothing behind, because no caller cleans up after it: what it got is released,
+/// and what cannot be released at once is recorded as releasing.
 ///
 /// # Errors
 /// When the configuration cannot be used, no address is to be had, or nobody reads the result.
-pub(super) fn add(call: &Add, print: &mut dyn FnMut(&Value) -> io::Result<()>) -> Result<()> {
-    let context = CallContext::open(Ipam::new(&call.network.ipam))?;
+pub(super) fn add(
+    context: &CallContext<'_>,
+    call: &Add,
+    print: &mut dyn FnMut(&Value) -> io::Result<()>,
+) -> Result<()> {
     context.ipam.check_all()?;
     for key in context.ipam.unknown_keys() {
         log::warn!("ipam.{key} is unknown to this version and is ignored");
     }
     let settings = context.ipam.address()?;
     let dns = read_dns(&settings)?;
-    let intention = AddIntent {
+    let answer = |Active(allocation): &Active| {
+        let ip = |&Address { address, gateway }: &Address| IpConfig { address, gateway };
+        let ips = allocation.addresses.iter().map(ip).collect();
+        let result = IpamResult { ips, routes: settings.routes.clone(), dns };
+        // Where this fails, the runtime has given up, perhaps long ago.
+        print(&result.to_json(call.network.version)).map_err(Failure::Output)
+    };
+    match context.store.begin_add(&intent_of(call), context.deadline)? {
+        Begun::Existing(active) => answer(&active),
+        Begun::Busy => Err(Failure::StillAssigning),
+        Begun::New(intent) => {
+            let mut attempt = Attempt::new(&context.store, intent, context.deadline);
+            let done = assign(context, &mut attempt, call, &settings).and_then(|active| answer(&active));
+            if done.is_err()
+                && let Err(error) = attempt.undo().map_err(Failure::from).and_then(|it| context.release(&it))
+            {
+                log::error!(
+                    "the addresses of this failed ADD could not be released and stay recorded: {error}"
+                );
+            }
+            done
+        }
+    }
+}
+
+/// Finds out where addresses come from, and gets them there.
+fn assign<'s>(
+    context: &'s CallContext<'_>,
+    attempt: &mut Attempt<'s>,
+    call: &Add,
+    settings: &AddressSettings,
+) -> Result<Active> {
+    let place = find_placement(context.client()?, &context.store, settings, context.deadline)?;
+    let wanted = place.wanted(&call.arguments.requested)?;
+    attempt.run(context.releaser(&place.region)?, &place, &wanted)
+}
+
+fn intent_of(call: &Add) -> AddIntent {
+    AddIntent {
         owner: owner(&call.attachment),
         network: call.network.name.clone(),
         pod: pod(&call.arguments.pod),
         boot_id: boot_id(),
         since: Timestamp::now(),
-    };
-    let (active, ours) = match context.store.begin_add(&intention, context.deadline)? {
-        Begun::Existing(active) => (active, false),
-        Begun::Busy => return Err(Failure::StillAssigning),
-        Begun::New(intent) => (assign(&context, intent, call, &settings)?, true),
-    };
-    let ips = active
-        .0
-        .addresses
-        .iter()
-        .map(|&Address { address, gateway }| IpConfig { address, gateway })
-        .collect();
-    let result = IpamResult { ips, routes: settings.routes, dns };
-    if let Err(error) = print(&result.to_json(call.network.version)) {
-        // The runtime has given up, perhaps long ago, and its DEL may have come and gone. What another ADD got, earlier or
-        // since, is not ours to take away.
-        if ours {
-            let pending = context.store.begin_release_of(&active, context.deadline)?;
-            context.release(&pending)?;
-        }
-        return Err(Failure::Output(error));
     }
-    Ok(())
-}
-
-/// Gets the addresses and makes the record; gives back everything where that fails.
-fn assign(
-    context: &CallContext<'_>,
-    mut intent: OpenIntent,
-    call: &Add,
-    settings: &AddressSettings,
-) -> Result<Active> {
-    // Held from the first request that may have been carried out until what it brought is recorded, as in use or as
-    // releasing, so that nobody who holds it meets an address that is neither free nor recorded.
-    let mut eni_lock = None;
-    let mut got = None;
-    let failure = match obtain(context, &mut intent, call, settings, &mut eni_lock, &mut got) {
-        Ok(active) => return Ok(active),
-        Err(failure) => failure,
-    };
-    if let Err(error) = give_back(context, &intent, eni_lock, got) {
-        log::error!("the addresses of this failed ADD could not be released and stay recorded: {error}");
-    }
-    Err(failure)
-}
-
-fn obtain<'s>(
-    context: &'s CallContext<'_>,
-    intent: &mut OpenIntent,
-    call: &Add,
-    settings: &AddressSettings,
-    eni_lock: &mut Option<EniLock<'s>>,
-    got: &mut Option<Allocation>,
-) -> Result<Active> {
-    let place = find_placement(context.client()?, &context.store, settings, context.deadline)?;
-    let wanted = place.wanted(&call.arguments.requested)?;
-    let releaser = context.releaser(&place.region)?;
-    let got = got.insert(place.allocation(&intent.intention));
-    let taken = eni_lock.insert(context.store.lock_eni(&place.eni, context.deadline)?);
-    releaser.release_backlog(taken, context.deadline)?;
-    let (store, deadline) = (&context.store, context.deadline);
-    let mut assigner = Assigner { releaser, store, eni_lock, intent, place: &place, deadline };
-    for want in &wanted {
-        let address = assigner.obtain(want)?;
-        got.add(want.subnet.address(address));
-    }
-    let active = Active(got.clone());
-    match context.store.commit(intent, &active, context.deadline)? {
-        Committed::Active => {
-            log::info!("assigned {got}");
-            Ok(active)
-        }
-        Committed::Deleted => Err(Failure::Deleted),
-    }
-}
-
-fn give_back(
-    context: &CallContext<'_>,
-    intent: &OpenIntent,
-    eni_lock: Option<EniLock<'_>>,
-    got: Option<Allocation>,
-) -> Result<()> {
-    let pending = context.store.abandon(intent, got)?;
-    drop(eni_lock);
-    context.release(pending.as_slice())
 }
 
 /// What the file of `resolvConf` says.

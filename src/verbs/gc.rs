@@ -1,4 +1,4 @@
-//! GC: what this network's attachments left that are no more.
+//! GC: releases what attachments of this network left that are not valid any more.
 
 use std::collections::BTreeSet;
 
@@ -9,28 +9,35 @@ use crate::context::{CallContext, owner};
 use crate::failure::{Failure, Result};
 use crate::store::{Active, Owner, ReleaseId, State};
 
-/// Serves a GC. Where the runtime does not say which attachments are valid, nothing is known to be left over, and nothing is
-/// done. It releases as much as it can, goes on past errors, and reports them at the end. What is younger than the grace
-/// time may be an attachment that the runtime's list is too old to have.
+/// Opens the store for a GC, with the attachments that are valid. `None` if the runtime does not say which are: then nothing is
+/// known to be left over, and nothing is done.
+///
+/// # Errors
+/// When the configuration or the store cannot be used.
+pub(super) fn open(call: &Gc) -> Result<Option<(CallContext<'_>, BTreeSet<Owner>)>> {
+    let Some(valid) = &call.valid_attachments else {
+        log::debug!("the runtime did not pass cni.dev/valid-attachments, so nothing is released");
+        return Ok(None);
+    };
+    let context = CallContext::open(Ipam::new(&call.network.ipam))?;
+    Ok(Some((context, valid.iter().map(owner).collect())))
+}
+
+/// Serves a GC. It releases as much as it can, goes on past errors, and reports them at the end. An attachment that is younger
+/// than the grace time may be missing only because the runtime's list is older.
 ///
 /// # Errors
 /// Everything that could not be released.
-pub(super) fn gc(call: &Gc) -> Result<()> {
-    let Some(valid) = &call.valid_attachments else {
-        log::debug!("the runtime did not pass cni.dev/valid-attachments, so nothing is released");
-        return Ok(());
-    };
-    let context = CallContext::open(Ipam::new(&call.network.ipam))?;
-    let valid: BTreeSet<Owner> = valid.iter().map(owner).collect();
+pub(super) fn gc(context: &CallContext<'_>, call: &Gc, valid: &BTreeSet<Owner>) -> Result<()> {
     let (now, grace) = (Timestamp::now(), context.ipam.gc_grace()?);
     let is_stale = |network: &str, owner: &Owner, since: Timestamp| {
         network == call.network.name && !valid.contains(owner) && since.age(now) >= grace
     };
 
     let mut errors = Vec::new();
-    let buried =
+    let dead =
         context.store.release_dead_intents(context.deadline, |it| is_stale(&it.network, &it.owner, it.since));
-    let mut pending = buried.unwrap_or_else(|error| note(&mut errors, &error));
+    let mut pending = dead.unwrap_or_else(|error| keep(&mut errors, &error));
     for listed in context.store.list()? {
         match (&listed.allocation, listed.state) {
             (Some(it), State::Active) if is_stale(&it.network, &it.owner, it.since) => {
@@ -40,7 +47,7 @@ pub(super) fn gc(call: &Gc) -> Result<()> {
                     from_earlier_boot(&it.boot_id)
                 );
                 let begun = context.store.begin_release_of(&Active(it.clone()), context.deadline);
-                pending.extend(begun.unwrap_or_else(|error| note(&mut errors, &error)));
+                pending.extend(begun.unwrap_or_else(|error| keep(&mut errors, &error)));
             }
             (_, State::Quarantined) => errors.extend(listed.progress.last_error),
             _ => {}
@@ -49,12 +56,12 @@ pub(super) fn gc(call: &Gc) -> Result<()> {
     if let Err(error) = context.drain(false) {
         errors.push(error.to_string());
     }
-    errors.extend(pending.iter().filter_map(|one| still_pending(&context, one)));
+    errors.extend(pending.iter().filter_map(|one| still_pending(context, one)));
     errors.dedup();
     if errors.is_empty() { Ok(()) } else { Err(Failure::Leftover(errors)) }
 }
 
-fn note<T: Default>(errors: &mut Vec<String>, error: &crate::store::Error) -> T {
+fn keep<T: Default>(errors: &mut Vec<String>, error: &crate::store::Error) -> T {
     errors.push(error.to_string());
     T::default()
 }
@@ -68,7 +75,7 @@ fn still_pending(context: &CallContext<'_>, pending: &ReleaseId) -> Option<Strin
     }
 }
 
-/// A reboot explains why; it is no reason to release anything.
+/// For the log: a reboot explains why the record is stale, but does not make it so.
 fn from_earlier_boot(boot: &str) -> &'static str {
     if boot == boot_id() { "" } else { " (its ADD ran before the last boot)" }
 }

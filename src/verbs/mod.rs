@@ -1,4 +1,4 @@
-//! The operations of CNI, one file each. This is the layer that knows the protocol, the store and the cloud.
+//! The verbs of CNI, one file each. They join the protocol, the store and the cloud.
 
 mod add;
 mod check;
@@ -15,15 +15,24 @@ use crate::failure::{Failure, Result};
 
 /// Serves a call. What it answers goes to `print`, which fails when the runtime is gone.
 ///
+/// Every call that can change the store writes the metrics when it is done. CHECK changes nothing, and neither does a DEL
+/// without a record or a GC without a list.
+///
 /// # Errors
 /// Whatever makes the call fail; the runtime is to be told by [`Failure::to_cni`].
 pub fn serve(call: &Call, print: &mut dyn FnMut(&Value) -> io::Result<()>) -> Result<()> {
     match call {
-        Call::Add(add) => add::add(add, print),
-        Call::Del(del) => del::del(del),
-        Call::Check(check) => check::check(check),
-        Call::Status(status) => status::status(status),
-        Call::Gc(gc) => gc::gc(gc),
+        Call::Add(call) => add::open(call)?.run_then_write_metrics(|context| add::add(context, call, print)),
+        Call::Del(call) => match del::open(call)? {
+            Some(context) => context.run_then_write_metrics(|context| del::del(context, call)),
+            None => Ok(()),
+        },
+        Call::Check(call) => check::check(call),
+        Call::Status(call) => status::open(call)?.run_then_write_metrics(status::status),
+        Call::Gc(call) => match gc::open(call)? {
+            Some((context, valid)) => context.run_then_write_metrics(|context| gc::gc(context, call, &valid)),
+            None => Ok(()),
+        },
         Call::Version(version) => print(&version_reply(*version)).map_err(Failure::Output),
     }
 }

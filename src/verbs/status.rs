@@ -1,7 +1,7 @@
 //! STATUS: could an ADD succeed now, as far as this node knows by itself?
 //!
-//! Runtimes ask every few seconds and may hold a lock of their own meanwhile, so nothing here waits: no lock is taken and
-//! nobody is asked, neither the cloud nor the metadata service.
+//! Runtimes ask every few seconds and may hold a lock of their own meanwhile. So STATUS never waits: it takes no lock and asks
+//! neither ECS nor metadata.
 
 use std::time::Duration;
 
@@ -18,19 +18,31 @@ use crate::verbs::add::read_dns;
 /// How long releases may fail for a reason that stays, before the node is reported as broken.
 const GRACE: Duration = Duration::from_mins(5);
 
+/// Opens the store for a STATUS.
+///
+/// # Errors
+/// As [`status`].
+pub(super) fn open(call: &Status) -> Result<CallContext<'_>> {
+    CallContext::open(Ipam::new(&call.network.ipam)).map_err(not_available)
+}
+
 /// Serves a STATUS.
 ///
 /// # Errors
 /// Why an ADD cannot succeed, and what to do: a configuration that cannot be used, or [`Failure::NotAvailable`].
-pub(super) fn status(call: &Status) -> Result<()> {
-    look(call).map_err(|failure| match failure {
-        Failure::Store(error) => Failure::NotAvailable(error.to_string()),
-        other => other,
-    })
+pub(super) fn status(context: &CallContext<'_>) -> Result<()> {
+    look(context).map_err(not_available)
 }
 
-fn look(call: &Status) -> Result<()> {
-    let context = CallContext::open(Ipam::new(&call.network.ipam))?;
+/// A store that cannot be used is a reason why an ADD cannot succeed.
+fn not_available(failure: Failure) -> Failure {
+    match failure {
+        Failure::Store(error) => Failure::NotAvailable(error.to_string()),
+        other => other,
+    }
+}
+
+fn look(context: &CallContext<'_>) -> Result<()> {
     context.ipam.check_all()?;
     check_files(&context.ipam.address()?)?;
     context.store.check_room()?;
@@ -56,13 +68,13 @@ fn look(call: &Status) -> Result<()> {
     Ok(())
 }
 
-/// Whether anything of this ENI is still to be released. That is looked at only where releases have failed for long.
+/// Whether this ENI has releases left. It reads every record, so it is asked only if releases have failed for long.
 fn is_releasing(store: &Store, eni: &EniId) -> Result<bool> {
     let is_of_eni = |it: &Listed| it.allocation.as_ref().is_some_and(|it| it.eni == *eni);
     Ok(store.list()?.iter().any(|it| it.state == State::Releasing && is_of_eni(it)))
 }
 
-/// What the configuration names of this node, and every ADD reads.
+/// Files and interfaces of the node that the configuration names and every ADD reads.
 fn check_files(settings: &AddressSettings) -> Result<()> {
     read_dns(settings)?;
     mac_of_configured_interface(settings).map(|_| ())

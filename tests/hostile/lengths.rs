@@ -138,8 +138,8 @@ impl Stage {
             content["release"]["notBefore"] = past.clone();
             for request in content["release"]["unanswered"].as_array_mut().into_iter().flatten() {
                 request["openUntil"] = past.clone();
-                if request["inDoubtUntil"].is_string() {
-                    request["inDoubtUntil"] = past.clone();
+                if request["notBefore"].is_string() {
+                    request["notBefore"] = past.clone();
                 }
             }
             fs::write(path, content.to_string()).unwrap();

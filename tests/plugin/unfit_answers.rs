@@ -63,7 +63,7 @@ fn let_time_pass(node: &Node) {
     content["release"]["notBefore"] = past.clone();
     for request in content["release"]["unanswered"].as_array_mut().unwrap() {
         request["openUntil"] = past.clone();
-        request["inDoubtUntil"] = past.clone();
+        request["notBefore"] = past.clone();
     }
     fs::write(path, content.to_string()).unwrap();
 }

@@ -57,10 +57,10 @@ fn binary(report: &mut Report) {
 
 fn node(network: &Network, is_configured: bool, report: &mut Report) {
     match CallContext::open(network.ipam()) {
-        Ok(context) => {
-            local::store(&context, report);
-            cloud::cloud(&context, is_configured, report);
-        }
+        Ok(context) => context.run_then_write_metrics(|context| {
+            local::store(context, report);
+            cloud::cloud(context, is_configured, report);
+        }),
         Err(failure) => report.fail("store", &failure),
     }
 }

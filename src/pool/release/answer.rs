@@ -1,8 +1,8 @@
 //! Whether what ECS answers to a request to assign is an answer to it.
 //!
-//! A request for one address can be answered with forty thousand, with one of another network, or with the ENI's own: by a
-//! proxy, or by a defect of somebody's. Such an answer proves nothing. Nobody may believe any of it, and nobody may take it
-//! for a refusal: the request is in doubt, as after no answer at all.
+//! A request for one address can be answered with forty thousand, with one of another network, or with the ENI's primary
+//! address: by a proxy, or because of a defect. Such an answer proves nothing, and it is no refusal either: the request is in
+//! doubt, as after no answer at all.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -112,7 +112,7 @@ mod tests {
             addresses: Vec::new(),
             block: Some("192.168.0.0/24".parse().unwrap()),
             primary: vec!["192.168.0.2".parse().unwrap()],
-            in_doubt_until: None,
+            not_before: None,
         }
     }
 

@@ -3,10 +3,11 @@
 use std::net::IpAddr;
 
 use crate::base::clock::Timestamp;
+use crate::pool::release::due::is_record_due;
 use crate::store::{Release, ReleaseId};
 
-/// The addresses of one request: of one family, because each has an action of its own, and at max_per_request `most`. The caller's own
-/// record comes first, then the oldest.
+/// The addresses of one request: of one family, because each has an action of its own, and no more than `max_per_request`.
+/// The caller's own record comes first, then the oldest.
 pub(super) fn choose(
     records: &[Release],
     mine: Option<&ReleaseId>,
@@ -17,7 +18,7 @@ pub(super) fn choose(
     let others = records.iter().filter(|record| !mine.is_some_and(|mine| record.is(mine)));
     let due: Vec<IpAddr> = own
         .chain(others)
-        .filter(|record| is_due(record, now))
+        .filter(|record| is_record_due(record, now))
         .flat_map(|record| record.allocation.ips())
         .collect();
     let mut chosen = Vec::new();
@@ -30,9 +31,4 @@ pub(super) fn choose(
         }
     }
     chosen
-}
-
-/// Whether nothing forbids to ask for this record's release now.
-pub(super) fn is_due(record: &Release, now: Timestamp) -> bool {
-    record.progress.not_before.is_none_or(|moment| moment.wait(now, super::backoff::MAX_WAIT).is_zero())
 }

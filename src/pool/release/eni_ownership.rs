@@ -1,23 +1,22 @@
-//! Whose the ENI is by now. A record may be older than this boot: the ENI may have been attached to another instance since,
-//! or this node may have been made from an image of the one whose record it is. Then the addresses may be those of pods
-//! that this store knows nothing of.
+//! Checks that the ENI is still attached to this instance. A record may be older than this boot: since then the ENI may have
+//! been attached to another instance, or this node was cloned from an image and the record is the original's. The addresses
+//! may then be those of pods that this store does not know.
 
 use crate::base::clock::{Timestamp, boot_id};
 use crate::cloud::ecs::ownership;
 use crate::cloud::rpc::{Disposition, Error, ErrorKind};
-use crate::pool::release::backoff;
-use crate::pool::release::batch::is_due;
+use crate::pool::release::backoff::MAX_PAUSE;
+use crate::pool::release::due::is_record_due;
 use crate::pool::release::leader::{Leader, Step};
 use crate::store;
 
 impl Leader<'_, '_, '_> {
-    /// Makes sure, before anything is asked for the sake of an earlier boot's records, that no other instance has the ENI.
-    /// It is asked once a boot; the records of this one were made after their ADDs had asked. `None` when nothing stands in
-    /// the way.
+    /// Makes sure, before a record of an earlier boot is released, that no other instance has the ENI. ECS is asked once a
+    /// boot; the records of this boot were made by ADDs that had asked. `None` if the release may go on.
     pub(super) fn check_attachment(&mut self) -> store::Result<Option<Step>> {
         let (now, boot) = (Timestamp::now(), boot_id());
         let is_earlier = |record: &store::Release| record.allocation.boot_id != boot;
-        let mut due = self.records.iter().filter(|record| is_due(record, now));
+        let mut due = self.records.iter().filter(|record| is_record_due(record, now));
         if !due.any(is_earlier) || self.eni_lock.state().is_ours_in(&boot) {
             return Ok(None);
         }
@@ -39,16 +38,18 @@ impl Leader<'_, '_, '_> {
                     store = self.releaser.store.directory().display()
                 );
                 log::error!("{why}");
-                self.note(is_earlier, &why, Some(now.plus(backoff::MAX_PAUSE)));
+                self.record_failure(is_earlier, &why, Some(now.plus(MAX_PAUSE)));
                 Ok(Some(Step::Done))
             }
             Err(error) => self.failed(&[], &error).map(Some),
         }
     }
 
-    /// What is wrong with this refusal, if it says that the ENI does not exist: so it does to the key of another account,
-    /// or in another region. While the ENI is attached to this instance it exists, and its addresses must not be forgotten.
-    pub(super) fn doubt(&self, error: &Error) -> Option<Error> {
+    /// The error to act upon instead of one that says that the ENI does not exist; `None` if `error` stands. ECS says so also
+    /// to the key of another account, and in another region. While the ENI is attached to this instance it exists, and its
+    /// addresses must not be forgotten.
+    pub(super) fn confirm_eni_gone(&self, error: &Error) -> Option<Error> {
+        // Not by what to do next: that differs between a request to assign and one to unassign.
         if !error.is_code("InvalidEniId.NotFound") {
             return None;
         }

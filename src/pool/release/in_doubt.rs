@@ -1,75 +1,63 @@
-//! Requests to assign whose ADD ended before it saw the answer: they are repeated with the same ClientToken, which has no
-//! second effect and tells what the first one did, and that is released.
+//! Requests to assign that an ADD left in doubt. They are repeated with the same ClientToken: that has no second effect, the
+//! answer tells what the first one assigned, and that is released.
 //!
-//! An answer that is not one to the request tells nothing. The request is in doubt then, and what the ENI has decides: when
-//! no copy of the request can take effect any more and a description shows no address that no record names, the request is
-//! over. What the answer names is released as far as the description bears it out, but that does not end the request: it may
-//! have brought another address.
+//! If the answer does not answer the request, the ENI decides: the request is over when no copy of it can take effect any more
+//! and a description shows no address without a record. An address that both the answer and the description name is
+//! released, but does not end the request, which may have brought another one.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use super::answer::{Answer, some};
-use super::backoff::{self, PAUSE_AFTER_GIVING_UP};
-use super::leader::{DESCRIBE_LAG, Leader, Step};
-use super::{Releaser, batch};
 use crate::base::clock::Timestamp;
 use crate::cloud::rpc::{Disposition, Error, ErrorKind, Subject};
+use crate::pool::release::answer::some;
+use crate::pool::release::backoff::{MAX_PAUSE, PAUSE_AFTER_GIVING_UP};
+use crate::pool::release::due::{has_due_request, is_record_due, is_request_due};
+use crate::pool::release::leader::{Leader, Step, count_failure};
+use crate::pool::release::{Answer, DESCRIBE_LAG, Releaser};
 use crate::store::{self, Address, AssignRequest, IN_DOUBT_FOR, Release, ReleaseId, State};
 
 /// No request asks ECS for more addresses, so of an answer that names more nothing at all is believed.
 const LONGEST_ANSWER: usize = 49;
 
 /// The first record that has such a request and may be worked on: the caller's own, or any.
-pub(super) fn find(records: &[Release], mine: Option<&ReleaseId>) -> Option<usize> {
-    let now = Timestamp::now();
-    let has = |record: &Release| batch::is_due(record, now) && has_due(record, now);
+pub(super) fn find(records: &[Release], mine: Option<&ReleaseId>, now: Timestamp) -> Option<usize> {
+    let has = |record: &Release| is_record_due(record, now) && has_due_request(record, now);
     let own = records.iter().position(|record| mine.is_some_and(|mine| record.is(mine)) && has(record));
     own.or_else(|| records.iter().position(has))
 }
 
-/// Whether the record has a request that may be asked for now.
-pub(super) fn has_due(record: &Release, now: Timestamp) -> bool {
-    record.progress.unanswered.iter().any(|ask| is_due(ask, now))
-}
-
-/// Whether nothing forbids to ask for this request now. One in doubt waits by itself, and keeps nothing else of its record.
-fn is_due(ask: &AssignRequest, now: Timestamp) -> bool {
-    ask.in_doubt_until.is_none_or(|until| until.wait(now, backoff::MAX_WAIT).is_zero())
-}
-
 /// What is known of a request after it was looked into.
 enum Resolution {
-    /// These addresses came of it, or none.
+    /// It brought these addresses, or none.
     Brought(Vec<IpAddr>),
-    /// It was refused, but a copy of it may still be carried out.
-    Open(Error),
-    /// The answer is not one to it, or it has had such an answer.
-    InDoubt(Doubt),
+    /// It was refused, but a copy of it can still take effect.
+    CopyUnderWay(Error),
+    /// It has had an answer that does not answer it, now or before.
+    InDoubt(InDoubt),
     /// ECS did not answer.
     Failed(Error),
 }
 
-/// A request that has had an answer which is not one to it.
-struct Doubt {
+/// What is known of a request that has had such an answer.
+struct InDoubt {
     /// It is left alone until then.
     until: Timestamp,
     why: String,
-    /// Whether what became of it now is unknown as well.
+    /// Whether the outcome of the copy that was sent just now is unknown as well.
     unknown: bool,
     /// Addresses that the answer names and the ENI has, and that are to be released.
     borne_out: BTreeSet<IpAddr>,
 }
 
 /// Repeats the record's requests, so that it names their addresses afterwards.
-pub(super) fn settle(leader: &mut Leader<'_, '_, '_>, index: usize) -> store::Result<Step> {
+pub(super) fn resolve(leader: &mut Leader<'_, '_, '_>, index: usize) -> store::Result<Step> {
     let now = Timestamp::now();
-    let due: Vec<AssignRequest> =
-        leader.records[index].progress.unanswered.iter().filter(|ask| is_due(ask, now)).cloned().collect();
-    for ask in due {
-        let brought = match resolve(leader, &ask) {
+    let due = leader.records[index].progress.unanswered.iter().filter(|ask| is_request_due(ask, now));
+    for ask in due.cloned().collect::<Vec<AssignRequest>>() {
+        let brought = match look_into(leader, &ask) {
             Resolution::Brought(addresses) => addresses,
-            Resolution::Open(error) => return hold_back(leader, index, ask.open_until, &error),
+            Resolution::CopyUnderWay(error) => return hold_back(leader, index, ask.open_until, &error),
             Resolution::InDoubt(doubt) => {
                 log::error!("the request of an interrupted ADD on {} is in doubt: {}", ask.eni, doubt.why);
                 name(leader, index, &ask, &doubt.borne_out)?;
@@ -79,8 +67,10 @@ pub(super) fn settle(leader: &mut Leader<'_, '_, '_>, index: usize) -> store::Re
             }
             Resolution::Failed(error) => {
                 let record = &mut leader.records[index];
-                reopen(record, &ask, &error);
-                note(record, error.to_string());
+                if error.kind == ErrorKind::Unknown {
+                    extend(record, &ask, Timestamp::now());
+                }
+                count_failure(record, error.to_string());
                 leader.eni_lock.update(&leader.records[index])?;
                 return leader.failed(&[], &error);
             }
@@ -88,8 +78,8 @@ pub(super) fn settle(leader: &mut Leader<'_, '_, '_>, index: usize) -> store::Re
         name(leader, index, &ask, &brought)?;
         let record = &mut leader.records[index];
         record.progress.unanswered.retain(|other| other.client_token != ask.client_token);
-        // One of which nothing is left is removed below. Written once more, and left so by a kill, it would stay for ever:
-        // there would be nothing in it that anybody could ask ECS for.
+        // A record that nothing is left of is removed below. Were it written once more and the process killed then, it would
+        // stay for ever: it names nothing that anybody could ask ECS for.
         if !record.is_over() {
             leader.eni_lock.update(&leader.records[index])?;
         }
@@ -99,8 +89,8 @@ pub(super) fn settle(leader: &mut Leader<'_, '_, '_>, index: usize) -> store::Re
     Ok(Step::Done)
 }
 
-/// Adds to the record what a request had brought. The answer is that of the first time: what it names may have been released
-/// since and be a live pod's by now.
+/// Adds to the record what a request had brought. The answer is that of the first time: an address in it may have been
+/// released since, and a live pod may use it now.
 fn name<'a>(
     leader: &mut Leader<'_, '_, '_>,
     index: usize,
@@ -117,73 +107,104 @@ fn name<'a>(
 }
 
 /// Finds out what came of a request: by repeating it, and by what the ENI has where the answer proves nothing.
-fn resolve(leader: &Leader<'_, '_, '_>, ask: &AssignRequest) -> Resolution {
+fn look_into(leader: &Leader<'_, '_, '_>, ask: &AssignRequest) -> Resolution {
     let asked = Timestamp::now();
-    // From then on no copy of it that was ever sent takes effect, and a description shows what any of them did.
-    let lapsed = ask.open_until.plus(DESCRIBE_LAG) <= asked;
-    let doubted = ask.in_doubt_until.is_some();
+    let is_in_doubt = ask.not_before.is_some();
     let mut shown = None;
-    if doubted && lapsed {
+    if is_in_doubt && is_lapsed(ask, asked) {
         shown = match unexplained(leader, ask) {
             Ok(Some(none)) if none.is_empty() => {
                 log::info!("the request of an interrupted ADD left no address on {}", ask.eni);
                 return Resolution::Brought(Vec::new());
             }
             Ok(shown) => shown,
-            Err(why) => return Resolution::InDoubt(Doubt::undescribed(asked, why, false)),
+            Err(why) => return Resolution::InDoubt(InDoubt::undescribed(asked, why, false)),
         };
     }
     let (answered, error) = match leader.releaser.ask(ask, leader.limit()) {
         Ok(Answer::Fit(addresses)) => return Resolution::Brought(addresses),
         Ok(Answer::Unfit { addresses, error }) => (addresses, error),
-        Err(error) => match leader.doubt(&error) {
+        Err(error) => match leader.confirm_eni_gone(&error) {
             Some(error) => return Resolution::Failed(error),
             None if !has_assigned_nothing(&error) => return Resolution::Failed(error),
-            None if is_open(ask, &error, asked) => return Resolution::Open(error),
-            None if !doubted || error.token_is_spent() || error.subject() == Subject::Eni => {
+            None if may_copy_take_effect(ask, &error, asked) => return Resolution::CopyUnderWay(error),
+            None if !is_in_doubt || error.token_is_spent() || error.subject() == Subject::Eni => {
                 log::info!("an interrupted ADD had assigned nothing on {}: {error}", ask.eni);
                 return Resolution::Brought(Vec::new());
             }
-            // An answer that was none came before: what it hid may be on the ENI all the same.
+            // An earlier answer did not answer the request. What it hid may be on the ENI all the same.
             None => (Vec::new(), error),
         },
     };
-    let unknown = error.kind == ErrorKind::Unknown;
-    let has_right_length = (1..=ask.count()).contains(&answered.len());
     let told = shown.is_some();
-    if !told && has_right_length {
+    if !told && has_right_length(ask, &answered) {
         shown = match unexplained(leader, ask) {
             Ok(shown) => shown,
-            Err(why) => return Resolution::InDoubt(Doubt::undescribed(asked, why, unknown)),
+            Err(why) => {
+                let unknown = error.kind == ErrorKind::Unknown;
+                return Resolution::InDoubt(InDoubt::undescribed(asked, why, unknown));
+            }
         };
     }
-    let shown = shown.unwrap_or_default();
-    let answered = if answered.len() > LONGEST_ANSWER { Vec::new() } else { answered };
-    let mut borne_out: BTreeSet<IpAddr> = answered.iter().copied().filter(|it| shown.contains(it)).collect();
-    // Either the whole answer is on the ENI, and is no longer than it may be; or all that is on the ENI is in the answer, at
-    // a time at which the ENI shows what the request can have brought. Anything else could be other software's.
-    let whole_answer = has_right_length && borne_out.len() == answered.len();
-    let whole_eni = told && borne_out == shown && borne_out.len() <= ask.count();
-    if !whole_answer && !whole_eni {
-        borne_out.clear();
-    }
-    let open_until = if unknown { reopened(ask) } else { ask.open_until };
-    let (until, why) = if shown.len() > borne_out.len() && lapsed {
-        let left = &shown - &borne_out;
-        let why = format!(
-            "{error}; {} of the ENI's addresses are named by no record ({}): `aliyun-eni-ipam reconcile` shows them; \
-             unassign in the ECS console those that nobody uses",
-            left.len(),
-            some(&left)
-        );
-        (asked.plus(backoff::MAX_PAUSE), why)
-    } else {
-        (open_until.plus(DESCRIBE_LAG).max(asked.plus(PAUSE_AFTER_GIVING_UP)), error.to_string())
-    };
-    Resolution::InDoubt(Doubt { until, why, unknown, borne_out })
+    let evidence = Evidence { answered, error, shown: shown.unwrap_or_default(), told };
+    Resolution::InDoubt(evidence.weigh(ask, asked, Timestamp::now()))
 }
 
-impl Doubt {
+/// What is known of a request whose answer does not answer it.
+struct Evidence {
+    answered: Vec<IpAddr>,
+    error: Error,
+    /// The ENI's addresses that no record names.
+    shown: BTreeSet<IpAddr>,
+    /// Whether they were looked for when no copy of the request could take effect any more.
+    told: bool,
+}
+
+impl Evidence {
+    /// Which addresses are to be released, and when to look again. The request was repeated after `asked`; its answer was
+    /// there at `now`.
+    fn weigh(self, ask: &AssignRequest, asked: Timestamp, now: Timestamp) -> InDoubt {
+        let Self { answered, error, shown, told } = self;
+        let unknown = error.kind == ErrorKind::Unknown;
+        let has_right_length = has_right_length(ask, &answered);
+        let answered = if answered.len() > LONGEST_ANSWER { Vec::new() } else { answered };
+        let mut borne_out: BTreeSet<IpAddr> =
+            answered.iter().copied().filter(|it| shown.contains(it)).collect();
+        // Either the whole answer is on the ENI, and is no longer than it may be; or all that is on the ENI is in the answer,
+        // at a time at which the ENI shows what the request can have brought. Anything else could be other software's.
+        let whole_answer = has_right_length && borne_out.len() == answered.len();
+        let whole_eni = told && borne_out == shown && borne_out.len() <= ask.count();
+        if !whole_answer && !whole_eni {
+            borne_out.clear();
+        }
+        let (until, why) = if shown.len() > borne_out.len() && is_lapsed(ask, asked) {
+            let left = &shown - &borne_out;
+            let why = format!(
+                "{error}; {} of the ENI's addresses are named by no record ({}): `aliyun-eni-ipam reconcile` shows \
+                 them; unassign in the ECS console those that nobody uses",
+                left.len(),
+                some(&left)
+            );
+            (asked.plus(MAX_PAUSE), why)
+        } else {
+            let open_until = if unknown { extended(ask, now) } else { ask.open_until };
+            let until = open_until.plus(DESCRIBE_LAG).max(asked.plus(PAUSE_AFTER_GIVING_UP));
+            (until, error.to_string())
+        };
+        InDoubt { until, why, unknown, borne_out }
+    }
+}
+
+/// Whether no copy of the request that was ever sent can take effect, and a description shows what any of them did.
+fn is_lapsed(ask: &AssignRequest, asked: Timestamp) -> bool {
+    ask.open_until.plus(DESCRIBE_LAG) <= asked
+}
+
+fn has_right_length(ask: &AssignRequest, answered: &[IpAddr]) -> bool {
+    (1..=ask.count()).contains(&answered.len())
+}
+
+impl InDoubt {
     /// Of a request whose ENI could not be looked at.
     fn undescribed(asked: Timestamp, why: String, unknown: bool) -> Self {
         Self { until: asked.plus(PAUSE_AFTER_GIVING_UP), why, unknown, borne_out: BTreeSet::new() }
@@ -222,51 +243,43 @@ fn unexplained(leader: &Leader<'_, '_, '_>, ask: &AssignRequest) -> Result<Optio
     Ok(Some(left))
 }
 
-/// Marks the request as one in doubt. A record that has nothing else to do waits as well.
-fn leave_in_doubt(record: &mut Release, ask: &AssignRequest, doubt: Doubt) {
+/// Leaves the request alone for a while. A record that has nothing else to do waits as well.
+fn leave_in_doubt(record: &mut Release, ask: &AssignRequest, doubt: InDoubt) {
+    if doubt.unknown {
+        extend(record, ask, Timestamp::now());
+    }
     let asks = &mut record.progress.unanswered;
     for other in asks.iter_mut().filter(|other| other.client_token == ask.client_token) {
-        other.in_doubt_until = Some(doubt.until);
-        if doubt.unknown {
-            other.open_until = reopened(other);
-        }
+        other.not_before = Some(doubt.until);
     }
     if record.allocation.addresses.is_empty()
-        && let Some(earliest) = asks.iter().map(|ask| ask.in_doubt_until).min().flatten()
+        && let Some(earliest) = asks.iter().map(|ask| ask.not_before).min().flatten()
     {
         record.progress.not_before = Some(earliest);
     }
-    note(record, doubt.why);
+    count_failure(record, doubt.why);
 }
 
-/// Tells a person why the record is still there.
-fn note(record: &mut Release, why: String) {
-    record.progress.attempts = record.progress.attempts.saturating_add(1);
-    record.progress.last_error = Some(why);
-}
-
-/// Whether a copy of the request that was lost sight of may be carried out, or have been, after this one was refused. The
-/// time in which that can be may have ended since this one was `asked`.
-fn is_open(ask: &AssignRequest, error: &Error, asked: Timestamp) -> bool {
+/// Whether an earlier copy of the request can take effect, or has, although this one was refused. That time may have ended
+/// after this one was `asked`.
+fn may_copy_take_effect(ask: &AssignRequest, error: &Error, asked: Timestamp) -> bool {
     ask.open_until > asked && !error.token_is_spent()
 }
 
-/// Nobody knows what became of this copy either.
-fn reopen(record: &mut Release, ask: &AssignRequest, error: &Error) {
-    if error.kind == ErrorKind::Unknown {
-        let asks = record.progress.unanswered.iter_mut();
-        for other in asks.filter(|other| other.client_token == ask.client_token) {
-            other.open_until = reopened(other);
-        }
+/// Records that the outcome of the copy that was sent just now is unknown too.
+fn extend(record: &mut Release, ask: &AssignRequest, now: Timestamp) {
+    let asks = record.progress.unanswered.iter_mut();
+    for other in asks.filter(|other| other.client_token == ask.client_token) {
+        other.open_until = extended(other, now);
     }
 }
 
-/// Until when a copy that was sent just now may take effect, or an earlier one.
-fn reopened(ask: &AssignRequest) -> Timestamp {
-    Timestamp::now().plus(IN_DOUBT_FOR).max(ask.open_until)
+/// Until when a copy that was sent before `now`, or an earlier one, can take effect.
+fn extended(ask: &AssignRequest, now: Timestamp) -> Timestamp {
+    now.plus(IN_DOUBT_FOR).max(ask.open_until)
 }
 
-/// Leaves the record alone until its request can be carried out no more. That is a step done: others can be taken.
+/// Leaves the record alone until no copy of its request can take effect. The step is done: the caller can take others.
 fn hold_back(
     leader: &mut Leader<'_, '_, '_>,
     index: usize,

@@ -49,7 +49,12 @@ impl Need {
     pub(crate) fn can_be_installed(self) -> bool {
         match self {
             Self::Macvlan | Self::Ipvlan => false,
-            Self::Root | Self::Strace | Self::HostLocal | Self::Containerd => true,
+            Self::Root
+            | Self::Strace
+            | Self::HostLocal
+            | Self::Containerd
+            | Self::Valgrind
+            | Self::ReleaseBinary => true,
             #[cfg(test)]
             Self::Unicorn => true,
             #[cfg(test)]

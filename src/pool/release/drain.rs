@@ -1,0 +1,61 @@
+//! Release of everything that is releasing on one ENI.
+
+use crate::base::clock::Timestamp;
+use crate::base::deadline::Deadline;
+use crate::pool::release::Releaser;
+use crate::pool::release::decision::{Decision, decide};
+use crate::pool::release::due::MAX_WAIT;
+use crate::pool::release::leader::Step;
+use crate::pool::release::step::step;
+use crate::store;
+use crate::store::{EniLock, ReleaseId};
+
+impl Releaser<'_> {
+    /// Releases everything of one ENI that may be released now, until `deadline`: for GC, `flush` and the other commands
+    /// that speak for the whole node. With `anew` it forgets that earlier attempts have failed.
+    ///
+    /// # Errors
+    /// The store's. Nothing is lost.
+    pub fn drain(&self, any: &ReleaseId, anew: bool, deadline: Deadline) -> store::Result<()> {
+        if anew {
+            let mut eni_lock = self.store.lock_eni(&any.eni, deadline)?;
+            eni_lock.set_backoff(None)?;
+            forget_failures(&eni_lock)?;
+        }
+        loop {
+            let now = Timestamp::now();
+            match decide(self.store.eni_state(&any.eni)?.backoff.as_ref(), None, now, deadline.remaining()) {
+                Decision::GiveUp(_) => return Ok(()),
+                Decision::WaitUntil(moment) => deadline.sleep(moment.wait(now, MAX_WAIT)),
+                Decision::Go => {}
+            }
+            // Taken anew for every request, so that ADDs and DELs get their turn.
+            let mut eni_lock = self.store.lock_eni(&any.eni, deadline)?;
+            let backoff = eni_lock.state().backoff.as_ref();
+            if decide(backoff, None, Timestamp::now(), deadline.remaining()) == Decision::Go
+                && step(self, &mut eni_lock, None, deadline)? == Step::Nothing
+            {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Lets every record be tried that is held back because ECS refused it. One that was never tried is held back because an
+/// old request can still take effect, and stays so.
+fn forget_failures(eni_lock: &EniLock<'_>) -> store::Result<()> {
+    let now = Timestamp::now();
+    for mut record in eni_lock.releasing()? {
+        let before = record.progress.clone();
+        if before.attempts > 0 {
+            record.progress.not_before = None;
+            for until in record.progress.unanswered.iter_mut().filter_map(|ask| ask.not_before.as_mut()) {
+                *until = now.min(*until);
+            }
+        }
+        if record.progress != before {
+            eni_lock.update(&record)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,27 @@
+//! What a release needs beside the ENI's lock.
+
+use std::time::Duration;
+
+use crate::base::region::RegionId;
+use crate::cloud::ecs::Client;
+use crate::store::Store;
+
+/// How long one answer is waited for, as Alibaba Cloud's own SDKs do.
+pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long `DescribeNetworkInterfaces` may lag behind an assignment: that it does not show an address which is younger than
+/// this proves nothing. (Nobody states a bound; Terway waits up to ten seconds.)
+pub(crate) const DESCRIBE_LAG: Duration = Duration::from_mins(1);
+
+/// Releases from the ENIs of one region.
+#[derive(Clone, Copy, Debug)]
+pub struct Releaser<'a> {
+    /// The store.
+    pub store: &'a Store,
+    /// ECS.
+    pub client: &'a Client,
+    /// The region of the ENI.
+    pub region: &'a RegionId,
+    /// The most addresses in one request.
+    pub max_per_request: usize,
+}

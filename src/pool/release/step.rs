@@ -1,0 +1,209 @@
+//! One request's worth of work for the holder of an ENI's lock: gather, ask, act upon the answer.
+
+use std::net::IpAddr;
+
+use crate::base::clock::Timestamp;
+use crate::base::deadline::Deadline;
+use crate::cloud::ecs::Eni;
+use crate::cloud::rpc::{Disposition, ErrorKind, Subject};
+use crate::pool::release::leader::{Leader, Step};
+use crate::pool::release::{DESCRIBE_LAG, Releaser, batch, in_doubt};
+use crate::store;
+use crate::store::{EniLock, Release, ReleaseId, join};
+
+/// Takes one step: repeats the requests in doubt of one record, or releases one batch of addresses.
+pub(super) fn step(
+    releaser: &Releaser<'_>,
+    eni_lock: &mut EniLock<'_>,
+    mine: Option<&ReleaseId>,
+    deadline: Deadline,
+) -> store::Result<Step> {
+    let mut records = eni_lock.releasing()?;
+    // ECS answers for one region: that the ENI is not in it says nothing of a record that names another.
+    records.retain(|record| record.allocation.region == releaser.region.as_str());
+    let mut leader = Leader { releaser, eni_lock, records, deadline };
+    if let Some(step) = leader.check_attachment()? {
+        return Ok(step);
+    }
+    let now = Timestamp::now();
+    if let Some(index) = in_doubt::find(&leader.records, mine, now) {
+        return in_doubt::resolve(&mut leader, index);
+    }
+    let chosen = batch::choose(&leader.records, mine, releaser.max_per_request, now);
+    if leader.leave_to_owners(&chosen)? {
+        return Ok(Step::Done);
+    }
+    let is_others = |record: &Release| {
+        !mine.is_some_and(|mine| record.is(mine)) && record.allocation.ips().any(|ip| chosen.contains(&ip))
+    };
+    if leader.records.iter().any(is_others) {
+        leader.eni_lock.make_moves_durable()?;
+    }
+    if chosen.is_empty() {
+        Ok(Step::Nothing)
+    } else if chosen.iter().any(|&address| leader.eni_lock.state().is_in_doubt(address, now)) {
+        leader.look_then_send(&chosen)
+    } else {
+        leader.send(&chosen)
+    }
+}
+
+/// What a look at the ENI has left to be done.
+enum Look {
+    /// These addresses are still to be released.
+    Left(Vec<IpAddr>),
+    /// ECS did not show the ENI; the failure is remembered.
+    Failed,
+}
+
+impl Leader<'_, '_, '_> {
+    /// Ends the release of those of `addresses` that somebody has in use, and says whether there were any: such an address is
+    /// released with that one's record. An ADD ends the releases of what it is given, so this is the last of several guards.
+    fn leave_to_owners(&mut self, addresses: &[IpAddr]) -> store::Result<bool> {
+        let mut held = Vec::new();
+        for &address in addresses {
+            if let Some(owner) = self.eni_lock.owner_of(address)? {
+                log::error!(
+                    "{address} is not released, because {}/{} uses it",
+                    owner.container_id,
+                    owner.ifname
+                );
+                held.push(address);
+            }
+        }
+        self.eni_lock.settle(&mut self.records, |address| held.contains(&address))?;
+        Ok(!held.is_empty())
+    }
+
+    /// Asks ECS to unassign `addresses`, and acts upon the answer.
+    fn send(&mut self, addresses: &[IpAddr]) -> store::Result<Step> {
+        self.eni_lock.sending(addresses)?;
+        let error = match self.releaser.client.unassign(
+            self.releaser.region,
+            self.eni_lock.eni(),
+            addresses,
+            self.limit(),
+        ) {
+            Ok(request_id) => {
+                log::info!(
+                    "released {} from {} (RequestId {request_id})",
+                    join(addresses),
+                    self.eni_lock.eni()
+                );
+                return self.released(|address| addresses.contains(&address));
+            }
+            Err(error) => self.confirm_eni_gone(&error).unwrap_or(error),
+        };
+        let alone = addresses.len() == 1;
+        match (error.kind, error.subject()) {
+            (ErrorKind::Refused(Disposition::Released), Subject::Eni) => {
+                log::info!(
+                    "{} does not exist any more, so all its addresses are released",
+                    self.eni_lock.eni()
+                );
+                self.records.iter_mut().for_each(|record| record.progress.unanswered.clear());
+                self.released(|_| true)
+            }
+            (ErrorKind::Refused(Disposition::Released), _) if alone => {
+                log::info!(
+                    "{} was no longer on {}, which ends its release",
+                    join(addresses),
+                    self.eni_lock.eni()
+                );
+                self.released(|address| addresses.contains(&address))
+            }
+            // One of them is not on the ENI: the answer says nothing of the others.
+            (ErrorKind::Refused(Disposition::Released), _) => {
+                self.eni_lock.answered(None)?;
+                self.look_then_send_less(addresses)
+            }
+            (ErrorKind::Refused(Disposition::Permanent), Subject::Address | Subject::Request) if alone => {
+                self.eni_lock.answered(None)?;
+                self.hold_back(addresses[0], &error.to_string());
+                Ok(Step::Done)
+            }
+            (ErrorKind::Refused(Disposition::Permanent), Subject::Address | Subject::Request) => {
+                self.eni_lock.answered(None)?;
+                self.one_by_one(addresses)
+            }
+            _ => self.failed(addresses, &error),
+        }
+    }
+
+    /// For addresses in doubt, and for those that were refused because one of them is released: ends the release of what ECS
+    /// shows no more, and asks for the rest.
+    fn look_then_send(&mut self, addresses: &[IpAddr]) -> store::Result<Step> {
+        match self.look(addresses)? {
+            Look::Left(left) if left.is_empty() => Ok(Step::Done),
+            Look::Left(left) => self.send(&left),
+            Look::Failed => Ok(Step::Failed),
+        }
+    }
+
+    /// The same for a request that was refused because of one of its addresses: it must not be sent as it was.
+    fn look_then_send_less(&mut self, addresses: &[IpAddr]) -> store::Result<Step> {
+        match self.look(addresses)? {
+            Look::Left(left) if left.len() < addresses.len() && !left.is_empty() => self.send(&left),
+            Look::Left(left) => self.one_by_one(&left),
+            Look::Failed => Ok(Step::Failed),
+        }
+    }
+
+    /// Ends the release of those of `addresses` that ECS shows no more.
+    fn look(&mut self, addresses: &[IpAddr]) -> store::Result<Look> {
+        let Releaser { client, region, .. } = self.releaser;
+        let eni = match client.describe(region, self.eni_lock.eni(), self.limit()) {
+            Ok(Some(eni)) => eni,
+            // It may be gone, or hidden from these credentials; the answer to the next request tells.
+            Ok(None) => return Ok(Look::Left(addresses.to_vec())),
+            Err(error) => return self.failed(addresses, &error).map(|_| Look::Failed),
+        };
+        self.hold_back_primary(&eni, addresses);
+        let gone = proven_gone(&self.records, &eni, addresses, Timestamp::now());
+        self.eni_lock.settle(&mut self.records, |address| gone.contains(&address))?;
+        if !gone.is_empty() {
+            log::info!(
+                "{} is no longer on {}: an earlier release took effect",
+                join(&gone),
+                self.eni_lock.eni()
+            );
+        }
+        let is_left = |address: &&IpAddr| !gone.contains(address) && !eni.primary.contains(address);
+        Ok(Look::Left(addresses.iter().filter(is_left).copied().collect()))
+    }
+
+    /// ECS is said to answer "not assigned" for an ENI's primary address too, so it is never asked for.
+    fn hold_back_primary(&mut self, eni: &Eni, addresses: &[IpAddr]) {
+        for primary in addresses.iter().filter(|address| eni.primary.contains(address)) {
+            let why = format!("cannot release {primary}: it is the primary address of {}", eni.id);
+            self.hold_back(*primary, &why);
+        }
+    }
+
+    fn one_by_one(&mut self, addresses: &[IpAddr]) -> store::Result<Step> {
+        for address in addresses {
+            if self.deadline.has_passed() || self.send(&[*address])? == Step::Failed {
+                return Ok(Step::Failed);
+            }
+        }
+        Ok(Step::Done)
+    }
+
+    fn released(&mut self, done: impl Fn(IpAddr) -> bool) -> store::Result<Step> {
+        // In this order: killed in between, the next leader looks once more for what is long gone.
+        self.eni_lock.settle(&mut self.records, done)?;
+        self.eni_lock.answered(None)?;
+        self.eni_lock.set_full(false)?;
+        Ok(Step::Done)
+    }
+}
+
+/// Those of `addresses` that the description shows to be released: it lags, so it proves nothing of a young record.
+fn proven_gone(records: &[Release], eni: &Eni, addresses: &[IpAddr], now: Timestamp) -> Vec<IpAddr> {
+    let is_old = |address: &IpAddr| {
+        let mut naming = records.iter().filter(|record| record.allocation.ips().any(|ip| ip == *address));
+        naming.all(|record| record.allocation.since.age(now) >= DESCRIBE_LAG)
+    };
+    let is_missing = |address: &IpAddr| !eni.addresses.contains(address) && !eni.primary.contains(address);
+    addresses.iter().copied().filter(|address| is_missing(address) && is_old(address)).collect()
+}
