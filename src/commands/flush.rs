@@ -42,7 +42,7 @@ fn flush_store(context: &CallContext<'_>, flushed: &mut Flushed) -> failure::Res
     let dead = context.store.release_dead_intents(context.deadline, |_| true);
     let before = context.store.list()?;
     let drained = context.drain(true);
-    flushed.add(&context.store, before, context.store.list()?)?;
+    flushed.add(&context.store, &before, &context.store.list()?)?;
     drained?;
     dead.map_err(Failure::from)?;
     Ok(())

@@ -21,17 +21,12 @@ pub(super) struct Flushed {
 
 impl Flushed {
     /// Adds what one store's records, before and after, say of the flush.
-    pub(super) fn add(
-        &mut self,
-        store: &Store,
-        before: Vec<Listed>,
-        after: Vec<Listed>,
-    ) -> failure::Result<()> {
+    pub(super) fn add(&mut self, store: &Store, before: &[Listed], after: &[Listed]) -> failure::Result<()> {
         // An address that a pod got in the meantime does not count as released.
         let recorded: BTreeSet<(EniId, IpAddr)> =
             after.iter().filter_map(|it| it.allocation.as_ref()).flat_map(addresses_with_eni).collect();
         let paths: BTreeSet<_> = after.iter().map(|it| it.path.clone()).collect();
-        for listed in before.into_iter().filter(|it| it.state == State::Releasing) {
+        for listed in before.iter().filter(|it| it.state == State::Releasing) {
             let Some(allocation) = &listed.allocation else { continue };
             for (eni, address) in addresses_with_eni(allocation).filter(|it| !recorded.contains(it)) {
                 self.released.entry(eni).or_default().insert(address);

@@ -33,6 +33,10 @@ fn read(path: &Path) -> String {
     fs::read_to_string(root().join(path)).unwrap()
 }
 
+fn is_file(citation: &str) -> bool {
+    Path::new(citation).extension().is_some_and(|it| it == "rs")
+}
+
 /// What the comments of a text cite between backticks. A link in brackets leads to the model itself, and the compiler
 /// checks it.
 fn citations(text: &str) -> Vec<&str> {
@@ -47,7 +51,7 @@ fn citations(text: &str) -> Vec<&str> {
             .map(|(span, _)| span)
             .collect::<Vec<_>>()
     });
-    spans.filter(|span| span.contains("::") || span.ends_with(".rs")).collect()
+    spans.filter(|span| span.contains("::") || is_file(span)).collect()
 }
 
 /// A function, a constant or a field, with what it belongs to: its type, or the modules that it is in.
@@ -125,7 +129,7 @@ fn every_function_and_file_that_the_model_cites_exists() {
     let mut count = 0;
     for file in rust_files(MODEL) {
         for citation in citations(&read(&file)) {
-            let exists = if citation.ends_with(".rs") {
+            let exists = if is_file(citation) {
                 root().join(citation).exists()
             } else {
                 code.iter().any(|item| item.is_cited_by(citation))

@@ -77,7 +77,9 @@ fn no_files_import_each_other_in_a_circle() {
         let modules: BTreeSet<String> = left.keys().cloned().collect();
         // What imports nothing that is left, or is imported by nothing that is left, is in no circle.
         left.retain(|file, imports| is_imported.contains(file) && !imports.is_disjoint(&modules));
-        left.values_mut().for_each(|imports| imports.retain(|it| modules.contains(it)));
+        for imports in left.values_mut() {
+            imports.retain(|it| modules.contains(it));
+        }
         if left.len() == before {
             break;
         }

@@ -6,12 +6,12 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use aliyun_eni_ipam::base::deadline::Deadline;
-use aliyun_eni_ipam::cloud::credentials::Source;
-use aliyun_eni_ipam::cloud::http::endpoint::{Choice, Endpoint};
-use aliyun_eni_ipam::base::region::{Family, RegionId};
-use aliyun_eni_ipam::cloud::ecs::{Client, Settings, Want};
-use aliyun_eni_ipam::cloud::rpc::{Error, ErrorKind};
 use aliyun_eni_ipam::base::eni::EniId;
+use aliyun_eni_ipam::base::region::{Family, RegionId};
+use aliyun_eni_ipam::cloud::credentials::Source;
+use aliyun_eni_ipam::cloud::ecs::{Client, Settings, Want};
+use aliyun_eni_ipam::cloud::http::endpoint::{Choice, Endpoint};
+use aliyun_eni_ipam::cloud::rpc::{Error, ErrorKind};
 use harness::{RawAnswer, RawServer, Then, World};
 use libfuzzer_sys::fuzz_target;
 

@@ -31,12 +31,12 @@ fuzz_target!(|content: &[u8]| {
     let listed = store.list().expect("a damaged file is listed as one");
     assert!(listed.len() >= 3);
     let sound = listed.iter().filter(|it| it.state == State::Releasing).count();
-    let lease = store.wait_lease(&eni, Deadline::after(Duration::from_secs(5)));
+    let eni_lock = store.lock_eni(&eni, Deadline::after(Duration::from_secs(5)));
     // Unless a later version has written it, the ENI's state never keeps anybody from a release.
-    if let Ok(lease) = lease {
-        assert!(lease.releasing().expect("the directory can be read").len() <= sound);
+    if let Ok(eni_lock) = eni_lock {
+        assert!(eni_lock.releasing().expect("the directory can be read").len() <= sound);
     }
-    let _ = store.bury_dead(Deadline::after(Duration::from_secs(5)), |_| true);
+    let _ = store.release_dead_intents(Deadline::after(Duration::from_secs(5)), |_| true);
     for state in ["assigning", "active", "releasing", "quarantine"] {
         for file in fs::read_dir(directory.join(state)).into_iter().flatten().flatten() {
             fs::remove_file(file.path()).expect("it is a file");
