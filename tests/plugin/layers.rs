@@ -100,7 +100,7 @@ fn few_places_write_to_a_terminal() {
 }
 
 /// The suites with a `main` of their own, where an attribute `#[test]` has no effect and the compiler says nothing of it.
-const WITHOUT_LIBTEST: [&str; 3] = ["crash", "machine", "runtime"];
+const WITHOUT_LIBTEST: [&str; 4] = ["budgets", "crash", "machine", "runtime"];
 
 #[test]
 fn no_test_hides_behind_an_attribute_without_effect() {

@@ -19,6 +19,10 @@ pub enum Need {
     HostLocal,
     /// containerd, the standard CNI plugins and whatever else `tests/runtime/setup` installs.
     Containerd,
+    /// `valgrind`.
+    Valgrind,
+    /// The plugin as users get it: [`release_binary`].
+    ReleaseBinary,
     /// A kernel that makes `macvlan` interfaces.
     Macvlan,
     /// A kernel that makes `ipvlan` interfaces.
@@ -59,6 +63,8 @@ impl Need {
                 let programs = RUNTIME_PROGRAMS.map(find_program);
                 absent(files.into_iter().chain(programs), "tests/runtime/setup installs it")
             }
+            Self::Valgrind => why_no_valgrind(),
+            Self::ReleaseBinary => why_no_release_binary(),
             Self::Macvlan => why_no_link("macvlan"),
             Self::Ipvlan => why_no_link("ipvlan"),
             #[cfg(test)]
@@ -94,6 +100,37 @@ fn why_no_strace() -> Option<String> {
     }
 }
 
+/// Runs a program under it, because it does not know every processor and every C library.
+fn why_no_valgrind() -> Option<String> {
+    let mut command = Command::new("valgrind");
+    match command
+        .args(["--quiet", "--tool=none", "true"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .output()
+    {
+        Ok(output) if output.status.success() => None,
+        Ok(output) => {
+            let why = String::from_utf8_lossy(&output.stderr).lines().next().unwrap_or_default().to_owned();
+            Some(format!("needs valgrind to work: {why}"))
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            Some("needs valgrind; Debian: valgrind".to_owned())
+        }
+        Err(error) => Some(format!("needs valgrind: {error}")),
+    }
+}
+
+fn why_no_release_binary() -> Option<String> {
+    match release_binary() {
+        Some(path) if path.is_file() => None,
+        Some(path) => {
+            Some(format!("needs a release binary; BUDGETS_BINARY names {}, which is no file", path.display()))
+        }
+        None => Some("needs a release binary; BUDGETS_BINARY has its path".to_owned()),
+    }
+}
+
 /// Tries to make such an interface, on top of another one.
 fn why_no_link(kind: &str) -> Option<String> {
     let script = format!("ip link add eth0 type veth && ip link add link eth0 name eth1 type {kind}");
@@ -123,6 +160,12 @@ fn repository() -> &'static Path {
 pub fn python() -> PathBuf {
     let default = || repository().join("target/runtime-venv");
     env::var_os("RUNTIME_VENV").map_or_else(default, PathBuf::from).join("bin/python3")
+}
+
+/// The plugin's release binary: its path is in `BUDGETS_BINARY`.
+#[must_use]
+pub fn release_binary() -> Option<PathBuf> {
+    env::var_os("BUDGETS_BINARY").filter(|path| !path.is_empty()).map(|path| repository().join(path))
 }
 
 /// The caller of libcni that `tests/runtime/setup` builds.

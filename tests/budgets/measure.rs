@@ -1,0 +1,105 @@
+//! The release binary against its budgets.
+
+use std::fs;
+
+use harness::{Need, needs};
+
+use crate::budget;
+use crate::calls::{Call, WarmNode};
+use crate::figure::Figure;
+
+/// How often a call is measured. The thread that reads stdin may end before the process or with it, an answer of ECS may
+/// arrive in two parts, and maps have a random order: the least of several runs repeats.
+const RUNS: usize = 5;
+
+harness::tests! {
+    needs [Need::ReleaseBinary]: the_binary_is_no_larger_than_its_budget;
+    needs [Need::ReleaseBinary, Need::Strace]:
+        an_add_makes_no_more_system_calls_than_its_budget,
+        a_del_makes_no_more_system_calls_than_its_budget,
+        a_del_of_nobody_makes_no_more_system_calls_than_its_budget,
+        a_version_makes_no_more_system_calls_than_its_budget;
+    needs [Need::ReleaseBinary, Need::Valgrind]:
+        an_add_takes_no_more_instructions_than_its_budget,
+        a_del_takes_no_more_instructions_than_its_budget,
+        a_del_of_nobody_takes_no_more_instructions_than_its_budget,
+        a_version_takes_no_more_instructions_than_its_budget;
+}
+
+fn the_binary_is_no_larger_than_its_budget() {
+    let binary = needs::release_binary().unwrap();
+    budget::expect(budget::BINARY, &[(Figure::Bytes, vec![fs::metadata(binary).unwrap().len()])]);
+}
+
+fn an_add_makes_no_more_system_calls_than_its_budget() {
+    expect_system_calls(Call::Add);
+}
+
+fn a_del_makes_no_more_system_calls_than_its_budget() {
+    expect_system_calls(Call::Del);
+}
+
+fn a_del_of_nobody_makes_no_more_system_calls_than_its_budget() {
+    expect_system_calls(Call::DelOfNobody);
+}
+
+fn a_version_makes_no_more_system_calls_than_its_budget() {
+    expect_system_calls(Call::Version);
+}
+
+fn an_add_takes_no_more_instructions_than_its_budget() {
+    expect_instructions(Call::Add);
+}
+
+fn a_del_takes_no_more_instructions_than_its_budget() {
+    expect_instructions(Call::Del);
+}
+
+fn a_del_of_nobody_takes_no_more_instructions_than_its_budget() {
+    expect_instructions(Call::DelOfNobody);
+}
+
+fn a_version_takes_no_more_instructions_than_its_budget() {
+    expect_instructions(Call::Version);
+}
+
+#[track_caller]
+fn expect_system_calls(call: Call) {
+    let node = WarmNode::new();
+    let report = node.report().display().to_string();
+    let strace = ["-f", "-qq", "-e", "signal=none", "-o", &report].map(str::to_owned);
+    let runs = [(); RUNS].map(|()| {
+        node.measure(call, |call| call.under("strace", &strace));
+        fs::read_to_string(node.report()).unwrap()
+    });
+    let counts = |names: &[&str]| runs.iter().map(|trace| count(trace, names)).collect();
+    let spent = [
+        (Figure::SystemCalls, counts(&[])),
+        (Figure::Fsyncs, counts(&["fsync", "fdatasync"])),
+        (Figure::Opens, counts(&["open", "openat", "openat2", "creat"])),
+    ];
+    budget::expect(call.name(), &spent);
+}
+
+/// How many of a trace's calls have one of these names; all of them for none.
+fn count(trace: &str, names: &[&str]) -> u64 {
+    // A thread and a call. What goes on with a call that another thread's has interrupted in the trace is in angle brackets.
+    let calls = trace.lines().filter_map(|line| line.split_once(' ')?.1.trim_start().split_once('('));
+    let calls = calls.filter(|(name, _)| !name.starts_with('<'));
+    calls.filter(|(name, _)| names.is_empty() || names.contains(name)).map(|_| 1).sum()
+}
+
+#[track_caller]
+fn expect_instructions(call: Call) {
+    let node = WarmNode::new();
+    let report = format!("--log-file={}", node.report().display());
+    let valgrind = ["--tool=callgrind", "--callgrind-out-file=/dev/null", &report].map(str::to_owned);
+    let runs = [(); RUNS].map(|()| {
+        node.measure(call, |call| call.under("valgrind", &valgrind));
+        let report = fs::read_to_string(node.report()).unwrap();
+        let collected =
+            report.split_once("Collected : ").and_then(|(_, rest)| rest.split_whitespace().next());
+        collected.and_then(|it| it.parse().ok()).unwrap_or_else(|| panic!("no figure in: {report}"))
+    });
+    budget::expect(call.name(), &[(Figure::Instructions, runs.into())]);
+}
