@@ -1,8 +1,44 @@
 //! A CNI IPAM plugin for Alibaba Cloud ECS: a pod's address is a secondary private IP of one of the node's elastic
 //! network interfaces (ENIs).
 //!
-//! The binary is the product; this library is its inside, laid open for the tests. From the top down, and imports run
-//! in no other direction:
+//! The product is the binary; `README.md` is for those who use it. This library is its inside, public only for the tests,
+//! and may change at any time.
+//!
+//! # From a call to its answer
+//!
+//! A container runtime starts the plugin with `CNI_*` variables and a document on stdin. [`cni::read_call`] checks both.
+//! [`verbs::serve`] does what the call asks for and passes the answer on to be printed:
+//!
+//! ```
+//! use aliyun_eni_ipam::{cni, verbs};
+//!
+//! let environment = cni::Environment { command: Some("VERSION".into()), ..Default::default() };
+//! let call = cni::read_call(&environment, r#"{"cniVersion": "1.1.0"}"#.as_bytes()).expect("a call");
+//!
+//! let mut answer = None;
+//! let mut print = |document: &serde_json::Value| {
+//!     answer = Some(document.clone());
+//!     Ok(())
+//! };
+//! verbs::serve(&call, &mut print).expect("VERSION needs neither a store nor a cloud");
+//!
+//! let answer = answer.expect("an answer");
+//! assert_eq!(answer["cniVersion"], "1.1.0");
+//! assert_eq!(answer["supportedVersions"][0], "0.1.0");
+//! ```
+//!
+//! A call that makes no sense is answered with a document, too. It has an error code of the CNI specification:
+//!
+//! ```
+//! use aliyun_eni_ipam::cni;
+//!
+//! let refusal = cni::read_call(&cni::Environment::default(), "{}".as_bytes()).expect_err("no CNI_COMMAND");
+//! assert_eq!(refusal.to_json()["code"], 4);
+//! ```
+//!
+//! # The modules
+//!
+//! From the top down, and imports run in no other direction:
 //!
 //! - [`verbs`] serves the calls of container runtimes, [`commands`] the commands of people;
 //! - [`pool`] gets addresses from ECS and gives them back: whoever holds an ENI's lock releases for everybody;
