@@ -21,8 +21,9 @@ fn read(path: impl AsRef<Path>) -> String {
 
 /// Every page for people, by its path from the root.
 fn pages() -> Vec<PathBuf> {
-    let mut pages: Vec<PathBuf> =
-        ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "tests/README.md"].map(PathBuf::from).into();
+    let pages = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "tests/README.md"];
+    let of_developers = ["CONTRIBUTING.md", "RELEASING.md", "SECURITY.md"];
+    let mut pages: Vec<PathBuf> = pages.into_iter().chain(of_developers).map(PathBuf::from).collect();
     for entry in fs::read_dir(root().join("docs")).unwrap() {
         pages.push(Path::new("docs").join(entry.unwrap().file_name()));
     }
