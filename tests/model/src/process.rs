@@ -33,7 +33,7 @@ pub enum At {
     BeginAddUnlock,
     BeginAddAgain,
     BeginAddForget,
-    // verbs::add::obtain
+    // pool::attempt::Attempt::run
     WaitLease,
     CatchUp,
     // Assigner::obtain
@@ -86,7 +86,7 @@ pub enum At {
     ReleaseDropLease,
     // Lease::new
     LeaseNew,
-    // leader::step
+    // pool::release::step
     Step,
     Sending,
     Unassign,
@@ -98,7 +98,7 @@ pub enum At {
     AnsweredThenLook,
     Look,
     LookSettle,
-    // unanswered::settle
+    // in_doubt::resolve
     Repeat,
     RepeatAnswered,
     Holder,
@@ -112,7 +112,7 @@ pub enum At {
     BuryOneUnlock,
     // verbs::gc
     GcList,
-    // Session::drain, Releaser::drain
+    // CallContext::drain, Releaser::drain
     PendingByEni,
     DrainWaitLease,
     DrainDropLease,
@@ -162,7 +162,7 @@ pub struct Process {
     pub after_bury: At,
     /// Where it goes on after `Lease::new`.
     pub after_lease: At,
-    /// Where it goes on after `leader::step`.
+    /// Where it goes on after `pool::release::step`.
     pub after_step: At,
     /// An ADD's own part.
     pub add: Add,

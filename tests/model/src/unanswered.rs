@@ -1,4 +1,4 @@
-//! Repeating the requests of dead ADDs: `release/unanswered.rs`.
+//! Repeating the requests of dead ADDs: `pool/release/in_doubt.rs`.
 
 use crate::mistake::Mistake;
 use crate::process::{At, Leader, Outcome, Verb};
