@@ -141,7 +141,7 @@ fn reason(address: IpAddr, eni: &EniId, listed: &[Listed]) -> Reason {
                 "the record {path} cannot be read and may have this address: delete the file if its pod is gone"
             ));
         }
-        if record.progress.unanswered.iter().any(|ask| ask.eni == *eni && may_have_assigned(ask, address)) {
+        if record.progress.in_doubt.iter().any(|ask| ask.eni == *eni && may_have_assigned(ask, address)) {
             let id = short_id(&record.owner.container_id);
             return Reason::InDoubt(format!(
                 "an interrupted ADD of container {id} may have got it: run `aliyun-eni-ipam flush`"
@@ -189,14 +189,14 @@ mod tests {
             eni: eni("eni-1"),
             region: "cn-hangzhou".into(),
             client_token: "token".into(),
-            open_until: Timestamp::now(),
+            in_doubt_until: Timestamp::now(),
             ipv6,
             addresses: addresses.iter().map(|text| address(text)).collect(),
             block: None,
             primary: Vec::new(),
             not_before: None,
         };
-        let progress = ReleaseProgress { unanswered: vec![ask], ..ReleaseProgress::default() };
+        let progress = ReleaseProgress { in_doubt: vec![ask], ..ReleaseProgress::default() };
         Listed { progress, ..record(State::Releasing, "eni-1", &[]) }
     }
 

@@ -63,7 +63,7 @@ fn resolve_interrupted(context: &CallContext<'_>) -> failure::Result<()> {
     if let Err(error) = context.store.release_dead_intents(context.deadline, |_| true) {
         log::error!("{error}");
     }
-    if context.store.list()?.iter().any(|it| !it.progress.unanswered.is_empty())
+    if context.store.list()?.iter().any(|it| !it.progress.in_doubt.is_empty())
         && let Err(error) = context.drain(false)
     {
         log::warn!("{error}");

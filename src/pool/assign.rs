@@ -86,7 +86,7 @@ impl<'s> Assigner<'_, 's> {
                 Err(NoAddress { error, in_doubt: false }) => error,
             };
             // ECS has said that nothing was assigned.
-            self.attempt.intent.settled(&ask.client_token)?;
+            self.attempt.intent.resolve(&ask.client_token)?;
             failures += 1;
             let full = error.subject() == Subject::Full;
             self.eni_lock()?.set_full(full)?;
@@ -129,7 +129,7 @@ impl<'s> Assigner<'_, 's> {
             eni: self.place.eni.clone(),
             region: self.place.region.to_string(),
             client_token: random::hex128().map_err(Failure::Random)?,
-            open_until: Timestamp::now().plus(self.attempt.deadline.remaining()).plus(IN_DOUBT_FOR),
+            in_doubt_until: Timestamp::now().plus(self.attempt.deadline.remaining()).plus(IN_DOUBT_FOR),
             ipv6: want.family == Family::V6,
             addresses: want.address.into_iter().collect(),
             block: Some(want.subnet.block),
@@ -151,7 +151,7 @@ impl<'s> Assigner<'_, 's> {
             {
                 Ok(Answer::Fit(addresses)) => return Ok(addresses),
                 Ok(Answer::Unfit { error, .. }) => {
-                    self.attempt.intent.in_doubt(&ask.client_token);
+                    self.attempt.intent.mark_unfit(&ask.client_token);
                     unfit += 1;
                     error
                 }
@@ -227,12 +227,12 @@ impl<'s> Assigner<'_, 's> {
                 }
             }
             // ECS assigns only what is free, so an earlier release of it has happened.
-            eni_lock.settle(&mut records, |assigned| assigned == address)?;
+            eni_lock.finish(&mut records, |assigned| assigned == address)?;
         }
         if usable.is_some() {
-            self.attempt.intent.answered(&ask.client_token);
+            self.attempt.intent.acknowledge(&ask.client_token);
         } else {
-            self.attempt.intent.settled(&ask.client_token)?;
+            self.attempt.intent.resolve(&ask.client_token)?;
         }
         Ok(usable)
     }

@@ -107,10 +107,10 @@ impl Store {
         if self.active(&intent.intention.owner)?.is_some() {
             return Ok(None);
         }
-        let unanswered = intent.unanswered()?;
+        let in_doubt = intent.in_doubt()?;
         let pending = match got {
-            Some(got) if !(got.addresses.is_empty() && unanswered.is_empty()) => {
-                Some(self.put_releasing(got, ReleaseProgress { unanswered, ..ReleaseProgress::default() })?)
+            Some(got) if !(got.addresses.is_empty() && in_doubt.is_empty()) => {
+                Some(self.put_releasing(got, ReleaseProgress { in_doubt, ..ReleaseProgress::default() })?)
             }
             _ => None,
         };
@@ -133,7 +133,7 @@ impl Store {
         if let Some(allocation) = content.allocation() {
             self.put_releasing(
                 allocation,
-                ReleaseProgress { unanswered: content.unanswered, ..ReleaseProgress::default() },
+                ReleaseProgress { in_doubt: content.in_doubt, ..ReleaseProgress::default() },
             )?;
         }
         file::remove(path)?;

@@ -135,7 +135,7 @@ impl<'a> EniLock<'a> {
     ///
     /// # Errors
     /// When the disk refuses; the addresses are taken for suspects then.
-    pub fn answered(&mut self, backoff: Option<Backoff>) -> Result<()> {
+    pub fn acknowledge(&mut self, backoff: Option<Backoff>) -> Result<()> {
         self.state.in_flight.clear();
         self.state.backoff = backoff;
         self.save()
@@ -189,7 +189,7 @@ impl<'a> EniLock<'a> {
     ///
     /// # Errors
     /// When the disk refuses; the release is tried again then, to no effect.
-    pub fn settle(&self, records: &mut Vec<Release>, done: impl Fn(IpAddr) -> bool) -> Result<()> {
+    pub fn finish(&self, records: &mut Vec<Release>, done: impl Fn(IpAddr) -> bool) -> Result<()> {
         let mut removed = false;
         for address in records.iter().flat_map(|record| record.allocation.ips()).filter(|it| done(*it)) {
             self.store.forget_owner_of(&self.eni, address)?;

@@ -61,7 +61,7 @@ enum Event {
 pub(super) struct Content {
     pub(super) intention: AddIntent,
     /// The requests whose answers are open.
-    pub(super) unanswered: Vec<AssignRequest>,
+    pub(super) in_doubt: Vec<AssignRequest>,
     pub(super) deleted: bool,
 }
 
@@ -74,12 +74,12 @@ impl Content {
         }
         let Head { intention, .. } =
             schema::parse(whole(texts.next().unwrap_or_default()).unwrap_or_default())?;
-        let mut read = Self { intention, unanswered: Vec::new(), deleted: false };
+        let mut read = Self { intention, in_doubt: Vec::new(), deleted: false };
         // Nobody has acted upon one that is not whole.
         for text in texts.filter_map(whole) {
             match serde_json::from_slice(text) {
-                Ok(Event::Ask(ask)) => read.unanswered.push(ask),
-                Ok(Event::Settled(token)) => read.unanswered.retain(|ask| ask.client_token != token),
+                Ok(Event::Ask(ask)) => read.in_doubt.push(ask),
+                Ok(Event::Settled(token)) => read.in_doubt.retain(|ask| ask.client_token != token),
                 Ok(Event::Deleted) => read.deleted = true,
                 Err(error) => return Err(Misread::Damaged(error.to_string())),
             }
@@ -90,7 +90,7 @@ impl Content {
     /// What the ADD may have got without anybody knowing: no address yet, on the ENI that it asked for. `None` of an ADD
     /// that has not asked, or whose requests are all settled.
     pub(super) fn allocation(&self) -> Option<Allocation> {
-        let ask = self.unanswered.first()?;
+        let ask = self.in_doubt.first()?;
         Some(Allocation {
             owner: self.intention.owner.clone(),
             network: self.intention.network.clone(),
@@ -119,9 +119,9 @@ pub struct OpenIntent {
     /// Whose.
     pub intention: AddIntent,
     /// The `ClientToken`s of the requests whose answers this process has seen and keeps.
-    answered: Vec<String>,
+    acknowledged: Vec<String>,
     /// The `ClientToken`s of the requests whose answers are not answers to them.
-    in_doubt: Vec<String>,
+    unfit: Vec<String>,
 }
 
 impl OpenIntent {
@@ -131,7 +131,7 @@ impl OpenIntent {
         let draft = file::Draft::write(directory, &head, |file| lock::try_file(file).map(|_| ()))?;
         let Some(file) = draft.claim(path)? else { return Ok(None) };
         file::sync_directory(directory)?;
-        Ok(Some(Self { file, path: path.to_owned(), intention, answered: Vec::new(), in_doubt: Vec::new() }))
+        Ok(Some(Self { file, path: path.to_owned(), intention, acknowledged: Vec::new(), unfit: Vec::new() }))
     }
 
     /// Makes it durable that ECS is about to be asked; only then may it be.
@@ -146,36 +146,36 @@ impl OpenIntent {
     ///
     /// # Errors
     /// When the disk refuses; then the request will be repeated one day, to no effect.
-    pub fn settled(&mut self, client_token: &str) -> Result<()> {
+    pub fn resolve(&mut self, client_token: &str) -> Result<()> {
         append(&self.file, &self.path, &Event::Settled(client_token.to_owned()))
     }
 
     /// The answer to the request with this ClientToken has been seen: what it brought goes into the record, or into
     /// [`Store::abandon`](super::Store::abandon). The file does not say so, because it ends with either.
-    pub fn answered(&mut self, client_token: &str) {
-        self.answered.push(client_token.to_owned());
+    pub fn acknowledge(&mut self, client_token: &str) {
+        self.acknowledged.push(client_token.to_owned());
     }
 
     /// The request with this ClientToken has had an answer that is not one to it. [`Store::abandon`](super::Store::abandon)
     /// records that; after a kill, the repetition meets such an answer again.
-    pub fn in_doubt(&mut self, client_token: &str) {
-        self.in_doubt.push(client_token.to_owned());
+    pub fn mark_unfit(&mut self, client_token: &str) {
+        self.unfit.push(client_token.to_owned());
     }
 
     /// Whether any answer has been seen that brought something.
     #[must_use]
     pub fn has_answers(&self) -> bool {
-        !self.answered.is_empty()
+        !self.acknowledged.is_empty()
     }
 
     /// The requests whose answers nobody has seen.
-    pub(super) fn unanswered(&self) -> Result<Vec<AssignRequest>> {
-        let mut unanswered = read(&self.path, &self.file)?.unanswered;
-        unanswered.retain(|ask| !self.answered.contains(&ask.client_token));
-        for ask in unanswered.iter_mut().filter(|ask| self.in_doubt.contains(&ask.client_token)) {
+    pub(super) fn in_doubt(&self) -> Result<Vec<AssignRequest>> {
+        let mut in_doubt = read(&self.path, &self.file)?.in_doubt;
+        in_doubt.retain(|ask| !self.acknowledged.contains(&ask.client_token));
+        for ask in in_doubt.iter_mut().filter(|ask| self.unfit.contains(&ask.client_token)) {
             ask.not_before = Some(Timestamp::now());
         }
-        Ok(unanswered)
+        Ok(in_doubt)
     }
 
     /// Whether a DEL for this attachment came meanwhile.
@@ -276,7 +276,7 @@ mod tests {
         for end in 0..ASK.len() {
             let content = parse(&[HEAD, ASK, &ASK[..end], DELETED].concat()).unwrap();
             assert!(content.deleted, "cut at {end}");
-            assert_eq!(content.unanswered[0].client_token, "t1");
+            assert_eq!(content.in_doubt[0].client_token, "t1");
         }
     }
 
@@ -287,7 +287,7 @@ mod tests {
                 let torn = [&ASK[..start], &"\0".repeat(end - start), &ASK[end..]].concat();
                 let content = parse(&[HEAD, ASK, &torn, DELETED].concat()).unwrap();
                 assert!(content.deleted, "zeros in {start}..{end}");
-                assert_eq!(content.unanswered.len(), 1, "zeros in {start}..{end}");
+                assert_eq!(content.in_doubt.len(), 1, "zeros in {start}..{end}");
             }
         }
     }

@@ -227,8 +227,7 @@ impl Listed {
             State::Assigning => {
                 let content = Content::parse(content)?;
                 let allocation = content.allocation();
-                let progress =
-                    ReleaseProgress { unanswered: content.unanswered, ..ReleaseProgress::default() };
+                let progress = ReleaseProgress { in_doubt: content.in_doubt, ..ReleaseProgress::default() };
                 (content.intention.owner, allocation, progress)
             }
             State::Active => {

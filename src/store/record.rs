@@ -144,7 +144,8 @@ pub struct AssignRequest {
     pub client_token: String,
     /// From this moment on no copy of the request that was ever sent can still take effect. Before it, that a repetition
     /// is refused does not prove that there is nothing to release.
-    pub open_until: Timestamp,
+    #[serde(rename = "openUntil")]
+    pub in_doubt_until: Timestamp,
     /// IPv6 addresses instead of IPv4 ones.
     #[serde(default)]
     pub ipv6: bool,
@@ -180,7 +181,7 @@ pub struct Active(pub Allocation);
 pub struct Release {
     /// The name of the file.
     pub(crate) name: String,
-    /// What is to be released; without addresses where only [`ReleaseProgress::unanswered`] is left.
+    /// What is to be released; without addresses where only [`ReleaseProgress::in_doubt`] is left.
     pub allocation: Allocation,
     /// How that has gone so far.
     pub progress: ReleaseProgress,
@@ -200,8 +201,8 @@ pub struct ReleaseProgress {
     #[serde(default)]
     pub not_before: Option<Timestamp>,
     /// Requests of an ADD that ended before their answers were known: what they assigned is to be released as well.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub unanswered: Vec<AssignRequest>,
+    #[serde(rename = "unanswered", default, skip_serializing_if = "Vec::is_empty")]
+    pub in_doubt: Vec<AssignRequest>,
 }
 
 /// A record as it stands in its file.

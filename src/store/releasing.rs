@@ -135,7 +135,7 @@ impl Release {
     /// Whether nothing is left of it to release.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        self.allocation.addresses.is_empty() && self.progress.unanswered.is_empty()
+        self.allocation.addresses.is_empty() && self.progress.in_doubt.is_empty()
     }
 
     /// The release whose record this is.

@@ -107,7 +107,7 @@ mod tests {
             eni: EniId::try_from("eni-1".to_owned()).unwrap(),
             region: "cn-hangzhou".into(),
             client_token: "token".into(),
-            open_until: Timestamp::now(),
+            in_doubt_until: Timestamp::now(),
             ipv6: false,
             addresses: Vec::new(),
             block: Some("192.168.0.0/24".parse().unwrap()),

@@ -84,14 +84,14 @@ mod tests {
             eni: eni.clone(),
             region: "cn-hangzhou".into(),
             client_token: "token".into(),
-            open_until: Timestamp::now(),
+            in_doubt_until: Timestamp::now(),
             ipv6: false,
             addresses: Vec::new(),
             block: None,
             primary: Vec::new(),
             not_before: *not_before,
         };
-        let unanswered = requests.iter().map(request).collect();
+        let in_doubt = requests.iter().map(request).collect();
         Release {
             name: "record".into(),
             allocation: Allocation {
@@ -104,7 +104,7 @@ mod tests {
                 boot_id: String::new(),
                 since: Timestamp::now(),
             },
-            progress: ReleaseProgress { not_before, unanswered, ..ReleaseProgress::default() },
+            progress: ReleaseProgress { not_before, in_doubt, ..ReleaseProgress::default() },
         }
     }
 

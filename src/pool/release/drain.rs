@@ -49,7 +49,7 @@ fn forget_failures(eni_lock: &EniLock<'_>) -> store::Result<()> {
         let before = record.progress.clone();
         if before.attempts > 0 {
             record.progress.not_before = None;
-            for until in record.progress.unanswered.iter_mut().filter_map(|ask| ask.not_before.as_mut()) {
+            for until in record.progress.in_doubt.iter_mut().filter_map(|ask| ask.not_before.as_mut()) {
                 *until = now.min(*until);
             }
         }

@@ -21,7 +21,7 @@ pub(super) fn is_request_due(ask: &AssignRequest, now: Timestamp) -> bool {
 
 /// Whether the record has a request that may be repeated now.
 pub(super) fn has_due_request(record: &Release, now: Timestamp) -> bool {
-    record.progress.unanswered.iter().any(|ask| is_request_due(ask, now))
+    record.progress.in_doubt.iter().any(|ask| is_request_due(ask, now))
 }
 
 /// Whether ECS can be asked for anything of this record now.

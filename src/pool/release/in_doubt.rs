@@ -53,11 +53,11 @@ struct InDoubt {
 /// Repeats the record's requests, so that it names their addresses afterwards.
 pub(super) fn resolve(leader: &mut Leader<'_, '_, '_>, index: usize) -> store::Result<Step> {
     let now = Timestamp::now();
-    let due = leader.records[index].progress.unanswered.iter().filter(|ask| is_request_due(ask, now));
+    let due = leader.records[index].progress.in_doubt.iter().filter(|ask| is_request_due(ask, now));
     for ask in due.cloned().collect::<Vec<AssignRequest>>() {
         let brought = match look_into(leader, &ask) {
             Resolution::Brought(addresses) => addresses,
-            Resolution::CopyUnderWay(error) => return hold_back(leader, index, ask.open_until, &error),
+            Resolution::CopyUnderWay(error) => return hold_back(leader, index, ask.in_doubt_until, &error),
             Resolution::InDoubt(doubt) => {
                 log::error!("the request of an interrupted ADD on {} is in doubt: {}", ask.eni, doubt.why);
                 name(leader, index, &ask, &doubt.borne_out)?;
@@ -77,7 +77,7 @@ pub(super) fn resolve(leader: &mut Leader<'_, '_, '_>, index: usize) -> store::R
         };
         name(leader, index, &ask, &brought)?;
         let record = &mut leader.records[index];
-        record.progress.unanswered.retain(|other| other.client_token != ask.client_token);
+        record.progress.in_doubt.retain(|other| other.client_token != ask.client_token);
         // A record that nothing is left of is removed below. Were it written once more and the process killed then, it would
         // stay for ever: it names nothing that anybody could ask ECS for.
         if !record.is_over() {
@@ -85,7 +85,7 @@ pub(super) fn resolve(leader: &mut Leader<'_, '_, '_>, index: usize) -> store::R
         }
     }
     // A record that named nothing but these requests is over now if they had assigned nothing.
-    leader.eni_lock.settle(&mut leader.records, |_| false)?;
+    leader.eni_lock.finish(&mut leader.records, |_| false)?;
     Ok(Step::Done)
 }
 
@@ -187,8 +187,8 @@ impl Evidence {
             );
             (asked.plus(MAX_PAUSE), why)
         } else {
-            let open_until = if unknown { extended(ask, now) } else { ask.open_until };
-            let until = open_until.plus(DESCRIBE_LAG).max(asked.plus(PAUSE_AFTER_GIVING_UP));
+            let in_doubt_until = if unknown { extended(ask, now) } else { ask.in_doubt_until };
+            let until = in_doubt_until.plus(DESCRIBE_LAG).max(asked.plus(PAUSE_AFTER_GIVING_UP));
             (until, error.to_string())
         };
         InDoubt { until, why, unknown, borne_out }
@@ -197,7 +197,7 @@ impl Evidence {
 
 /// Whether no copy of the request that was ever sent can take effect, and a description shows what any of them did.
 fn is_lapsed(ask: &AssignRequest, asked: Timestamp) -> bool {
-    ask.open_until.plus(DESCRIBE_LAG) <= asked
+    ask.in_doubt_until.plus(DESCRIBE_LAG) <= asked
 }
 
 fn has_right_length(ask: &AssignRequest, answered: &[IpAddr]) -> bool {
@@ -233,7 +233,7 @@ fn unexplained(leader: &Leader<'_, '_, '_>, ask: &AssignRequest) -> Result<Optio
             some(&left)
         ));
     }
-    let mut others = listed.iter().flat_map(|it| &it.progress.unanswered);
+    let mut others = listed.iter().flat_map(|it| &it.progress.in_doubt);
     let wanted = |other: &AssignRequest| {
         other.client_token != ask.client_token && other.addresses.iter().any(|it| left.contains(it))
     };
@@ -248,7 +248,7 @@ fn leave_in_doubt(record: &mut Release, ask: &AssignRequest, doubt: InDoubt) {
     if doubt.unknown {
         extend(record, ask, Timestamp::now());
     }
-    let asks = &mut record.progress.unanswered;
+    let asks = &mut record.progress.in_doubt;
     for other in asks.iter_mut().filter(|other| other.client_token == ask.client_token) {
         other.not_before = Some(doubt.until);
     }
@@ -263,20 +263,20 @@ fn leave_in_doubt(record: &mut Release, ask: &AssignRequest, doubt: InDoubt) {
 /// Whether an earlier copy of the request can take effect, or has, although this one was refused. That time may have ended
 /// after this one was `asked`.
 fn may_copy_take_effect(ask: &AssignRequest, error: &Error, asked: Timestamp) -> bool {
-    ask.open_until > asked && !error.token_is_spent()
+    ask.in_doubt_until > asked && !error.token_is_spent()
 }
 
 /// Records that the outcome of the copy that was sent just now is unknown too.
 fn extend(record: &mut Release, ask: &AssignRequest, now: Timestamp) {
-    let asks = record.progress.unanswered.iter_mut();
+    let asks = record.progress.in_doubt.iter_mut();
     for other in asks.filter(|other| other.client_token == ask.client_token) {
-        other.open_until = extended(other, now);
+        other.in_doubt_until = extended(other, now);
     }
 }
 
 /// Until when a copy that was sent before `now`, or an earlier one, can take effect.
 fn extended(ask: &AssignRequest, now: Timestamp) -> Timestamp {
-    now.plus(IN_DOUBT_FOR).max(ask.open_until)
+    now.plus(IN_DOUBT_FOR).max(ask.in_doubt_until)
 }
 
 /// Leaves the record alone until no copy of its request can take effect. The step is done: the caller can take others.

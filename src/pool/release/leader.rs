@@ -48,7 +48,7 @@ impl Leader<'_, '_, '_> {
         let previous = self.eni_lock.state().backoff.as_ref();
         let (time_left, now) = (self.deadline.remaining(), Timestamp::now());
         let backoff = backoff::after(error, previous, time_left, now, random::jitter);
-        self.eni_lock.answered(Some(backoff))?;
+        self.eni_lock.acknowledge(Some(backoff))?;
         self.record_failure(naming(addresses), &error.to_string(), None);
         Ok(Step::Failed)
     }

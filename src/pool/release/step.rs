@@ -71,7 +71,7 @@ impl Leader<'_, '_, '_> {
                 held.push(address);
             }
         }
-        self.eni_lock.settle(&mut self.records, |address| held.contains(&address))?;
+        self.eni_lock.finish(&mut self.records, |address| held.contains(&address))?;
         Ok(!held.is_empty())
     }
 
@@ -101,7 +101,7 @@ impl Leader<'_, '_, '_> {
                     "{} does not exist any more, so all its addresses are released",
                     self.eni_lock.eni()
                 );
-                self.records.iter_mut().for_each(|record| record.progress.unanswered.clear());
+                self.records.iter_mut().for_each(|record| record.progress.in_doubt.clear());
                 self.released(|_| true)
             }
             (ErrorKind::Refused(Disposition::Released), _) if alone => {
@@ -114,16 +114,16 @@ impl Leader<'_, '_, '_> {
             }
             // One of them is not on the ENI: the answer says nothing of the others.
             (ErrorKind::Refused(Disposition::Released), _) => {
-                self.eni_lock.answered(None)?;
+                self.eni_lock.acknowledge(None)?;
                 self.look_then_send_less(addresses)
             }
             (ErrorKind::Refused(Disposition::Permanent), Subject::Address | Subject::Request) if alone => {
-                self.eni_lock.answered(None)?;
+                self.eni_lock.acknowledge(None)?;
                 self.hold_back(addresses[0], &error.to_string());
                 Ok(Step::Done)
             }
             (ErrorKind::Refused(Disposition::Permanent), Subject::Address | Subject::Request) => {
-                self.eni_lock.answered(None)?;
+                self.eni_lock.acknowledge(None)?;
                 self.one_by_one(addresses)
             }
             _ => self.failed(addresses, &error),
@@ -160,7 +160,7 @@ impl Leader<'_, '_, '_> {
         };
         self.hold_back_primary(&eni, addresses);
         let gone = proven_gone(&self.records, &eni, addresses, Timestamp::now());
-        self.eni_lock.settle(&mut self.records, |address| gone.contains(&address))?;
+        self.eni_lock.finish(&mut self.records, |address| gone.contains(&address))?;
         if !gone.is_empty() {
             log::info!(
                 "{} is no longer on {}: an earlier release took effect",
@@ -191,8 +191,8 @@ impl Leader<'_, '_, '_> {
 
     fn released(&mut self, done: impl Fn(IpAddr) -> bool) -> store::Result<Step> {
         // In this order: killed in between, the next leader looks once more for what is long gone.
-        self.eni_lock.settle(&mut self.records, done)?;
-        self.eni_lock.answered(None)?;
+        self.eni_lock.finish(&mut self.records, done)?;
+        self.eni_lock.acknowledge(None)?;
         self.eni_lock.set_full(false)?;
         Ok(Step::Done)
     }

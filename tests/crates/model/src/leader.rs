@@ -1,4 +1,4 @@
-//! What the holder of the ENI's lock does: `src/pool/release/leader.rs`.
+//! What the holder of the ENI's lock does: `src/pool/release/step.rs`.
 
 use crate::mistake::Mistake;
 use crate::process::{At, Leader, Outcome};
