@@ -6,7 +6,6 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use crate::base::eni::EniId;
-use crate::base::region::InvalidRegionId;
 use crate::cloud::rpc::{Disposition, ErrorKind, Subject};
 use crate::cloud::{metadata, rpc};
 use crate::cni;
@@ -28,8 +27,6 @@ pub enum Failure {
     Ecs(Box<rpc::Error>),
     /// Instance metadata.
     Metadata(metadata::Error),
-    /// A region's id that cannot be one.
-    Region(InvalidRegionId),
     /// The file of `resolvConf`.
     ResolvConf {
         /// Which.
@@ -124,7 +121,7 @@ impl Failure {
     #[must_use]
     pub fn kind(&self) -> (Code, &'static str) {
         match self {
-            Self::Config(_) | Self::Region(_) | Self::ResolvConf { .. } | Self::Interface { .. } => {
+            Self::Config(_) | Self::ResolvConf { .. } | Self::Interface { .. } => {
                 (Code::INVALID_CONFIG, "invalid ipam configuration")
             }
             Self::Unfound { .. } => (Code::INVALID_CONFIG, "incomplete ipam configuration"),
@@ -189,7 +186,6 @@ impl fmt::Display for Failure {
             Self::Store(error) => error.fmt(f),
             Self::Ecs(error) => error.fmt(f),
             Self::Metadata(error) => error.fmt(f),
-            Self::Region(error) => error.fmt(f),
             Self::ResolvConf { path, error } => {
                 write!(f, "cannot read {}, which ipam.resolvConf names: {error}", path.display())
             }
@@ -278,11 +274,5 @@ impl From<rpc::Error> for Failure {
 impl From<metadata::Error> for Failure {
     fn from(error: metadata::Error) -> Self {
         Self::Metadata(error)
-    }
-}
-
-impl From<InvalidRegionId> for Failure {
-    fn from(error: InvalidRegionId) -> Self {
-        Self::Region(error)
     }
 }

@@ -6,7 +6,8 @@ use serde_json::Value;
 use super::address_request::AddressRequest;
 use super::cni_args::CniArgs;
 use super::document::{Document, kind, object, present};
-use super::{Code, Error, Pod};
+use super::{Code, Error};
+use crate::base::attachment::Pod;
 
 /// The extra arguments of an attachment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

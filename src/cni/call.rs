@@ -9,9 +9,11 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::attachment::ListedAttachment;
 use super::document::{self, Document, kind};
 use super::environment::Request;
-use super::{Arguments, Attachment, Code, Environment, Error, PrevResult, Version};
+use super::{Arguments, Code, Environment, Error, PrevResult, Version};
+use crate::base::attachment::Attachment;
 
 /// A call (SPEC section 2, "CNI operations").
 #[derive(Debug, PartialEq)]
@@ -200,9 +202,10 @@ fn valid_attachments(document: &Document) -> Result<Option<Vec<Attachment>>, Err
         };
         let union = union.get_or_insert_default();
         for (index, entry) in entries.iter().enumerate() {
-            let attachment =
-                Attachment::deserialize(entry).map_err(|error| refusal(format!("entry {index}: {error}")))?;
-            union.push(attachment);
+            union.push(
+                ListedAttachment::deserialize(entry)
+                    .map_err(|error| refusal(format!("entry {index}: {error}")))?,
+            );
         }
     }
     if let Some(union) = &mut union {

@@ -3,7 +3,9 @@
 use std::env;
 use std::ffi::{OsStr, OsString};
 
-use super::{Attachment, Code, ContainerId, Error, IfName};
+use super::attachment::{container_id, ifname};
+use super::{Code, Error};
+use crate::base::attachment::Attachment;
 
 /// The `CNI_*` variables as the process got them. An empty one is the same as none.
 ///
@@ -82,13 +84,10 @@ impl Environment {
 
     /// An invalid value is reported before missing ones, and missing ones all at once.
     fn attachment(&self, netns: Netns) -> Result<Attachment, Error> {
-        let container_id = text("CNI_CONTAINERID", self.container_id.as_ref())?
-            .map(|id| ContainerId::try_from(id.to_owned()))
-            .transpose()?;
+        let container_id =
+            text("CNI_CONTAINERID", self.container_id.as_ref())?.map(container_id).transpose()?;
         let has_netns = netns == Netns::Optional || given(self.netns.as_ref()).is_some();
-        let ifname = text("CNI_IFNAME", self.ifname.as_ref())?
-            .map(|name| IfName::try_from(name.to_owned()))
-            .transpose()?;
+        let ifname = text("CNI_IFNAME", self.ifname.as_ref())?.map(ifname).transpose()?;
         match (container_id, has_netns, ifname) {
             (Some(container_id), true, Some(ifname)) => Ok(Attachment { container_id, ifname }),
             (container_id, has_netns, ifname) => {

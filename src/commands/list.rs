@@ -50,8 +50,7 @@ fn to_json(listed: &Listed) -> Value {
 }
 
 fn pod(listed: &Listed) -> Option<String> {
-    let pod = listed.allocation.as_ref()?.pod.as_ref()?;
-    Some(format!("{}/{}", pod.namespace, pod.name))
+    listed.allocation.as_ref()?.pod.as_ref().map(ToString::to_string)
 }
 
 /// AGE is that of the addresses, BOOT the boot of this machine in which they were assigned: this one or an earlier one.

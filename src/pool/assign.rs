@@ -2,13 +2,14 @@
 
 use std::net::IpAddr;
 
+use crate::base::address::Address;
 use crate::base::clock::Timestamp;
 use crate::base::deadline::Deadline;
 use crate::base::region::Family;
 use crate::cloud::rpc::{Disposition, Error, ErrorKind, Subject};
 use crate::pool::release;
 use crate::pool::release::{Answer, Releaser};
-use crate::store::{Address, Allocation, AssignRequest, EniLock, IN_DOUBT_FOR, OpenIntent, Owner, Store};
+use crate::store::{Allocation, AssignRequest, EniLock, IN_DOUBT_FOR, OpenIntent, Store};
 
 use crate::failure::{Failure, Result};
 use crate::node::placement::{EniPlacement, Wanted};
@@ -99,7 +100,7 @@ impl<'s> Assigner<'_, 's> {
     fn ask(&mut self, want: &Wanted) -> Result<AssignRequest> {
         let ask = AssignRequest {
             eni: self.place.eni.clone(),
-            region: self.place.region.to_string(),
+            region: self.place.region.clone(),
             client_token: crate::base::random::hex128().map_err(Failure::Random)?,
             open_until: Timestamp::now().plus(self.deadline.remaining()).plus(IN_DOUBT_FOR),
             ipv6: want.family == Family::V6,
@@ -172,9 +173,9 @@ impl<'s> Assigner<'_, 's> {
         let mut usable = None;
         for &address in addresses {
             let suspect = eni_lock.state().is_in_doubt(address, asked);
-            if let Some(Owner { container_id, ifname }) = eni_lock.owner_of(address)? {
+            if let Some(owner) = eni_lock.owner_of(address)? {
                 log::warn!(
-                    "something else had removed {address} from {}; it is back and still belongs to {container_id}/{ifname}",
+                    "something else had removed {address} from {}; it is back and still belongs to {owner}",
                     place.eni
                 );
             } else if usable.is_none() && !suspect {

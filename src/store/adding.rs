@@ -3,10 +3,11 @@
 use std::fs::File;
 use std::path::Path;
 
+use crate::base::attachment::Attachment;
 use crate::base::deadline::Deadline;
 use crate::store::error::{Error, Result};
 use crate::store::intent::{AddIntent, OpenIntent};
-use crate::store::record::{Active, Allocation, Owner, ReleaseProgress};
+use crate::store::record::{Active, Allocation, ReleaseProgress};
 use crate::store::record_name::record_name;
 use crate::store::schema::Misread;
 use crate::store::{ReleaseId, Store, file, intent};
@@ -144,7 +145,7 @@ impl Store {
     ///
     /// # Errors
     /// When the system does not tell.
-    pub fn is_assigning(&self, owner: &Owner) -> Result<bool> {
+    pub fn is_assigning(&self, owner: &Attachment) -> Result<bool> {
         file::exists(&self.assigning_directory().join(record_name(owner)))
     }
 
@@ -152,7 +153,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Quarantined`] and the system's.
-    pub fn has_living_add(&self, owner: &Owner, deadline: Deadline) -> Result<bool> {
+    pub fn has_living_add(&self, owner: &Attachment, deadline: Deadline) -> Result<bool> {
         let path = self.assigning_directory().join(record_name(owner));
         match intent::find(&path)? {
             Some(intent::Found::Alive(_)) => Ok(true),

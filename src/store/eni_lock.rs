@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use crate::base::attachment::Attachment;
 use crate::base::clock::Timestamp;
 use crate::base::eni::EniId;
 use crate::store::eni_state::{Backoff, EniState};
 use crate::store::error::{Error, Result};
 use crate::store::lock::Lock;
-use crate::store::record::{Allocation, Owner, Release};
+use crate::store::record::{Allocation, Release};
 use crate::store::schema::Misread;
 use crate::store::{ReleaseId, Store, file, record, schema};
 
@@ -21,7 +22,7 @@ pub struct EniLock<'a> {
     eni: EniId,
     state: EniState,
     /// What ECS has given the holder itself, and no record names yet.
-    given: BTreeMap<IpAddr, Owner>,
+    given: BTreeMap<IpAddr, Attachment>,
     _lock: Lock,
 }
 
@@ -96,7 +97,7 @@ impl<'a> EniLock<'a> {
     ///
     /// # Errors
     /// When a record that may name it cannot be read.
-    pub fn owner_of(&self, address: IpAddr) -> Result<Option<Owner>> {
+    pub fn owner_of(&self, address: IpAddr) -> Result<Option<Attachment>> {
         match self.given.get(&address) {
             Some(owner) => Ok(Some(owner.clone())),
             None => self.store.owner_of(&self.eni, address),
@@ -104,7 +105,7 @@ impl<'a> EniLock<'a> {
     }
 
     /// ECS has given `address` to `owner`, the ADD that holds this lock: until it is recorded, nothing else says so.
-    pub fn hand_over(&mut self, address: IpAddr, owner: &Owner) {
+    pub fn hand_over(&mut self, address: IpAddr, owner: &Attachment) {
         self.given.insert(address, owner.clone());
     }
 
@@ -224,7 +225,8 @@ impl<'a> EniLock<'a> {
     pub fn return_to_releasing(&self, allocation: Allocation, not_before: Timestamp) -> Result<ReleaseId> {
         let progress =
             record::ReleaseProgress { not_before: Some(not_before), ..record::ReleaseProgress::default() };
-        self.store.put_releasing(Allocation { owner: Owner::nobody(), pod: None, ..allocation }, progress)
+        self.store
+            .put_releasing(Allocation { owner: Attachment::nobody(), pod: None, ..allocation }, progress)
     }
 
     fn path(&self, releasing: &Release) -> PathBuf {

@@ -5,7 +5,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 use super::error::{Error, Result};
-use super::{Store, file, lock};
+use super::{Store, file};
+use crate::base::file_lock::try_lock;
 
 impl Store {
     /// The mode of the store's directory; `None` where there is no store yet.
@@ -31,7 +32,7 @@ impl Store {
         let mut held = Vec::new();
         for path in std::iter::once(self.directory.join("lock")).chain(of_enis) {
             let Some(file) = file::open(&path, OpenOptions::new().read(true).write(true))? else { continue };
-            if !lock::try_file(&file).map_err(Error::io("lock", &path))? {
+            if !try_lock(&file).map_err(Error::io("lock", &path))? {
                 held.push(path);
             }
         }

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::base::attachment::Attachment;
 use crate::base::clock::Timestamp;
 use crate::base::deadline::Deadline;
 use crate::base::eni::EniId;
 use crate::store::error::{Error, Result};
 use crate::store::intent::Content;
-use crate::store::record::{Active, Allocation, Owner, Release, ReleaseProgress};
+use crate::store::record::{Active, Allocation, Release, ReleaseProgress};
 use crate::store::record_name::release_began;
 use crate::store::schema::Misread;
 use crate::store::{ReleaseId, Store, file, intent};
@@ -36,7 +37,7 @@ pub struct Listed {
     /// What it says; `None` of a quarantined one, and of an ADD that has not chosen its ENI yet.
     pub allocation: Option<Allocation>,
     /// Whose it is; nobody's for a quarantined one.
-    pub owner: Owner,
+    pub owner: Attachment,
     /// How its release has gone so far. Of an ADD, the requests whose answers are open.
     pub progress: ReleaseProgress,
     /// When its release began; `None` of what is not releasing, and of a release that an older version began.
@@ -253,7 +254,7 @@ impl Listed {
             state: State::Quarantined,
             path: path.to_owned(),
             allocation: None,
-            owner: Owner::nobody(),
+            owner: Attachment::nobody(),
             progress,
             releasing_since: None,
         }

@@ -42,12 +42,13 @@ pub use eni_state::{Backoff, EniState, IN_DOUBT_FOR};
 pub use error::{Error, Result};
 pub use intent::{AddIntent, OpenIntent};
 pub use listing::{Listed, State};
-pub use record::{Active, Address, Allocation, AssignRequest, Owner, Pod, Release, ReleaseProgress, join};
+pub use record::{Active, Allocation, AssignRequest, Release, ReleaseProgress, join};
 pub use releasing::ReleaseId;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::base::attachment::Attachment;
 use crate::base::deadline::Deadline;
 use crate::base::eni::EniId;
 use record_name::{record_name, unique_name};
@@ -95,7 +96,7 @@ impl Store {
     ///
     /// # Errors
     /// When a directory cannot be read.
-    pub fn knows(&self, owner: &Owner) -> Result<bool> {
+    pub fn knows(&self, owner: &Attachment) -> Result<bool> {
         let name = record_name(owner);
         // In the order in which a record moves, so that one that moves meanwhile is met all the same.
         for directory in [self.assigning_directory(), self.active_directory()] {
@@ -110,7 +111,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Quarantined`] when its record is damaged, and the system's.
-    pub fn active(&self, owner: &Owner) -> Result<Option<Active>> {
+    pub fn active(&self, owner: &Attachment) -> Result<Option<Active>> {
         let path = self.active_directory().join(record_name(owner));
         let Some(content) = file::read(&path)? else { return Ok(None) };
         match Active::parse(&content) {

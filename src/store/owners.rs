@@ -7,9 +7,10 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use crate::base::attachment::Attachment;
 use crate::base::eni::EniId;
 use crate::store::error::Result;
-use crate::store::record::{Active, Owner};
+use crate::store::record::Active;
 use crate::store::{Store, file};
 
 impl Store {
@@ -22,7 +23,7 @@ impl Store {
     }
 
     /// Who has `address` of `eni` in use: found by name, however many pods there are.
-    pub(super) fn owner_of(&self, eni: &EniId, address: IpAddr) -> Result<Option<Owner>> {
+    pub(super) fn owner_of(&self, eni: &EniId, address: IpAddr) -> Result<Option<Attachment>> {
         let Some(content) = file::read(&self.address_path(eni, address))? else { return Ok(None) };
         let names_it = |active: &Active| active.0.eni == *eni && active.0.ips().any(|ip| ip == address);
         let holder = match Active::parse(&content) {

@@ -20,68 +20,20 @@ use std::path::Path;
 use ipnetwork::IpNetwork;
 use serde::{Deserialize, Serialize};
 
+use crate::base::address::Address;
+use crate::base::attachment::{Attachment, Pod};
 use crate::base::clock::Timestamp;
 use crate::base::eni::EniId;
+use crate::base::region::RegionId;
 use crate::store::error::Result;
 use crate::store::schema::{Misread, SCHEMA, encode, parse};
-
-/// Whose addresses these are: CNI's attachment, the pair that every call for it carries. The network's name is left out
-/// on purpose: a network may be renamed between ADD and DEL.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Owner {
-    /// `CNI_CONTAINERID`, whole.
-    pub container_id: String,
-    /// `CNI_IFNAME`.
-    pub ifname: String,
-}
-
-impl Owner {
-    /// The owner of addresses that no pod ever had: orphans, and addresses that were put back.
-    #[must_use]
-    pub fn nobody() -> Self {
-        Self { container_id: String::new(), ifname: String::new() }
-    }
-}
-
-/// The pod, where the runtime told.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pod {
-    /// `K8S_POD_NAMESPACE`.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub namespace: String,
-    /// `K8S_POD_NAME`.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub name: String,
-    /// `K8S_POD_UID`.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub uid: String,
-}
-
-/// One address with what a CNI result says of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Address {
-    /// The secondary private IP, with the prefix length of its vSwitch's CIDR block.
-    pub address: IpNetwork,
-    /// Its vSwitch's gateway.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gateway: Option<IpAddr>,
-}
-
-impl Address {
-    /// An address of which nothing else is known, and nothing else is needed to release it.
-    #[must_use]
-    pub fn alone(address: IpAddr) -> Self {
-        Self { address: address.into(), gateway: None }
-    }
-}
 
 /// Addresses on an ENI and whose they are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Allocation {
     /// Whose.
-    pub owner: Owner,
+    pub owner: Attachment,
     /// The network's name at the ADD; GC alone asks.
     pub network: String,
     /// The ENI that has the addresses.
@@ -89,7 +41,7 @@ pub struct Allocation {
     pub eni: EniId,
     /// The region of the ENI.
     #[serde(rename = "regionId")]
-    pub region: String,
+    pub region: RegionId,
     /// The addresses, in the order of the result.
     pub addresses: Vec<Address>,
     /// The pod, where known.
@@ -139,7 +91,7 @@ pub struct AssignRequest {
     pub eni: EniId,
     /// The region of the ENI.
     #[serde(rename = "regionId")]
-    pub region: String,
+    pub region: RegionId,
     /// Makes the request the same one however often it is sent.
     pub client_token: String,
     /// From this moment on no copy of the request that was ever sent can still take effect. Before it, that a repetition

@@ -4,17 +4,17 @@ use std::path::Path;
 
 use sha1::{Digest, Sha1};
 
+use crate::base::attachment::Attachment;
 use crate::base::clock::Timestamp;
 use crate::base::random;
 use crate::store::error::{Error, Result};
-use crate::store::record::Owner;
 
 /// How much of a container ID a key shows, for the person who looks into the directory.
 const SHOWN: usize = 24;
 
 /// The file name that belongs to an owner: the start of the container ID and a digest of the whole pair. It is safe and of
 /// bounded length whatever the ID, which has no length limit in CNI; the record inside has the ID in full.
-pub(super) fn record_name(owner: &Owner) -> String {
+pub(super) fn record_name(owner: &Attachment) -> String {
     let mut digest = Sha1::new();
     digest.update(&owner.container_id);
     // A container ID has no NUL: no two pairs run together into the same text.
@@ -58,8 +58,8 @@ mod tests {
         }
     }
 
-    fn owner(container_id: &str, ifname: &str) -> Owner {
-        Owner { container_id: container_id.into(), ifname: ifname.into() }
+    fn owner(container_id: &str, ifname: &str) -> Attachment {
+        Attachment { container_id: container_id.into(), ifname: ifname.into() }
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! The life of a release in the store: from the DEL, or whoever else begins it, until ECS has confirmed.
 
+use crate::base::attachment::Attachment;
 use crate::base::deadline::Deadline;
 use crate::base::eni::EniId;
+use crate::base::region::RegionId;
 use crate::store::error::Result;
-use crate::store::record::{Active, Allocation, Owner, Release, ReleaseProgress};
+use crate::store::record::{Active, Allocation, Release, ReleaseProgress};
 use crate::store::record_name::{record_name, release_name};
 use crate::store::{Store, file, intent};
 
@@ -14,7 +16,7 @@ pub struct ReleaseId {
     /// The ENI that has, or will turn out to have, the addresses.
     pub eni: EniId,
     /// The region of the ENI.
-    pub region: String,
+    pub region: RegionId,
 }
 
 impl Store {
@@ -23,7 +25,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Busy`](super::Error::Busy), [`Quarantined`](super::Error::Quarantined) and the system's.
-    pub fn begin_release(&self, owner: &Owner, deadline: Deadline) -> Result<Vec<ReleaseId>> {
+    pub fn begin_release(&self, owner: &Attachment, deadline: Deadline) -> Result<Vec<ReleaseId>> {
         let _lock = self.lock(deadline)?;
         let name = record_name(owner);
         let path = self.assigning_directory().join(&name);
@@ -78,7 +80,7 @@ impl Store {
     ///
     /// # Errors
     /// When a directory cannot be read.
-    pub fn pending(&self, owner: &Owner) -> Result<Vec<ReleaseId>> {
+    pub fn pending(&self, owner: &Attachment) -> Result<Vec<ReleaseId>> {
         let mut pending = Vec::new();
         for name in self.releasing_names(&record_name(owner))? {
             if let Some(releasing) = self.read_releasing(&name)? {

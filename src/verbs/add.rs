@@ -4,13 +4,13 @@ use std::io;
 
 use serde_json::Value;
 
+use crate::base::attachment::Pod;
 use crate::base::clock::{Timestamp, boot_id};
-use crate::cni;
-use crate::cni::{Add, Dns, IpConfig, IpamResult};
+use crate::cni::{Add, Dns, IpamResult};
 use crate::config::{AddressSettings, Ipam};
-use crate::store::{Active, AddIntent, Address, Allocation, Begun, Committed, EniLock, OpenIntent, Pod};
+use crate::store::{Active, AddIntent, Allocation, Begun, Committed, EniLock, OpenIntent};
 
-use crate::context::{CallContext, owner};
+use crate::context::CallContext;
 use crate::failure::{Failure, Result};
 use crate::node::facts::find_placement;
 use crate::pool::assign::Assigner;
@@ -30,9 +30,9 @@ pub(super) fn add(call: &Add, print: &mut dyn FnMut(&Value) -> io::Result<()>) -
     let settings = context.ipam.address()?;
     let dns = read_dns(&settings)?;
     let intention = AddIntent {
-        owner: owner(&call.attachment),
+        owner: call.attachment.clone(),
         network: call.network.name.clone(),
-        pod: pod(&call.arguments.pod),
+        pod: Some(call.arguments.pod.clone()).filter(|pod| *pod != Pod::default()),
         boot_id: boot_id(),
         since: Timestamp::now(),
     };
@@ -41,13 +41,7 @@ pub(super) fn add(call: &Add, print: &mut dyn FnMut(&Value) -> io::Result<()>) -
         Begun::Busy => return Err(Failure::StillAssigning),
         Begun::New(intent) => (assign(&context, intent, call, &settings)?, true),
     };
-    let ips = active
-        .0
-        .addresses
-        .iter()
-        .map(|&Address { address, gateway }| IpConfig { address, gateway })
-        .collect();
-    let result = IpamResult { ips, routes: settings.routes, dns };
+    let result = IpamResult { ips: active.0.addresses.clone(), routes: settings.routes, dns };
     if let Err(error) = print(&result.to_json(call.network.version)) {
         // The runtime has given up, perhaps long ago, and its DEL may have come and gone. What another ADD got, earlier or
         // since, is not ours to take away.
@@ -129,10 +123,4 @@ pub(super) fn read_dns(settings: &AddressSettings) -> Result<Dns> {
         Ok(text) => Ok(Dns::from_resolv_conf(&text)),
         Err(error) => Err(Failure::ResolvConf { path: path.clone(), error }),
     }
-}
-
-fn pod(pod: &cni::Pod) -> Option<Pod> {
-    let field = |field: &Option<String>| field.clone().unwrap_or_default();
-    let pod = Pod { namespace: field(&pod.namespace), name: field(&pod.name), uid: field(&pod.uid) };
-    (pod != Pod::default()).then_some(pod)
 }

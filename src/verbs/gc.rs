@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use crate::base::attachment::Attachment;
 use crate::base::clock::{Timestamp, boot_id};
 use crate::cni::Gc;
 use crate::config::Ipam;
-use crate::context::{CallContext, owner};
+use crate::context::CallContext;
 use crate::failure::{Failure, Result};
-use crate::store::{Active, Owner, ReleaseId, State};
+use crate::store::{Active, ReleaseId, State};
 
 /// Serves a GC. Where the runtime does not say which attachments are valid, nothing is known to be left over, and nothing is
 /// done. It releases as much as it can, goes on past errors, and reports them at the end. What is younger than the grace
@@ -21,9 +22,9 @@ pub(super) fn gc(call: &Gc) -> Result<()> {
         return Ok(());
     };
     let context = CallContext::open(Ipam::new(&call.network.ipam))?;
-    let valid: BTreeSet<Owner> = valid.iter().map(owner).collect();
+    let valid: BTreeSet<&Attachment> = valid.iter().collect();
     let (now, grace) = (Timestamp::now(), context.ipam.gc_grace()?);
-    let is_stale = |network: &str, owner: &Owner, since: Timestamp| {
+    let is_stale = |network: &str, owner: &Attachment, since: Timestamp| {
         network == call.network.name && !valid.contains(owner) && since.age(now) >= grace
     };
 
@@ -34,9 +35,9 @@ pub(super) fn gc(call: &Gc) -> Result<()> {
     for listed in context.store.list()? {
         match (&listed.allocation, listed.state) {
             (Some(it), State::Active) if is_stale(&it.network, &it.owner, it.since) => {
-                let Owner { container_id, ifname } = &it.owner;
                 log::info!(
-                    "releasing {it}: {container_id}/{ifname} is not a valid attachment any more{}",
+                    "releasing {it}: {} is not a valid attachment any more{}",
+                    it.owner,
                     from_earlier_boot(&it.boot_id)
                 );
                 let begun = context.store.begin_release_of(&Active(it.clone()), context.deadline);

@@ -13,9 +13,10 @@ use super::answer::{Answer, some};
 use super::backoff::{self, PAUSE_AFTER_GIVING_UP};
 use super::leader::{DESCRIBE_LAG, Leader, Step};
 use super::{Releaser, batch};
+use crate::base::address::Address;
 use crate::base::clock::Timestamp;
 use crate::cloud::rpc::{Disposition, Error, ErrorKind, Subject};
-use crate::store::{self, Address, AssignRequest, IN_DOUBT_FOR, Release, ReleaseId, State};
+use crate::store::{self, AssignRequest, IN_DOUBT_FOR, Release, ReleaseId, State};
 
 /// No request asks ECS for more addresses, so of an answer that names more nothing at all is believed.
 const LONGEST_ANSWER: usize = 49;
