@@ -1,6 +1,5 @@
 //! One call of a runtime, with everything that its operation needs checked and nothing that it does not need.
 
-use std::fmt;
 use std::io::Read;
 use std::sync::mpsc;
 use std::thread;
@@ -37,8 +36,6 @@ pub enum Call {
 pub struct Add {
     /// Who gets the address.
     pub attachment: Attachment,
-    /// The container's network namespace, as the runtime names it.
-    pub netns: String,
     /// The network.
     pub network: Network,
     /// The pod, and the addresses that are asked for.
@@ -53,8 +50,6 @@ pub struct Del {
     pub attachment: Attachment,
     /// The network, of which `ipam` is empty where the configuration has none.
     pub network: Network,
-    /// The pod.
-    pub arguments: Arguments,
 }
 
 /// Asks whether what ADD gave is still in place.
@@ -66,8 +61,6 @@ pub struct Check {
     pub network: Network,
     /// What ADD gave, as the calling plugin passed it on.
     pub prev_result: PrevResult,
-    /// The pod.
-    pub arguments: Arguments,
 }
 
 /// Asks whether an ADD could succeed now.
@@ -99,7 +92,8 @@ pub struct Network {
 }
 
 /// A call that cannot be made out, with the version to say so in where that much is known.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{error}")]
 pub struct Refusal {
     /// What is wrong.
     pub error: Error,
@@ -137,16 +131,15 @@ fn assemble(environment: &Environment, request: Request, mut document: Document)
         _ => ipam.ok_or_else(missing_ipam)?,
     };
     let network = Network { name, version, ipam };
-    let lenient_arguments = || Arguments::for_others(environment.args().unwrap_or_default());
     Ok(match request {
-        Request::Add { attachment, netns } => {
-            let arguments = Arguments::for_add(environment.args()?, &document)?;
-            Call::Add(Add { attachment, netns, network, arguments })
+        Request::Add { attachment } => {
+            let arguments = Arguments::read(environment.args()?, &document)?;
+            Call::Add(Add { attachment, network, arguments })
         }
-        Request::Del { attachment } => Call::Del(Del { attachment, network, arguments: lenient_arguments() }),
+        Request::Del { attachment } => Call::Del(Del { attachment, network }),
         Request::Check { attachment } => {
             let prev_result = PrevResult::of(&document)?;
-            Call::Check(Check { attachment, network, prev_result, arguments: lenient_arguments() })
+            Call::Check(Check { attachment, network, prev_result })
         }
         Request::Status => Call::Status(Status { network }),
         Request::Gc => Call::Gc(Gc { network, valid_attachments: valid_attachments(&document)? }),
@@ -284,11 +277,3 @@ impl Refusal {
         self.error.to_json(self.version)
     }
 }
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.error.fmt(formatter)
-    }
-}
-
-impl std::error::Error for Refusal {}

@@ -43,15 +43,6 @@ impl CniArgs {
         }
         Err(invalid(format_args!("unknown args [{}]", unknown.join(" "))))
     }
-
-    /// The pod alone, whatever else may be wrong.
-    pub(super) fn pod(text: &str) -> Pod {
-        let mut pod = Pod::default();
-        for (key, value) in text.split(';').filter_map(|pair| pair.split_once('=')) {
-            set(&mut pod, key, value);
-        }
-        pod
-    }
 }
 
 /// Takes one pair of `CNI_ARGS` if its key is one of a pod. Returns whether it is.
@@ -96,7 +87,6 @@ mod tests {
             let pod = CniArgs::parse(&text).unwrap().pod;
             assert_eq!(pod.to_string(), "default/web-0");
             assert_eq!(pod.uid, "uid-1");
-            assert_eq!(CniArgs::pod(&text), pod);
         }
     }
 
@@ -129,14 +119,6 @@ mod tests {
             }
         }
         assert_eq!(CniArgs::parse(""), Ok(CniArgs::default()));
-    }
-
-    #[test]
-    fn the_pod_is_read_whatever_else_is_wrong() {
-        for text in ["", ";", "A=b=c", "FOO=BAR", "IgnoreUnknown=yes", "IP=x", "=", "=;=", "é"] {
-            assert_eq!(CniArgs::pod(text), Pod::default());
-        }
-        assert_eq!(CniArgs::pod("A=b=c;K8S_POD_NAME=web-0;;IP=x").name, "web-0");
     }
 
     #[test]

@@ -69,14 +69,13 @@ fn name_of(failure: &Failure) -> &'static str {
 fn failures() -> Vec<Failure> {
     let address = "192.168.0.7".parse().unwrap();
     vec![
-        Failure::Config(config::Error {
+        Failure::Config(config::Error::Invalid {
             key: "timeoutSeconds".into(),
             value: "\"1m\"".into(),
             expected: "a whole number from 1 to 600".into(),
         }),
-        Failure::Config(config::Error {
+        Failure::Config(config::Error::InvalidSecret {
             key: "proxy".into(),
-            value: String::new(),
             expected: "\"env\" or a URL".into(),
         }),
         Failure::Store(store::Error::Busy { path: "/store/lock".into(), waited: Duration::from_secs(5) }),
