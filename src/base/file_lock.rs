@@ -4,9 +4,6 @@ use std::fs::File;
 use std::io;
 
 /// Locks an open file if nobody else holds its lock. Returns whether it did.
-///
-/// # Errors
-/// When the system refuses for another reason.
 pub fn try_lock(file: &File) -> io::Result<bool> {
     loop {
         // The standard library has methods of the same names, which a plain call would reach.

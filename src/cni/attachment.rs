@@ -7,7 +7,7 @@ use super::{Code, Error};
 use crate::base::attachment::Attachment;
 
 /// Linux has 16 bytes for an interface's name, the final zero included.
-const LONGEST_IFNAME: usize = 15;
+const MAX_IFNAME_BYTES: usize = 15;
 
 /// An entry of GC's list of attachments.
 #[derive(Deserialize)]
@@ -49,7 +49,7 @@ pub(super) fn ifname(name: &str) -> Result<String, Error> {
     if name.is_empty() {
         return Err(refusal("interface name is empty"));
     }
-    if name.len() > LONGEST_IFNAME {
+    if name.len() > MAX_IFNAME_BYTES {
         return Err(refusal("interface name is too long")
             .with_details("interface name should be less than 16 characters"));
     }

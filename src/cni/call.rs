@@ -1,4 +1,4 @@
-//! One call of a runtime, with everything that its operation needs checked and nothing that it does not need.
+//! One call of a runtime. What its operation needs is checked; nothing else is looked at.
 
 use std::io::Read;
 use std::sync::mpsc;
@@ -43,7 +43,7 @@ pub struct Add {
 }
 
 /// Releases what an attachment has. It may come any number of times, without an ADD before it, without a network
-/// namespace, and with a configuration that has changed since.
+/// namespace, and with another configuration than the ADD.
 #[derive(Debug, PartialEq)]
 pub struct Del {
     /// Whose addresses are released.
@@ -159,7 +159,7 @@ fn negotiate(request: &Request, document: &Document) -> Result<Version, Error> {
 }
 
 /// How long VERSION waits for its input. Go plugins do not read it at all, so callers exist that leave stdin open.
-const PATIENCE: Duration = Duration::from_millis(500);
+const STDIN_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The version that VERSION is called in, which the answer repeats; the newest where the input does not say, as Go
 /// plugins always answer.
@@ -172,11 +172,11 @@ fn asked_version(stdin: impl Read + Send + 'static) -> Version {
     let (sender, receiver) = mpsc::channel();
     let reader = thread::Builder::new().spawn(move || {
         // Ends with the object, not with the input.
-        let mut json = serde_json::Deserializer::from_reader(stdin.take(document::LONGEST));
+        let mut json = serde_json::Deserializer::from_reader(stdin.take(document::MAX_BYTES));
         // Nobody listens any more when it took too long.
         let _ = sender.send(Input::deserialize(&mut json));
     });
-    let input = reader.ok().and_then(|_| receiver.recv_timeout(PATIENCE).ok());
+    let input = reader.ok().and_then(|_| receiver.recv_timeout(STDIN_TIMEOUT).ok());
     input.and_then(Result::ok).and_then(|input| input.version.parse().ok()).unwrap_or(Version::NEWEST)
 }
 

@@ -33,8 +33,8 @@ pub enum Committed {
 }
 
 impl Store {
-    /// Begins an ADD: makes its intent durable, unless the attachment has addresses or another ADD under way. Waits for
-    /// nothing but the settling of a dead ADD's intent.
+    /// Begins an ADD: makes its intent durable, unless the attachment has addresses or another ADD under way. Waits only while
+    /// the intent of a dead ADD is turned into a release.
     ///
     /// # Errors
     /// The system's; nothing has begun then.
@@ -125,7 +125,7 @@ impl Store {
     }
 
     /// Turns the intent of an ADD that has ended into a release of what it asked for, if it asked for anything.
-    pub(super) fn bury(&self, path: &Path, dead: &File) -> Result<()> {
+    pub(super) fn end_dead_intent(&self, path: &Path, dead: &File) -> Result<()> {
         let content = match intent::read(path, dead) {
             Ok(content) => content,
             Err(Error::Quarantined { why, .. }) => return Err(self.misread(path, Misread::Damaged(why))),
@@ -141,10 +141,7 @@ impl Store {
         file::sync_directory(&self.assigning_directory())
     }
 
-    /// Whether an ADD of `owner` is under way, or has ended without anybody knowing how.
-    ///
-    /// # Errors
-    /// When the system does not tell.
+    /// Whether an ADD of `owner` is running, or was killed.
     pub fn is_assigning(&self, owner: &Attachment) -> Result<bool> {
         file::exists(&self.assigning_directory().join(record_name(owner)))
     }
@@ -159,7 +156,7 @@ impl Store {
             Some(intent::Found::Alive(_)) => Ok(true),
             Some(intent::Found::Dead(dead)) => {
                 let _lock = self.lock(deadline)?;
-                self.bury(&path, &dead).map(|()| false)
+                self.end_dead_intent(&path, &dead).map(|()| false)
             }
             None => Ok(false),
         }

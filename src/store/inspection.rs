@@ -1,4 +1,4 @@
-//! What `doctor` looks at. Nothing is made, changed or waited for.
+//! What `doctor` looks at. Nothing is created, changed or waited for.
 
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::MetadataExt;
@@ -10,9 +10,6 @@ use crate::base::file_lock::try_lock;
 
 impl Store {
     /// The mode of the store's directory; `None` where there is no store yet.
-    ///
-    /// # Errors
-    /// When the system does not tell.
     pub fn mode(&self) -> Result<Option<u32>> {
         match fs::symlink_metadata(&self.directory) {
             Ok(metadata) => Ok(Some(metadata.mode() & 0o7777)),
@@ -22,9 +19,6 @@ impl Store {
     }
 
     /// The locks that somebody holds at this moment. Those that are free are held for that moment.
-    ///
-    /// # Errors
-    /// When one cannot be taken for any other reason.
     pub fn held_locks(&self) -> Result<Vec<PathBuf>> {
         let names = file::names(&self.eni_directory())?;
         let of_enis = names.iter().map(|name| self.eni_directory().join(name));

@@ -181,9 +181,6 @@ impl OpenIntent {
     }
 
     /// Whether a DEL for this attachment came meanwhile.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
     pub fn is_deleted(&self) -> Result<bool> {
         read(&self.path, &self.file).map(|content| content.deleted)
     }

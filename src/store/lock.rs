@@ -1,7 +1,7 @@
 //! Locks of the store, with a bounded wait.
 //!
-//! `flock` has no deadline of its own and a lock's holder may be a whole ECS call away, so waiting is polling. The kernel
-//! lets go of a lock when its holder ends, however it ends: there are no stale locks to clear.
+//! `flock` takes no deadline, and a holder may keep a lock for a whole request to ECS, so waiting is polling. The kernel
+//! releases a lock when its holder ends, however it ends, so there are no stale locks to clear.
 
 use std::fs::File;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! What is written down of a pod's addresses, and how.
+//! The record of a pod's addresses, and its form on disk.
 //!
 //! A record is one JSON object, small enough to be read by a person with `cat`:
 //! ```json
@@ -28,11 +28,11 @@ use crate::base::region::RegionId;
 use crate::store::error::Result;
 use crate::store::schema::{Misread, SCHEMA, encode, parse};
 
-/// Addresses on an ENI and whose they are.
+/// Addresses on an ENI, and the attachment that owns them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Allocation {
-    /// Whose.
+    /// The attachment that owns them.
     pub owner: Attachment,
     /// The network's name at the ADD; GC alone asks.
     pub network: String,
@@ -67,7 +67,7 @@ impl Allocation {
     }
 }
 
-/// Which addresses on which ENI, for people.
+/// The addresses and their ENI, for people.
 impl fmt::Display for Allocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.addresses.as_slice() {
@@ -77,12 +77,13 @@ impl fmt::Display for Allocation {
     }
 }
 
-/// Addresses in a row, for people.
+/// Addresses separated by commas, for people.
 pub fn join<A: Borrow<IpAddr>>(addresses: impl IntoIterator<Item = A>) -> String {
     addresses.into_iter().map(|address| address.borrow().to_string()).collect::<Vec<_>>().join(", ")
 }
 
-/// A request to assign addresses: enough to repeat it to the letter, which with the same ClientToken has no second effect.
+/// A request to assign addresses, with everything needed to repeat it exactly. With the same `ClientToken`, ECS carries
+/// it out only once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AssignRequest {
@@ -92,7 +93,7 @@ pub struct AssignRequest {
     /// The region of the ENI.
     #[serde(rename = "regionId")]
     pub region: RegionId,
-    /// Makes the request the same one however often it is sent.
+    /// The `ClientToken`, by which ECS recognises a repetition.
     pub client_token: String,
     /// From this moment on no copy of the request that was ever sent can still take effect. Before it, that a repetition
     /// is refused does not prove that there is nothing to release.
@@ -127,7 +128,7 @@ impl AssignRequest {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Active(pub Allocation);
 
-/// Addresses that are to be given back to ECS, and are not yet known to be.
+/// Addresses that are being released: ECS has not confirmed yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Release {
     /// The name of the file.
@@ -142,7 +143,7 @@ pub struct Release {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ReleaseProgress {
-    /// How often ECS has been asked in vain.
+    /// How many attempts have failed.
     #[serde(default)]
     pub attempts: u32,
     /// Why the last attempt failed.

@@ -76,7 +76,7 @@ pub enum At {
     // Store::begin_release_of
     BeginReleaseOfLock,
     BeginReleaseOfActive,
-    // Store::bury
+    // Store::end_dead_intent
     Bury,
     BuryRemove,
     // Releaser::release

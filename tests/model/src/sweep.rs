@@ -1,4 +1,4 @@
-//! `flush` and GC: `operator/flush.rs`, `verbs/gc.rs`, `Store::bury_dead` and `Releaser::drain`.
+//! `flush` and GC: `operator/flush.rs`, `verbs/gc.rs`, `Store::release_dead_intents` and `Releaser::drain`.
 
 use crate::process::{At, Leader, Outcome, Verb};
 use crate::set::Set;
