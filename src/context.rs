@@ -5,13 +5,12 @@ use std::cell::OnceCell;
 use crate::base::deadline::Deadline;
 use crate::base::region::RegionId;
 use crate::cloud::ecs::Client;
-use crate::cni::Attachment;
 use crate::config::Ipam;
 use crate::failure::{Failure, Result};
 use crate::metrics;
 use crate::pool::release::{Outcome, Releaser};
 use crate::store;
-use crate::store::{Owner, Release, ReleaseId, Store};
+use crate::store::{Release, ReleaseId, Store};
 
 /// One call at work.
 pub(crate) struct CallContext<'a> {
@@ -65,8 +64,7 @@ impl<'a> CallContext<'a> {
     pub(crate) fn release(&self, pending: &[ReleaseId]) -> Result<()> {
         let fail = self.ipam.fails_when_not_released()?;
         for one in pending {
-            let region = RegionId::try_from(one.region.clone())?;
-            if let Outcome::Deferred { why } = self.releaser(&region)?.release(one, self.deadline)? {
+            if let Outcome::Deferred { why } = self.releaser(&one.region)?.release(one, self.deadline)? {
                 if fail {
                     return Err(Failure::NotReleased { eni: one.eni.clone(), why });
                 }
@@ -109,12 +107,6 @@ impl<'a> CallContext<'a> {
     }
 
     fn drain_one(&self, any: &ReleaseId, anew: bool) -> Result<()> {
-        let region = RegionId::try_from(any.region.clone())?;
-        Ok(self.releaser(&region)?.drain(any, anew, self.deadline)?)
+        Ok(self.releaser(&any.region)?.drain(any, anew, self.deadline)?)
     }
-}
-
-/// The store's name for an attachment.
-pub(crate) fn owner(attachment: &Attachment) -> Owner {
-    Owner { container_id: attachment.container_id.to_string(), ifname: attachment.ifname.to_string() }
 }

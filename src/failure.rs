@@ -1,12 +1,10 @@
 //! Why a call failed, and the one place where that becomes a CNI error.
 
-use std::fmt;
 use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
 use crate::base::eni::EniId;
-use crate::base::region::InvalidRegionId;
 use crate::cloud::rpc::{Disposition, ErrorKind, Subject};
 use crate::cloud::{metadata, rpc};
 use crate::cni;
@@ -18,19 +16,22 @@ use crate::store;
 pub type Result<T> = std::result::Result<T, Failure>;
 
 /// Why a call failed.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// A value of the configuration.
-    Config(config::Error),
+    #[error(transparent)]
+    Config(#[from] config::Error),
     /// The store.
-    Store(store::Error),
+    #[error(transparent)]
+    Store(#[from] store::Error),
     /// ECS, or the way to it.
+    #[error(transparent)]
     Ecs(Box<rpc::Error>),
     /// Instance metadata.
-    Metadata(metadata::Error),
-    /// A region's id that cannot be one.
-    Region(InvalidRegionId),
+    #[error(transparent)]
+    Metadata(#[from] metadata::Error),
     /// The file of `resolvConf`.
+    #[error("cannot read {}, which ipam.resolvConf names: {error}", .path.display())]
     ResolvConf {
         /// Which.
         path: PathBuf,
@@ -38,6 +39,9 @@ pub enum Failure {
         error: io::Error,
     },
     /// The interface of `interface`.
+    #[error(
+        "cannot read the MAC address of the network interface {name:?}, which ipam.interface names: {error}"
+    )]
     Interface {
         /// Which.
         name: String,
@@ -45,21 +49,33 @@ pub enum Failure {
         error: io::Error,
     },
     /// Neither the configuration nor metadata tells a key's value.
+    #[error("ipam.{key} is not configured and instance metadata has no value for it: set ipam.{key}")]
     Unfound {
         /// The key.
         key: &'static str,
     },
     /// The ENI is not attached to this instance.
+    #[error(
+        "{eni} is not attached to this instance, or the credentials are not allowed to see it: check \
+         ipam.networkInterfaceId, ipam.regionId and the permission ecs:DescribeNetworkInterfaces"
+    )]
     NotOurs {
         /// Which.
         eni: EniId,
     },
     /// The ENI belongs to a cloud service.
+    #[error(
+        "a cloud service manages {eni}, so this plugin cannot use it: set ipam.networkInterfaceId to another ENI"
+    )]
     ServiceManaged {
         /// Which.
         eni: EniId,
     },
     /// An address was asked for that the vSwitch cannot have.
+    #[error(
+        "{address} was requested, but a pod gets one address from {blocks}: request an address from there, with the same \
+         prefix length or none"
+    )]
     RequestedAddress {
         /// Which.
         address: IpAddr,
@@ -67,6 +83,7 @@ pub enum Failure {
         blocks: String,
     },
     /// An address was asked for that ECS does not give.
+    #[error("{}", withheld(*.address, .error))]
     Withheld {
         /// Which.
         address: IpAddr,
@@ -74,15 +91,21 @@ pub enum Failure {
         error: Box<rpc::Error>,
     },
     /// ECS kept handing out addresses whose old releases may still be on their way.
+    #[error(
+        "cannot use an address of {eni} yet, because an earlier release of it is in doubt: try again in a minute"
+    )]
     NoUsableAddress {
         /// On which ENI.
         eni: EniId,
     },
     /// Another ADD for the same attachment is under way.
+    #[error("another ADD for this container and interface is still running: try again later")]
     StillAssigning,
     /// A DEL for the same attachment came before the ADD was done.
+    #[error("a DEL came while this ADD was running, so its addresses are released again")]
     Deleted,
     /// ECS did not confirm a release in time, and the configuration wants that to fail.
+    #[error("the release from {eni} stays recorded and is retried: {why}")]
     NotReleased {
         /// From which ENI.
         eni: EniId,
@@ -90,16 +113,24 @@ pub enum Failure {
         why: String,
     },
     /// Nobody reads the result.
+    #[error(
+        "the runtime does not read it any more ({0}); addresses that this call assigned are released again"
+    )]
     Output(io::Error),
     /// No randomness.
+    #[error("cannot read /dev/urandom: {0}")]
     Random(io::Error),
     /// CHECK: what is there is not what should be.
+    #[error("{0}")]
     Check(String),
     /// STATUS: an ADD cannot succeed.
+    #[error("{0}")]
     NotAvailable(String),
     /// GC: what could not be released.
+    #[error("{}", .0.join("; "))]
     Leftover(Vec<String>),
     /// A defect of the plugin itself.
+    #[error("{0}")]
     Panic(String),
 }
 
@@ -124,7 +155,7 @@ impl Failure {
     #[must_use]
     pub fn kind(&self) -> (Code, &'static str) {
         match self {
-            Self::Config(_) | Self::Region(_) | Self::ResolvConf { .. } | Self::Interface { .. } => {
+            Self::Config(_) | Self::ResolvConf { .. } | Self::Interface { .. } => {
                 (Code::INVALID_CONFIG, "invalid ipam configuration")
             }
             Self::Unfound { .. } => (Code::INVALID_CONFIG, "incomplete ipam configuration"),
@@ -182,107 +213,16 @@ fn kind_of_refusal(error: &rpc::Error) -> (Code, &'static str) {
     }
 }
 
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Config(error) => error.fmt(f),
-            Self::Store(error) => error.fmt(f),
-            Self::Ecs(error) => error.fmt(f),
-            Self::Metadata(error) => error.fmt(f),
-            Self::Region(error) => error.fmt(f),
-            Self::ResolvConf { path, error } => {
-                write!(f, "cannot read {}, which ipam.resolvConf names: {error}", path.display())
-            }
-            Self::Interface { name, error } => {
-                write!(
-                    f,
-                    "cannot read the MAC address of the network interface {name:?}, which ipam.interface names: {error}"
-                )
-            }
-            Self::Unfound { key } => {
-                write!(
-                    f,
-                    "ipam.{key} is not configured and instance metadata has no value for it: set ipam.{key}"
-                )
-            }
-            Self::NotOurs { eni } => write!(
-                f,
-                "{eni} is not attached to this instance, or the credentials are not allowed to see it: check \
-                 ipam.networkInterfaceId, ipam.regionId and the permission ecs:DescribeNetworkInterfaces"
-            ),
-            Self::ServiceManaged { eni } => {
-                write!(
-                    f,
-                    "a cloud service manages {eni}, so this plugin cannot use it: set ipam.networkInterfaceId to another ENI"
-                )
-            }
-            Self::RequestedAddress { address, blocks } => {
-                write!(
-                    f,
-                    "{address} was requested, but a pod gets one address from {blocks}: request an address from there, with the \
-                     same prefix length or none"
-                )
-            }
-            Self::Withheld { address, error } if error.subject() == Subject::Address => {
-                write!(f, "{address} was requested but cannot be assigned: choose another address ({error})")
-            }
-            Self::Withheld { address, error } => {
-                write!(f, "cannot assign the requested address {address}: {error}")
-            }
-            Self::NoUsableAddress { eni } => write!(
-                f,
-                "cannot use an address of {eni} yet, because an earlier release of it is in doubt: try again in a minute"
-            ),
-            Self::StillAssigning => {
-                f.write_str("another ADD for this container and interface is still running: try again later")
-            }
-            Self::Deleted => {
-                f.write_str("a DEL came while this ADD was running, so its addresses are released again")
-            }
-            Self::NotReleased { eni, why } => {
-                write!(f, "the release from {eni} stays recorded and is retried: {why}")
-            }
-            Self::Output(error) => {
-                write!(
-                    f,
-                    "the runtime does not read it any more ({error}); addresses that this call assigned are released again"
-                )
-            }
-            Self::Random(error) => write!(f, "cannot read /dev/urandom: {error}"),
-            Self::Check(why) | Self::NotAvailable(why) | Self::Panic(why) => f.write_str(why),
-            Self::Leftover(errors) => f.write_str(&errors.join("; ")),
-        }
-    }
-}
-
-impl std::error::Error for Failure {}
-
-impl From<config::Error> for Failure {
-    fn from(error: config::Error) -> Self {
-        Self::Config(error)
-    }
-}
-
-impl From<store::Error> for Failure {
-    fn from(error: store::Error) -> Self {
-        Self::Store(error)
+fn withheld(address: IpAddr, error: &rpc::Error) -> String {
+    if error.subject() == Subject::Address {
+        format!("{address} was requested but cannot be assigned: choose another address ({error})")
+    } else {
+        format!("cannot assign the requested address {address}: {error}")
     }
 }
 
 impl From<rpc::Error> for Failure {
     fn from(error: rpc::Error) -> Self {
         Self::Ecs(Box::new(error))
-    }
-}
-
-impl From<metadata::Error> for Failure {
-    fn from(error: metadata::Error) -> Self {
-        Self::Metadata(error)
-    }
-}
-
-impl From<InvalidRegionId> for Failure {
-    fn from(error: InvalidRegionId) -> Self {
-        Self::Region(error)
     }
 }

@@ -6,14 +6,15 @@ use serde_json::Value;
 use super::address_request::AddressRequest;
 use super::cni_args::CniArgs;
 use super::document::{Document, kind, object, present};
-use super::{Code, Error, Pod};
+use super::{Code, Error};
+use crate::base::attachment::Pod;
 
-/// The extra arguments of an attachment.
+/// The extra arguments of an ADD. The other operations use none of them, and do not fail for them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Arguments {
     /// The pod, for people who read the records.
     pub pod: Pod,
-    /// The addresses that ADD is asked for; empty means any. Always empty for the other operations.
+    /// The addresses that ADD is asked for; empty means any.
     ///
     /// They come from `runtimeConfig.ips`, else from `args.cni.ips`, else from `IP` in `CNI_ARGS`: the conventions rank
     /// the second above the third, and the first is on top because a runtime fills it in for this one attachment.
@@ -21,8 +22,8 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    /// Everything, for ADD: an argument that cannot be honoured is an error, not an address of another's choice.
-    pub(super) fn for_add(cni_args: &str, document: &Document) -> Result<Self, Error> {
+    /// Reads everything: an argument that cannot be honoured is an error, not an address of another's choice.
+    pub(super) fn read(cni_args: &str, document: &Document) -> Result<Self, Error> {
         let CniArgs { pod, ip } = CniArgs::parse(cni_args)?;
         // All are read first: a malformed wish must not hide behind one of a higher rank.
         let by_rank = [
@@ -32,11 +33,6 @@ impl Arguments {
         ];
         let requested = by_rank.into_iter().find(|list| !list.is_empty()).unwrap_or_default();
         Ok(Self { pod, requested })
-    }
-
-    /// The pod alone, for the other operations: they use nothing else, and must not fail for what they do not use.
-    pub(super) fn for_others(cni_args: &str) -> Self {
-        Self { pod: CniArgs::pod(cni_args), requested: Vec::new() }
     }
 }
 
@@ -68,12 +64,12 @@ mod tests {
 
     use super::*;
 
-    fn for_add(cni_args: &str, value: &Value) -> Result<Arguments, Error> {
-        Arguments::for_add(cni_args, &Document::read(value.to_string().as_bytes()).unwrap())
+    fn read(cni_args: &str, value: &Value) -> Result<Arguments, Error> {
+        Arguments::read(cni_args, &Document::read(value.to_string().as_bytes()).unwrap())
     }
 
     fn requested(cni_args: &str, value: &Value) -> Vec<String> {
-        let requested = for_add(cni_args, value).unwrap().requested;
+        let requested = read(cni_args, value).unwrap().requested;
         requested.iter().map(|ip| format!("{}/{:?}", ip.address, ip.prefix)).collect()
     }
 
@@ -105,7 +101,7 @@ mod tests {
             (json!({"ips": ["::1/129"]}), format!("{ips}invalid IP address ::1/129")),
             (json!({"ips": ["10.0.0.1/"]}), format!("{ips}invalid IP address 10.0.0.1/")),
         ] {
-            let error = for_add("", &json!({ "runtimeConfig": runtime_config })).unwrap_err();
+            let error = read("", &json!({ "runtimeConfig": runtime_config })).unwrap_err();
             assert_eq!((error.code, error.msg), (Code(7), msg));
         }
         for (args, msg) in [
@@ -115,7 +111,7 @@ mod tests {
         ] {
             // A good wish of a higher rank does not hide it.
             let value = json!({"args": args, "runtimeConfig": {"ips": ["10.0.0.1"]}});
-            let error = for_add("", &value).unwrap_err();
+            let error = read("", &value).unwrap_err();
             assert_eq!((error.code, error.msg.as_str()), (Code(7), msg));
         }
     }
@@ -128,14 +124,7 @@ mod tests {
             json!({"args": {"cni": null, "other": 5}}),
             json!({"args": {"cni": {"labels": [{"key": "app"}]}}}),
         ] {
-            assert_eq!(for_add("", &value), Ok(Arguments::default()));
-        }
-    }
-
-    #[test]
-    fn no_wish_fails_or_reaches_another_operation() {
-        for cni_args in ["IP=10.0.0.1", "IP=x", "A=b=c"] {
-            assert_eq!(Arguments::for_others(cni_args), Arguments::default());
+            assert_eq!(read("", &value), Ok(Arguments::default()));
         }
     }
 }

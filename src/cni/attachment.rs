@@ -1,108 +1,65 @@
-//! The attachment of a container to a network (SPEC section 3): container id and interface name.
+//! Validation of an attachment's container id and interface name (SPEC section 3).
 
-use std::fmt;
-
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 use super::{Code, Error};
-
-/// One container's one interface: what an ADD made and a DEL unmakes. The network's name is no part of it, because a
-/// network may be renamed between the two.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Attachment {
-    /// The container.
-    #[serde(rename = "containerID")]
-    pub container_id: ContainerId,
-    /// The interface inside the container.
-    pub ifname: IfName,
-}
-
-impl fmt::Display for Attachment {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}/{}", self.container_id, self.ifname)
-    }
-}
-
-/// A valid `CNI_CONTAINERID`: letters, digits, `_`, `.` and `-`, the first a letter or digit. Of any length, so it is
-/// no safe file name.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String")]
-pub struct ContainerId(String);
-
-/// A valid `CNI_IFNAME`: what Linux accepts as the name of an interface.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String")]
-pub struct IfName(String);
+use crate::base::attachment::Attachment;
 
 /// Linux has 16 bytes for an interface's name, the final zero included.
-const LONGEST_IFNAME: usize = 15;
+const MAX_IFNAME_BYTES: usize = 15;
 
-/// Whether `text` has the form that the specification demands of container ids and network names.
+/// An entry of GC's list of attachments.
+#[derive(Deserialize)]
+#[serde(remote = "Attachment")]
+pub(super) struct ListedAttachment {
+    #[serde(rename = "containerID", deserialize_with = "valid_container_id")]
+    container_id: String,
+    #[serde(deserialize_with = "valid_ifname")]
+    ifname: String,
+}
+
+fn valid_container_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    container_id(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+}
+
+fn valid_ifname<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    ifname(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+}
+
+/// Whether `text` has the form that the specification demands of container ids and network names: letters, digits, `_`,
+/// `.` and `-`, the first a letter or digit, of any length.
 pub(super) fn is_plain_name(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_alphanumeric())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
 }
 
-impl TryFrom<String> for ContainerId {
-    type Error = Error;
-
-    fn try_from(id: String) -> Result<Self, Error> {
-        if is_plain_name(&id) {
-            return Ok(Self(id));
-        }
-        let msg = if id.is_empty() { "missing containerID" } else { "invalid characters in containerID" };
-        Err(Error::new(Code::INVALID_ENVIRONMENT, msg).with_details(id))
+/// A valid `CNI_CONTAINERID`. It may be longer than a file name.
+pub(super) fn container_id(id: &str) -> Result<String, Error> {
+    if is_plain_name(id) {
+        return Ok(id.to_owned());
     }
+    let msg = if id.is_empty() { "missing containerID" } else { "invalid characters in containerID" };
+    Err(Error::new(Code::INVALID_ENVIRONMENT, msg).with_details(id))
 }
 
-impl TryFrom<String> for IfName {
-    type Error = Error;
-
-    fn try_from(name: String) -> Result<Self, Error> {
-        let refusal = |msg| Err(Error::new(Code::INVALID_ENVIRONMENT, msg));
-        if name.is_empty() {
-            return refusal("interface name is empty");
-        }
-        if name.len() > LONGEST_IFNAME {
-            return refusal("interface name is too long")
-                .map_err(|error| error.with_details("interface name should be less than 16 characters"));
-        }
-        if name == "." || name == ".." {
-            return refusal("interface name is . or ..");
-        }
-        if name.contains(|c: char| c == '/' || c == ':' || c.is_whitespace()) {
-            return refusal("interface name contains / or : or whitespace characters");
-        }
-        Ok(Self(name))
+/// A valid `CNI_IFNAME`: what Linux accepts as the name of an interface.
+pub(super) fn ifname(name: &str) -> Result<String, Error> {
+    let refusal = |msg| Error::new(Code::INVALID_ENVIRONMENT, msg);
+    if name.is_empty() {
+        return Err(refusal("interface name is empty"));
     }
-}
-
-impl ContainerId {
-    /// The id as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
+    if name.len() > MAX_IFNAME_BYTES {
+        return Err(refusal("interface name is too long")
+            .with_details("interface name should be less than 16 characters"));
     }
-}
-
-impl IfName {
-    /// The name as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
+    if name == "." || name == ".." {
+        return Err(refusal("interface name is . or .."));
     }
-}
-
-impl fmt::Display for ContainerId {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(&self.0)
+    if name.contains(|c: char| c == '/' || c == ':' || c.is_whitespace()) {
+        return Err(refusal("interface name contains / or : or whitespace characters"));
     }
-}
-
-impl fmt::Display for IfName {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(&self.0)
-    }
+    Ok(name.to_owned())
 }
 
 #[cfg(test)]
@@ -111,19 +68,11 @@ mod tests {
 
     use super::*;
 
-    fn container_id(text: &str) -> Result<ContainerId, Error> {
-        text.to_owned().try_into()
-    }
-
-    fn ifname(text: &str) -> Result<IfName, Error> {
-        text.to_owned().try_into()
-    }
-
     #[test]
     fn container_ids_of_runtimes_are_accepted() {
         let long = "a".repeat(300);
         for id in ["a", "7", "default-rt1", "cnitool-0f2e", "A_b.c-d", "a..", &long] {
-            assert_eq!(container_id(id).map(|id| id.to_string()), Ok(id.to_owned()));
+            assert_eq!(container_id(id), Ok(id.to_owned()));
         }
     }
 
@@ -144,7 +93,7 @@ mod tests {
     #[test]
     fn interface_names_of_linux_are_accepted() {
         for name in ["eth0", "e", "...", "net-1.100", "fifteen-bytes-x", "été", "a@b", "-"] {
-            assert_eq!(ifname(name).map(|name| name.to_string()), Ok(name.to_owned()));
+            assert_eq!(ifname(name), Ok(name.to_owned()));
         }
     }
 
@@ -181,11 +130,9 @@ mod tests {
     }
 
     #[test]
-    fn an_attachment_is_read_and_written_as_in_a_list_of_gc() {
-        let document = json!({"containerID": "c1", "ifname": "eth0"});
-        let attachment: Attachment = serde_json::from_value(document.clone()).unwrap();
-        assert_eq!(attachment.to_string(), "c1/eth0");
-        assert_eq!(serde_json::to_value(&attachment).unwrap(), document);
+    fn an_attachment_is_read_as_in_a_list_of_gc() {
+        let attachment = ListedAttachment::deserialize(json!({"containerID": "c1", "ifname": "eth0"}));
+        assert_eq!(attachment.unwrap().to_string(), "c1/eth0");
     }
 
     #[test]
@@ -199,7 +146,7 @@ mod tests {
             json!({"containerID": 1, "ifname": "eth0"}),
             json!("c1/eth0"),
         ] {
-            assert!(serde_json::from_value::<Attachment>(document.clone()).is_err(), "{document}");
+            assert!(ListedAttachment::deserialize(&document).is_err(), "{document}");
         }
     }
 }

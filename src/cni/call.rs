@@ -1,6 +1,5 @@
-//! One call of a runtime, with everything that its operation needs checked and nothing that it does not need.
+//! One call of a runtime. What its operation needs is checked; nothing else is looked at.
 
-use std::fmt;
 use std::io::Read;
 use std::sync::mpsc;
 use std::thread;
@@ -9,9 +8,11 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::attachment::ListedAttachment;
 use super::document::{self, Document, kind};
 use super::environment::Request;
-use super::{Arguments, Attachment, Code, Environment, Error, PrevResult, Version};
+use super::{Arguments, Code, Environment, Error, PrevResult, Version};
+use crate::base::attachment::Attachment;
 
 /// A call (SPEC section 2, "CNI operations").
 #[derive(Debug, PartialEq)]
@@ -35,8 +36,6 @@ pub enum Call {
 pub struct Add {
     /// Who gets the address.
     pub attachment: Attachment,
-    /// The container's network namespace, as the runtime names it.
-    pub netns: String,
     /// The network.
     pub network: Network,
     /// The pod, and the addresses that are asked for.
@@ -44,15 +43,13 @@ pub struct Add {
 }
 
 /// Releases what an attachment has. It may come any number of times, without an ADD before it, without a network
-/// namespace, and with a configuration that has changed since.
+/// namespace, and with another configuration than the ADD.
 #[derive(Debug, PartialEq)]
 pub struct Del {
     /// Whose addresses are released.
     pub attachment: Attachment,
     /// The network, of which `ipam` is empty where the configuration has none.
     pub network: Network,
-    /// The pod.
-    pub arguments: Arguments,
 }
 
 /// Asks whether what ADD gave is still in place.
@@ -64,8 +61,6 @@ pub struct Check {
     pub network: Network,
     /// What ADD gave, as the calling plugin passed it on.
     pub prev_result: PrevResult,
-    /// The pod.
-    pub arguments: Arguments,
 }
 
 /// Asks whether an ADD could succeed now.
@@ -97,7 +92,8 @@ pub struct Network {
 }
 
 /// A call that cannot be made out, with the version to say so in where that much is known.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{error}")]
 pub struct Refusal {
     /// What is wrong.
     pub error: Error,
@@ -135,16 +131,15 @@ fn assemble(environment: &Environment, request: Request, mut document: Document)
         _ => ipam.ok_or_else(missing_ipam)?,
     };
     let network = Network { name, version, ipam };
-    let lenient_arguments = || Arguments::for_others(environment.args().unwrap_or_default());
     Ok(match request {
-        Request::Add { attachment, netns } => {
-            let arguments = Arguments::for_add(environment.args()?, &document)?;
-            Call::Add(Add { attachment, netns, network, arguments })
+        Request::Add { attachment } => {
+            let arguments = Arguments::read(environment.args()?, &document)?;
+            Call::Add(Add { attachment, network, arguments })
         }
-        Request::Del { attachment } => Call::Del(Del { attachment, network, arguments: lenient_arguments() }),
+        Request::Del { attachment } => Call::Del(Del { attachment, network }),
         Request::Check { attachment } => {
             let prev_result = PrevResult::of(&document)?;
-            Call::Check(Check { attachment, network, prev_result, arguments: lenient_arguments() })
+            Call::Check(Check { attachment, network, prev_result })
         }
         Request::Status => Call::Status(Status { network }),
         Request::Gc => Call::Gc(Gc { network, valid_attachments: valid_attachments(&document)? }),
@@ -164,7 +159,7 @@ fn negotiate(request: &Request, document: &Document) -> Result<Version, Error> {
 }
 
 /// How long VERSION waits for its input. Go plugins do not read it at all, so callers exist that leave stdin open.
-const PATIENCE: Duration = Duration::from_millis(500);
+const STDIN_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The version that VERSION is called in, which the answer repeats; the newest where the input does not say, as Go
 /// plugins always answer.
@@ -177,11 +172,11 @@ fn asked_version(stdin: impl Read + Send + 'static) -> Version {
     let (sender, receiver) = mpsc::channel();
     let reader = thread::Builder::new().spawn(move || {
         // Ends with the object, not with the input.
-        let mut json = serde_json::Deserializer::from_reader(stdin.take(document::LONGEST));
+        let mut json = serde_json::Deserializer::from_reader(stdin.take(document::MAX_BYTES));
         // Nobody listens any more when it took too long.
         let _ = sender.send(Input::deserialize(&mut json));
     });
-    let input = reader.ok().and_then(|_| receiver.recv_timeout(PATIENCE).ok());
+    let input = reader.ok().and_then(|_| receiver.recv_timeout(STDIN_TIMEOUT).ok());
     input.and_then(Result::ok).and_then(|input| input.version.parse().ok()).unwrap_or(Version::NEWEST)
 }
 
@@ -200,9 +195,10 @@ fn valid_attachments(document: &Document) -> Result<Option<Vec<Attachment>>, Err
         };
         let union = union.get_or_insert_default();
         for (index, entry) in entries.iter().enumerate() {
-            let attachment =
-                Attachment::deserialize(entry).map_err(|error| refusal(format!("entry {index}: {error}")))?;
-            union.push(attachment);
+            union.push(
+                ListedAttachment::deserialize(entry)
+                    .map_err(|error| refusal(format!("entry {index}: {error}")))?,
+            );
         }
     }
     if let Some(union) = &mut union {
@@ -281,11 +277,3 @@ impl Refusal {
         self.error.to_json(self.version)
     }
 }
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.error.fmt(formatter)
-    }
-}
-
-impl std::error::Error for Refusal {}

@@ -4,23 +4,13 @@
 use std::fmt;
 
 use super::{AddressRequest, Code, Error};
+use crate::base::attachment::Pod;
 
 /// What `CNI_ARGS` says, as far as this plugin knows its keys.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct CniArgs {
     pub(super) pod: Pod,
     pub(super) ip: Option<AddressRequest>,
-}
-
-/// The Kubernetes pod of an attachment, as far as the runtime names it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Pod {
-    /// `K8S_POD_NAMESPACE`.
-    pub namespace: Option<String>,
-    /// `K8S_POD_NAME`.
-    pub name: Option<String>,
-    /// `K8S_POD_UID`.
-    pub uid: Option<String>,
 }
 
 impl CniArgs {
@@ -44,7 +34,7 @@ impl CniArgs {
                 "IP" if value.is_empty() => args.ip = None,
                 "IP" => args.ip = Some(value.parse().map_err(refusal)?),
                 "K8S_POD_INFRA_CONTAINER_ID" => {}
-                key if args.pod.set(key, value) => {}
+                key if set(&mut args.pod, key, value) => {}
                 _ => unknown.push(format!("{pair:?}")),
             }
         }
@@ -53,42 +43,20 @@ impl CniArgs {
         }
         Err(invalid(format_args!("unknown args [{}]", unknown.join(" "))))
     }
-
-    /// The pod alone, whatever else may be wrong.
-    pub(super) fn pod(text: &str) -> Pod {
-        let mut pod = Pod::default();
-        for (key, value) in text.split(';').filter_map(|pair| pair.split_once('=')) {
-            pod.set(key, value);
-        }
-        pod
-    }
 }
 
-impl Pod {
-    /// Takes one pair of `CNI_ARGS`; whether its key is one of a pod.
-    fn set(&mut self, key: &str, value: &str) -> bool {
-        let field = match key {
-            "K8S_POD_NAMESPACE" => &mut self.namespace,
-            "K8S_POD_NAME" => &mut self.name,
-            "K8S_POD_UID" => &mut self.uid,
-            _ => return false,
-        };
-        // Kubernetes has no longer names. What is no name would only spoil records and terminals.
-        let is_name = (1..=253).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_graphic());
-        *field = is_name.then(|| value.to_owned());
-        true
-    }
-}
-
-impl fmt::Display for Pod {
-    /// `namespace/name`, or nothing when the runtime did not name the pod.
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.namespace, &self.name) {
-            (Some(namespace), Some(name)) => write!(formatter, "{namespace}/{name}"),
-            (None, Some(name)) => formatter.write_str(name),
-            (_, None) => Ok(()),
-        }
-    }
+/// Takes one pair of `CNI_ARGS` if its key is one of a pod. Returns whether it is.
+fn set(pod: &mut Pod, key: &str, value: &str) -> bool {
+    let field = match key {
+        "K8S_POD_NAMESPACE" => &mut pod.namespace,
+        "K8S_POD_NAME" => &mut pod.name,
+        "K8S_POD_UID" => &mut pod.uid,
+        _ => return false,
+    };
+    // Kubernetes has no longer names. Anything else would only spoil records and terminals.
+    let is_name = value.len() <= 253 && value.bytes().all(|byte| byte.is_ascii_graphic());
+    *field = if is_name { value.to_owned() } else { String::new() };
+    true
 }
 
 fn boolean(text: &str) -> Result<bool, String> {
@@ -118,8 +86,7 @@ mod tests {
             let text = format!("{};K8S_POD_NAMESPACE=default", pairs.join(";"));
             let pod = CniArgs::parse(&text).unwrap().pod;
             assert_eq!(pod.to_string(), "default/web-0");
-            assert_eq!(pod.uid.as_deref(), Some("uid-1"));
-            assert_eq!(CniArgs::pod(&text), pod);
+            assert_eq!(pod.uid, "uid-1");
         }
     }
 
@@ -155,17 +122,9 @@ mod tests {
     }
 
     #[test]
-    fn the_pod_is_read_whatever_else_is_wrong() {
-        for text in ["", ";", "A=b=c", "FOO=BAR", "IgnoreUnknown=yes", "IP=x", "=", "=;=", "é"] {
-            assert_eq!(CniArgs::pod(text), Pod::default());
-        }
-        assert_eq!(CniArgs::pod("A=b=c;K8S_POD_NAME=web-0;;IP=x").to_string(), "web-0");
-    }
-
-    #[test]
     fn a_mebibyte_is_read() {
         let text = format!("IgnoreUnknown=1;K8S_POD_NAME=web-0;FOO={}", "x".repeat(1 << 20));
-        assert_eq!(CniArgs::parse(&text).unwrap().pod.to_string(), "web-0");
+        assert_eq!(CniArgs::parse(&text).unwrap().pod.name, "web-0");
         let text = format!("IgnoreUnknown=1{}", ";A=b".repeat(1 << 18));
         assert!(CniArgs::parse(&text).is_ok());
     }
@@ -174,7 +133,7 @@ mod tests {
     fn a_pods_name_that_is_none_is_left_out() {
         for name in ["", "two\nlines", "\u{1b}[31m", "é", &"x".repeat(254)] {
             let pod = CniArgs::parse(&format!("K8S_POD_NAMESPACE=a;K8S_POD_NAME={name}")).unwrap().pod;
-            assert_eq!((pod.name.as_deref(), pod.to_string().as_str()), (None, ""));
+            assert_eq!((pod.namespace.as_str(), pod.name.as_str()), ("a", ""));
         }
     }
 }

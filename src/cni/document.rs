@@ -14,7 +14,7 @@ use super::{Code, Error, Version};
 
 /// The longest configuration that is read, so that a runaway caller cannot exhaust the node's memory. A list of ten
 /// thousand attachments is about one MiB.
-pub(super) const LONGEST: u64 = 16 << 20;
+pub(super) const MAX_BYTES: u64 = 16 << 20;
 
 /// A configuration: a JSON object of which nothing else is known yet.
 #[derive(Debug)]
@@ -25,11 +25,11 @@ impl Document {
     pub(super) fn read(stdin: impl Read) -> Result<Self, Error> {
         let mut bytes = Vec::new();
         stdin
-            .take(LONGEST + 1)
+            .take(MAX_BYTES + 1)
             .read_to_end(&mut bytes)
             .map_err(|error| Error::new(Code::IO, format!("error reading from stdin: {error}")))?;
-        if bytes.len() as u64 > LONGEST {
-            return Err(undecodable(format_args!("it is longer than {LONGEST} bytes")));
+        if bytes.len() as u64 > MAX_BYTES {
+            return Err(undecodable(format_args!("it is longer than {MAX_BYTES} bytes")));
         }
         match serde_json::from_slice(&bytes).map_err(undecodable)? {
             Value::Object(keys) => Ok(Self(keys)),
@@ -162,7 +162,7 @@ mod tests {
         assert_eq!(error.code, Code::DECODE);
         assert!(error.msg.contains("longer than 16777216 bytes"), "{error}");
 
-        let padding = usize::try_from(LONGEST).unwrap() - 2;
+        let padding = usize::try_from(MAX_BYTES).unwrap() - 2;
         assert!(read(&format!("{{{}}}", " ".repeat(padding))).is_ok());
     }
 

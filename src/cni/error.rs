@@ -15,11 +15,7 @@ pub struct Code(pub u32);
 impl Code {
     /// The configuration's `cniVersion` is not one that the plugin speaks.
     pub const INCOMPATIBLE_VERSION: Self = Self(1);
-    /// A key of the configuration is not supported; the message has to contain the key and its value.
-    pub const UNSUPPORTED_FIELD: Self = Self(2);
-    /// The container is unknown. It tells the runtime that no DEL is needed, so it must never be the answer of a call
-    /// that may have left an address behind.
-    pub const UNKNOWN_CONTAINER: Self = Self(3);
+    // Code 3, an unknown container, is never answered: it tells the runtime that no DEL is needed.
     /// A `CNI_*` variable is missing or invalid; the message has to name it.
     pub const INVALID_ENVIRONMENT: Self = Self(4);
     /// Reading or writing failed.
@@ -32,8 +28,6 @@ impl Code {
     pub const TRY_AGAIN_LATER: Self = Self(11);
     /// STATUS: the plugin cannot serve ADD.
     pub const NOT_AVAILABLE: Self = Self(50);
-    /// STATUS: the plugin cannot serve ADD, and existing containers may have lost connectivity.
-    pub const LIMITED_CONNECTIVITY: Self = Self(51);
     /// A defect of the plugin itself. The Go library uses this number for the same purpose.
     pub const INTERNAL: Self = Self(999);
 }
@@ -46,7 +40,8 @@ impl fmt::Display for Code {
 
 /// Why a call failed. Runtimes join the two texts with `"; "` and show the result in an event of the pod; stderr and
 /// the exit status do not get there.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{msg}{}{details}", if .details.is_empty() { "" } else { "; " })]
 pub struct Error {
     /// The kind of failure.
     pub code: Code,
@@ -84,17 +79,6 @@ impl Error {
         Value::Object(document)
     }
 }
-
-impl fmt::Display for Error {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.details.as_str() {
-            "" => formatter.write_str(&self.msg),
-            details => write!(formatter, "{}; {details}", self.msg),
-        }
-    }
-}
-
-impl std::error::Error for Error {}
 
 /// Phrases that containerd's CNI client looks for in the text of a failed DEL, and what to say instead.
 const MISREAD: [(&str, &str); 2] = [("not found", "missing"), ("no such file or directory", "no such path")];

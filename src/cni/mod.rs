@@ -34,14 +34,12 @@ mod tests;
 
 pub use address_request::AddressRequest;
 pub use arguments::Arguments;
-pub use attachment::{Attachment, ContainerId, IfName};
 pub use call::{Add, Call, Check, Del, Gc, Network, Refusal, Status, read_call};
-pub use cni_args::Pod;
 pub use dns::Dns;
 pub use environment::Environment;
 pub use error::{Code, Error, plain_words};
 pub use output::{print, print_about};
 pub use prev_result::PrevResult;
-pub use result::{IpConfig, IpamResult};
+pub use result::IpamResult;
 pub use route::{Route, parse_cidr};
 pub use version::{Version, version_reply};

@@ -1,30 +1,19 @@
 //! The result of ADD, in the abbreviated form of an IPAM plugin (SPEC section 5, "Delegated plugins (IPAM)").
 
-use std::net::IpAddr;
-
-use ipnetwork::IpNetwork;
 use serde_json::{Map, Value, json};
 
 use super::{Dns, Route, Version};
+use crate::base::address::Address;
 
 /// What ADD gave an attachment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IpamResult {
     /// The addresses; a calling plugin takes an empty list for a failure.
-    pub ips: Vec<IpConfig>,
+    pub ips: Vec<Address>,
     /// The routes.
     pub routes: Vec<Route>,
     /// The resolver's settings.
     pub dns: Dns,
-}
-
-/// An address and how to use it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct IpConfig {
-    /// The address, with the prefix of its subnet.
-    pub address: IpNetwork,
-    /// The subnet's gateway.
-    pub gateway: Option<IpAddr>,
 }
 
 impl IpamResult {
@@ -48,7 +37,7 @@ impl IpamResult {
 
     fn insert_list_of_ips(&self, document: &mut Map<String, Value>, version: Version) {
         let ips = self.ips.iter().map(|ip| {
-            let mut entry = ip.to_json("address");
+            let mut entry = entry(ip, "address");
             if version.has_family_of_ips() {
                 let family = if ip.address.is_ipv4() { "4" } else { "6" };
                 entry.insert("version".into(), family.into());
@@ -65,7 +54,7 @@ impl IpamResult {
     fn insert_one_ip_each(&self, document: &mut Map<String, Value>) {
         for (key, is_ipv4) in [("ip4", true), ("ip6", false)] {
             let Some(ip) = self.ips.iter().find(|ip| ip.address.is_ipv4() == is_ipv4) else { continue };
-            let mut entry = ip.to_json("ip");
+            let mut entry = entry(ip, "ip");
             let routes = self.routes.iter().filter(|route| route.dst.is_ipv4() == is_ipv4);
             let routes: Vec<_> = routes.map(|route| route.to_json(Version::V0_2_0)).collect();
             if !routes.is_empty() {
@@ -76,15 +65,14 @@ impl IpamResult {
     }
 }
 
-impl IpConfig {
-    fn to_json(&self, address_key: &str) -> Map<String, Value> {
-        let mut entry = Map::new();
-        entry.insert(address_key.into(), self.address.to_string().into());
-        if let Some(gateway) = self.gateway {
-            entry.insert("gateway".into(), gateway.to_string().into());
-        }
-        entry
+/// An entry of the result, with the address at `key`.
+fn entry(ip: &Address, key: &str) -> Map<String, Value> {
+    let mut entry = Map::new();
+    entry.insert(key.into(), ip.address.to_string().into());
+    if let Some(gateway) = ip.gateway {
+        entry.insert("gateway".into(), gateway.to_string().into());
     }
+    entry
 }
 
 impl Route {
@@ -97,8 +85,8 @@ impl Route {
 mod tests {
     use super::*;
 
-    fn ip(address: &str, gateway: Option<&str>) -> IpConfig {
-        IpConfig {
+    fn ip(address: &str, gateway: Option<&str>) -> Address {
+        Address {
             address: address.parse().unwrap(),
             gateway: gateway.map(|gateway| gateway.parse().unwrap()),
         }

@@ -74,11 +74,10 @@ fn every_operation_is_read_from_the_configuration_of_the_calling_plugin() {
 }
 
 #[test]
-fn add_gets_the_namespace_the_pod_and_the_wish_for_an_address() {
+fn add_gets_the_pod_and_the_wish_for_an_address() {
     let args = format!("IgnoreUnknown=1;K8S_POD_NAME=web-0;K8S_POD_NAMESPACE=default;{ADDRESS_WISH}");
     let environment = Environment { args: Some(args.into()), ..environment("ADD") };
     let Ok(Call::Add(add)) = call(&environment, &config(&json!({})).to_string()) else { panic!() };
-    assert_eq!(add.netns, "/var/run/netns/n1");
     assert_eq!(add.arguments.pod.to_string(), "default/web-0");
     let wish = AddressRequest { address: "10.0.0.9".parse().unwrap(), prefix: None };
     assert_eq!(add.arguments.requested, [wish]);

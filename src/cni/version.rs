@@ -64,18 +64,6 @@ impl Version {
         self >= Self::V1_1_0
     }
 
-    /// Whether CHECK exists.
-    #[must_use]
-    pub fn allows_check(self) -> bool {
-        self >= Self::V0_4_0
-    }
-
-    /// Whether GC and STATUS exist.
-    #[must_use]
-    pub fn allows_gc_and_status(self) -> bool {
-        self >= Self::V1_1_0
-    }
-
     pub(super) fn numbers(self) -> [i64; 3] {
         match self {
             Self::V0_1_0 => [0, 1, 0],
@@ -152,8 +140,6 @@ mod tests {
         let since =
             |predicate: fn(Version) -> bool| Version::ALL.into_iter().find(|version| predicate(*version));
         assert_eq!(since(Version::has_list_of_ips), Some(Version::V0_3_0));
-        assert_eq!(since(Version::allows_check), Some(Version::V0_4_0));
-        assert_eq!(since(Version::allows_gc_and_status), Some(Version::V1_1_0));
         assert_eq!(since(Version::has_route_attributes), Some(Version::V1_1_0));
         let family: Vec<_> = Version::ALL.into_iter().filter(|version| version.has_family_of_ips()).collect();
         assert_eq!(family, [Version::V0_3_0, Version::V0_3_1, Version::V0_4_0]);

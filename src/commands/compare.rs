@@ -5,12 +5,13 @@ use std::net::IpAddr;
 
 use serde_json::{Value, json};
 
+use crate::base::attachment::Attachment;
 use crate::base::clock::Timestamp;
 use crate::base::eni::EniId;
 use crate::base::region::RegionId;
 use crate::commands::output::short_id;
 use crate::pool::release::DESCRIBE_LAG;
-use crate::store::{Allocation, AssignRequest, Listed, Owner, State};
+use crate::store::{Allocation, AssignRequest, Listed, State};
 
 /// An ENI and its differences.
 #[derive(Debug)]
@@ -31,7 +32,7 @@ pub(super) struct Comparison {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Ghost {
     pub(super) address: IpAddr,
-    pub(super) owner: Owner,
+    pub(super) owner: Attachment,
     pub(super) state: State,
 }
 
@@ -158,7 +159,8 @@ fn may_have_assigned(ask: &AssignRequest, address: IpAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{Address, ReleaseProgress};
+    use crate::base::address::Address;
+    use crate::store::ReleaseProgress;
 
     fn eni(id: &str) -> EniId {
         EniId::try_from(id.to_owned()).unwrap()
@@ -169,12 +171,12 @@ mod tests {
     }
 
     fn record(state: State, on: &str, addresses: &[&str]) -> Listed {
-        let owner = Owner { container_id: "c1".into(), ifname: "eth0".into() };
+        let owner = Attachment { container_id: "c1".into(), ifname: "eth0".into() };
         let allocation = Allocation {
             owner: owner.clone(),
             network: "pods".into(),
             eni: eni(on),
-            region: "cn-hangzhou".into(),
+            region: RegionId::try_from("cn-hangzhou".to_owned()).unwrap(),
             addresses: addresses.iter().map(|text| Address::alone(address(text))).collect(),
             pod: None,
             boot_id: String::new(),
@@ -187,7 +189,7 @@ mod tests {
     fn asking(ipv6: bool, addresses: &[&str]) -> Listed {
         let ask = AssignRequest {
             eni: eni("eni-1"),
-            region: "cn-hangzhou".into(),
+            region: RegionId::try_from("cn-hangzhou".to_owned()).unwrap(),
             client_token: "token".into(),
             in_doubt_until: Timestamp::now(),
             ipv6,

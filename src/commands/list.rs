@@ -52,8 +52,7 @@ fn to_json(listed: &Listed) -> Value {
 }
 
 fn pod(listed: &Listed) -> Option<String> {
-    let pod = listed.allocation.as_ref()?.pod.as_ref()?;
-    Some(format!("{}/{}", pod.namespace, pod.name))
+    listed.allocation.as_ref()?.pod.as_ref().map(ToString::to_string)
 }
 
 /// AGE is the time since the addresses were assigned. BOOT says whether that was in this boot of the machine or an earlier one.

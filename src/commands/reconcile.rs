@@ -5,6 +5,8 @@ use std::net::IpAddr;
 
 use serde_json::json;
 
+use crate::base::address::Address;
+use crate::base::attachment::Attachment;
 use crate::base::clock::{Timestamp, boot_id};
 use crate::base::eni::EniId;
 use crate::base::region::RegionId;
@@ -21,7 +23,7 @@ use crate::failure;
 use crate::failure::Failure;
 use crate::node::facts::find_eni;
 use crate::pool::release::REQUEST_TIMEOUT;
-use crate::store::{Address, Allocation, EniLock, Listed, Owner, ReleaseId, ReleaseProgress, join};
+use crate::store::{Allocation, EniLock, Listed, ReleaseId, ReleaseProgress, join};
 
 /// Whether to release orphans.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +83,7 @@ fn compare_all(context: &CallContext<'_>) -> failure::Result<Vec<Comparison>> {
     let mut recorded = BTreeSet::from([configured.clone()]);
     enis.insert(configured, region);
     for allocation in context.store.list()?.into_iter().filter_map(|it| it.allocation) {
-        enis.insert(allocation.eni.clone(), RegionId::try_from(allocation.region)?);
+        enis.insert(allocation.eni.clone(), allocation.region);
         recorded.insert(allocation.eni);
     }
     let mut found = Vec::new();
@@ -174,10 +176,10 @@ fn record(
     orphan: IpAddr,
 ) -> failure::Result<ReleaseId> {
     let allocation = Allocation {
-        owner: Owner::nobody(),
+        owner: Attachment::nobody(),
         network: network.name().to_owned(),
         eni: eni_lock.eni().clone(),
-        region: region.to_string(),
+        region: region.clone(),
         addresses: vec![Address::alone(orphan)],
         pod: None,
         boot_id: boot_id(),

@@ -103,7 +103,7 @@ fn question(chosen: &[Active], wanted: &BTreeSet<IpAddr>) -> Vec<String> {
             others => format!(" ({} goes with it, because a record is released whole)", join(others)),
         };
         let owner = &allocation.owner;
-        let pod = allocation.pod.as_ref().map(|pod| format!(" of pod {}/{}", pod.namespace, pod.name));
+        let pod = allocation.pod.as_ref().map(|pod| format!(" of pod {pod}"));
         lines.push(format!(
             "  {} on {}: container {}, {}{}{also}",
             join(&own),

@@ -1,4 +1,4 @@
-//! The section as the runtime sent it, read group by group.
+//! The section as the runtime sent it, read one group at a time.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -23,7 +23,7 @@ impl<'a> Ipam<'a> {
         Self(Reader::new(section))
     }
 
-    /// The keys that this version does not know, in order: worth a warning, not an error.
+    /// The keys that this version does not know, in order. They deserve a warning, not an error.
     #[must_use]
     pub fn unknown_keys(&self) -> BTreeSet<String> {
         let own = self.0.keys().filter(|key| !KEYS.iter().any(|known| known.name == *key)).map(str::to_owned);
@@ -33,64 +33,43 @@ impl<'a> Ipam<'a> {
     }
 
     /// `dataDir`.
-    ///
-    /// # Errors
-    /// When it is not an absolute path.
     pub fn data_directory(&self) -> Result<PathBuf, Error> {
         Ok(self.0.absolute_path("dataDir")?.unwrap_or_else(|| "/var/lib/cni/aliyun-eni-ipam".into()))
     }
 
     /// `timeoutSeconds`: the whole of one call.
-    ///
-    /// # Errors
-    /// When it is not a number from 1 to 600.
     pub fn timeout(&self) -> Result<Duration, Error> {
         self.0.seconds("timeoutSeconds", 1..=600, 25)
     }
 
-    /// `onReleaseFailure`: whether a DEL fails whose addresses could not be released in time, instead of leaving that to
-    /// later calls.
-    ///
-    /// # Errors
-    /// When it is none of the allowed values.
+    /// `onReleaseFailure`: whether a DEL fails if its addresses could not be released in time, instead of leaving the release
+    /// to later calls.
     pub fn fails_when_not_released(&self) -> Result<bool, Error> {
         Ok(self.0.choice("onReleaseFailure", &["defer", "fail"])? == Some("fail"))
     }
 
     /// `maxAddressesPerCall`; ECS documents ten.
-    ///
-    /// # Errors
-    /// When it is not a number from 1 to 10.
     pub fn max_per_request(&self) -> Result<usize, Error> {
         let most = self.0.integer("maxAddressesPerCall", 1..=10, 10)?;
         Ok(usize::try_from(most).unwrap_or(10))
     }
 
     /// `gcGraceSeconds`: GC leaves records alone that are younger.
-    ///
-    /// # Errors
-    /// When it is not a number of seconds up to a day.
     pub fn gc_grace(&self) -> Result<Duration, Error> {
         self.0.seconds("gcGraceSeconds", 0..=86_400, 60)
     }
 
     /// `statusFailsWhenFull`.
-    ///
-    /// # Errors
-    /// When it is neither true nor false.
     pub fn status_fails_when_full(&self) -> Result<bool, Error> {
         self.0.flag("statusFailsWhenFull")
     }
 
     /// `metricsFile`.
-    ///
-    /// # Errors
-    /// When it is not an absolute path.
     pub fn metrics_file(&self) -> Result<Option<PathBuf>, Error> {
         self.0.absolute_path("metricsFile")
     }
 
-    /// `logLevel` and `logFile`. A value that cannot be used is as good as none: a call must not fail for its log's sake.
+    /// `logLevel` and `logFile`. A value that cannot be used counts as absent: the log must not make a call fail.
     #[must_use]
     pub fn log(&self) -> LogSettings {
         let level = self.0.choice("logLevel", &["error", "warn", "info", "debug", "trace"]);
@@ -106,25 +85,16 @@ impl<'a> Ipam<'a> {
     }
 
     /// Everything about the way to ECS.
-    ///
-    /// # Errors
-    /// The first value that cannot be used.
     pub fn cloud(&self) -> Result<CloudSettings, Error> {
         CloudSettings::read(&self.0)
     }
 
     /// Everything about where a pod's address comes from, and the result.
-    ///
-    /// # Errors
-    /// The first value that cannot be used.
     pub fn address(&self) -> Result<AddressSettings, Error> {
         AddressSettings::read(&self.0)
     }
 
     /// Reads every group: for the calls that judge the configuration as a whole.
-    ///
-    /// # Errors
-    /// The first value that cannot be used.
     pub fn check_all(&self) -> Result<(), Error> {
         if self.0.choice("type", &["aliyun-eni-ipam"])?.is_none() {
             return Err(self.0.error("type", "\"aliyun-eni-ipam\""));

@@ -41,7 +41,8 @@ impl<'a> Reader<'a> {
         expected: &str,
         parse: impl FnOnce(&'a Value) -> Option<T>,
     ) -> Result<Option<T>, Error> {
-        self.read(key, expected, parse).map_err(|error| Error { value: String::new(), ..error })
+        self.read(key, expected, parse)
+            .map_err(|_| Error::InvalidSecret { key: self.full_key(key), expected: expected.to_owned() })
     }
 
     pub(super) fn read<T>(
@@ -58,7 +59,11 @@ impl<'a> Reader<'a> {
 
     pub(super) fn error(&self, key: &str, expected: &str) -> Error {
         let value = self.object.get(key).map_or_else(|| "missing".to_owned(), shortened);
-        Error { key: format!("{}{key}", self.prefix), value, expected: expected.to_owned() }
+        Error::Invalid { key: self.full_key(key), value, expected: expected.to_owned() }
+    }
+
+    fn full_key(&self, key: &str) -> String {
+        format!("{}{key}", self.prefix)
     }
 
     pub(super) fn string(&self, key: &str, expected: &str) -> Result<Option<&'a str>, Error> {

@@ -220,7 +220,7 @@ fn check_gateway(block: IpNetwork, gateway: IpAddr) -> Result<()> {
     if block.contains(gateway) {
         return Ok(());
     }
-    Err(Failure::Config(config::Error {
+    Err(Failure::Config(config::Error::Invalid {
         key: "gateway".into(),
         value: gateway.to_string(),
         expected: format!(

@@ -5,10 +5,11 @@ use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
 
+use crate::base::address::Address;
 use crate::base::eni::EniId;
 use crate::base::region::{Family, RegionId};
 use crate::cni::AddressRequest;
-use crate::store::{AddIntent, Address, Allocation};
+use crate::store::{AddIntent, Allocation};
 
 use crate::failure::{Failure, Result};
 
@@ -65,7 +66,7 @@ impl EniPlacement {
             owner: intention.owner.clone(),
             network: intention.network.clone(),
             eni: self.eni.clone(),
-            region: self.region.to_string(),
+            region: self.region.clone(),
             addresses: Vec::new(),
             pod: intention.pod.clone(),
             boot_id: intention.boot_id.clone(),

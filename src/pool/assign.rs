@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use crate::base::address::Address;
 use crate::base::clock::Timestamp;
 use crate::base::random;
 use crate::base::region::Family;
@@ -9,7 +10,7 @@ use crate::cloud::rpc::{Disposition, Error, ErrorKind, Subject};
 use crate::pool::attempt::Attempt;
 use crate::pool::release;
 use crate::pool::release::{Answer, Releaser};
-use crate::store::{Active, Address, Allocation, AssignRequest, Committed, EniLock, IN_DOUBT_FOR, Owner};
+use crate::store::{Active, Allocation, AssignRequest, Committed, EniLock, IN_DOUBT_FOR};
 
 use crate::failure::{Failure, Result};
 use crate::node::placement::{EniPlacement, Wanted};
@@ -127,7 +128,7 @@ impl<'s> Assigner<'_, 's> {
     fn ask(&mut self, want: &Wanted) -> Result<AssignRequest> {
         let ask = AssignRequest {
             eni: self.place.eni.clone(),
-            region: self.place.region.to_string(),
+            region: self.place.region.clone(),
             client_token: random::hex128().map_err(Failure::Random)?,
             in_doubt_until: Timestamp::now().plus(self.attempt.deadline.remaining()).plus(IN_DOUBT_FOR),
             ipv6: want.family == Family::V6,
@@ -204,9 +205,8 @@ impl<'s> Assigner<'_, 's> {
             let owner = eni_lock.owner_of(address)?;
             match (owner, eni_lock.state().is_in_doubt(address, asked), usable) {
                 // It was taken off the ENI behind the plugin's back. Its pod has it again, and keeps it.
-                (Some(Owner { container_id, ifname }), _, _) => log::warn!(
-                    "something else had removed {address} from {}; it is back and still belongs to \
-                     {container_id}/{ifname}",
+                (Some(owner), _, _) => log::warn!(
+                    "something else had removed {address} from {}; it is back and still belongs to {owner}",
                     place.eni
                 ),
                 // An old request to release it can still take it from a pod.

@@ -3,10 +3,11 @@
 use std::fs::File;
 use std::path::Path;
 
+use crate::base::attachment::Attachment;
 use crate::base::deadline::Deadline;
 use crate::store::error::{Error, Result};
 use crate::store::intent::{AddIntent, OpenIntent};
-use crate::store::record::{Active, Allocation, Owner, ReleaseProgress};
+use crate::store::record::{Active, Allocation, ReleaseProgress};
 use crate::store::record_name::record_name;
 use crate::store::schema::Misread;
 use crate::store::{ReleaseId, Store, file, intent};
@@ -32,8 +33,8 @@ pub enum Committed {
 }
 
 impl Store {
-    /// Begins an ADD: makes its intent durable, unless the attachment has addresses or another ADD under way. Waits for
-    /// nothing but the settling of a dead ADD's intent.
+    /// Begins an ADD: makes its intent durable, unless the attachment has addresses or another ADD under way. Waits only while
+    /// the intent of a dead ADD is turned into a release.
     ///
     /// # Errors
     /// The system's; nothing has begun then.
@@ -124,7 +125,7 @@ impl Store {
     }
 
     /// Turns the intent of an ADD that has ended into a release of what it asked for, if it asked for anything.
-    pub(super) fn bury(&self, path: &Path, dead: &File) -> Result<()> {
+    pub(super) fn end_dead_intent(&self, path: &Path, dead: &File) -> Result<()> {
         let content = match intent::read(path, dead) {
             Ok(content) => content,
             Err(Error::Quarantined { why, .. }) => return Err(self.misread(path, Misread::Damaged(why))),
@@ -140,11 +141,8 @@ impl Store {
         file::sync_directory(&self.assigning_directory())
     }
 
-    /// Whether an ADD of `owner` is under way, or has ended without anybody knowing how.
-    ///
-    /// # Errors
-    /// When the system does not tell.
-    pub fn is_assigning(&self, owner: &Owner) -> Result<bool> {
+    /// Whether an ADD of `owner` is running, or was killed.
+    pub fn is_assigning(&self, owner: &Attachment) -> Result<bool> {
         file::exists(&self.assigning_directory().join(record_name(owner)))
     }
 
@@ -152,13 +150,13 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Quarantined`] and the system's.
-    pub fn has_living_add(&self, owner: &Owner, deadline: Deadline) -> Result<bool> {
+    pub fn has_living_add(&self, owner: &Attachment, deadline: Deadline) -> Result<bool> {
         let path = self.assigning_directory().join(record_name(owner));
         match intent::find(&path)? {
             Some(intent::Found::Alive(_)) => Ok(true),
             Some(intent::Found::Dead(dead)) => {
                 let _lock = self.lock(deadline)?;
-                self.bury(&path, &dead).map(|()| false)
+                self.end_dead_intent(&path, &dead).map(|()| false)
             }
             None => Ok(false),
         }

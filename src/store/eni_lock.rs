@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use crate::base::attachment::Attachment;
 use crate::base::clock::Timestamp;
 use crate::base::eni::EniId;
 use crate::store::eni_state::{Backoff, EniState};
 use crate::store::error::{Error, Result};
 use crate::store::lock::Lock;
-use crate::store::record::{Allocation, Owner, Release};
+use crate::store::record::{Allocation, Release};
 use crate::store::schema::Misread;
 use crate::store::{ReleaseId, Store, file, record, schema};
 
@@ -20,17 +21,17 @@ pub struct EniLock<'a> {
     store: &'a Store,
     eni: EniId,
     state: EniState,
-    /// What ECS has given the holder itself, and no record names yet.
-    given: BTreeMap<IpAddr, Owner>,
+    /// What ECS has assigned to the holder of this lock, and no record names yet.
+    handed_over: BTreeMap<IpAddr, Attachment>,
     _lock: Lock,
 }
 
 impl<'a> EniLock<'a> {
-    /// Takes over from the last holder. If that one was killed with a request on its way, the addresses of the request are
-    /// of unknown outcome from here on.
+    /// Takes over from the last holder. If that holder was killed during a request, the addresses of the request are in doubt
+    /// from here on.
     pub(super) fn new(store: &'a Store, eni: EniId, lock: Lock) -> Result<Self> {
         let mut eni_lock =
-            Self { store, eni, state: EniState::default(), given: BTreeMap::new(), _lock: lock };
+            Self { store, eni, state: EniState::default(), handed_over: BTreeMap::new(), _lock: lock };
         let now = Timestamp::now();
         match file::read(&eni_lock.state_path())?.map(|content| schema::parse(&content)) {
             None => {}
@@ -38,7 +39,7 @@ impl<'a> EniLock<'a> {
             Some(Err(Misread::Newer(schema))) => {
                 return Err(Error::NewerSchema { path: eni_lock.state_path(), schema });
             }
-            // Nothing is known of what was on its way: suspect all that is releasing.
+            // Nobody knows which requests were under way, so every releasing address is in doubt.
             Some(Err(Misread::Damaged(why))) => {
                 log::warn!(
                     "{} could not be read ({why}) and is replaced by a new one",
@@ -49,7 +50,7 @@ impl<'a> EniLock<'a> {
                     .iter()
                     .flat_map(|it| it.allocation.ips().collect::<Vec<_>>())
                     .collect();
-                eni_lock.state.suspect(&all, now);
+                eni_lock.state.mark_in_doubt(&all, now);
                 eni_lock.save()?;
             }
         }
@@ -75,9 +76,6 @@ impl<'a> EniLock<'a> {
     }
 
     /// Every record of this ENI that is releasing, oldest first. Damaged ones are set aside.
-    ///
-    /// # Errors
-    /// When the directory cannot be read.
     pub fn releasing(&self) -> Result<Vec<Release>> {
         let mut found = Vec::new();
         for name in file::names(&self.store.releasing_directory())? {
@@ -93,25 +91,22 @@ impl<'a> EniLock<'a> {
     }
 
     /// Who has `address` of this ENI in use, this lock's holder included.
-    ///
-    /// # Errors
-    /// When a record that may name it cannot be read.
-    pub fn owner_of(&self, address: IpAddr) -> Result<Option<Owner>> {
-        match self.given.get(&address) {
+    pub fn owner_of(&self, address: IpAddr) -> Result<Option<Attachment>> {
+        match self.handed_over.get(&address) {
             Some(owner) => Ok(Some(owner.clone())),
             None => self.store.owner_of(&self.eni, address),
         }
     }
 
-    /// ECS has given `address` to `owner`, the ADD that holds this lock: until it is recorded, nothing else says so.
-    pub fn hand_over(&mut self, address: IpAddr, owner: &Owner) {
-        self.given.insert(address, owner.clone());
+    /// ECS has assigned `address` to `owner`, the ADD that holds this lock. Until it is recorded, nothing else says so.
+    pub fn hand_over(&mut self, address: IpAddr, owner: &Attachment) {
+        self.handed_over.insert(address, owner.clone());
     }
 
     /// Whether ECS has given `address` to this lock's holder, and no record names it yet.
     #[must_use]
     pub fn has_given(&self, address: IpAddr) -> bool {
-        self.given.contains_key(&address)
+        self.handed_over.contains_key(&address)
     }
 
     /// Makes it durable that other processes' records are releasing: to be called before any of them is released.
@@ -131,10 +126,10 @@ impl<'a> EniLock<'a> {
         self.save()
     }
 
-    /// The request is known to have been carried out, or known not to be.
+    /// ECS has answered: the request was carried out, or was not.
     ///
     /// # Errors
-    /// When the disk refuses; the addresses are taken for suspects then.
+    /// When the disk refuses; the addresses are in doubt then.
     pub fn acknowledge(&mut self, backoff: Option<Backoff>) -> Result<()> {
         self.state.in_flight.clear();
         self.state.backoff = backoff;
@@ -147,14 +142,11 @@ impl<'a> EniLock<'a> {
     /// When the disk refuses; the next holder of the lock comes to the same conclusion then.
     pub fn unknown(&mut self) -> Result<()> {
         let addresses = std::mem::take(&mut self.state.in_flight);
-        self.state.suspect(&addresses, Timestamp::now());
+        self.state.mark_in_doubt(&addresses, Timestamp::now());
         self.save()
     }
 
     /// Remembers, or forgets, why nobody should ask at the moment.
-    ///
-    /// # Errors
-    /// When the disk refuses.
     pub fn set_backoff(&mut self, backoff: Option<Backoff>) -> Result<()> {
         if self.state.backoff == backoff {
             return Ok(());
@@ -164,18 +156,12 @@ impl<'a> EniLock<'a> {
     }
 
     /// Remembers that the ENI was seen to be this instance's in this boot.
-    ///
-    /// # Errors
-    /// When the disk refuses.
     pub fn seen_here(&mut self, boot_id: &str) -> Result<()> {
         self.state.ours_in = Some(boot_id.to_owned());
         self.save()
     }
 
     /// Remembers whether ECS has an address left for this ENI.
-    ///
-    /// # Errors
-    /// When the disk refuses.
     pub fn set_full(&mut self, full: bool) -> Result<()> {
         if !full && self.state.full.is_none() {
             return Ok(());
@@ -209,22 +195,17 @@ impl<'a> EniLock<'a> {
     }
 
     /// Makes a changed record durable.
-    ///
-    /// # Errors
-    /// When the disk refuses; the record is as it was then.
     pub fn update(&self, releasing: &Release) -> Result<()> {
         let path = self.path(releasing);
         file::replace(&path, &releasing.encode(&path)?)
     }
 
     /// Records addresses of this ENI that nobody has, not to be released before `not_before`.
-    ///
-    /// # Errors
-    /// When the disk refuses.
     pub fn return_to_releasing(&self, allocation: Allocation, not_before: Timestamp) -> Result<ReleaseId> {
         let progress =
             record::ReleaseProgress { not_before: Some(not_before), ..record::ReleaseProgress::default() };
-        self.store.put_releasing(Allocation { owner: Owner::nobody(), pod: None, ..allocation }, progress)
+        self.store
+            .put_releasing(Allocation { owner: Attachment::nobody(), pod: None, ..allocation }, progress)
     }
 
     fn path(&self, releasing: &Release) -> PathBuf {

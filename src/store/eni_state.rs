@@ -24,9 +24,9 @@ pub struct EniState {
     /// be on its way.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) in_flight: Vec<IpAddr>,
-    /// Addresses that such a request may still take away, whoever has them by then.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) suspects: Vec<InDoubt>,
+    /// Addresses that such a request may still take away, even from another pod.
+    #[serde(rename = "suspects", default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) in_doubt: Vec<InDoubt>,
     /// Why nobody should ask ECS to release anything of this ENI at the moment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backoff: Option<Backoff>,
@@ -38,7 +38,7 @@ pub struct EniState {
     pub(super) ours_in: Option<String>,
 }
 
-/// An address whose release was asked for with an outcome that nobody saw.
+/// An address that ECS was asked to release, with an unknown outcome.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct InDoubt {
     pub(super) address: IpAddr,
@@ -49,18 +49,18 @@ pub(super) struct InDoubt {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Backoff {
-    /// How many attempts in a row have.
+    /// How many attempts in a row have failed.
     pub attempts: u32,
     /// The next one should not come before this moment.
     pub not_before: Timestamp,
-    /// When the first of them did.
+    /// When the first of them failed.
     pub since: Timestamp,
-    /// Why the last one did.
+    /// Why the last one failed.
     pub error: String,
-    /// Whether trying again is of no use before a person has changed something.
+    /// Whether trying again cannot succeed before a person has changed something.
     #[serde(default)]
     pub permanent: bool,
-    /// Whether whoever tried last gave up: then nobody waits for `not_before` to come, and who comes after it tries once.
+    /// Whether the last caller gave up. Then nobody waits for `not_before`, and the next call after it tries once.
     #[serde(default)]
     pub gave_up: bool,
 }
@@ -70,7 +70,7 @@ impl Default for EniState {
         Self {
             schema: SCHEMA,
             in_flight: Vec::new(),
-            suspects: Vec::new(),
+            in_doubt: Vec::new(),
             backoff: None,
             full: None,
             ours_in: None,
@@ -92,26 +92,26 @@ impl EniState {
         self.full.filter(|full| full.age(now) < FULL_FOR)
     }
 
-    /// Whether a release of `address` that nobody saw the end of may still take effect.
+    /// Whether an earlier release of `address` may still take effect.
     #[must_use]
     pub fn is_in_doubt(&self, address: IpAddr, now: Timestamp) -> bool {
-        self.suspects.iter().any(|suspect| suspect.address == address && suspect.until > now)
+        self.in_doubt.iter().any(|it| it.address == address && it.until > now)
     }
 
-    /// Ends every suspicion a whole one from `now` at the latest: one that lasts longer was written before the clock was set
-    /// back. Whether that changes anything.
+    /// Ends every doubt [`IN_DOUBT_FOR`] from `now` at the latest. One that lasts longer was written before the clock was set
+    /// back. Returns whether that changed anything.
     pub(super) fn bound_doubts(&mut self, now: Timestamp) -> bool {
         let most = now.plus(IN_DOUBT_FOR);
-        let before = self.suspects.clone();
-        self.suspects.iter_mut().for_each(|suspect| suspect.until = suspect.until.min(most));
-        self.suspects != before
+        let before = self.in_doubt.clone();
+        self.in_doubt.iter_mut().for_each(|it| it.until = it.until.min(most));
+        self.in_doubt != before
     }
 
     /// Remembers that the outcome of releasing `addresses` is unknown.
-    pub(super) fn suspect(&mut self, addresses: &[IpAddr], now: Timestamp) {
-        self.suspects.retain(|suspect| suspect.until > now && !addresses.contains(&suspect.address));
+    pub(super) fn mark_in_doubt(&mut self, addresses: &[IpAddr], now: Timestamp) {
+        self.in_doubt.retain(|it| it.until > now && !addresses.contains(&it.address));
         let until = now.plus(IN_DOUBT_FOR);
-        self.suspects.extend(addresses.iter().map(|&address| InDoubt { address, until }));
+        self.in_doubt.extend(addresses.iter().map(|&address| InDoubt { address, until }));
     }
 }
 
@@ -120,24 +120,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_suspicion_ends_after_a_minute_and_is_renewed_by_another_unknown_outcome() {
+    fn an_address_is_in_doubt_for_a_minute_and_again_after_another_unknown_outcome() {
         let (first, second) = (IpAddr::from([192, 168, 0, 1]), IpAddr::from([192, 168, 0, 2]));
         let start = Timestamp::now();
         let mut state = EniState::default();
-        state.suspect(&[first, second], start);
+        state.mark_in_doubt(&[first, second], start);
         let later = start.plus(Duration::from_secs(40));
-        state.suspect(&[second], later);
+        state.mark_in_doubt(&[second], later);
         let end = start.plus(IN_DOUBT_FOR);
         assert!(state.is_in_doubt(first, later) && !state.is_in_doubt(first, end));
         assert!(state.is_in_doubt(second, end) && !state.is_in_doubt(second, later.plus(IN_DOUBT_FOR)));
     }
 
     #[test]
-    fn a_clock_that_was_set_back_does_not_make_a_suspicion_endless() {
+    fn a_clock_that_was_set_back_does_not_keep_an_address_in_doubt_for_ever() {
         let address = IpAddr::from([192, 168, 0, 1]);
         let now = Timestamp::now();
         let mut state = EniState::default();
-        state.suspect(&[address], now.plus(Duration::from_hours(8)));
+        state.mark_in_doubt(&[address], now.plus(Duration::from_hours(8)));
         assert!(state.bound_doubts(now));
         assert!(state.is_in_doubt(address, now.plus(IN_DOUBT_FOR / 2)));
         assert!(!state.is_in_doubt(address, now.plus(IN_DOUBT_FOR)));

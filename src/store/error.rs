@@ -1,14 +1,14 @@
 //! What can go wrong with the store, with the path and what a person can do.
 
-use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// A failure of the store. Nothing was lost: a record stays in the state that it had.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The system refused an operation on a file or directory.
+    #[error("failed to {doing} {}: {source}", .path.display())]
     Io {
         /// The operation, as in "failed to {doing} {path}".
         doing: &'static str,
@@ -18,6 +18,7 @@ pub enum Error {
         source: io::Error,
     },
     /// A file or directory that somebody else could have made or changed: it is not used.
+    #[error("refusing to use {}: {why}", .path.display())]
     Untrusted {
         /// The file or directory.
         path: PathBuf,
@@ -25,6 +26,10 @@ pub enum Error {
         why: String,
     },
     /// A record that could not be read as one. It has been moved to `quarantine/`.
+    #[error(
+        "cannot read the record {} ({why}): once its pod is gone, delete this file, then release its addresses with \
+         `aliyun-eni-ipam reconcile --release-orphans`", .path.display()
+    )]
     Quarantined {
         /// Where it is now.
         path: PathBuf,
@@ -32,6 +37,9 @@ pub enum Error {
         why: String,
     },
     /// A record of a later version of this plugin. It is left as it is.
+    #[error(
+        "a newer version of this plugin wrote {} (schema version {schema}): install that version again", .path.display()
+    )]
     NewerSchema {
         /// The record.
         path: PathBuf,
@@ -39,6 +47,10 @@ pub enum Error {
         schema: u32,
     },
     /// A lock that others held for the whole of the wait.
+    #[error(
+        "waited {:.1} s for the lock {path}: try again; if this persists, `fuser {path}` shows who holds it",
+        .waited.as_secs_f64(), path = .path.display()
+    )]
     Busy {
         /// The lock's file.
         path: PathBuf,
@@ -58,41 +70,5 @@ impl Error {
 
     pub(super) fn untrusted(path: &Path, why: impl Into<String>) -> Self {
         Self::Untrusted { path: path.to_owned(), why: why.into() }
-    }
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Io { doing, path, source } => write!(f, "failed to {doing} {}: {source}", path.display()),
-            Self::Untrusted { path, why } => write!(f, "refusing to use {}: {why}", path.display()),
-            Self::Quarantined { path, why } => write!(
-                f,
-                "cannot read the record {} ({why}): once its pod is gone, delete this file, then release its addresses \
-                 with `aliyun-eni-ipam reconcile --release-orphans`",
-                path.display()
-            ),
-            Self::NewerSchema { path, schema } => write!(
-                f,
-                "a newer version of this plugin wrote {} (schema version {schema}): install that version again",
-                path.display()
-            ),
-            Self::Busy { path, waited } => write!(
-                f,
-                "waited {:.1} s for the lock {}: try again; if this persists, `fuser {}` shows who holds it",
-                waited.as_secs_f64(),
-                path.display(),
-                path.display()
-            ),
-        }
-    }
-}
-
-impl std::error::Error for Error {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Io { source, .. } => Some(source),
-            _ => None,
-        }
     }
 }

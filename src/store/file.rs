@@ -14,7 +14,7 @@ use crate::store::error::{Error, Result};
 use crate::store::trust::check_owner;
 
 /// No file of the store is larger: a record has a few hundred bytes. A longer one is damaged.
-pub(super) const MOST_BYTES: usize = 256 * 1024;
+pub(super) const MAX_BYTES: usize = 256 * 1024;
 
 /// Makes `directory` and its missing parents, mode 0700, and makes their names durable.
 pub(super) fn make_directory(directory: &Path) -> Result<()> {
@@ -63,11 +63,11 @@ pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>> {
     read_open(path, &file).map(Some)
 }
 
-/// The content of an open file of the store, from where it stands. Of one that is longer than any it has [`MOST_BYTES`] and
+/// The content of an open file of the store, from where it stands. Of one that is longer than any it has [`MAX_BYTES`] and
 /// one more, by which a reader knows.
 pub(super) fn read_open(path: &Path, file: &File) -> Result<Vec<u8>> {
     let mut content = Vec::new();
-    file.take(MOST_BYTES as u64 + 1).read_to_end(&mut content).map_err(Error::io("read", path))?;
+    file.take(MAX_BYTES as u64 + 1).read_to_end(&mut content).map_err(Error::io("read", path))?;
     Ok(content)
 }
 

@@ -1,17 +1,15 @@
-//! What `doctor` looks at. Nothing is made, changed or waited for.
+//! What `doctor` looks at. Nothing is created, changed or waited for.
 
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 use super::error::{Error, Result};
-use super::{Store, file, lock};
+use super::{Store, file};
+use crate::base::file_lock::try_lock;
 
 impl Store {
     /// The mode of the store's directory; `None` where there is no store yet.
-    ///
-    /// # Errors
-    /// When the system does not tell.
     pub fn mode(&self) -> Result<Option<u32>> {
         match fs::symlink_metadata(&self.directory) {
             Ok(metadata) => Ok(Some(metadata.mode() & 0o7777)),
@@ -21,9 +19,6 @@ impl Store {
     }
 
     /// The locks that somebody holds at this moment. Those that are free are held for that moment.
-    ///
-    /// # Errors
-    /// When one cannot be taken for any other reason.
     pub fn held_locks(&self) -> Result<Vec<PathBuf>> {
         let names = file::names(&self.eni_directory())?;
         let of_enis = names.iter().map(|name| self.eni_directory().join(name));
@@ -31,7 +26,7 @@ impl Store {
         let mut held = Vec::new();
         for path in std::iter::once(self.directory.join("lock")).chain(of_enis) {
             let Some(file) = file::open(&path, OpenOptions::new().read(true).write(true))? else { continue };
-            if !lock::try_file(&file).map_err(Error::io("lock", &path))? {
+            if !try_lock(&file).map_err(Error::io("lock", &path))? {
                 held.push(path);
             }
         }

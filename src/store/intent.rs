@@ -10,18 +10,20 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::attachment::{Attachment, Pod};
 use crate::base::clock::Timestamp;
+use crate::base::file_lock::try_lock;
 use crate::store::error::{Error, Result};
-use crate::store::record::{Allocation, AssignRequest, Owner, Pod};
+use crate::store::record::{Allocation, AssignRequest};
 use crate::store::schema::{Misread, SCHEMA};
-use crate::store::{file, lock, schema};
+use crate::store::{file, schema};
 
 /// Whose ADD it is, and since when.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AddIntent {
     /// The attachment that is to get addresses.
-    pub owner: Owner,
+    pub owner: Attachment,
     /// The network's name.
     pub network: String,
     /// The pod, where known.
@@ -128,7 +130,7 @@ impl OpenIntent {
     /// Writes the intent to `path` if nobody has one there; `None` where somebody has.
     pub(super) fn create(directory: &Path, path: &Path, intention: AddIntent) -> Result<Option<Self>> {
         let head = encode(&Head { schema: SCHEMA, intention: intention.clone() }, path)?;
-        let draft = file::Draft::write(directory, &head, |file| lock::try_file(file).map(|_| ()))?;
+        let draft = file::Draft::write(directory, &head, |file| try_lock(file).map(|_| ()))?;
         let Some(file) = draft.claim(path)? else { return Ok(None) };
         file::sync_directory(directory)?;
         Ok(Some(Self { file, path: path.to_owned(), intention, acknowledged: Vec::new(), unfit: Vec::new() }))
@@ -179,9 +181,6 @@ impl OpenIntent {
     }
 
     /// Whether a DEL for this attachment came meanwhile.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
     pub fn is_deleted(&self) -> Result<bool> {
         read(&self.path, &self.file).map(|content| content.deleted)
     }
@@ -198,7 +197,7 @@ pub(super) enum Found {
 /// Opens the intent at `path`; `None` where there is none (any more).
 pub(super) fn find(path: &Path) -> Result<Option<Found>> {
     let Some(file) = file::open(path, OpenOptions::new().read(true).append(true))? else { return Ok(None) };
-    if !lock::try_file(&file).map_err(Error::io("lock", path))? {
+    if !try_lock(&file).map_err(Error::io("lock", path))? {
         return Ok(Some(Found::Alive(file)));
     }
     // Between the opening and the lock its ADD may have ended properly and taken the file away.

@@ -1,14 +1,15 @@
-//! The store as a whole: for the operator's commands, GC and STATUS, never on the way of an ADD or a DEL.
+//! The store as a whole: for the commands of people, GC and STATUS. No ADD or DEL uses it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::base::attachment::Attachment;
 use crate::base::clock::Timestamp;
 use crate::base::deadline::Deadline;
 use crate::base::eni::EniId;
 use crate::store::error::{Error, Result};
 use crate::store::intent::Content;
-use crate::store::record::{Active, Allocation, Owner, Release, ReleaseProgress};
+use crate::store::record::{Active, Allocation, Release, ReleaseProgress};
 use crate::store::record_name::release_began;
 use crate::store::schema::Misread;
 use crate::store::{ReleaseId, Store, file, intent};
@@ -20,7 +21,7 @@ pub enum State {
     Assigning,
     /// In use.
     Active,
-    /// To be given back to ECS.
+    /// Being released: ECS has not confirmed yet.
     Releasing,
     /// Set aside, because it could not be read.
     Quarantined,
@@ -35,8 +36,8 @@ pub struct Listed {
     pub path: PathBuf,
     /// What it says; `None` of a quarantined one, and of an ADD that has not chosen its ENI yet.
     pub allocation: Option<Allocation>,
-    /// Whose it is; nobody's for a quarantined one.
-    pub owner: Owner,
+    /// The attachment that owns it; nobody for a quarantined one.
+    pub owner: Attachment,
     /// How its release has gone so far. Of an ADD, the requests whose answers are open.
     pub progress: ReleaseProgress,
     /// When its release began; `None` of what is not releasing, and of a release that an older version began.
@@ -60,7 +61,7 @@ impl State {
 }
 
 impl Store {
-    /// Every record there is, without any lock: what moves meanwhile may be listed twice, but is not left out.
+    /// Every record, read without a lock. A record that moves meanwhile may be listed twice, but is never left out.
     ///
     /// # Errors
     /// When a directory or a file cannot be read. Damaged records are listed, not moved.
@@ -83,9 +84,6 @@ impl Store {
 
     /// Why this release waits: its own last failure, or that of its ENI, which is left alone for a while after one. `None`
     /// of a release that nobody has tried, and of what is not releasing.
-    ///
-    /// # Errors
-    /// When what is remembered of the ENI cannot be read.
     pub fn last_error_of(&self, listed: &Listed) -> Result<Option<String>> {
         match (&listed.progress.last_error, &listed.allocation) {
             (None, Some(allocation)) if listed.state == State::Releasing => {
@@ -96,9 +94,6 @@ impl Store {
     }
 
     /// How many records there are, by the names in the directories: nothing is opened.
-    ///
-    /// # Errors
-    /// When a directory cannot be read.
     pub fn counts(&self) -> Result<[(State, usize); 4]> {
         let mut counts = State::ALL.map(|state| (state, 0));
         for (state, count) in &mut counts {
@@ -117,9 +112,6 @@ impl Store {
     }
 
     /// Removes what killed processes left half written.
-    ///
-    /// # Errors
-    /// When a directory cannot be read.
     pub fn sweep(&self) -> Result<()> {
         for directory in [
             self.assigning_directory(),
@@ -146,7 +138,7 @@ impl Store {
         Ok(found)
     }
 
-    /// One of the releases of each ENI that has any, and of each region where its records name several.
+    /// One release for each ENI and region that has any.
     ///
     /// # Errors
     /// When the directory cannot be read. Damaged records are set aside and do not count.
@@ -165,17 +157,14 @@ impl Store {
         Ok(enis.into_values().collect())
     }
 
-    /// Every ENI that something is remembered of.
-    ///
-    /// # Errors
-    /// When the directory cannot be read.
+    /// Every ENI with a state file.
     pub fn known_enis(&self) -> Result<Vec<EniId>> {
         let names = file::names(&self.eni_directory())?;
         let ids = names.iter().filter_map(|name| name.strip_suffix(".json"));
         Ok(ids.filter_map(|id| EniId::try_from(id.to_owned()).ok()).collect())
     }
 
-    /// Turns the intents of dead ADDs into releases, those of which `chosen` says so. Returns the releases that came of it.
+    /// Turns the intents of dead ADDs that `chosen` selects into releases, and returns these.
     ///
     /// # Errors
     /// The first failure; the rest has been done all the same.
@@ -186,7 +175,7 @@ impl Store {
     ) -> Result<Vec<ReleaseId>> {
         let (mut pending, mut failure) = (Vec::new(), None);
         for name in file::names(&self.assigning_directory())? {
-            match self.bury_one(&self.assigning_directory().join(name), deadline, &chosen) {
+            match self.release_dead_intent(&self.assigning_directory().join(name), deadline, &chosen) {
                 Ok(found) => pending.extend(found),
                 Err(error) => failure = Some(error),
             }
@@ -194,7 +183,7 @@ impl Store {
         failure.map_or(Ok(pending), Err)
     }
 
-    fn bury_one(
+    fn release_dead_intent(
         &self,
         path: &Path,
         deadline: Deadline,
@@ -205,10 +194,10 @@ impl Store {
         match intent::read(path, &dead) {
             Ok(content) if !chosen(&content.intention) => return Ok(Vec::new()),
             Ok(content) => {
-                self.bury(path, &dead)?;
+                self.end_dead_intent(path, &dead)?;
                 return self.pending(&content.intention.owner);
             }
-            Err(Error::Quarantined { .. }) => self.bury(path, &dead)?,
+            Err(Error::Quarantined { .. }) => self.end_dead_intent(path, &dead)?,
             Err(error) => return Err(error),
         }
         Ok(Vec::new())
@@ -252,7 +241,7 @@ impl Listed {
             state: State::Quarantined,
             path: path.to_owned(),
             allocation: None,
-            owner: Owner::nobody(),
+            owner: Attachment::nobody(),
             progress,
             releasing_since: None,
         }

@@ -1,14 +1,14 @@
-//! Kernel file locks with a bounded wait: the one place that names `fs2`.
+//! Locks of the store, with a bounded wait.
 //!
-//! `flock` has no deadline of its own and a lock's holder may be a whole ECS call away, so waiting is polling. The kernel
-//! lets go of a lock when its holder ends, however it ends: there are no stale locks to clear.
+//! `flock` takes no deadline, and a holder may keep a lock for a whole request to ECS, so waiting is polling. The kernel
+//! releases a lock when its holder ends, however it ends, so there are no stale locks to clear.
 
 use std::fs::File;
-use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::base::deadline::Deadline;
+use crate::base::file_lock::try_lock;
 use crate::store::error::{Error, Result};
 use crate::store::file;
 
@@ -26,7 +26,7 @@ pub(super) struct Lock {
 pub(super) fn wait(path: &Path, deadline: Deadline) -> Result<Lock> {
     let started = Instant::now();
     let file = file::open_lock(path)?;
-    while !try_file(&file).map_err(Error::io("lock", path))? {
+    while !try_lock(&file).map_err(Error::io("lock", path))? {
         if deadline.has_passed() {
             return Err(Error::Busy { path: path.to_owned(), waited: started.elapsed() });
         }
@@ -38,15 +38,5 @@ pub(super) fn wait(path: &Path, deadline: Deadline) -> Result<Lock> {
 /// Takes the lock whose file is `path` if nobody holds it.
 pub(super) fn attempt(path: &Path) -> Result<Option<Lock>> {
     let file = file::open_lock(path)?;
-    Ok(try_file(&file).map_err(Error::io("lock", path))?.then_some(Lock { _file: file }))
-}
-
-/// Locks an open file if nobody else holds its lock; whether it did.
-pub(super) fn try_file(file: &File) -> io::Result<bool> {
-    // By path: std has methods of other names and types that a plain call would reach.
-    match fs2::FileExt::try_lock_exclusive(file) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
-        Err(error) => Err(error),
-    }
+    Ok(try_lock(&file).map_err(Error::io("lock", path))?.then_some(Lock { _file: file }))
 }

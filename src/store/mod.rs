@@ -14,7 +14,7 @@
 //! ```
 //! The directory that a file is in is its state and a rename is a transition, so that a kill or a power cut at any
 //! instruction leaves every record whole, in the one state or the other. Finding an attachment's record opens one file by
-//! name. The module knows no cloud and no CNI.
+//! name. This module knows no cloud and no CNI.
 //!
 //! Locks are taken in one order: an ENI's, then the store's.
 
@@ -42,18 +42,19 @@ pub use eni_state::{Backoff, EniState, IN_DOUBT_FOR};
 pub use error::{Error, Result};
 pub use intent::{AddIntent, OpenIntent};
 pub use listing::{Listed, State};
-pub use record::{Active, Address, Allocation, AssignRequest, Owner, Pod, Release, ReleaseProgress, join};
+pub use record::{Active, Allocation, AssignRequest, Release, ReleaseProgress, join};
 pub use releasing::ReleaseId;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::base::attachment::Attachment;
 use crate::base::deadline::Deadline;
 use crate::base::eni::EniId;
 use record_name::{record_name, unique_name};
 use schema::Misread;
 
-/// A store in its directory. Opening it makes nothing and locks nothing.
+/// A store in its directory. Opening it creates nothing and locks nothing.
 #[derive(Clone, Debug)]
 pub struct Store {
     directory: PathBuf,
@@ -91,13 +92,10 @@ impl Store {
         self.directory.join("eni")
     }
 
-    /// Whether anything at all is recorded of `owner`: no lock, no directory made, nothing parsed.
-    ///
-    /// # Errors
-    /// When a directory cannot be read.
-    pub fn knows(&self, owner: &Owner) -> Result<bool> {
+    /// Whether anything is recorded for `owner`. It takes no lock, creates no directory and parses nothing.
+    pub fn knows(&self, owner: &Attachment) -> Result<bool> {
         let name = record_name(owner);
-        // In the order in which a record moves, so that one that moves meanwhile is met all the same.
+        // In the order in which a record moves, so that a record that moves meanwhile is still found.
         for directory in [self.assigning_directory(), self.active_directory()] {
             if file::exists(&directory.join(&name))? {
                 return Ok(true);
@@ -110,7 +108,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Quarantined`] when its record is damaged, and the system's.
-    pub fn active(&self, owner: &Owner) -> Result<Option<Active>> {
+    pub fn active(&self, owner: &Attachment) -> Result<Option<Active>> {
         let path = self.active_directory().join(record_name(owner));
         let Some(content) = file::read(&path)? else { return Ok(None) };
         match Active::parse(&content) {
@@ -133,9 +131,6 @@ impl Store {
     }
 
     /// Takes the lock of `eni` if nobody holds it.
-    ///
-    /// # Errors
-    /// The system's.
     pub fn try_lock_eni(&self, eni: &EniId) -> Result<Option<EniLock<'_>>> {
         match lock::attempt(&self.eni_lock(eni)?)? {
             Some(lock) => EniLock::new(self, eni.clone(), lock).map(Some),
@@ -157,7 +152,7 @@ impl Store {
         self.directory.join("cache")
     }
 
-    /// What was remembered under `name`; nothing where that cannot be read, because it can be found out again.
+    /// What was remembered under `name`. If it cannot be read, it counts as forgotten, because it can be found out again.
     #[must_use]
     pub fn remembered<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
         let content = file::read(&self.cache_directory().join(format!("{name}.json"))).ok()??;
@@ -166,19 +161,13 @@ impl Store {
     }
 
     /// Remembers `facts` under `name`.
-    ///
-    /// # Errors
-    /// When the disk refuses.
     pub fn remember(&self, name: &str, facts: &impl Serialize) -> Result<()> {
         file::make_directory(&self.cache_directory())?;
         let path = self.cache_directory().join(format!("{name}.json"));
         file::replace(&path, &schema::encode(facts, &path)?)
     }
 
-    /// Whether another record could be written: tried without a lock, and without making the directory.
-    ///
-    /// # Errors
-    /// The system's, or that the directory is not to be trusted.
+    /// Checks that another record could be written. It takes no lock and does not create the directory.
     pub fn check_room(&self) -> Result<()> {
         let existing = self.directory.ancestors().find(|it| it.is_dir()).unwrap_or(Path::new("/"));
         file::check_room(existing)

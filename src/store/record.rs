@@ -1,4 +1,4 @@
-//! What is written down of a pod's addresses, and how.
+//! The record of a pod's addresses, and its form on disk.
 //!
 //! A record is one JSON object, small enough to be read by a person with `cat`:
 //! ```json
@@ -20,68 +20,20 @@ use std::path::Path;
 use ipnetwork::IpNetwork;
 use serde::{Deserialize, Serialize};
 
+use crate::base::address::Address;
+use crate::base::attachment::{Attachment, Pod};
 use crate::base::clock::Timestamp;
 use crate::base::eni::EniId;
+use crate::base::region::RegionId;
 use crate::store::error::Result;
 use crate::store::schema::{Misread, SCHEMA, encode, parse};
 
-/// Whose addresses these are: CNI's attachment, the pair that every call for it carries. The network's name is left out
-/// on purpose: a network may be renamed between ADD and DEL.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Owner {
-    /// `CNI_CONTAINERID`, whole.
-    pub container_id: String,
-    /// `CNI_IFNAME`.
-    pub ifname: String,
-}
-
-impl Owner {
-    /// The owner of addresses that no pod ever had: orphans, and addresses that were put back.
-    #[must_use]
-    pub fn nobody() -> Self {
-        Self { container_id: String::new(), ifname: String::new() }
-    }
-}
-
-/// The pod, where the runtime told.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pod {
-    /// `K8S_POD_NAMESPACE`.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub namespace: String,
-    /// `K8S_POD_NAME`.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub name: String,
-    /// `K8S_POD_UID`.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub uid: String,
-}
-
-/// One address with what a CNI result says of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Address {
-    /// The secondary private IP, with the prefix length of its vSwitch's CIDR block.
-    pub address: IpNetwork,
-    /// Its vSwitch's gateway.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gateway: Option<IpAddr>,
-}
-
-impl Address {
-    /// An address of which nothing else is known, and nothing else is needed to release it.
-    #[must_use]
-    pub fn alone(address: IpAddr) -> Self {
-        Self { address: address.into(), gateway: None }
-    }
-}
-
-/// Addresses on an ENI and whose they are.
+/// Addresses on an ENI, and the attachment that owns them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Allocation {
-    /// Whose.
-    pub owner: Owner,
+    /// The attachment that owns them.
+    pub owner: Attachment,
     /// The network's name at the ADD; GC alone asks.
     pub network: String,
     /// The ENI that has the addresses.
@@ -89,7 +41,7 @@ pub struct Allocation {
     pub eni: EniId,
     /// The region of the ENI.
     #[serde(rename = "regionId")]
-    pub region: String,
+    pub region: RegionId,
     /// The addresses, in the order of the result.
     pub addresses: Vec<Address>,
     /// The pod, where known.
@@ -115,7 +67,7 @@ impl Allocation {
     }
 }
 
-/// Which addresses on which ENI, for people.
+/// The addresses and their ENI, for people.
 impl fmt::Display for Allocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.addresses.as_slice() {
@@ -125,12 +77,13 @@ impl fmt::Display for Allocation {
     }
 }
 
-/// Addresses in a row, for people.
+/// Addresses separated by commas, for people.
 pub fn join<A: Borrow<IpAddr>>(addresses: impl IntoIterator<Item = A>) -> String {
     addresses.into_iter().map(|address| address.borrow().to_string()).collect::<Vec<_>>().join(", ")
 }
 
-/// A request to assign addresses: enough to repeat it to the letter, which with the same ClientToken has no second effect.
+/// A request to assign addresses, with everything needed to repeat it exactly. With the same `ClientToken`, ECS carries
+/// it out only once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AssignRequest {
@@ -139,8 +92,8 @@ pub struct AssignRequest {
     pub eni: EniId,
     /// The region of the ENI.
     #[serde(rename = "regionId")]
-    pub region: String,
-    /// Makes the request the same one however often it is sent.
+    pub region: RegionId,
+    /// The `ClientToken`, by which ECS recognises a repetition.
     pub client_token: String,
     /// From this moment on no copy of the request that was ever sent can still take effect. Before it, that a repetition
     /// is refused does not prove that there is nothing to release.
@@ -176,7 +129,7 @@ impl AssignRequest {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Active(pub Allocation);
 
-/// Addresses that are to be given back to ECS, and are not yet known to be.
+/// Addresses that are being released: ECS has not confirmed yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Release {
     /// The name of the file.
@@ -191,7 +144,7 @@ pub struct Release {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ReleaseProgress {
-    /// How often ECS has been asked in vain.
+    /// How many attempts have failed.
     #[serde(default)]
     pub attempts: u32,
     /// Why the last attempt failed.

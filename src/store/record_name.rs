@@ -4,17 +4,17 @@ use std::path::Path;
 
 use sha1::{Digest, Sha1};
 
+use crate::base::attachment::Attachment;
 use crate::base::clock::Timestamp;
 use crate::base::random;
 use crate::store::error::{Error, Result};
-use crate::store::record::Owner;
 
-/// How much of a container ID a key shows, for the person who looks into the directory.
-const SHOWN: usize = 24;
+/// How much of a container ID a name shows, for the person who looks into the directory.
+const SHOWN_ID_CHARACTERS: usize = 24;
 
 /// The file name that belongs to an owner: the start of the container ID and a digest of the whole pair. It is safe and of
 /// bounded length whatever the ID, which has no length limit in CNI; the record inside has the ID in full.
-pub(super) fn record_name(owner: &Owner) -> String {
+pub(super) fn record_name(owner: &Attachment) -> String {
     let mut digest = Sha1::new();
     digest.update(&owner.container_id);
     // A container ID has no NUL: no two pairs run together into the same text.
@@ -22,7 +22,7 @@ pub(super) fn record_name(owner: &Owner) -> String {
     digest.update(&owner.ifname);
     let digest = digest.finalize().iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
     let safe = |character: &char| character.is_ascii_alphanumeric() || "_-".contains(*character);
-    let shown: String = owner.container_id.chars().filter(safe).take(SHOWN).collect();
+    let shown: String = owner.container_id.chars().filter(safe).take(SHOWN_ID_CHARACTERS).collect();
     format!("{shown}-{digest}")
 }
 
@@ -32,7 +32,7 @@ pub(super) fn unique_name(prefix: &str) -> Result<String> {
     Ok(format!("{prefix}.{}", &unique[..16]))
 }
 
-/// The name of a release of `key` that begins now. The name says when, because a DEL only renames the record.
+/// The name of a release of this record that begins now. The name says when, because a DEL only renames the record.
 pub(super) fn release_name(record_name: &str) -> Result<String> {
     unique_name(&format!("{record_name}.{}", Timestamp::now().to_seconds()))
 }
@@ -58,8 +58,8 @@ mod tests {
         }
     }
 
-    fn owner(container_id: &str, ifname: &str) -> Owner {
-        Owner { container_id: container_id.into(), ifname: ifname.into() }
+    fn owner(container_id: &str, ifname: &str) -> Attachment {
+        Attachment { container_id: container_id.into(), ifname: ifname.into() }
     }
 
     #[test]

@@ -1,35 +1,37 @@
-//! The life of a release in the store: from the DEL, or whoever else begins it, until ECS has confirmed.
+//! The life of a release in the store: from the DEL, or another caller that begins it, until ECS has confirmed.
 
+use crate::base::attachment::Attachment;
 use crate::base::deadline::Deadline;
 use crate::base::eni::EniId;
+use crate::base::region::RegionId;
 use crate::store::error::Result;
-use crate::store::record::{Active, Allocation, Owner, Release, ReleaseProgress};
+use crate::store::record::{Active, Allocation, Release, ReleaseProgress};
 use crate::store::record_name::{record_name, release_name};
 use crate::store::{Store, file, intent};
 
-/// A release under way: the name of its record, and the ENI whose lock whoever works on it needs.
+/// A release under way: the name of its record, and the ENI that has to be locked for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReleaseId {
     name: String,
     /// The ENI that has, or will turn out to have, the addresses.
     pub eni: EniId,
     /// The region of the ENI.
-    pub region: String,
+    pub region: RegionId,
 }
 
 impl Store {
-    /// Begins a DEL: what `owner` has is releasing from here on, and an ADD of its that is under way is marked, so that it
-    /// undoes itself. Returns every release of this owner that is not confirmed, older ones included.
+    /// Begins a DEL: moves the record of `owner` to releasing, and marks an ADD of `owner` that is still running, so that the
+    /// ADD undoes itself. Returns every release of `owner` that ECS has not confirmed, older ones included.
     ///
     /// # Errors
     /// [`Busy`](super::Error::Busy), [`Quarantined`](super::Error::Quarantined) and the system's.
-    pub fn begin_release(&self, owner: &Owner, deadline: Deadline) -> Result<Vec<ReleaseId>> {
+    pub fn begin_release(&self, owner: &Attachment, deadline: Deadline) -> Result<Vec<ReleaseId>> {
         let _lock = self.lock(deadline)?;
         let name = record_name(owner);
         let path = self.assigning_directory().join(&name);
         match intent::find(&path)? {
             Some(intent::Found::Alive(file)) => intent::mark(&file, &path)?,
-            Some(intent::Found::Dead(dead)) => self.bury(&path, &dead)?,
+            Some(intent::Found::Dead(dead)) => self.end_dead_intent(&path, &dead)?,
             None => {}
         }
         if self.active(owner)?.is_some() {
@@ -43,8 +45,8 @@ impl Store {
         Ok(pending)
     }
 
-    /// Begins the release of this very record, for who has not been told to by a DEL: an ADD whose result nobody reads, GC, a
-    /// person. Another record of the same attachment is not touched: a DEL may have come meanwhile, and another ADD.
+    /// Begins the release of exactly this record, for callers other than a DEL: an ADD that nobody reads the result of, GC, a
+    /// person. If the attachment has another record by now, that record stays: a DEL and another ADD may have come between.
     ///
     /// # Errors
     /// [`Busy`](super::Error::Busy), [`Quarantined`](super::Error::Quarantined) and the system's.
@@ -58,13 +60,13 @@ impl Store {
         self.pending(owner)
     }
 
-    fn move_to_releasing(&self, key: &str) -> Result<()> {
-        let to = self.releasing_directory().join(release_name(key)?);
-        file::rename(&self.active_directory().join(key), &to)
+    fn move_to_releasing(&self, name: &str) -> Result<()> {
+        let to = self.releasing_directory().join(release_name(name)?);
+        file::rename(&self.active_directory().join(name), &to)
     }
 
-    /// Makes it durable that records have moved from active to releasing. Whoever moved them may not have got so far, and
-    /// may be dead; were an address released before that, a power cut could bring its record back as active.
+    /// Makes it durable that records have moved from active to releasing. The process that moved them may have died before
+    /// it did so. If an address were released first, a power cut could bring its record back as active.
     pub(super) fn make_moves_durable(&self) -> Result<()> {
         for directory in [self.releasing_directory(), self.active_directory()] {
             if file::exists(&directory)? {
@@ -75,10 +77,7 @@ impl Store {
     }
 
     /// The releases of `owner` that ECS has not confirmed.
-    ///
-    /// # Errors
-    /// When a directory cannot be read.
-    pub fn pending(&self, owner: &Owner) -> Result<Vec<ReleaseId>> {
+    pub fn pending(&self, owner: &Attachment) -> Result<Vec<ReleaseId>> {
         let mut pending = Vec::new();
         for name in self.releasing_names(&record_name(owner))? {
             if let Some(releasing) = self.read_releasing(&name)? {
@@ -89,25 +88,16 @@ impl Store {
     }
 
     /// Whether ECS has not confirmed this release yet.
-    ///
-    /// # Errors
-    /// When the system does not tell.
     pub fn is_pending(&self, pending: &ReleaseId) -> Result<bool> {
         file::exists(&self.releasing_directory().join(&pending.name))
     }
 
     /// The record of this release; `None` when it is done.
-    ///
-    /// # Errors
-    /// When it cannot be read.
     pub fn releasing(&self, pending: &ReleaseId) -> Result<Option<Release>> {
         self.read_releasing(&pending.name)
     }
 
-    /// Records addresses that nobody has, to be released: orphans, and what an ADD must not use.
-    ///
-    /// # Errors
-    /// The system's.
+    /// Records addresses that no pod uses as releasing: orphans, and addresses that an ADD must not use.
     pub fn put_releasing(&self, allocation: Allocation, progress: ReleaseProgress) -> Result<ReleaseId> {
         file::make_directory(&self.releasing_directory())?;
         file::make_directory(&self.eni_directory())?;
@@ -124,9 +114,9 @@ impl Store {
         Release::parse(name, &content).map(Some).map_err(|misread| self.misread(&path, misread))
     }
 
-    pub(super) fn releasing_names(&self, key: &str) -> Result<Vec<String>> {
+    pub(super) fn releasing_names(&self, record_name: &str) -> Result<Vec<String>> {
         let mut names = file::names(&self.releasing_directory())?;
-        names.retain(|name| name.split_once('.').is_some_and(|(owner, _)| owner == key));
+        names.retain(|name| name.split_once('.').is_some_and(|(record, _)| record == record_name));
         Ok(names)
     }
 }

@@ -45,11 +45,11 @@ pub(super) fn parse<T: for<'de> Deserialize<'de>>(content: &[u8]) -> std::result
 
 /// What is longer than any file of the store has not been read to its end.
 pub(super) fn check_length(content: &[u8]) -> std::result::Result<(), Misread> {
-    let most = file::MOST_BYTES;
-    if content.len() <= most {
+    let max = file::MAX_BYTES;
+    if content.len() <= max {
         Ok(())
     } else {
-        Err(Misread::Damaged(format!("it is larger than {most} bytes")))
+        Err(Misread::Damaged(format!("it is larger than {max} bytes")))
     }
 }
 

@@ -17,7 +17,7 @@ const WRITABLE_BY_OTHERS: u32 = 0o022;
 const STICKY: u32 = 0o1000;
 
 /// As many symbolic links as the kernel follows on one path.
-const MOST_LINKS: usize = 40;
+const MAX_LINKS: usize = 40;
 
 /// Checks that only this process's user can have put anything into `directory`, and that nobody else can put another one in
 /// its place. A directory that is not there passes when that is so of its parents: then nothing is in it.
@@ -74,7 +74,7 @@ fn check_parents(directory: &Path) -> Result<()> {
         }
         if metadata.is_symlink() {
             links += 1;
-            if links > MOST_LINKS {
+            if links > MAX_LINKS {
                 return Err(Error::untrusted(directory, "it is behind a circle of symbolic links"));
             }
             let target = fs::read_link(&path).map_err(Error::io("read the link", &path))?;

@@ -4,13 +4,13 @@ use std::io;
 
 use serde_json::Value;
 
+use crate::base::attachment::Pod;
 use crate::base::clock::{Timestamp, boot_id};
-use crate::cni;
-use crate::cni::{Add, Dns, IpConfig, IpamResult};
+use crate::cni::{Add, Dns, IpamResult};
 use crate::config::{AddressSettings, Ipam};
-use crate::store::{Active, AddIntent, Address, Begun, Pod};
+use crate::store::{Active, AddIntent, Begun};
 
-use crate::context::{CallContext, owner};
+use crate::context::CallContext;
 use crate::failure::{Failure, Result};
 use crate::node::facts::find_placement;
 use crate::pool::attempt::Attempt;
@@ -41,8 +41,7 @@ pub(super) fn add(
     let settings = context.ipam.address()?;
     let dns = read_dns(&settings)?;
     let answer = |Active(allocation): &Active| {
-        let ip = |&Address { address, gateway }: &Address| IpConfig { address, gateway };
-        let ips = allocation.addresses.iter().map(ip).collect();
+        let ips = allocation.addresses.clone();
         let result = IpamResult { ips, routes: settings.routes.clone(), dns };
         // Where this fails, the runtime has given up, perhaps long ago.
         print(&result.to_json(call.network.version)).map_err(Failure::Output)
@@ -79,9 +78,9 @@ fn assign<'s>(
 
 fn intent_of(call: &Add) -> AddIntent {
     AddIntent {
-        owner: owner(&call.attachment),
+        owner: call.attachment.clone(),
         network: call.network.name.clone(),
-        pod: pod(&call.arguments.pod),
+        pod: Some(call.arguments.pod.clone()).filter(|pod| *pod != Pod::default()),
         boot_id: boot_id(),
         since: Timestamp::now(),
     }
@@ -94,10 +93,4 @@ pub(super) fn read_dns(settings: &AddressSettings) -> Result<Dns> {
         Ok(text) => Ok(Dns::from_resolv_conf(&text)),
         Err(error) => Err(Failure::ResolvConf { path: path.clone(), error }),
     }
-}
-
-fn pod(pod: &cni::Pod) -> Option<Pod> {
-    let field = |field: &Option<String>| field.clone().unwrap_or_default();
-    let pod = Pod { namespace: field(&pod.namespace), name: field(&pod.name), uid: field(&pod.uid) };
-    (pod != Pod::default()).then_some(pod)
 }

@@ -5,7 +5,6 @@ use std::net::IpAddr;
 
 use crate::cni::Check;
 use crate::config::Ipam;
-use crate::context::owner;
 use crate::failure::{Failure, Result};
 use crate::store::{Store, join};
 
@@ -14,12 +13,12 @@ use crate::store::{Store, join};
 /// # Errors
 /// What is not as it should be, and what to do.
 pub(super) fn check(call: &Check) -> Result<()> {
-    let owner = owner(&call.attachment);
+    let owner = &call.attachment;
     let store = Store::open(&Ipam::new(&call.network.ipam).data_directory()?)?;
-    let Some(active) = store.active(&owner)? else {
-        let what = if !store.pending(&owner)?.is_empty() {
+    let Some(active) = store.active(owner)? else {
+        let what = if !store.pending(owner)?.is_empty() {
             "the addresses of this attachment are being released"
-        } else if store.is_assigning(&owner)? {
+        } else if store.is_assigning(owner)? {
             "the ADD of this attachment has not finished"
         } else {
             "no addresses are recorded for this attachment"

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use crate::base::attachment::Attachment;
 use crate::cni::Del;
 use crate::config::Ipam;
-use crate::store::{Owner, Store};
+use crate::store::Store;
 
-use crate::context::{CallContext, owner};
+use crate::context::CallContext;
 use crate::failure::{Failure, Result};
 
 /// How often the end of an ADD is looked for.
@@ -20,7 +21,7 @@ const POLL: Duration = Duration::from_millis(20);
 pub(super) fn open(call: &Del) -> Result<Option<CallContext<'_>>> {
     let ipam = Ipam::new(&call.network.ipam);
     let store = Store::open(&ipam.data_directory()?)?;
-    if store.knows(&owner(&call.attachment))? {
+    if store.knows(&call.attachment)? {
         return CallContext::with_store(ipam, store).map(Some);
     }
     log::debug!("nothing is recorded for this attachment");
@@ -33,18 +34,18 @@ pub(super) fn open(call: &Del) -> Result<Option<CallContext<'_>>> {
 /// When the store cannot be used, or, where `onReleaseFailure` is `fail`, when ECS did not confirm in time. Nothing is lost:
 /// the record is active or releasing, and the next DEL goes on with it.
 pub(super) fn del(context: &CallContext<'_>, call: &Del) -> Result<()> {
-    let owner = owner(&call.attachment);
-    let mut pending = context.store.begin_release(&owner, context.deadline)?;
+    let owner = &call.attachment;
+    let mut pending = context.store.begin_release(owner, context.deadline)?;
     if pending.is_empty() && context.ipam.fails_when_not_released()? {
-        wait_for_add(context, &owner)?;
-        pending = context.store.pending(&owner)?;
+        wait_for_add(context, owner)?;
+        pending = context.store.pending(owner)?;
     }
     context.release(&pending)
 }
 
 /// Waits until an ADD that is still under way has undone itself, as the DEL's mark tells it to, or has died: DEL must not
 /// report success before. What a dead ADD left is releasing then.
-fn wait_for_add(context: &CallContext<'_>, owner: &Owner) -> Result<()> {
+fn wait_for_add(context: &CallContext<'_>, owner: &Attachment) -> Result<()> {
     while context.store.has_living_add(owner, context.deadline)? {
         if context.deadline.has_passed() {
             return Err(Failure::StillAssigning);

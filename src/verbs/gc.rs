@@ -2,25 +2,26 @@
 
 use std::collections::BTreeSet;
 
+use crate::base::attachment::Attachment;
 use crate::base::clock::{Timestamp, boot_id};
 use crate::cni::Gc;
 use crate::config::Ipam;
-use crate::context::{CallContext, owner};
+use crate::context::CallContext;
 use crate::failure::{Failure, Result};
-use crate::store::{Active, Owner, ReleaseId, State};
+use crate::store::{Active, ReleaseId, State};
 
 /// Opens the store for a GC, with the attachments that are valid. `None` if the runtime does not say which are: then nothing is
 /// known to be left over, and nothing is done.
 ///
 /// # Errors
 /// When the configuration or the store cannot be used.
-pub(super) fn open(call: &Gc) -> Result<Option<(CallContext<'_>, BTreeSet<Owner>)>> {
+pub(super) fn open(call: &Gc) -> Result<Option<(CallContext<'_>, BTreeSet<Attachment>)>> {
     let Some(valid) = &call.valid_attachments else {
         log::debug!("the runtime did not pass cni.dev/valid-attachments, so nothing is released");
         return Ok(None);
     };
     let context = CallContext::open(Ipam::new(&call.network.ipam))?;
-    Ok(Some((context, valid.iter().map(owner).collect())))
+    Ok(Some((context, valid.iter().cloned().collect())))
 }
 
 /// Serves a GC. It releases as much as it can, goes on past errors, and reports them at the end. An attachment that is younger
@@ -28,9 +29,9 @@ pub(super) fn open(call: &Gc) -> Result<Option<(CallContext<'_>, BTreeSet<Owner>
 ///
 /// # Errors
 /// Everything that could not be released.
-pub(super) fn gc(context: &CallContext<'_>, call: &Gc, valid: &BTreeSet<Owner>) -> Result<()> {
+pub(super) fn gc(context: &CallContext<'_>, call: &Gc, valid: &BTreeSet<Attachment>) -> Result<()> {
     let (now, grace) = (Timestamp::now(), context.ipam.gc_grace()?);
-    let is_stale = |network: &str, owner: &Owner, since: Timestamp| {
+    let is_stale = |network: &str, owner: &Attachment, since: Timestamp| {
         network == call.network.name && !valid.contains(owner) && since.age(now) >= grace
     };
 
@@ -41,9 +42,9 @@ pub(super) fn gc(context: &CallContext<'_>, call: &Gc, valid: &BTreeSet<Owner>) 
     for listed in context.store.list()? {
         match (&listed.allocation, listed.state) {
             (Some(it), State::Active) if is_stale(&it.network, &it.owner, it.since) => {
-                let Owner { container_id, ifname } = &it.owner;
                 log::info!(
-                    "releasing {it}: {container_id}/{ifname} is not a valid attachment any more{}",
+                    "releasing {it}: {} is not a valid attachment any more{}",
+                    it.owner,
                     from_earlier_boot(&it.boot_id)
                 );
                 let begun = context.store.begin_release_of(&Active(it.clone()), context.deadline);

@@ -18,6 +18,7 @@ use super::error::Error;
 use super::file;
 use crate::base::access_key::Credentials;
 use crate::base::deadline::Deadline;
+use crate::base::file_lock::try_lock;
 use crate::base::text::reason;
 use crate::cloud::rpc::Key;
 use crate::cloud::rpc::signature::hex;
@@ -157,10 +158,8 @@ impl<'a> Slot<'a> {
         options.write(true).create(true).truncate(false).mode(0o600);
         let file = options.open(self.path("lock")).map_err(|error| unusable(&error))?;
         loop {
-            match fs2::FileExt::try_lock_exclusive(&file) {
-                Ok(()) => return Ok(file),
-                Err(error) if is_contention(&error) => {}
-                Err(error) => return Err(unusable(&error)),
+            if try_lock(&file).map_err(|error| unusable(&error))? {
+                return Ok(file);
             }
             if deadline.has_passed() {
                 return Err(Unlocked::TooLate);
@@ -168,12 +167,6 @@ impl<'a> Slot<'a> {
             deadline.sleep(POLL);
         }
     }
-}
-
-/// Whether a lock failed because another holds it, or for a signal.
-fn is_contention(error: &std::io::Error) -> bool {
-    error.raw_os_error() == fs2::lock_contended_error().raw_os_error()
-        || error.kind() == std::io::ErrorKind::Interrupted
 }
 
 #[cfg(test)]

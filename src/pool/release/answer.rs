@@ -101,11 +101,12 @@ mod tests {
     use super::*;
     use crate::base::clock::Timestamp;
     use crate::base::eni::EniId;
+    use crate::base::region::RegionId;
 
     fn ask() -> AssignRequest {
         AssignRequest {
             eni: EniId::try_from("eni-1".to_owned()).unwrap(),
-            region: "cn-hangzhou".into(),
+            region: RegionId::try_from("cn-hangzhou".to_owned()).unwrap(),
             client_token: "token".into(),
             in_doubt_until: Timestamp::now(),
             ipv6: false,

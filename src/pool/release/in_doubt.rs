@@ -8,6 +8,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use crate::base::address::Address;
 use crate::base::clock::Timestamp;
 use crate::cloud::rpc::{Disposition, Error, ErrorKind, Subject};
 use crate::pool::release::answer::some;
@@ -15,7 +16,7 @@ use crate::pool::release::backoff::{MAX_PAUSE, PAUSE_AFTER_GIVING_UP};
 use crate::pool::release::due::{has_due_request, is_record_due, is_request_due};
 use crate::pool::release::leader::{Leader, Step, count_failure};
 use crate::pool::release::{Answer, DESCRIBE_LAG, Releaser};
-use crate::store::{self, Address, AssignRequest, IN_DOUBT_FOR, Release, ReleaseId, State};
+use crate::store::{self, AssignRequest, IN_DOUBT_FOR, Release, ReleaseId, State};
 
 /// No request asks ECS for more addresses, so of an answer that names more nothing at all is believed.
 const LONGEST_ANSWER: usize = 49;

@@ -20,7 +20,7 @@ pub(super) fn step(
 ) -> store::Result<Step> {
     let mut records = eni_lock.releasing()?;
     // ECS answers for one region: that the ENI is not in it says nothing of a record that names another.
-    records.retain(|record| record.allocation.region == releaser.region.as_str());
+    records.retain(|record| record.allocation.region == *releaser.region);
     let mut leader = Leader { releaser, eni_lock, records, deadline };
     if let Some(step) = leader.check_attachment()? {
         return Ok(step);

@@ -4,7 +4,6 @@ use std::io;
 use std::time::Duration;
 
 use aliyun_eni_ipam::base::eni::EniId;
-use aliyun_eni_ipam::base::region::RegionId;
 use aliyun_eni_ipam::cloud::rpc;
 use aliyun_eni_ipam::cni::Code;
 use aliyun_eni_ipam::failure::Failure;
@@ -45,7 +44,6 @@ fn name_of(failure: &Failure) -> &'static str {
         Failure::Store(_) => "Store",
         Failure::Ecs(_) => "Ecs",
         Failure::Metadata(_) => "Metadata",
-        Failure::Region(_) => "Region",
         Failure::ResolvConf { .. } => "ResolvConf",
         Failure::Interface { .. } => "Interface",
         Failure::Unfound { .. } => "Unfound",
@@ -70,16 +68,14 @@ fn name_of(failure: &Failure) -> &'static str {
 /// client makes one.
 fn failures() -> Vec<Failure> {
     let address = "192.168.0.7".parse().unwrap();
-    let region = RegionId::try_from("CN-Hangzhou".to_owned()).unwrap_err();
     vec![
-        Failure::Config(config::Error {
+        Failure::Config(config::Error::Invalid {
             key: "timeoutSeconds".into(),
             value: "\"1m\"".into(),
             expected: "a whole number from 1 to 600".into(),
         }),
-        Failure::Config(config::Error {
+        Failure::Config(config::Error::InvalidSecret {
             key: "proxy".into(),
-            value: String::new(),
             expected: "\"env\" or a URL".into(),
         }),
         Failure::Store(store::Error::Busy { path: "/store/lock".into(), waited: Duration::from_secs(5) }),
@@ -93,7 +89,6 @@ fn failures() -> Vec<Failure> {
             transient: true,
             ..refusal("")
         })),
-        Failure::Region(region),
         Failure::ResolvConf { path: "/etc/resolv.conf.pods".into(), error: system_error() },
         Failure::Interface { name: "eth1".into(), error: system_error() },
         Failure::Unfound { key: "subnet6" },
