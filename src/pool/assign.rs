@@ -61,7 +61,7 @@ impl<'s> Assigner<'_, 's> {
             // ECS has said that nothing was assigned.
             self.intent.settled(&ask.client_token)?;
             failures += 1;
-            let full = error.subject() == Subject::Full;
+            let full = error.subject().is_full();
             self.eni_lock()?.set_full(full)?;
             // What is wanted may be held by a release that nobody has got round to.
             let may_help = full || (want.address.is_some() && error.subject() == Subject::Address);

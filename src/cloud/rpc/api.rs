@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use log::{debug, warn};
 use serde::Deserialize;
 
-use super::codes::{self, Code, Disposition};
+use super::codes::{self, Disposition, Row};
 use super::error::{Error, ErrorKind};
 use super::reply::{self, Reply};
 use super::server_clock::Clock;
@@ -123,21 +123,21 @@ impl Api {
             Reply::Refused { code, message, request_id } => (Some(code), message, request_id),
             Reply::Other(message) => (None, message, None),
         };
-        let verdict = match &code {
+        let row = match &code {
             Some(code) => codes::judge(code, &message, status),
             None => codes::by_status(status),
         };
-        let kind = match (&code, verdict) {
+        let kind = match (&code, row) {
             // "Done already" is what an unassignment wants to hear; others wanted the ENI to be there.
-            (Some(_), Code { disposition: Disposition::Released, .. })
+            (Some(_), Row { disposition: Disposition::Released, .. })
                 if !action.name.starts_with("Unassign") =>
             {
                 ErrorKind::Refused(Disposition::Permanent)
             }
-            (_, Code { open: true, .. }) if action.mutates => ErrorKind::Unknown,
-            (Some(_), Code { disposition, .. }) => ErrorKind::Refused(disposition),
+            (_, Row { open: true, .. }) if action.mutates => ErrorKind::Unknown,
+            (Some(_), Row { disposition, .. }) => ErrorKind::Refused(*disposition),
             // Who limits requests has not passed this one on.
-            (None, Code { disposition: Disposition::Throttled, .. }) => {
+            (None, Row { disposition: Disposition::Throttled, .. }) => {
                 ErrorKind::Refused(Disposition::Throttled)
             }
             (None, _) => ErrorKind::Unknown,
@@ -145,6 +145,7 @@ impl Api {
         let message = without_secrets(&message, credentials);
         Err(Error {
             kind,
+            row: code.is_some().then_some(row),
             code: code.map(Into::into),
             request_id: request_id.map(Into::into),
             status: Some(status),

@@ -46,7 +46,7 @@ pub(super) fn test(
             match answer {
                 Ok(()) => allowed.push(action),
                 Err(error) if proves_permission(&error) => allowed.push(action),
-                Err(error) if error.subject() == Subject::Account => report.fail(NAME, error),
+                Err(error) if error.subject().is_the_caller() => report.fail(NAME, error),
                 Err(error) => unclear.push(error.to_string()),
             }
         }
@@ -66,5 +66,5 @@ fn names(family: Family) -> [&'static str; 2] {
 
 /// Whether ECS had got as far as the address, or the room for it.
 fn proves_permission(error: &Error) -> bool {
-    matches!(error.subject(), Subject::Address | Subject::Full)
+    error.subject() == Subject::Address || error.subject().is_full()
 }

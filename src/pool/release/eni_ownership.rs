@@ -4,7 +4,7 @@
 
 use crate::base::clock::{Timestamp, boot_id};
 use crate::cloud::ecs::ownership;
-use crate::cloud::rpc::{Disposition, Error, ErrorKind};
+use crate::cloud::rpc::{Disposition, Error, ErrorKind, Subject};
 use crate::pool::release::backoff;
 use crate::pool::release::batch::is_due;
 use crate::pool::release::leader::{Leader, Step};
@@ -49,7 +49,7 @@ impl Leader<'_, '_, '_> {
     /// What is wrong with this refusal, if it says that the ENI does not exist: so it does to the key of another account,
     /// or in another region. While the ENI is attached to this instance it exists, and its addresses must not be forgotten.
     pub(super) fn doubt(&self, error: &Error) -> Option<Error> {
-        if !error.is_code("InvalidEniId.NotFound") {
+        if error.subject() != Subject::EniGone {
             return None;
         }
         match self.is_attached() {

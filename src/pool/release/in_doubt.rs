@@ -140,7 +140,10 @@ fn resolve(leader: &Leader<'_, '_, '_>, ask: &AssignRequest) -> Resolution {
             Some(error) => return Resolution::Failed(error),
             None if !has_assigned_nothing(&error) => return Resolution::Failed(error),
             None if is_open(ask, &error, asked) => return Resolution::Open(error),
-            None if !doubted || error.token_is_spent() || error.subject() == Subject::Eni => {
+            None if !doubted
+                || error.token_is_spent()
+                || matches!(error.subject(), Subject::Eni | Subject::EniGone) =>
+            {
                 log::info!("an interrupted ADD had assigned nothing on {}: {error}", ask.eni);
                 return Resolution::Brought(Vec::new());
             }
@@ -286,9 +289,9 @@ fn hold_back(
 fn has_assigned_nothing(error: &Error) -> bool {
     match error.kind {
         ErrorKind::Refused(Disposition::Permanent) => {
-            error.subject() != Subject::Account || error.token_is_spent()
+            !error.subject().is_the_caller() || error.token_is_spent()
         }
-        ErrorKind::Refused(Disposition::Released) => error.subject() == Subject::Eni,
+        ErrorKind::Refused(Disposition::Released) => error.subject() == Subject::EniGone,
         _ => false,
     }
 }
