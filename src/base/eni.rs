@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::text::first;
+
 /// The id of an elastic network interface, such as `eni-bp1a2b3c4d5e6f7g8h9i`. It is also part of file names, so it has
 /// letters, digits and hyphens only and at most 64 of them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -11,7 +13,8 @@ use serde::{Deserialize, Serialize};
 pub struct EniId(String);
 
 /// A text that cannot be the id of an ENI.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{:?} is not an ENI id: it should look like eni-bp1a2b3c4d5e6f7g8h9i", first(.0))]
 pub struct InvalidEniId(String);
 
 impl EniId {
@@ -42,15 +45,6 @@ impl fmt::Display for EniId {
         f.write_str(&self.0)
     }
 }
-
-impl fmt::Display for InvalidEniId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let start: String = self.0.chars().take(80).collect();
-        write!(f, "{start:?} is not an ENI id: it should look like eni-bp1a2b3c4d5e6f7g8h9i")
-    }
-}
-
-impl std::error::Error for InvalidEniId {}
 
 #[cfg(test)]
 mod tests {

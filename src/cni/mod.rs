@@ -39,7 +39,7 @@ pub use call::{Add, Call, Check, Del, Gc, Network, Refusal, Status, read_call};
 pub use cni_args::Pod;
 pub use dns::Dns;
 pub use environment::Environment;
-pub use error::{Code, Error, plain_words};
+pub use error::{Code, Error};
 pub use output::{print, print_about};
 pub use prev_result::PrevResult;
 pub use result::{IpConfig, IpamResult};

@@ -22,7 +22,7 @@ use serde_json::Value;
 
 use crate::base::logging;
 use crate::base::printable::printable;
-use crate::cni::plain_words;
+use crate::base::text::plain_words;
 use crate::failure::Failure;
 
 /// Why a command did not do what was asked.

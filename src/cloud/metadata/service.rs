@@ -4,7 +4,6 @@
 //! Terway ask. In hardened mode a `PUT` first gets a token; it is always tried first. Where it is refused the service is
 //! asked without, unless `ALIBABA_CLOUD_IMDSV1_DISABLED` is `true`.
 
-use std::fmt;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -46,7 +45,8 @@ enum Mode {
 }
 
 /// A fact that the service did not tell.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{problem}{}", instead.map(|it| format!("; {it}")).unwrap_or_default())]
 pub struct Error {
     path: String,
     problem: String,
@@ -219,15 +219,3 @@ impl Error {
         Self { instead: Some(instead), ..self }
     }
 }
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.problem)?;
-        match self.instead {
-            Some(instead) => write!(f, "; {instead}"),
-            None => Ok(()),
-        }
-    }
-}
-
-impl std::error::Error for Error {}

@@ -166,6 +166,6 @@ mod tests {
     #[test]
     fn the_clouds_own_words_cannot_make_containerd_forget_a_pod() {
         let error = Error::unknown("A", "the ENI was Not Found, no such file or directory").to_string();
-        assert_eq!(error, "A failed: the ENI was absent, does not exist");
+        assert_eq!(error, "A failed: the ENI was missing, no such path");
     }
 }

@@ -1,6 +1,5 @@
 //! Which of the two methods signs.
 
-use std::fmt;
 use std::str::FromStr;
 
 use super::call::{Call, Signed};
@@ -49,16 +48,9 @@ impl FromStr for SignatureMethod {
 }
 
 /// A name that is no signature method's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("signature methods are HMAC-SHA1 and ACS3-HMAC-SHA256")]
 pub struct UnknownMethod;
-
-impl fmt::Display for UnknownMethod {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("signature methods are HMAC-SHA1 and ACS3-HMAC-SHA256")
-    }
-}
-
-impl std::error::Error for UnknownMethod {}
 
 #[cfg(test)]
 mod tests {
