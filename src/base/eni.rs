@@ -10,7 +10,7 @@ use crate::base::text::first;
 /// letters, digits and hyphens only and at most 64 of them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct EniId(String);
+pub struct EniId(Box<str>);
 
 /// A text that cannot be the id of an ENI.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -30,13 +30,13 @@ impl TryFrom<String> for EniId {
 
     fn try_from(id: String) -> Result<Self, InvalidEniId> {
         let safe = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-        if safe && (1..=64).contains(&id.len()) { Ok(Self(id)) } else { Err(InvalidEniId(id)) }
+        if safe && (1..=64).contains(&id.len()) { Ok(Self(id.into())) } else { Err(InvalidEniId(id)) }
     }
 }
 
 impl From<EniId> for String {
     fn from(id: EniId) -> String {
-        id.0
+        id.0.into()
     }
 }
 

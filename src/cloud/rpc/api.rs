@@ -10,7 +10,7 @@ use super::error::{Error, ErrorKind};
 use super::reply::{self, Reply};
 use super::server_clock::Clock;
 use super::signature::{Call, SignatureMethod, percent_encode};
-use crate::base::access_key::{Credentials, Secret};
+use crate::base::access_key::{AccessKey, Secret};
 use crate::base::deadline::Deadline;
 use crate::base::random;
 use crate::base::text::clean;
@@ -66,7 +66,7 @@ impl Api {
         &self,
         endpoint: &Endpoint,
         action: &Action,
-        credentials: &Credentials,
+        credentials: &AccessKey,
         deadline: Deadline,
     ) -> Result<Answer, Error> {
         let nonce = random::hex128().map_err(|error| {
@@ -112,7 +112,7 @@ impl Api {
         host: &str,
         action: &Action,
         response: Response,
-        credentials: &Credentials,
+        credentials: &AccessKey,
     ) -> Result<Answer, Error> {
         if let Some(date) = response.date {
             self.clock.observe(date);
@@ -168,7 +168,7 @@ impl Api {
 
 /// A refused signature is answered with the string that the server would have signed, which has the security token in
 /// it, encoded once or twice. That string is for whoever writes a signer, not for a log.
-fn without_secrets(message: &str, credentials: &Credentials) -> String {
+fn without_secrets(message: &str, credentials: &AccessKey) -> String {
     const ECHO: &str = "string to sign is:";
     let message = match message.split_once(ECHO) {
         Some((before, _)) => format!("{before}{ECHO} (not shown)"),
@@ -194,7 +194,7 @@ mod tests {
 
     #[test]
     fn what_the_server_echoes_of_a_secret_is_not_passed_on() {
-        let credentials = Credentials::temporary("STS.id", "key", "tok/en+1", None);
+        let credentials = AccessKey::temporary("STS.id", "key", "tok/en+1", None);
         for message in ["bad tok/en+1", "bad tok%2Fen%2B1", "bad tok%252Fen%252B1", "bad key"] {
             assert_eq!(without_secrets(message, &credentials), "bad (secret)");
         }

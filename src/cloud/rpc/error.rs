@@ -17,7 +17,7 @@ pub enum ErrorKind {
     /// ECS answered that it did not do it.
     Refused(Disposition),
     /// ECS may have done it, or may yet: the connection was lost, the time ran out, the server had trouble of its own,
-    /// or what came back is no answer. AssignRequest before asking again.
+    /// or what came back is no answer. Look at the ENI before asking again.
     Unknown,
 }
 

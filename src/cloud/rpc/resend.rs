@@ -7,17 +7,9 @@ use log::debug;
 use super::api::{Action, Answer, Api};
 use super::codes::{Disposition, Subject};
 use super::error::{Error, ErrorKind};
-use crate::base::access_key::Credentials;
+use crate::base::access_key::{AccessKey, FoundKey};
 use crate::base::deadline::Deadline;
 use crate::cloud::http::Endpoint;
-
-/// A key to sign with.
-#[derive(Clone, Debug)]
-pub(crate) struct Key {
-    pub(crate) credentials: Credentials,
-    /// Whether it was kept from an earlier process.
-    pub(crate) cached: bool,
-}
 
 impl Api {
     /// Calls `action`; each of the three is replaced once. `renew` gets another key than the refused one, or the
@@ -26,17 +18,17 @@ impl Api {
         &self,
         endpoint: &Endpoint,
         action: &Action,
-        mut key: Key,
+        mut found: FoundKey,
         deadline: Deadline,
-        mut renew: impl FnMut(&Credentials) -> Result<Key, E>,
+        mut renew: impl FnMut(&AccessKey) -> Result<FoundKey, E>,
     ) -> Result<Answer, Failed<E>> {
         let mut replaced = Vec::new();
         loop {
-            let error = match self.call(endpoint, action, &key.credentials, deadline) {
+            let error = match self.call(endpoint, action, &found.key, deadline) {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
-            let Some(stale) = stale_part(&error, key.cached) else { return Err(Failed::Call(error)) };
+            let Some(stale) = stale_part(&error, found.cached) else { return Err(Failed::Call(error)) };
             if replaced.contains(&stale) || deadline.has_passed() {
                 return Err(Failed::Call(error));
             }
@@ -44,9 +36,9 @@ impl Api {
                 Stale::Nonce => true,
                 Stale::Stamp => self.correct_clock(),
                 Stale::Key => {
-                    let renewed = renew(&key.credentials).map_err(Failed::Key)?;
-                    let differs = renewed.credentials != key.credentials;
-                    key = renewed;
+                    let renewed = renew(&found.key).map_err(Failed::Key)?;
+                    let differs = renewed.key != found.key;
+                    found = renewed;
                     differs
                 }
             };

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use super::call::{Call, Signed};
 use super::{acs3, rpc};
-use crate::base::access_key::Credentials;
+use crate::base::access_key::AccessKey;
 
 /// How requests are signed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub enum SignatureMethod {
 impl SignatureMethod {
     /// Signs `call`.
     #[must_use]
-    pub fn sign(self, call: &Call<'_>, credentials: &Credentials) -> Signed {
+    pub fn sign(self, call: &Call<'_>, credentials: &AccessKey) -> Signed {
         match self {
             Self::HmacSha1 => rpc::sign(call, credentials),
             Self::Acs3HmacSha256 => acs3::sign(call, credentials),
