@@ -117,10 +117,12 @@ impl Readable {
     }
 }
 
+type Call = Box<dyn FnOnce(&Client) + Send>;
+
 /// A client, and a server that gives it the answers of the test.
 struct Line {
     /// What the client's thread does next: the client is that thread's own, and lives as long as the line.
-    calls: mpsc::Sender<Box<dyn FnOnce(&Client) + Send>>,
+    calls: mpsc::Sender<Call>,
     answer: Arc<Mutex<RawAnswer>>,
     _server: RawServer,
 }
@@ -140,11 +142,13 @@ impl Line {
             environment: keys.into_iter().collect(),
             ..Settings::default()
         };
-        let (calls, next_calls) = mpsc::channel::<Box<dyn FnOnce(&Client) + Send>>();
+        let (calls, next_calls) = mpsc::channel::<Call>();
         thread::spawn(move || {
             let client = Client::new(settings);
             // The sender of a call that panics is dropped, which fails the test that waits for its result.
-            next_calls.iter().for_each(|call| drop(catch_unwind(AssertUnwindSafe(|| call(&client)))));
+            for call in next_calls {
+                drop(catch_unwind(AssertUnwindSafe(|| call(&client))));
+            }
         });
         Self { calls, answer, _server: server }
     }
