@@ -201,8 +201,8 @@ impl Failure {
 
 fn kind_of_refusal(error: &rpc::Error) -> (Code, &'static str) {
     match (error.kind, error.subject()) {
-        (_, Subject::Full) => (code::FULL, "no free address is left"),
-        (ErrorKind::Refused(Disposition::Permanent), Subject::Account) => {
+        (_, subject) if subject.is_full() => (code::FULL, "no free address is left"),
+        (ErrorKind::Refused(Disposition::Permanent), subject) if subject.is_the_caller() => {
             (code::CREDENTIALS, "ECS denies this node access")
         }
         (ErrorKind::Refused(Disposition::Permanent | Disposition::Released), _) => {

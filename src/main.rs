@@ -6,6 +6,7 @@ use std::panic;
 use std::process::ExitCode;
 
 use aliyun_eni_ipam::base::logging;
+use aliyun_eni_ipam::base::text::plain_words;
 use aliyun_eni_ipam::cni::{self, Call, Environment, Refusal};
 use aliyun_eni_ipam::config::Ipam;
 use aliyun_eni_ipam::failure::Failure;
@@ -24,7 +25,7 @@ fn main() -> ExitCode {
     match catch_panic(|| answer(&environment)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(refusal) => {
-            log::error!("{}", cni::plain_words(&refusal.to_string()));
+            log::error!("{}", plain_words(&refusal.to_string()));
             // If nobody reads it, nothing is left to do.
             let _ = cni::print(&refusal.to_json());
             ExitCode::FAILURE

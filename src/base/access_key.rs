@@ -28,9 +28,9 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// What signs a request.
+/// What signs a request: what Alibaba Cloud calls an `AccessKey`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Credentials {
+pub struct AccessKey {
     /// The id of the key. Not a secret: the cloud's own log and error messages show it.
     pub access_key_id: String,
     /// The key.
@@ -41,7 +41,7 @@ pub struct Credentials {
     pub expires: Option<SystemTime>,
 }
 
-impl Credentials {
+impl AccessKey {
     /// A key that does not end.
     #[must_use]
     pub fn permanent(access_key_id: &str, access_key_secret: &str) -> Self {
@@ -66,13 +66,25 @@ impl Credentials {
     }
 }
 
+/// A key, and how it was found.
+#[derive(Clone, Debug)]
+pub struct FoundKey {
+    /// The key.
+    pub key: AccessKey,
+    /// Its source, by the name that Alibaba Cloud's SDKs have for it: `env`, `oidc_role_arn`, `cli_profile/static_ak`,
+    /// `profile/ram_role_arn/static_ak`, `ecs_ram_role`, `credential_uri`.
+    pub source: String,
+    /// Whether an earlier process got it.
+    pub cached: bool,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_dump_of_credentials_shows_no_secret() {
-        let dump = format!("{:#?}", Credentials::temporary("STS.id", "the-key", "the-token", None));
+        let dump = format!("{:#?}", AccessKey::temporary("STS.id", "the-key", "the-token", None));
         assert!(dump.contains("STS.id"));
         assert!(!dump.contains("the-key") && !dump.contains("the-token"), "{dump}");
     }

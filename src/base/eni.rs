@@ -4,14 +4,17 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::text::first;
+
 /// The id of an elastic network interface, such as `eni-bp1a2b3c4d5e6f7g8h9i`. It is also part of file names, so it has
 /// letters, digits and hyphens only and at most 64 of them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct EniId(String);
+pub struct EniId(Box<str>);
 
 /// A text that cannot be the id of an ENI.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{:?} is not an ENI id: it should look like eni-bp1a2b3c4d5e6f7g8h9i", first(.0))]
 pub struct InvalidEniId(String);
 
 impl EniId {
@@ -27,13 +30,13 @@ impl TryFrom<String> for EniId {
 
     fn try_from(id: String) -> Result<Self, InvalidEniId> {
         let safe = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-        if safe && (1..=64).contains(&id.len()) { Ok(Self(id)) } else { Err(InvalidEniId(id)) }
+        if safe && (1..=64).contains(&id.len()) { Ok(Self(id.into())) } else { Err(InvalidEniId(id)) }
     }
 }
 
 impl From<EniId> for String {
     fn from(id: EniId) -> String {
-        id.0
+        id.0.into()
     }
 }
 
@@ -42,15 +45,6 @@ impl fmt::Display for EniId {
         f.write_str(&self.0)
     }
 }
-
-impl fmt::Display for InvalidEniId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let start: String = self.0.chars().take(80).collect();
-        write!(f, "{start:?} is not an ENI id: it should look like eni-bp1a2b3c4d5e6f7g8h9i")
-    }
-}
-
-impl std::error::Error for InvalidEniId {}
 
 #[cfg(test)]
 mod tests {

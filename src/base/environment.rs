@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::env;
 use std::ffi::OsString;
 use std::fmt;
-use std::fs;
-use std::os::unix::fs::MetadataExt;
+
+use crate::base::user::own_user;
 
 /// Variables by name. Some hold secrets, so `Debug` shows the names alone.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -19,9 +19,7 @@ impl Environment {
             |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
         let mut environment: Self = env::vars_os().filter_map(text).collect();
         // A container runtime that systemd started has no HOME; the SDKs then look up root's.
-        if environment.get("HOME").is_none()
-            && fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
-        {
+        if environment.get("HOME").is_none() && own_user().is_ok_and(|user| user == 0) {
             environment.0.insert("HOME".to_owned(), "/root".to_owned());
         }
         environment

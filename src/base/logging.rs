@@ -17,6 +17,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use crate::base::printable::Line;
+use crate::base::user::own_user;
 
 /// Where the system takes log messages, be it journald, rsyslog or another.
 const JOURNAL: &str = "/dev/log";
@@ -170,8 +171,7 @@ fn open(path: &Path) -> Result<File, String> {
     if !metadata.is_file() && !metadata.file_type().is_char_device() {
         return Err("it is not a plain file".to_owned());
     }
-    // The owner of a process's own /proc directory is its effective user.
-    let own = fs::metadata("/proc/self").map_err(|error| error.to_string())?.uid();
+    let own = own_user().map_err(|error| error.to_string())?;
     if metadata.uid() != own && metadata.uid() != 0 {
         return Err(format!("it belongs to user {}, and this process runs as user {own}", metadata.uid()));
     }

@@ -12,4 +12,5 @@ pub mod logging;
 pub mod printable;
 pub mod random;
 pub mod region;
-pub(crate) mod text;
+pub mod text;
+pub(crate) mod user;

@@ -5,6 +5,8 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::text::first;
+
 /// The id of a region, such as `cn-hangzhou`. It becomes a part of host names, so it has lower-case letters, digits
 /// and inner hyphens only, and at most 63 of them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -12,7 +14,8 @@ use serde::{Deserialize, Serialize};
 pub struct RegionId(String);
 
 /// A text that cannot be the id of a region.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{:?} is not a region id: it should look like cn-hangzhou", first(.0))]
 pub struct InvalidRegionId(String);
 
 impl RegionId {
@@ -44,15 +47,6 @@ impl fmt::Display for RegionId {
         f.write_str(&self.0)
     }
 }
-
-impl fmt::Display for InvalidRegionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let start: String = self.0.chars().take(80).collect();
-        write!(f, "{start:?} is not a region id: it should look like cn-hangzhou")
-    }
-}
-
-impl std::error::Error for InvalidRegionId {}
 
 /// IPv4 or IPv6: ECS has an action of its own for each, and no request may name both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

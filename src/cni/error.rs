@@ -5,6 +5,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use super::Version;
+use crate::base::text::plain_words;
 
 /// What kind of failure it was, for programs. Runtimes show people only the texts, so these must stand alone.
 ///
@@ -80,36 +81,8 @@ impl Error {
     }
 }
 
-/// Phrases that containerd's CNI client looks for in the text of a failed DEL, and what to say instead.
-const MISREAD: [(&str, &str); 2] = [("not found", "missing"), ("no such file or directory", "no such path")];
-
-/// Rewrites phrases that make containerd take a failed DEL for a success and forget the pod, with its address still
-/// assigned. Texts of the cloud, of the system and of libraries are full of them, hence one filter on everything that
-/// goes out instead of care in every place that comes in.
-#[must_use]
-pub fn plain_words(text: &str) -> String {
-    MISREAD
-        .iter()
-        .fold(text.to_owned(), |text, (phrase, replacement)| replace_any_case(&text, phrase, replacement))
-}
-
-fn replace_any_case(text: &str, phrase: &str, replacement: &str) -> String {
-    // ASCII case folding keeps every byte offset.
-    let folded = text.to_ascii_lowercase();
-    let mut replaced = String::with_capacity(text.len());
-    let mut end = 0;
-    for (start, _) in folded.match_indices(phrase) {
-        replaced.push_str(&text[end..start]);
-        replaced.push_str(replacement);
-        end = start + phrase.len();
-    }
-    replaced.push_str(&text[end..]);
-    replaced
-}
-
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -134,48 +107,8 @@ mod tests {
     }
 
     #[test]
-    fn words_that_containerd_takes_for_success_are_rewritten() {
-        for (text, plain) in [
-            ("", ""),
-            ("found, not lost", "found, not lost"),
-            ("the specified ENI is not found", "the specified ENI is missing"),
-            ("Role Not Found.", "Role missing."),
-            ("NOT FOUNDnot found", "missingmissing"),
-            ("nonot foundt found", "nomissingt found"),
-            ("open /a: No such file or directory (os error 2)", "open /a: no such path (os error 2)"),
-            ("no such file", "no such file"),
-            ("ёnot foundё", "ёmissingё"),
-        ] {
-            assert_eq!(plain_words(text), plain, "{text:?}");
-        }
-    }
-
-    #[test]
     fn the_document_is_rewritten_too() {
         let error = Error::new(Code::IO, "x Not found").with_details("No Such File Or Directory");
         assert_eq!(error.to_json(None), json!({"code": 5, "msg": "x missing", "details": "no such path"}));
-    }
-
-    proptest! {
-        #[test]
-        fn no_text_keeps_a_misread_phrase(
-            words in prop::collection::vec(
-                prop::sample::select(vec![
-                    "not", "found", " ", "no", "such file or", "directory", "n", "o", "t", "NOT FOUND", "é", "; ",
-                    "no such file or directory", "missing", "no such path",
-                ]),
-                0..12,
-            ),
-            cut in 0..12_usize,
-        ) {
-            let (msg, details) = words.split_at(cut.min(words.len()));
-            let error = Error::new(Code::IO, msg.concat()).with_details(details.concat());
-            let document = error.to_json(None);
-            let text = |key: &str| document[key].as_str().unwrap_or_default().to_ascii_lowercase();
-            let shown = format!("{}; {}", text("msg"), text("details"));
-            for (phrase, _) in MISREAD {
-                prop_assert!(!shown.contains(phrase), "{shown}");
-            }
-        }
     }
 }

@@ -37,7 +37,7 @@ pub use arguments::Arguments;
 pub use call::{Add, Call, Check, Del, Gc, Network, Refusal, Status, read_call};
 pub use dns::Dns;
 pub use environment::Environment;
-pub use error::{Code, Error, plain_words};
+pub use error::{Code, Error};
 pub use output::{print, print_about};
 pub use prev_result::PrevResult;
 pub use result::IpamResult;

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use serde_json::Value;
 
 use crate::base::printable::printable;
-use crate::cni::plain_words;
+use crate::base::text::plain_words;
 use crate::commands::error::CommandError;
 
 /// Prints one line to stdout. A line break in it is data, and is escaped like every other control character.

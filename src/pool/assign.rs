@@ -89,7 +89,7 @@ impl<'s> Assigner<'_, 's> {
             // ECS has said that nothing was assigned.
             self.attempt.intent.resolve(&ask.client_token)?;
             failures += 1;
-            let full = error.subject() == Subject::Full;
+            let full = error.subject().is_full();
             self.eni_lock()?.set_full(full)?;
             // A release that is still to be done may hold the address that is wanted.
             let may_help = full || (want.address.is_some() && error.subject() == Subject::Address);

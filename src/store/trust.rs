@@ -6,8 +6,8 @@ use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
-use std::sync::OnceLock;
 
+use crate::base::user;
 use crate::store::error::{Error, Result};
 
 /// Write permission for the group and for everybody.
@@ -115,11 +115,5 @@ fn look_at(path: &Path) -> Result<Option<Metadata>> {
 
 /// The user that this process runs as.
 fn own_user() -> Result<u32> {
-    static OWN: OnceLock<u32> = OnceLock::new();
-    if let Some(own) = OWN.get() {
-        return Ok(*own);
-    }
-    // The owner of a process's own /proc directory is its effective user.
-    let own = fs::metadata("/proc/self").map_err(Error::io("inspect", Path::new("/proc/self")))?.uid();
-    Ok(*OWN.get_or_init(|| own))
+    user::own_user().map_err(Error::io("inspect", Path::new("/proc/self")))
 }

@@ -3,15 +3,16 @@
 use std::fs;
 use std::path::Path;
 
+use aliyun_eni_ipam::base::access_key::FoundKey;
 use aliyun_eni_ipam::base::environment::Environment;
-use aliyun_eni_ipam::cloud::credentials::{Found, Source};
+use aliyun_eni_ipam::cloud::credentials::Source;
 use aliyun_eni_ipam::cloud::ecs::{Client, Settings};
 use aliyun_eni_ipam::cloud::rpc::{ErrorKind, SignatureMethod};
 use ecs_simulator::{Effect, Fault, Simulator, World};
 
 use crate::setup::{eni, environment, region, settings, simulator, soon};
 
-fn found(settings: &Settings) -> Found {
+fn found(settings: &Settings) -> FoundKey {
     let client = Client::new(settings.clone());
     let found = client.credentials(soon()).unwrap();
     client.describe(&region(), &eni(), soon()).unwrap();
@@ -41,7 +42,7 @@ fn the_instances_role_is_found_by_name_or_without() {
         let source = Source::EcsRamRole { role_name };
         let found = found(&with_source(&simulator, source, Environment::default()));
         assert_eq!(found.source, "ecs_ram_role");
-        assert!(found.credentials.expires.is_some());
+        assert!(found.key.expires.is_some());
     }
     let source = Source::EcsRamRole { role_name: Some("Other".to_owned()) };
     let client = Client::new(with_source(&simulator, source, Environment::default()));

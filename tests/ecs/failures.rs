@@ -88,9 +88,12 @@ fn a_deadline_that_has_passed_sends_nothing() {
 
 /// The error of a call to `endpoint`.
 fn call(endpoint: &str, deadline: Duration) -> Error {
-    let client = Client::new(settings_for(endpoint, "http://127.0.0.1:1"));
-    let target = address("192.168.0.77");
-    ends(move || client.unassign(&region(), &eni(), &[target], Deadline::after(deadline)).unwrap_err())
+    let settings = settings_for(endpoint, "http://127.0.0.1:1");
+    let target = [address("192.168.0.77")];
+    ends(move || {
+        let client = Client::new(settings);
+        client.unassign(&region(), &eni(), &target, Deadline::after(deadline)).unwrap_err()
+    })
 }
 
 #[test]

@@ -76,7 +76,7 @@ fn an_expired_token_is_replaced_once_in_either_of_its_forms() {
         let simulator =
             Simulator::start(World::single_node().with_role_lifetime(Duration::from_secs(4))).unwrap();
         let client = role_client(&simulator);
-        let first = client.credentials(soon()).unwrap().credentials;
+        let first = client.credentials(soon()).unwrap().key;
         // By now the metadata service has a successor.
         std::thread::sleep(Duration::from_millis(2200));
         simulator.inject(Fault::new(effect).times(1));

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -116,9 +117,12 @@ impl Readable {
     }
 }
 
+type Call = Box<dyn FnOnce(&Client) + Send>;
+
 /// A client, and a server that gives it the answers of the test.
 struct Line {
-    client: Arc<Client>,
+    /// What the client's thread does next: the client is that thread's own, and lives as long as the line.
+    calls: mpsc::Sender<Call>,
     answer: Arc<Mutex<RawAnswer>>,
     _server: RawServer,
 }
@@ -132,13 +136,29 @@ impl Line {
             ("ALIBABA_CLOUD_ACCESS_KEY_ID", World::ACCESS_KEY_ID),
             ("ALIBABA_CLOUD_ACCESS_KEY_SECRET", World::ACCESS_KEY_SECRET),
         ];
-        let client = Client::new(Settings {
+        let settings = Settings {
             endpoint: Choice::At(Endpoint::parse(&server.url(), false).unwrap()),
             credentials: Source::Environment,
             environment: keys.into_iter().collect(),
             ..Settings::default()
+        };
+        let (calls, next_calls) = mpsc::channel::<Call>();
+        thread::spawn(move || {
+            let client = Client::new(settings);
+            // The sender of a call that panics is dropped, which fails the test that waits for its result.
+            for call in next_calls {
+                drop(catch_unwind(AssertUnwindSafe(|| call(&client))));
+            }
         });
-        Self { client: Arc::new(client), answer, _server: server }
+        Self { calls, answer, _server: server }
+    }
+
+    /// What the client makes of the answer that the server has now. It must come back.
+    fn ask<T: Send + 'static>(&self, call: impl FnOnce(&Client) -> T + Send + 'static) -> T {
+        let (sender, receiver) = mpsc::channel();
+        let call = move |client: &Client| drop(sender.send(call(client)));
+        self.calls.send(Box::new(call)).expect("the client's thread lives as long as the line");
+        receiver.recv_timeout(2 * HANGS).expect("the call ends, and without a panic")
     }
 
     /// Has `call` meet this answer. It must come back, and an error must be fit to be shown.
@@ -150,10 +170,7 @@ impl Line {
         *self.answer.lock().unwrap() = answer.raw();
         // Nothing but a deadline ends some of these calls; the others have no reason to take long.
         let time = if answer.is_held() { Duration::from_millis(50) } else { HANGS };
-        let client = Arc::clone(&self.client);
-        let (sender, receiver) = mpsc::channel();
-        thread::spawn(move || sender.send(call(&client, Deadline::after(time))));
-        let result = receiver.recv_timeout(2 * HANGS).expect("the call ends, and without a panic");
+        let result = self.ask(move |client| call(client, Deadline::after(time)));
         if let Err(error) = &result {
             expect_honest(error, answer);
         }
@@ -279,6 +296,6 @@ fn a_description_that_has_the_eni_twice_is_not_believed() {
     let body = body.to_string();
     let bytes = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes();
     *line.answer.lock().unwrap() = RawAnswer { bytes, then: Then::Close };
-    let error = line.client.describe(&region(), &eni(), Deadline::after(HANGS)).unwrap_err();
+    let error = line.ask(|client| client.describe(&region(), &eni(), Deadline::after(HANGS)).unwrap_err());
     assert!(error.kind == ErrorKind::Unknown && error.to_string().contains("twice"), "{error}");
 }

@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     let answer = match Client::new(settings).credentials(Deadline::after(Duration::from_secs(20))) {
-        Ok(found) => json!({"source": found.source, "key": found.credentials.access_key_id}),
+        Ok(found) => json!({"source": found.source, "key": found.key.access_key_id}),
         Err(error) => json!({"source": null, "error": error.to_string()}),
     };
     writeln!(io::stdout(), "{answer}")?;

@@ -4,7 +4,7 @@
 use std::error::Error;
 use std::io::{self, BufRead, Write};
 
-use aliyun_eni_ipam::base::access_key::Credentials;
+use aliyun_eni_ipam::base::access_key::AccessKey;
 use aliyun_eni_ipam::cloud::rpc::signature::{Call, SignatureMethod};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -47,8 +47,8 @@ fn signed(case: &Case) -> Result<Value, Box<dyn Error>> {
     };
     let (id, secret) = (&case.access_key_id, &case.access_key_secret);
     let credentials = match &case.security_token {
-        Some(token) => Credentials::temporary(id, secret, token, None),
-        None => Credentials::permanent(id, secret),
+        Some(token) => AccessKey::temporary(id, secret, token, None),
+        None => AccessKey::permanent(id, secret),
     };
     let signed = case.algorithm.parse::<SignatureMethod>()?.sign(&call, &credentials);
     let headers: Map<_, _> = signed.headers.into_iter().map(|(k, v)| (k.to_owned(), json!(v))).collect();

@@ -3,25 +3,25 @@
 use super::error::Error;
 use super::origin::AssumedRole;
 use super::sts;
-use crate::base::access_key::Credentials;
+use crate::base::access_key::{AccessKey, FoundKey};
 use crate::base::deadline::Deadline;
 use crate::cloud::http::Endpoint;
-use crate::cloud::rpc::{Action, Api, Failed, Key};
+use crate::cloud::rpc::{Action, Api, Failed};
 
 /// A key of the role. `opener` gets a key that opens it, another than the refused one where one was refused.
 pub(super) fn fetch(
     role: &AssumedRole,
     api: &Api,
     sts_endpoint: Option<&Endpoint>,
-    opener: impl Fn(Option<&Credentials>) -> Result<Key, Error>,
+    opener: impl Fn(Option<&AccessKey>) -> Result<FoundKey, Error>,
     deadline: Deadline,
-) -> Result<Credentials, Error> {
+) -> Result<AccessKey, Error> {
     let session = &role.session;
     let mut parameters = sts::parameters(session);
     parameters.extend(session.external_id.clone().map(|id| ("ExternalId".to_owned(), id)));
     let action = Action { name: "AssumeRole", version: sts::VERSION, mutates: false, parameters };
     let endpoint = sts::endpoint(sts_endpoint, session);
-    let renew = |refused: &Credentials| opener(Some(refused));
+    let renew = |refused: &AccessKey| opener(Some(refused));
     match api.call_fresh(&endpoint, &action, opener(None)?, deadline, renew) {
         Ok(answer) => sts::key(answer.read()),
         Err(Failed::Key(error)) => Err(error),

@@ -16,11 +16,10 @@ use sha2::{Digest, Sha256};
 use super::cached_key::CachedKey;
 use super::error::Error;
 use super::file;
-use crate::base::access_key::Credentials;
+use crate::base::access_key::AccessKey;
 use crate::base::deadline::Deadline;
 use crate::base::file_lock::try_lock;
 use crate::base::text::reason;
-use crate::cloud::rpc::Key;
 use crate::cloud::rpc::signature::hex;
 
 /// How often a process that waits for another's key looks whether it is there.
@@ -39,22 +38,21 @@ impl Cache {
 
     /// The kept key of `identity`, or the one that `fetch` gets. Of the processes that want it at the same time, one
     /// fetches. A `refused` key is not returned unless there is no other; where another process has replaced it
-    /// meanwhile, nothing is fetched.
+    /// meanwhile, nothing is fetched. Also tells whether an earlier process got the key.
     pub(super) fn obtain(
         &self,
         identity: &str,
-        refused: Option<&Credentials>,
+        refused: Option<&AccessKey>,
         deadline: Deadline,
-        fetch: impl FnOnce() -> Result<Credentials, Error>,
-    ) -> Result<Key, Error> {
-        let fetched = |credentials| Key { credentials, cached: false };
+        fetch: impl FnOnce() -> Result<AccessKey, Error>,
+    ) -> Result<(AccessKey, bool), Error> {
+        let fetched = |key| (key, false);
         let Some(directory) = self.directory.as_deref().filter(|it| is_there(it)) else {
             return fetch().map(fetched);
         };
         let slot = Slot::new(directory, identity);
-        let wanted =
-            |kept: &CachedKey| kept.is_fresh(SystemTime::now()) && Some(kept.credentials()) != refused;
-        let found = |kept: CachedKey| Key { credentials: kept.into_credentials(), cached: true };
+        let wanted = |kept: &CachedKey| kept.is_fresh(SystemTime::now()) && Some(&kept.key) != refused;
+        let found = |kept: CachedKey| (kept.key, true);
         if let Some(kept) = slot.read().filter(wanted) {
             return Ok(found(kept));
         }
@@ -76,13 +74,13 @@ impl Cache {
             other => other,
         };
         let result = match fetch() {
-            Ok(credentials) => {
-                slot.write(&CachedKey::new(identity, credentials.clone(), SystemTime::now()));
-                Ok(fetched(credentials))
+            Ok(key) => {
+                slot.write(&CachedKey { key: key.clone(), fetched: SystemTime::now() });
+                Ok(fetched(key))
             }
             // Better an old key than none, while it lasts.
             Err(error) => match kept {
-                Some(kept) if kept.is_usable(SystemTime::now()) && Some(kept.credentials()) != refused => {
+                Some(kept) if kept.is_usable(SystemTime::now()) && Some(&kept.key) != refused => {
                     warn!("the temporary credentials expire soon and cannot be renewed: {error}");
                     Ok(found(kept))
                 }
@@ -141,7 +139,7 @@ impl<'a> Slot<'a> {
                 _ => {}
             }
             let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
-            file.write_all(kept.to_text().as_bytes())?;
+            file.write_all(kept.to_text(self.identity).as_bytes())?;
             fs::rename(&new, self.path("json"))
         };
         if let Err(error) = write() {

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 
 use super::keys::is_part;
-use crate::base::access_key::{Credentials, Secret};
+use crate::base::access_key::{AccessKey, Secret};
 
 /// The longest that a key is used without asking whether the instance still has the role it is of.
 const MAX_AGE: Duration = Duration::from_hours(1);
@@ -26,29 +26,16 @@ const VERSION: u64 = 1;
 /// A key that ends, and when it was fetched.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct CachedKey {
-    identity: String,
-    credentials: Credentials,
-    fetched: SystemTime,
+    pub(super) key: AccessKey,
+    pub(super) fetched: SystemTime,
 }
 
 impl CachedKey {
-    pub(super) fn new(identity: &str, credentials: Credentials, fetched: SystemTime) -> Self {
-        Self { identity: identity.to_owned(), credentials, fetched }
-    }
-
-    pub(super) fn credentials(&self) -> &Credentials {
-        &self.credentials
-    }
-
-    pub(super) fn into_credentials(self) -> Credentials {
-        self.credentials
-    }
-
     /// Whether the key may be used without looking for a newer one.
     pub(super) fn is_fresh(&self, now: SystemTime) -> bool {
         // From the future: the clock was set back, and nothing can be said of its age.
         let Ok(age) = now.duration_since(self.fetched) else { return false };
-        let Some(expires) = self.credentials.expires else { return age < MAX_AGE };
+        let Some(expires) = self.key.expires else { return age < MAX_AGE };
         let life = expires.duration_since(self.fetched).unwrap_or_default();
         let margin = MARGIN.min(life / 5);
         age < MIN_AGE || (age < MAX_AGE && age + margin < life)
@@ -56,16 +43,16 @@ impl CachedKey {
 
     /// Whether the key still works, for want of a newer one.
     pub(super) fn is_usable(&self, now: SystemTime) -> bool {
-        self.credentials.expires.is_some_and(|expires| now + LAST < expires)
+        self.key.expires.is_some_and(|expires| now + LAST < expires)
     }
 
-    /// The text of the file.
-    pub(super) fn to_text(&self) -> String {
+    /// The text of the file, for the keys of `identity`.
+    pub(super) fn to_text(&self, identity: &str) -> String {
         let seconds = |moment: SystemTime| moment.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let key = &self.credentials;
+        let key = &self.key;
         json!({
             "version": VERSION,
-            "identity": self.identity,
+            "identity": identity,
             "fetched": seconds(self.fetched),
             "accessKeyId": key.access_key_id,
             "accessKeySecret": key.access_key_secret.expose(),
@@ -83,8 +70,8 @@ impl CachedKey {
         let moment = |name: &str| UNIX_EPOCH.checked_add(Duration::from_secs(value.get(name)?.as_u64()?));
         let part = |name: &str| value.get(name)?.as_str().filter(|part| is_part(part));
         let (id, secret, token) = (part("accessKeyId")?, part("accessKeySecret")?, part("securityToken")?);
-        let credentials = Credentials::temporary(id, secret, token, Some(moment("expires")?));
-        Some(Self::new(identity, credentials, moment("fetched")?))
+        let key = AccessKey::temporary(id, secret, token, Some(moment("expires")?));
+        Some(Self { key, fetched: moment("fetched")? })
     }
 }
 
@@ -96,18 +83,18 @@ mod tests {
 
     fn kept(life: Duration) -> CachedKey {
         let fetched = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
-        CachedKey::new("i", Credentials::temporary("STS.1", "s", "t", Some(fetched + life)), fetched)
+        CachedKey { key: AccessKey::temporary("STS.1", "s", "t", Some(fetched + life)), fetched }
     }
 
     #[test]
     fn a_key_survives_its_written_form() {
         let kept = kept(MINUTE);
-        assert_eq!(CachedKey::parse(&kept.to_text(), "i"), Some(kept));
+        assert_eq!(CachedKey::parse(&kept.to_text("i"), "i"), Some(kept));
     }
 
     #[test]
     fn a_file_that_makes_no_sense_is_as_good_as_none() {
-        let good = kept(MINUTE).to_text();
+        let good = kept(MINUTE).to_text("i");
         for (from, to) in [
             ("\"version\":1", "\"version\":2"),
             ("\"identity\":\"i\"", "\"identity\":\"j\""),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::origin::{Absence, Located, Origin};
 use super::source::Source;
 use super::{cli_profile, file, ini_profile, oidc, ram_role, uri};
-use crate::base::access_key::Credentials;
+use crate::base::access_key::AccessKey;
 use crate::base::environment::Environment;
 
 /// Looks at one place.
@@ -49,8 +49,8 @@ fn key_in_environment(environment: &Environment) -> Result<Origin, Absence> {
         |name: &str| environment.get(name).ok_or_else(|| Absence::unset(format!("{name} is not set")));
     let (id, secret) = (needed("ALIBABA_CLOUD_ACCESS_KEY_ID")?, needed("ALIBABA_CLOUD_ACCESS_KEY_SECRET")?);
     Ok(Origin::Key(match environment.get("ALIBABA_CLOUD_SECURITY_TOKEN") {
-        Some(token) => Credentials::temporary(id, secret, token, None),
-        None => Credentials::permanent(id, secret),
+        Some(token) => AccessKey::temporary(id, secret, token, None),
+        None => AccessKey::permanent(id, secret),
     }))
 }
 

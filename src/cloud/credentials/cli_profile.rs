@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::origin::{Absence, AssumedRole, Origin, RoleSessionParts};
 use super::{oidc, ram_role};
-use crate::base::access_key::Credentials;
+use crate::base::access_key::AccessKey;
 use crate::base::environment::Environment;
 
 /// As deep as roles may be opened by roles.
@@ -76,7 +76,7 @@ impl Configuration {
                     .or_else(|| environment.get("ALIBABA_CLOUD_SECURITY_TOKEN"))
                     .ok_or_else(|| broken("it has no sts_token"))?;
                 let secret = key.access_key_secret.expose();
-                Ok(Origin::Key(Credentials::temporary(&key.access_key_id, secret, token, None)))
+                Ok(Origin::Key(AccessKey::temporary(&key.access_key_id, secret, token, None)))
             }
             "EcsRamRole" => {
                 ram_role::origin(set(profile.ram_role_name.as_ref()), environment).map_err(&within)
@@ -106,13 +106,13 @@ impl Configuration {
 
 impl Profile {
     /// The key, with that half from the environment which the profile leaves out: so do the SDKs.
-    fn key(&self, environment: &Environment) -> Result<Credentials, &'static str> {
+    fn key(&self, environment: &Environment) -> Result<AccessKey, &'static str> {
         let half = |own: Option<&String>, variable: &str| {
             set(own).or_else(|| environment.get(variable)).map(str::to_owned)
         };
         let id = half(self.access_key_id.as_ref(), "ALIBABA_CLOUD_ACCESS_KEY_ID");
         let secret = half(self.access_key_secret.as_ref(), "ALIBABA_CLOUD_ACCESS_KEY_SECRET");
-        Ok(Credentials::permanent(
+        Ok(AccessKey::permanent(
             &id.ok_or("it has no access_key_id")?,
             &secret.ok_or("it has no access_key_secret")?,
         ))

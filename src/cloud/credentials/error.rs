@@ -1,11 +1,10 @@
 //! Why there is no key.
 
-use std::fmt;
-
 use crate::base::text::clean;
 
 /// No key. `Display` says which sources were tried and what to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
 pub struct Error {
     pub(super) message: String,
     /// Whether the same may succeed later without anybody changing anything.
@@ -21,11 +20,3 @@ impl Error {
         Self { transient: false, ..Self::transient(message) }
     }
 }
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for Error {}

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::origin::{Absence, AssumedRole, Origin, RoleSessionParts};
 use super::{oidc, ram_role};
-use crate::base::access_key::Credentials;
+use crate::base::access_key::AccessKey;
 use crate::base::environment::Environment;
 
 /// The origin that a section names: the given one, the environment's, or `default`.
@@ -18,7 +18,7 @@ pub(super) fn parse(text: &str, section: Option<&str>, environment: &Environment
     let section = section.ok_or_else(|| broken("this section does not exist"))?;
     let value = |key: &str| section.get(key).map(String::as_str).filter(|value| !value.is_empty());
     let needed = |key: &str| value(key).ok_or_else(|| broken(&format!("it has no {key}")));
-    let key = || Ok(Credentials::permanent(needed("access_key_id")?, needed("access_key_secret")?));
+    let key = || Ok(AccessKey::permanent(needed("access_key_id")?, needed("access_key_secret")?));
     let session = || RoleSessionParts {
         role_arn: value("role_arn"),
         name: value("role_session_name"),

@@ -4,9 +4,10 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use crate::base::access_key::Credentials;
+use crate::base::access_key::AccessKey;
 use crate::base::text::clean;
 use crate::cloud::http::date::parse_rfc3339;
+use crate::cloud::rpc::reply;
 
 /// A key as services write it. All parts are optional, so that the first that is missing can be named.
 #[derive(Deserialize)]
@@ -26,8 +27,8 @@ pub(super) struct KeyParts<'a> {
 }
 
 /// The answer of the metadata service and of a credentials URI. The problem, where there is one, repeats no secret.
-pub(super) fn from_flat_json(body: &[u8]) -> Result<Credentials, String> {
-    let parts: KeyParts<'_> = serde_json::from_slice(body).map_err(|_| UNREADABLE.to_owned())?;
+pub(super) fn from_flat_json(body: &[u8]) -> Result<AccessKey, String> {
+    let parts: KeyParts<'_> = reply::object(body).map_err(|_| UNREADABLE.to_owned())?;
     match parts.code.as_deref() {
         None | Some("Success") => parts.key(),
         Some(code) => Err(format!("the answer is {}", clean(code, 60))),
@@ -38,7 +39,7 @@ pub(super) fn from_flat_json(body: &[u8]) -> Result<Credentials, String> {
 pub(super) const UNREADABLE: &str = "the answer is not JSON, or not that of a key";
 
 impl KeyParts<'_> {
-    pub(super) fn key(&self) -> Result<Credentials, String> {
+    pub(super) fn key(&self) -> Result<AccessKey, String> {
         let part = |part: &'_ Option<Cow<'_, str>>, name: &str| {
             let text = part.as_deref().filter(|text| !text.is_empty()).map(str::to_owned);
             text.ok_or_else(|| format!("the answer has no {name}"))
@@ -51,7 +52,7 @@ impl KeyParts<'_> {
         if ![&id, &secret, &token].into_iter().all(|text| is_part(text)) {
             return Err("the answer's key has characters or a length that no key has".to_owned());
         }
-        Ok(Credentials::temporary(&id, &secret, &token, Some(expires)))
+        Ok(AccessKey::temporary(&id, &secret, &token, Some(expires)))
     }
 }
 

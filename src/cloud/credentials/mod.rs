@@ -22,7 +22,6 @@ mod sts;
 mod uri;
 
 pub use error::Error;
-pub use provider::Found;
 pub(crate) use provider::Provider;
 pub(crate) use services::Services;
 pub use source::Source;

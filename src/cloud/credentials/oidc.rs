@@ -3,7 +3,7 @@
 use super::error::Error;
 use super::origin::{Absence, OidcRole, Origin, RoleSessionParts};
 use super::{file, sts};
-use crate::base::access_key::Credentials;
+use crate::base::access_key::AccessKey;
 use crate::base::deadline::Deadline;
 use crate::base::environment::Environment;
 use crate::cloud::http::{Endpoint, Request};
@@ -46,7 +46,7 @@ pub(super) fn fetch(
     api: &Api,
     sts_endpoint: Option<&Endpoint>,
     deadline: Deadline,
-) -> Result<Credentials, Error> {
+) -> Result<AccessKey, Error> {
     let about = |problem: &str| format!("{}: {problem}", role.session.role_arn);
     let token = file::read(&role.token_file).map_err(|problem| Error::lasting(&about(&problem)))?;
     if token.trim().is_empty() {

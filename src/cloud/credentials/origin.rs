@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::error::Error;
-use crate::base::access_key::Credentials;
+use crate::base::access_key::AccessKey;
 use crate::base::environment::Environment;
 use crate::base::region::RegionId;
 
@@ -11,7 +11,7 @@ use crate::base::region::RegionId;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Origin {
     /// The key itself.
-    Key(Credentials),
+    Key(AccessKey),
     /// The instance's RAM role.
     RamRole { role_name: Option<String> },
     /// A role that a token of an identity provider opens.

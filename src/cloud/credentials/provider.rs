@@ -1,6 +1,6 @@
 //! Finding a key: the first place of the source that has one.
 
-use std::sync::{Mutex, PoisonError};
+use std::cell::RefCell;
 use std::time::SystemTime;
 
 use log::{debug, warn};
@@ -10,29 +10,10 @@ use super::chain;
 use super::error::Error;
 use super::services::Services;
 use super::source::Source;
-use crate::base::access_key::Credentials;
+use crate::base::access_key::{AccessKey, FoundKey};
 use crate::base::deadline::Deadline;
 use crate::base::environment::Environment;
 use crate::base::text::clean;
-use crate::cloud::rpc::Key;
-
-/// A key and where it came from.
-#[derive(Clone, Debug)]
-pub struct Found {
-    /// The key.
-    pub credentials: Credentials,
-    /// Its source, by the name that Alibaba Cloud's SDKs have for it: `env`, `oidc_role_arn`, `cli_profile/static_ak`,
-    /// `profile/ram_role_arn/static_ak`, `ecs_ram_role`, `credential_uri`.
-    pub source: String,
-    /// Whether an earlier process got it.
-    pub cached: bool,
-}
-
-impl Found {
-    pub(crate) fn key(self) -> Key {
-        Key { credentials: self.credentials, cached: self.cached }
-    }
-}
 
 /// Finds keys for a client, and remembers the last.
 #[derive(Debug)]
@@ -40,29 +21,25 @@ pub(crate) struct Provider {
     source: Source,
     environment: Environment,
     services: Services,
-    last: Mutex<Option<(CachedKey, String)>>,
+    last: RefCell<Option<(CachedKey, String)>>,
 }
 
 impl Provider {
     pub(crate) fn new(source: Source, environment: Environment, services: Services) -> Self {
-        Self { source, environment, services, last: Mutex::new(None) }
+        Self { source, environment, services, last: RefCell::new(None) }
     }
 
     /// A key that has not ended and is not the `refused` one, if there is another.
-    pub(crate) fn find(&self, refused: Option<&Credentials>, deadline: Deadline) -> Result<Found, Error> {
-        if let Some((kept, source)) = self.last.lock().unwrap_or_else(PoisonError::into_inner).as_ref()
-            && kept.is_fresh(SystemTime::now())
-            && Some(kept.credentials()) != refused
+    pub(crate) fn find(&self, refused: Option<&AccessKey>, deadline: Deadline) -> Result<FoundKey, Error> {
+        if let Some((last, source)) = &*self.last.borrow()
+            && last.is_fresh(SystemTime::now())
+            && Some(&last.key) != refused
         {
-            return Ok(Found {
-                credentials: kept.credentials().clone(),
-                source: source.clone(),
-                cached: false,
-            });
+            return Ok(FoundKey { key: last.key.clone(), source: source.clone(), cached: false });
         }
         let found = self.search(refused, deadline)?;
-        let kept = CachedKey::new("", found.credentials.clone(), SystemTime::now());
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((kept, found.source.clone()));
+        let last = CachedKey { key: found.key.clone(), fetched: SystemTime::now() };
+        self.last.replace(Some((last, found.source.clone())));
         Ok(found)
     }
 
@@ -89,7 +66,7 @@ impl Provider {
 
     /// Goes through the source's places in their order; the first that has a key wins. One that somebody set up and
     /// that fails is passed over too, as the SDKs do, but not in silence.
-    fn search(&self, refused: Option<&Credentials>, deadline: Deadline) -> Result<Found, Error> {
+    fn search(&self, refused: Option<&AccessKey>, deadline: Deadline) -> Result<FoundKey, Error> {
         let mut failures = Vec::new();
         let mut transient = false;
         for (place, located) in chain::places(&self.source, &self.environment) {
@@ -100,16 +77,16 @@ impl Provider {
                     continue;
                 }
             };
-            match self.services.obtain(&located.origin, refused, deadline) {
-                Ok(Key { credentials, cached }) => {
+            match self.services.obtain(&located.origin, located.name, refused, deadline) {
+                Ok(found) => {
                     for (_, failure) in failures.iter().filter(|(configured, _)| *configured) {
                         warn!(
                             "using the credentials from {}, because an earlier source failed: {failure}",
-                            located.name
+                            found.source
                         );
                     }
-                    debug!("using the access key {} from {}", credentials.access_key_id, located.name);
-                    return Ok(Found { credentials, source: located.name, cached });
+                    debug!("using the access key {} from {}", found.key.access_key_id, found.source);
+                    return Ok(found);
                 }
                 Err(error) => {
                     transient |= error.transient;

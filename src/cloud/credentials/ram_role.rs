@@ -3,7 +3,7 @@
 use super::error::Error;
 use super::keys;
 use super::origin::{Absence, Origin};
-use crate::base::access_key::Credentials;
+use crate::base::access_key::AccessKey;
 use crate::base::deadline::Deadline;
 use crate::base::environment::Environment;
 use crate::cloud::metadata::Metadata;
@@ -26,7 +26,7 @@ pub(super) fn fetch(
     metadata: &Metadata,
     role_name: Option<&str>,
     deadline: Deadline,
-) -> Result<Credentials, Error> {
+) -> Result<AccessKey, Error> {
     let get = |path: &str| metadata.get(path, deadline).map_err(|error| Error::transient(&error.to_string()));
     let role = match role_name {
         Some(name) => name.to_owned(),

@@ -1,23 +1,23 @@
 //! Whom to ask for a key, and how.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::rc::Rc;
 
 use super::cache::Cache;
 use super::error::Error;
 use super::origin::Origin;
 use super::{assume_role, oidc, ram_role, uri};
-use crate::base::access_key::Credentials;
+use crate::base::access_key::{AccessKey, FoundKey};
 use crate::base::deadline::Deadline;
 use crate::cloud::http::{Endpoint, Http, Proxy};
 use crate::cloud::metadata::Metadata;
-use crate::cloud::rpc::{Api, Key};
+use crate::cloud::rpc::Api;
 
 /// The services that give out keys, and the cache before them.
 #[derive(Debug)]
 pub(crate) struct Services {
-    api: Arc<Api>,
-    metadata: Arc<Metadata>,
+    api: Rc<Api>,
+    metadata: Rc<Metadata>,
     /// The way to a helper on this host, past any proxy.
     direct: Http,
     sts_endpoint: Option<Endpoint>,
@@ -27,8 +27,8 @@ pub(crate) struct Services {
 impl Services {
     /// The services behind `api` and `metadata`; keys are kept in `cache_dir`, where there is one.
     pub(crate) fn new(
-        api: Arc<Api>,
-        metadata: Arc<Metadata>,
+        api: Rc<Api>,
+        metadata: Rc<Metadata>,
         ca_file: Option<PathBuf>,
         sts_endpoint: Option<Endpoint>,
         cache_dir: Option<PathBuf>,
@@ -42,28 +42,32 @@ impl Services {
         }
     }
 
-    /// A key of `origin` that is not the `refused` one, if another can be had.
+    /// A key of `origin`, found as `source`, that is not the `refused` one, if another can be had.
     pub(super) fn obtain(
         &self,
         origin: &Origin,
-        refused: Option<&Credentials>,
+        source: String,
+        refused: Option<&AccessKey>,
         deadline: Deadline,
-    ) -> Result<Key, Error> {
-        if let Origin::Key(credentials) = origin {
-            return Ok(Key { credentials: credentials.clone(), cached: false });
+    ) -> Result<FoundKey, Error> {
+        if let Origin::Key(key) = origin {
+            return Ok(FoundKey { key: key.clone(), source, cached: false });
         }
         // A simulator and the real service may share a directory, during a trial.
         let identity = format!("{} at {}", origin.identity(), self.metadata.endpoint());
-        self.cache.obtain(&identity, refused, deadline, || self.fetch(origin, deadline))
+        let fetch = || self.fetch(origin, deadline);
+        let (key, cached) = self.cache.obtain(&identity, refused, deadline, fetch)?;
+        Ok(FoundKey { key, source, cached })
     }
 
-    fn fetch(&self, origin: &Origin, deadline: Deadline) -> Result<Credentials, Error> {
+    fn fetch(&self, origin: &Origin, deadline: Deadline) -> Result<AccessKey, Error> {
         match origin {
-            Origin::Key(credentials) => Ok(credentials.clone()),
+            Origin::Key(key) => Ok(key.clone()),
             Origin::RamRole { role_name } => ram_role::fetch(&self.metadata, role_name.as_deref(), deadline),
             Origin::Oidc(role) => oidc::fetch(role, &self.api, self.sts_endpoint.as_ref(), deadline),
             Origin::Assumed(role) => {
-                let opener = |refused: Option<&Credentials>| self.obtain(&role.by, refused, deadline);
+                let opener =
+                    |refused: Option<&AccessKey>| self.obtain(&role.by, role.by.name(), refused, deadline);
                 assume_role::fetch(role, &self.api, self.sts_endpoint.as_ref(), opener, deadline)
             }
             Origin::Uri(uri) => uri::fetch(uri, &self.direct, deadline),

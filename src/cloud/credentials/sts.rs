@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::error::Error;
 use super::keys::{KeyParts, UNREADABLE};
 use super::origin::RoleSession;
-use crate::base::access_key::Credentials;
+use crate::base::access_key::AccessKey;
 use crate::cloud::http::Endpoint;
 
 /// The version of the STS API.
@@ -44,7 +44,7 @@ pub(super) struct Assumed<'a> {
 }
 
 /// The key in an answer.
-pub(super) fn key(answer: Result<Assumed<'_>, String>) -> Result<Credentials, Error> {
+pub(super) fn key(answer: Result<Assumed<'_>, String>) -> Result<AccessKey, Error> {
     let key = match answer {
         Ok(assumed) => assumed.credentials.key(),
         Err(_) => Err(UNREADABLE.to_owned()),

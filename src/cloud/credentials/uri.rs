@@ -5,7 +5,7 @@ use ureq::http::Uri;
 use super::error::Error;
 use super::keys;
 use super::origin::{Absence, Origin};
-use crate::base::access_key::Credentials;
+use crate::base::access_key::AccessKey;
 use crate::base::deadline::Deadline;
 use crate::base::environment::Environment;
 use crate::cloud::http::{Endpoint, Http, Request};
@@ -31,7 +31,7 @@ fn split(uri: &str) -> Result<(Endpoint, String), String> {
 }
 
 /// The key that the server has at present.
-pub(super) fn fetch(uri: &str, direct: &Http, deadline: Deadline) -> Result<Credentials, Error> {
+pub(super) fn fetch(uri: &str, direct: &Http, deadline: Deadline) -> Result<AccessKey, Error> {
     let (endpoint, target) = split(uri).map_err(|problem| Error::lasting(&problem))?;
     let request = Request {
         method: "GET",

@@ -88,7 +88,7 @@ impl Client {
     /// the first request assigned.
     ///
     /// # Errors
-    /// Among others when the ENI or its vSwitch has no address left ([`Error::means_full`]).
+    /// Among others when the ENI or its vSwitch has no address left ([`Subject::is_full`](crate::cloud::rpc::Subject::is_full)).
     pub fn assign(
         &self,
         region: &RegionId,

@@ -1,13 +1,14 @@
 //! The client: its parts put together, and what its callers may ask beside the actions.
 
-use std::sync::Arc;
+use std::rc::Rc;
 
 use super::settings::Settings;
+use crate::base::access_key::FoundKey;
 use crate::base::deadline::Deadline;
 use crate::base::eni::EniId;
 use crate::base::region::RegionId;
 use crate::cloud::credentials;
-use crate::cloud::credentials::{Found, Provider, Services};
+use crate::cloud::credentials::{Provider, Services};
 use crate::cloud::http::endpoint::Choice;
 use crate::cloud::http::{Endpoint, Http};
 use crate::cloud::metadata::Metadata;
@@ -17,9 +18,9 @@ use crate::cloud::rpc::{Action, Answer, Api, Clock, Error, ErrorKind, Failed};
 /// what the address is doing meanwhile. Only what ECS refuses as stale is sent again at once, with what it lacked.
 #[derive(Debug)]
 pub struct Client {
-    api: Arc<Api>,
+    api: Rc<Api>,
     endpoint: Choice,
-    metadata: Arc<Metadata>,
+    metadata: Rc<Metadata>,
     credentials: Provider,
 }
 
@@ -27,15 +28,15 @@ impl Client {
     /// A client by `settings`. Dials nothing and reads no file.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        let metadata = Arc::new(Metadata::new(settings.metadata_endpoint, &settings.environment));
-        let api = Arc::new(Api {
+        let metadata = Rc::new(Metadata::new(settings.metadata_endpoint, &settings.environment));
+        let api = Rc::new(Api {
             http: Http::new(settings.ca_file.clone(), settings.proxy),
             signature: settings.signature,
             clock: Clock::default(),
         });
         let services = Services::new(
-            Arc::clone(&api),
-            Arc::clone(&metadata),
+            Rc::clone(&api),
+            Rc::clone(&metadata),
             settings.ca_file,
             settings.sts_endpoint,
             settings.cache_dir,
@@ -66,7 +67,7 @@ impl Client {
     ///
     /// # Errors
     /// When no source has a key.
-    pub fn credentials(&self, deadline: Deadline) -> Result<Found, credentials::Error> {
+    pub fn credentials(&self, deadline: Deadline) -> Result<FoundKey, credentials::Error> {
         self.credentials.find(None, deadline)
     }
 
@@ -102,8 +103,8 @@ impl Client {
             transient: error.transient,
             ..Error::not_sent(action.name, &error.to_string())
         };
-        let key = self.credentials.find(None, deadline).map_err(no_key)?.key();
-        let renew = |refused: &_| Ok(self.credentials.find(Some(refused), deadline)?.key());
+        let key = self.credentials.find(None, deadline).map_err(no_key)?;
+        let renew = |refused: &_| self.credentials.find(Some(refused), deadline);
         self.api.call_fresh(&self.endpoint(region), action, key, deadline, renew).map_err(|failed| {
             match failed {
                 Failed::Call(error) => error,

@@ -11,7 +11,7 @@ use super::client::Client;
 use crate::base::deadline::Deadline;
 use crate::base::eni::EniId;
 use crate::base::region::RegionId;
-use crate::cloud::rpc::{Action, Error, ErrorKind};
+use crate::cloud::rpc::{Action, Error, Subject};
 
 const NAME: &str = "DescribeNetworkInterfaces";
 
@@ -72,12 +72,7 @@ impl Client {
             let answer = match self.call(region, eni, &action, deadline) {
                 Ok(answer) => answer,
                 // Listing says "none" by an empty list; this is for the day it says so by an error.
-                Err(error)
-                    if matches!(error.kind, ErrorKind::Refused(_))
-                        && error.is_code("InvalidEniId.NotFound") =>
-                {
-                    return Ok(None);
-                }
+                Err(error) if error.subject() == Subject::EniGone => return Ok(None),
                 Err(error) => return Err(error),
             };
             let unclear = |what: &str| {

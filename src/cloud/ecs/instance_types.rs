@@ -61,6 +61,7 @@ struct InstanceTypes {
     instance_type: Vec<InstanceType>,
 }
 
+#[expect(clippy::struct_field_names, reason = "the API's names")]
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct InstanceType {

@@ -31,7 +31,8 @@ pub enum Choice {
 }
 
 /// Why an endpoint cannot be used. It does not repeat the URL, which may have a password in it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
 pub struct InvalidEndpoint(&'static str);
 
 impl Endpoint {
@@ -195,14 +196,6 @@ fn public_host(region: &RegionId) -> String {
     let exception = PUBLIC_EXCEPTIONS.iter().find(|(_, regions)| regions.contains(&region.as_str()));
     exception.map_or_else(|| format!("ecs.{region}.aliyuncs.com"), |(host, _)| (*host).to_owned())
 }
-
-impl fmt::Display for InvalidEndpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)
-    }
-}
-
-impl std::error::Error for InvalidEndpoint {}
 
 #[cfg(test)]
 mod tests {

@@ -3,9 +3,10 @@
 //! Each exchange has a connection of its own: on a reused one, which its server may be closing at that very moment, a
 //! request that never arrived could not be told from one that did.
 
+use std::cell::OnceCell;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use ureq::config::Config;
@@ -35,7 +36,7 @@ const USER_AGENT: &str = concat!("aliyun-eni-ipam/", env!("CARGO_PKG_VERSION"));
 pub(crate) struct Http {
     ca_file: Option<PathBuf>,
     proxy: Proxy,
-    roots: OnceLock<RootCerts>,
+    roots: OnceCell<RootCerts>,
 }
 
 /// What is sent.
@@ -90,7 +91,7 @@ impl Failure {
 
 impl Http {
     pub(crate) fn new(ca_file: Option<PathBuf>, proxy: Proxy) -> Self {
-        Self { ca_file, proxy, roots: OnceLock::new() }
+        Self { ca_file, proxy, roots: OnceCell::new() }
     }
 
     /// Sends `request` once, follows nowhere, and reads the whole answer.

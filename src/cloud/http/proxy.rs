@@ -1,7 +1,5 @@
 //! The way through a proxy, where one is set.
 
-use std::fmt;
-
 use crate::base::text::clean;
 
 /// Which proxy requests to the API take. Those to the instance metadata never take one.
@@ -21,7 +19,8 @@ pub enum Proxy {
 pub struct ProxyUrl(ureq::Proxy);
 
 /// A text that names no proxy. It is not repeated in the message: a proxy's URL may hold a password.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a proxy must be \"env\" or a URL such as http://proxy.example.com:3128; SOCKS is not supported")]
 pub struct InvalidProxy;
 
 impl Proxy {
@@ -59,16 +58,6 @@ impl Proxy {
 fn is_http(proxy: &ureq::Proxy) -> bool {
     matches!(proxy.protocol(), ureq::ProxyProtocol::Http | ureq::ProxyProtocol::Https)
 }
-
-impl fmt::Display for InvalidProxy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(
-            "a proxy must be \"env\" or a URL such as http://proxy.example.com:3128; SOCKS is not supported",
-        )
-    }
-}
-
-impl std::error::Error for InvalidProxy {}
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,6 @@
 //! The facts that a node is told, each with its type and with what to configure where the service does not tell it.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 use ipnetwork::{Ipv4Network, Ipv6Network};
@@ -18,43 +18,29 @@ const GATEWAY: &str = "set ipam.gateway";
 const SUBNET6: &str = "set ipam.subnet6, or ipam.ipv6 to false";
 const GATEWAY6: &str = "set ipam.gateway6, or ipam.ipv6 to false";
 
+#[expect(clippy::missing_errors_doc, reason = "all fail for one reason: the service does not tell the fact")]
 impl Metadata {
     /// The region of this instance.
-    ///
-    /// # Errors
-    /// When the service does not tell it; so for all facts below.
     pub fn region_id(&self, deadline: Deadline) -> Result<RegionId, Error> {
         self.fact("meta-data/region-id", REGION, deadline, |text| RegionId::try_from(text.to_owned()).ok())
     }
 
     /// The id of this instance (`i-...`).
-    ///
-    /// # Errors
-    /// As above.
     pub fn instance_id(&self, deadline: Deadline) -> Result<String, Error> {
         self.fact("meta-data/instance-id", "", deadline, name)
     }
 
     /// The type of this instance (`ecs.g7.large`), on which the number of addresses per ENI depends.
-    ///
-    /// # Errors
-    /// As above.
     pub fn instance_type(&self, deadline: Deadline) -> Result<String, Error> {
         self.fact("meta-data/instance/instance-type", "", deadline, name)
     }
 
     /// The hardware address of the primary ENI, in lower case.
-    ///
-    /// # Errors
-    /// As above.
     pub fn primary_mac(&self, deadline: Deadline) -> Result<String, Error> {
         self.fact("meta-data/mac", ENI, deadline, mac)
     }
 
     /// The hardware addresses of all attached ENIs, in lower case.
-    ///
-    /// # Errors
-    /// As above.
     pub fn macs(&self, deadline: Deadline) -> Result<Vec<String>, Error> {
         self.fact("meta-data/network/interfaces/macs/", ENI, deadline, |text| {
             let entries = text.lines().map(str::trim).filter(|line| !line.is_empty());
@@ -63,50 +49,17 @@ impl Metadata {
     }
 
     /// The id of the ENI with a hardware address; nothing when no attached ENI has it.
-    ///
-    /// # Errors
-    /// As above.
     pub fn eni_of_mac(&self, mac: &str, deadline: Deadline) -> Result<Option<EniId>, Error> {
         let parse = |text: &str| EniId::try_from(text.to_owned()).ok();
         self.optional_fact(&of_mac(mac, "network-interface-id"), ENI, deadline, parse)
     }
 
     /// The primary address of an attached ENI.
-    ///
-    /// # Errors
-    /// As above.
     pub fn primary_address(&self, mac: &str, deadline: Deadline) -> Result<Ipv4Addr, Error> {
         self.fact(&of_mac(mac, "primary-ip-address"), "", deadline, parsed)
     }
 
-    /// All IPv4 addresses of an attached ENI, the primary one included. The service lags seconds behind the API.
-    ///
-    /// # Errors
-    /// As above.
-    pub fn private_addresses(&self, mac: &str, deadline: Deadline) -> Result<Vec<IpAddr>, Error> {
-        Ok(self.optional_fact(&of_mac(mac, "private-ipv4s"), "", deadline, list)?.unwrap_or_default())
-    }
-
-    /// All IPv6 addresses of an attached ENI. The service lags seconds behind the API.
-    ///
-    /// # Errors
-    /// As above.
-    pub fn ipv6_addresses(&self, mac: &str, deadline: Deadline) -> Result<Vec<IpAddr>, Error> {
-        Ok(self.optional_fact(&of_mac(mac, "ipv6s"), "", deadline, list)?.unwrap_or_default())
-    }
-
-    /// The id of the vSwitch that an attached ENI is in.
-    ///
-    /// # Errors
-    /// As above.
-    pub fn vswitch_id(&self, mac: &str, deadline: Deadline) -> Result<String, Error> {
-        self.fact(&of_mac(mac, "vswitch-id"), "", deadline, name)
-    }
-
     /// The IPv4 CIDR block of the vSwitch that an attached ENI is in.
-    ///
-    /// # Errors
-    /// As above.
     pub fn subnet(&self, mac: &str, deadline: Deadline) -> Result<Ipv4Network, Error> {
         self.fact(&of_mac(mac, "vswitch-cidr-block"), SUBNET, deadline, |text| {
             text.contains('/')
@@ -116,17 +69,11 @@ impl Metadata {
     }
 
     /// The IPv4 gateway of an attached ENI.
-    ///
-    /// # Errors
-    /// As above.
     pub fn gateway(&self, mac: &str, deadline: Deadline) -> Result<Ipv4Addr, Error> {
         self.fact(&of_mac(mac, "gateway"), GATEWAY, deadline, parsed)
     }
 
     /// The IPv6 CIDR block of the vSwitch that an attached ENI is in; nothing when it has none.
-    ///
-    /// # Errors
-    /// As above.
     pub fn subnet6(&self, mac: &str, deadline: Deadline) -> Result<Option<Ipv6Network>, Error> {
         self.optional_fact(&of_mac(mac, "vswitch-ipv6-cidr-block"), SUBNET6, deadline, |text| {
             text.contains('/')
@@ -136,9 +83,6 @@ impl Metadata {
     }
 
     /// The IPv6 gateway of an attached ENI; nothing when it has none.
-    ///
-    /// # Errors
-    /// As above.
     pub fn gateway6(&self, mac: &str, deadline: Deadline) -> Result<Option<Ipv6Addr>, Error> {
         self.optional_fact(&of_mac(mac, "ipv6-gateway"), GATEWAY6, deadline, parsed)
     }
@@ -201,27 +145,9 @@ fn mac(text: &str) -> Option<String> {
     valid.then(|| text.to_ascii_lowercase())
 }
 
-/// A list of addresses: quoted for IPv4 (`["10.0.0.1","10.0.0.2"]`), not quoted for IPv6 (`[2408::1,2408::2]`).
-fn list(text: &str) -> Option<Vec<IpAddr>> {
-    let inner = text.strip_prefix('[')?.strip_suffix(']')?;
-    let entries =
-        inner.split(',').map(|entry| entry.trim().trim_matches('"')).filter(|entry| !entry.is_empty());
-    entries.map(|entry| entry.parse().ok()).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn both_spellings_of_an_address_list_are_read() {
-        assert_eq!(list(r#"["10.0.0.1","10.0.0.2"]"#).unwrap().len(), 2);
-        assert_eq!(list("[2408:4005::1, 2408:4005::2]").unwrap().len(), 2);
-        assert_eq!(list("[]").unwrap().len(), 0);
-        for bad in ["", "10.0.0.1", "[10.0.0]", "<html>"] {
-            assert_eq!(list(bad), None, "{bad:?}");
-        }
-    }
 
     #[test]
     fn only_a_hardware_address_becomes_part_of_a_path() {

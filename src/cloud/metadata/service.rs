@@ -4,8 +4,7 @@
 //! Terway ask. In hardened mode a `PUT` first gets a token; it is always tried first. Where it is refused the service is
 //! asked without, unless `ALIBABA_CLOUD_IMDSV1_DISABLED` is `true`.
 
-use std::fmt;
-use std::sync::Mutex;
+use std::cell::RefCell;
 use std::time::Duration;
 
 use log::debug;
@@ -32,7 +31,7 @@ pub struct Metadata {
     endpoint: Endpoint,
     http: Http,
     token_required: bool,
-    mode: Mutex<Mode>,
+    mode: RefCell<Mode>,
 }
 
 /// How the service is asked.
@@ -46,9 +45,9 @@ enum Mode {
 }
 
 /// A fact that the service did not tell.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{problem}{}", instead.map(|it| format!("; {it}")).unwrap_or_default())]
 pub struct Error {
-    path: String,
     problem: String,
     instead: Option<&'static str>,
     /// Whether the service itself could be reached and is one.
@@ -67,7 +66,7 @@ impl Metadata {
             // Its address is link-local in meaning: no proxy can reach it for us.
             http: Http::new(None, Proxy::None),
             token_required: environment.is_true("ALIBABA_CLOUD_IMDSV1_DISABLED"),
-            mode: Mutex::new(Mode::Unknown),
+            mode: RefCell::new(Mode::Unknown),
         }
     }
 
@@ -119,7 +118,7 @@ impl Metadata {
     /// How to ask; gets a token where there is none yet.
     fn mode(&self, deadline: Deadline) -> Result<Mode, Error> {
         const PATH: &str = "/latest/api/token";
-        let known = self.mode.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        let known = self.mode.borrow().clone();
         if !matches!(known, Mode::Unknown) {
             return Ok(known);
         }
@@ -146,7 +145,7 @@ impl Metadata {
     }
 
     fn remember(&self, mode: Mode) -> Mode {
-        mode.clone_into(&mut self.mode.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+        self.mode.replace(mode.clone());
         mode
     }
 
@@ -188,7 +187,7 @@ impl Metadata {
 
     pub(super) fn error(&self, path: &str, problem: &str) -> Error {
         let problem = format!("reading {path} from instance metadata at {}: {problem}", self.endpoint);
-        Error { path: path.to_owned(), problem, instead: None, reachable: true }
+        Error { problem, instead: None, reachable: true }
     }
 
     fn unreachable(&self, path: &str, failure: &Failure) -> Error {
@@ -209,25 +208,7 @@ fn is_header_value(token: &str) -> bool {
 }
 
 impl Error {
-    /// The path that was asked for.
-    #[must_use]
-    pub fn path(&self) -> &str {
-        &self.path
-    }
-
     pub(super) fn instead(self, instead: &'static str) -> Self {
         Self { instead: Some(instead), ..self }
     }
 }
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.problem)?;
-        match self.instead {
-            Some(instead) => write!(f, "; {instead}"),
-            None => Ok(()),
-        }
-    }
-}
-
-impl std::error::Error for Error {}

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 use log::{debug, warn};
 use serde::Deserialize;
 
-use super::codes::{self, Code, Disposition};
+use super::codes::{self, Disposition, Row};
 use super::error::{Error, ErrorKind};
 use super::reply::{self, Reply};
 use super::server_clock::Clock;
 use super::signature::{Call, SignatureMethod, percent_encode};
-use crate::base::access_key::{Credentials, Secret};
+use crate::base::access_key::{AccessKey, Secret};
 use crate::base::deadline::Deadline;
 use crate::base::random;
 use crate::base::text::clean;
@@ -66,7 +66,7 @@ impl Api {
         &self,
         endpoint: &Endpoint,
         action: &Action,
-        credentials: &Credentials,
+        credentials: &AccessKey,
         deadline: Deadline,
     ) -> Result<Answer, Error> {
         let nonce = random::hex128().map_err(|error| {
@@ -112,7 +112,7 @@ impl Api {
         host: &str,
         action: &Action,
         response: Response,
-        credentials: &Credentials,
+        credentials: &AccessKey,
     ) -> Result<Answer, Error> {
         if let Some(date) = response.date {
             self.clock.observe(date);
@@ -123,21 +123,21 @@ impl Api {
             Reply::Refused { code, message, request_id } => (Some(code), message, request_id),
             Reply::Other(message) => (None, message, None),
         };
-        let verdict = match &code {
+        let row = match &code {
             Some(code) => codes::judge(code, &message, status),
             None => codes::by_status(status),
         };
-        let kind = match (&code, verdict) {
+        let kind = match (&code, row) {
             // "Done already" is what an unassignment wants to hear; others wanted the ENI to be there.
-            (Some(_), Code { disposition: Disposition::Released, .. })
+            (Some(_), Row { disposition: Disposition::Released, .. })
                 if !action.name.starts_with("Unassign") =>
             {
                 ErrorKind::Refused(Disposition::Permanent)
             }
-            (_, Code { open: true, .. }) if action.mutates => ErrorKind::Unknown,
-            (Some(_), Code { disposition, .. }) => ErrorKind::Refused(disposition),
+            (_, Row { open: true, .. }) if action.mutates => ErrorKind::Unknown,
+            (Some(_), Row { disposition, .. }) => ErrorKind::Refused(*disposition),
             // Who limits requests has not passed this one on.
-            (None, Code { disposition: Disposition::Throttled, .. }) => {
+            (None, Row { disposition: Disposition::Throttled, .. }) => {
                 ErrorKind::Refused(Disposition::Throttled)
             }
             (None, _) => ErrorKind::Unknown,
@@ -145,6 +145,7 @@ impl Api {
         let message = without_secrets(&message, credentials);
         Err(Error {
             kind,
+            row: code.is_some().then_some(row),
             code: code.map(Into::into),
             request_id: request_id.map(Into::into),
             status: Some(status),
@@ -167,7 +168,7 @@ impl Api {
 
 /// A refused signature is answered with the string that the server would have signed, which has the security token in
 /// it, encoded once or twice. That string is for whoever writes a signer, not for a log.
-fn without_secrets(message: &str, credentials: &Credentials) -> String {
+fn without_secrets(message: &str, credentials: &AccessKey) -> String {
     const ECHO: &str = "string to sign is:";
     let message = match message.split_once(ECHO) {
         Some((before, _)) => format!("{before}{ECHO} (not shown)"),
@@ -193,7 +194,7 @@ mod tests {
 
     #[test]
     fn what_the_server_echoes_of_a_secret_is_not_passed_on() {
-        let credentials = Credentials::temporary("STS.id", "key", "tok/en+1", None);
+        let credentials = AccessKey::temporary("STS.id", "key", "tok/en+1", None);
         for message in ["bad tok/en+1", "bad tok%2Fen%2B1", "bad tok%252Fen%252B1", "bad key"] {
             assert_eq!(without_secrets(message, &credentials), "bad (secret)");
         }

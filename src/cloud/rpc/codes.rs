@@ -1,4 +1,4 @@
-//! What the API's error codes mean: one table.
+//! What the API's error codes mean: one table. No other file knows a code; an error carries its [`Row`].
 //!
 //! Sources: the error tables of `UnassignPrivateIpAddresses`, `AssignPrivateIpAddresses` and their IPv6 counterparts,
 //! "Common client errors" and "Common server errors" in the API reference of ECS; and how Terway, Cilium, the Terraform
@@ -6,7 +6,9 @@
 //! code decides wherever it is known.
 
 use Disposition::{Permanent, RefreshOnce, Released, Retry, Throttled};
-use Subject::{Account, Address, Eni, Full, Request, Service};
+use Subject::{
+    Account, Address, ClientToken, Clock, Eni, EniFull, EniGone, Key, Nonce, Request, Service, VSwitchFull,
+};
 
 /// What a refused caller does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,10 +30,22 @@ pub enum Disposition {
 pub enum Subject {
     /// One of the addresses.
     Address,
-    /// The room that is left on the ENI or in its vSwitch.
-    Full,
+    /// The room on the ENI: it has as many addresses as its instance type allows.
+    EniFull,
+    /// The room in the vSwitch, which all its ENIs share.
+    VSwitchFull,
     /// The ENI or its instance.
     Eni,
+    /// The ENI, which does not exist, or not for this account in this region.
+    EniGone,
+    /// The `ClientToken`: the request that it was first sent with has failed for good, and another needs another.
+    ClientToken,
+    /// The nonce of the signature, which another request has had.
+    Nonce,
+    /// The time of the request, and so the node's clock.
+    Clock,
+    /// The access key that signed.
+    Key,
     /// Who asks, from where, and how often.
     Account,
     /// What was asked; the code may be unknown.
@@ -40,10 +54,25 @@ pub enum Subject {
     Service,
 }
 
+impl Subject {
+    /// Whether the refusal holds for whatever this node asks.
+    #[must_use]
+    pub fn is_the_caller(self) -> bool {
+        matches!(self, Account | Key | Clock | Nonce)
+    }
+
+    /// Whether there is no address left to give.
+    #[must_use]
+    pub fn is_full(self) -> bool {
+        matches!(self, EniFull | VSwitchFull)
+    }
+}
+
 /// A row of the table.
-#[derive(Clone, Copy, Debug)]
-pub struct Code {
-    /// The code.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Row {
+    /// The code. A `*` at its end stands for whatever follows, since new members of some families appear; nothing stands
+    /// for every code that the table does not have.
     pub code: &'static str,
     /// What to do by program.
     pub disposition: Disposition,
@@ -55,12 +84,12 @@ pub struct Code {
     pub open: bool,
 }
 
-const fn code(code: &'static str, disposition: Disposition, subject: Subject, remedy: &'static str) -> Code {
-    Code { code, disposition, subject, remedy, open: false }
+const fn code(code: &'static str, disposition: Disposition, subject: Subject, remedy: &'static str) -> Row {
+    Row { code, disposition, subject, remedy, open: false }
 }
 
-const fn open(code: &'static str, remedy: &'static str) -> Code {
-    Code { code, disposition: Retry, subject: Service, remedy, open: true }
+const fn open(code: &'static str, remedy: &'static str) -> Row {
+    Row { code, disposition: Retry, subject: Service, remedy, open: true }
 }
 
 const BUSY: &str =
@@ -76,21 +105,23 @@ const ROOM: &str = "use an instance type with more addresses per ENI, or another
 const REQUEST: &str = "please report this as a bug, with the RequestId";
 const ADDRESS: &str = "compare the ENI with the records: `aliyun-eni-ipam reconcile`";
 
-/// Every known code, by subject.
-pub const CODES: &[Code] = &[
+/// Every known code and family, by subject.
+pub static CODES: &[Row] = &[
     // Done already.
     code("InvalidIp.IpUnassigned", Released, Address, "the address is not on {eni}"),
-    code("InvalidEniId.NotFound", Released, Eni, "{eni} does not exist in this region and account"),
+    code("InvalidEniId.NotFound", Released, EniGone, "{eni} does not exist in this region and account"),
     // Too much.
     code("Throttling", Throttled, Account, QUOTA),
     code("Throttling.User", Throttled, Account, QUOTA),
     code("Throttling.Api", Throttled, Account, QUOTA),
     code("Rejected.Throttling", Throttled, Account, QUOTA),
+    code("Throttling*", Throttled, Account, QUOTA),
     // The server's own trouble. It may have come after the deed.
     open("InternalError", SERVER),
     open("ServiceUnavailable", SERVER),
     open("ServiceUnavailable.RegionMaintaining", SERVER),
     open("UnknownError", SERVER),
+    open("ServiceUnavailable*", SERVER),
     // Another operation is under way on the ENI or its instance.
     code("Operation.Conflict", Retry, Eni, BUSY),
     code("OperationConflict", Retry, Eni, BUSY),
@@ -102,29 +133,26 @@ pub const CODES: &[Code] = &[
     code(
         "SignatureNonceUsed",
         RefreshOnce,
-        Account,
+        Nonce,
         "check whether a proxy between the node and ECS sends requests twice",
     ),
-    code("InvalidTimeStamp.Expired", RefreshOnce, Account, CLOCK),
-    code(
-        "InvalidSecurityToken.Expired",
-        RefreshOnce,
-        Account,
-        "check the node's clock and the source of the credentials",
-    ),
+    code("InvalidTimeStamp.Expired", RefreshOnce, Clock, CLOCK),
+    code(EXPIRED, RefreshOnce, Key, "check the node's clock and the source of the credentials"),
     // Who asks.
-    code("InvalidAccessKeyId.NotFound", Permanent, Account, KEY),
-    code("InvalidAccessKeyId.Inactive", Permanent, Account, "activate the AccessKey in the RAM console"),
+    code("InvalidAccessKeyId.NotFound", Permanent, Key, KEY),
+    code("InvalidAccessKeyId.Inactive", Permanent, Key, "activate the AccessKey in the RAM console"),
+    code("InvalidAccessKeyId.*", Permanent, Key, KEY),
     code(
         "SignatureDoesNotMatch",
         Permanent,
-        Account,
+        Key,
         "check the AccessKeySecret that `ipam.credentials` selects",
     ),
     code("IncompleteSignature", Permanent, Account, REQUEST),
     code("InvalidTimeStamp.Format", Permanent, Account, REQUEST),
-    code("InvalidSecurityToken.Malformed", Permanent, Account, KEY),
-    code("InvalidSecurityToken.MismatchWithAccessKey", Permanent, Account, KEY),
+    code("InvalidSecurityToken.Malformed", Permanent, Key, KEY),
+    code("InvalidSecurityToken.MismatchWithAccessKey", Permanent, Key, KEY),
+    code("InvalidSecurityToken.*", Permanent, Key, KEY),
     code(
         "MissingSecurityToken",
         Permanent,
@@ -162,7 +190,7 @@ pub const CODES: &[Code] = &[
     code(
         "IdempotentFailed",
         Permanent,
-        Request,
+        ClientToken,
         "the first request with this ClientToken failed; the next one uses a new token",
     ),
     // About what.
@@ -204,54 +232,54 @@ pub const CODES: &[Code] = &[
     code(
         "InvalidVSwitchId.IpNotEnough",
         Permanent,
-        Full,
+        VSwitchFull,
         "the vSwitch of {eni} has no free address; use a larger vSwitch",
     ),
+    // The API references of other products that give addresses of a vSwitch say that this is about the vSwitch.
     code(
         "QuotaExceeded.PrivateIpAddress",
         Permanent,
-        Full,
+        VSwitchFull,
         "{eni} or its vSwitch has no free address; use another ENI or a larger vSwitch",
     ),
-    code("MaxEniPrivateIpsCountExceeded", Permanent, Full, ROOM),
-    code("InvalidOperation.Ipv4CountExceeded", Permanent, Full, ROOM),
-    code("InvalidOperation.Ipv6CountExceeded", Permanent, Full, ROOM),
+    code("MaxEniPrivateIpsCountExceeded", Permanent, EniFull, ROOM),
+    code("InvalidOperation.Ipv4CountExceeded", Permanent, EniFull, ROOM),
+    code("InvalidOperation.Ipv6CountExceeded", Permanent, EniFull, ROOM),
     code("InvalidIp.IpAssigned", Permanent, Address, ADDRESS),
     code("InvalidIp.IpRepeated", Permanent, Address, ADDRESS),
     code("InvalidIp.Address", Permanent, Address, ADDRESS),
     code("InvalidPrivateIpAddress.Duplicated", Permanent, Address, ADDRESS),
 ];
 
-/// What an answer with `code`, `message` and HTTP `status` means.
-///
-/// Known codes by the table; families of codes by their beginning, since new members of them appear; others by the
+/// What is left when the code is not known: the HTTP status.
+static THROTTLED: Row = code("", Throttled, Account, QUOTA);
+static FAILED: Row = open("", SERVER);
+static CONFLICT: Row = code("", Retry, Eni, BUSY);
+static UNKNOWN: Row = code("", Permanent, Request, "look up this code in Alibaba Cloud's API error center");
+
+/// The code of a security token that has expired, and the other code and the words with which the API has been seen to say
+/// the same.
+const EXPIRED: &str = "InvalidSecurityToken.Expired";
+const ALSO_EXPIRED: (&str, &str) = ("InvalidParameter", "SecurityToken.Expired");
+
+/// What an answer with `code`, `message` and HTTP `status` means: a code's own row, that of its family, or that of the
 /// status.
 #[must_use]
-pub fn judge(code: &str, message: &str, status: u16) -> Code {
-    // The API has been seen to say this way that a security token has expired.
-    if code == "InvalidParameter" && message.contains("SecurityToken.Expired") {
-        return judge("InvalidSecurityToken.Expired", "", status);
-    }
-    if let Some(row) = CODES.iter().find(|row| row.code == code) {
-        return *row;
-    }
-    if code.starts_with("Throttling") {
-        return self::code("Throttling*", Throttled, Account, QUOTA);
-    }
-    if code.starts_with("ServiceUnavailable") {
-        return open("ServiceUnavailable*", SERVER);
-    }
-    by_status(status)
+pub fn judge(code: &str, message: &str, status: u16) -> &'static Row {
+    let code = if code == ALSO_EXPIRED.0 && message.contains(ALSO_EXPIRED.1) { EXPIRED } else { code };
+    let is_of = |row: &&Row| row.code.strip_suffix('*').is_some_and(|start| code.starts_with(start));
+    let row = CODES.iter().find(|row| row.code == code).or_else(|| CODES.iter().find(is_of));
+    row.unwrap_or_else(|| by_status(status))
 }
 
 /// What an answer without a code that is known means.
 #[must_use]
-pub fn by_status(status: u16) -> Code {
+pub fn by_status(status: u16) -> &'static Row {
     match status {
-        429 => code("", Throttled, Account, QUOTA),
-        408 | 500..=599 => open("", SERVER),
-        409 => code("", Retry, Eni, BUSY),
-        _ => code("", Permanent, Request, "look up this code in Alibaba Cloud's API error center"),
+        429 => &THROTTLED,
+        408 | 500..=599 => &FAILED,
+        409 => &CONFLICT,
+        _ => &UNKNOWN,
     }
 }
 
@@ -288,6 +316,10 @@ mod tests {
         assert_eq!(judge("Throttling.NextYear", "", 400).disposition, Throttled);
         let maintenance = judge("ServiceUnavailable.Somehow", "", 400);
         assert_eq!((maintenance.disposition, maintenance.open), (Retry, true));
+        for code in ["InvalidAccessKeyId.NextYear", "InvalidSecurityToken.NextYear"] {
+            assert_eq!((judge(code, "", 400).disposition, judge(code, "", 400).subject), (Permanent, Key));
+        }
+        assert_eq!(judge("Throttling.User", "", 400).code, "Throttling.User");
     }
 
     #[test]

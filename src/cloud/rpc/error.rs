@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
-use super::codes::{self, Disposition, Subject};
+use super::codes::{Disposition, Row, Subject};
 use crate::base::eni::EniId;
 use crate::base::text::clean;
 use crate::cloud::http::Failure;
@@ -17,7 +17,7 @@ pub enum ErrorKind {
     /// ECS answered that it did not do it.
     Refused(Disposition),
     /// ECS may have done it, or may yet: the connection was lost, the time ran out, the server had trouble of its own,
-    /// or what came back is no answer. AssignRequest before asking again.
+    /// or what came back is no answer. Look at the ENI before asking again.
     Unknown,
 }
 
@@ -33,6 +33,8 @@ pub struct Error {
     pub eni: Option<EniId>,
     /// The API's error code.
     pub code: Option<Box<str>>,
+    /// What the code means.
+    pub row: Option<&'static Row>,
     /// The API's message, or what happened instead of an answer.
     pub message: Box<str>,
     /// The id by which Alibaba Cloud's support finds the request.
@@ -53,6 +55,7 @@ impl Error {
             action,
             eni: None,
             code: None,
+            row: None,
             message: clean(message, 1000).into(),
             request_id: None,
             status: None,
@@ -75,37 +78,16 @@ impl Error {
         Self { eni: Some(eni.clone()), ..self }
     }
 
-    /// The class of a refusal.
-    #[must_use]
-    pub fn disposition(&self) -> Option<Disposition> {
-        match self.kind {
-            ErrorKind::Refused(class) => Some(class),
-            ErrorKind::NotSent | ErrorKind::Unknown => None,
-        }
-    }
-
-    /// Whether the code is this one.
-    #[must_use]
-    pub fn is_code(&self, code: &str) -> bool {
-        self.code.as_deref() == Some(code)
-    }
-
     /// What the refusal is about; the service, where there was none.
     #[must_use]
     pub fn subject(&self) -> Subject {
-        self.code().map_or(Subject::Service, |code| code.subject)
-    }
-
-    /// Whether ECS has no address left to give on this ENI or in its vSwitch.
-    #[must_use]
-    pub fn means_full(&self) -> bool {
-        self.subject() == Subject::Full
+        self.row.map_or(Subject::Service, |row| row.subject)
     }
 
     /// Whether the request with this `ClientToken` has failed for good, so that another needs another.
     #[must_use]
     pub fn token_is_spent(&self) -> bool {
-        self.is_code("IdempotentFailed")
+        self.subject() == Subject::ClientToken
     }
 
     /// Whether the request could have changed something; what only reads leaves nothing in doubt.
@@ -113,14 +95,10 @@ impl Error {
         self.action.starts_with("Assign") || self.action.starts_with("Unassign")
     }
 
-    fn code(&self) -> Option<codes::Code> {
-        Some(codes::judge(self.code.as_deref()?, &self.message, self.status.unwrap_or_default()))
-    }
-
     /// What somebody could do about it, where the code tells.
     #[must_use]
     pub fn remedy(&self) -> Option<String> {
-        let remedy = self.code()?.remedy;
+        let remedy = self.row?.remedy;
         let eni = self.eni.as_ref().map_or("the ENI", EniId::as_str);
         let product = if self.action.starts_with("AssumeRole") { "sts" } else { "ecs" };
         let permission = format!("{product}:{}", self.action);
@@ -165,12 +143,14 @@ impl std::error::Error for Error {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cloud::rpc::codes;
 
     #[test]
     fn an_error_says_what_failed_what_the_cloud_said_and_what_to_do() {
         let error = Error {
             kind: ErrorKind::Refused(Disposition::Permanent),
             code: Some("Forbidden.RAM".into()),
+            row: Some(codes::judge("Forbidden.RAM", "", 403)),
             status: Some(403),
             request_id: Some("04F0F334".into()),
             ..Error::not_sent("UnassignPrivateIpAddresses", "User not authorized.")
@@ -186,6 +166,6 @@ mod tests {
     #[test]
     fn the_clouds_own_words_cannot_make_containerd_forget_a_pod() {
         let error = Error::unknown("A", "the ENI was Not Found, no such file or directory").to_string();
-        assert_eq!(error, "A failed: the ENI was absent, does not exist");
+        assert_eq!(error, "A failed: the ENI was missing, no such path");
     }
 }

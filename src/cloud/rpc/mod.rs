@@ -12,6 +12,6 @@ pub mod signature;
 pub(crate) use api::{Action, Answer, Api, PATIENCE};
 pub use codes::{Disposition, Subject};
 pub use error::{Error, ErrorKind};
-pub(crate) use resend::{Failed, Key};
+pub(crate) use resend::Failed;
 pub(crate) use server_clock::Clock;
 pub use signature::SignatureMethod;

@@ -1,6 +1,7 @@
 //! Reading what came back: an answer, a refusal, or something that ECS did not say.
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::base::text::clean;
 
@@ -46,12 +47,15 @@ struct Envelope {
 
 /// Reads a JSON object into `T`. serde refuses a field that stands there twice, which RFC 8259 (section 4) leaves open: a
 /// reader that takes the last one would drop the other silently, and it may be the one with the address. serde also reads a
-/// struct from a list of its fields, which no answer of ECS is.
+/// struct from a list of its fields, which no answer of ECS is, and skips what `T` does not name without a limit to its
+/// depth: so the whole is read first as any value, of which there is one.
 pub(crate) fn object<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, String> {
     if !body.trim_ascii_start().starts_with(b"{") {
         return Err("it is not a JSON object".to_owned());
     }
-    serde_json::from_slice(body).map_err(|error| error.to_string())
+    serde_json::from_slice::<Value>(body)
+        .and_then(|_| serde_json::from_slice(body))
+        .map_err(|error| error.to_string())
 }
 
 /// The refusal in an XML document. Servers that give up before they read `Format` answer in XML.
@@ -160,7 +164,9 @@ mod tests {
 
     #[test]
     fn an_absurdly_nested_answer_is_none() {
-        let nested = "[".repeat(100_000);
-        assert!(matches!(read("h", 200, nested.as_bytes()), Reply::Other(_)));
+        let unknown = format!(r#"{{"RequestId":"R","Tags":{}{}}}"#, "[".repeat(200), "]".repeat(200));
+        for nested in ["[".repeat(100_000), unknown] {
+            assert!(matches!(read("h", 200, nested.as_bytes()), Reply::Other(_)));
+        }
     }
 }

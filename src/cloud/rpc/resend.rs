@@ -1,60 +1,52 @@
 //! Sending again at once what was refused as stale, with what it lacked: a nonce, a stamp or a key.
 //!
-//! Such a refusal comes before anything is done, so this is no second attempt at the deed.
+//! ECS refuses such a request before acting on it, so sending it again cannot act twice.
 
 use log::debug;
 
 use super::api::{Action, Answer, Api};
-use super::codes::Disposition;
+use super::codes::{Disposition, Subject};
 use super::error::{Error, ErrorKind};
-use crate::base::access_key::Credentials;
+use crate::base::access_key::{AccessKey, FoundKey};
 use crate::base::deadline::Deadline;
 use crate::cloud::http::Endpoint;
 
-/// A key to sign with.
-#[derive(Clone, Debug)]
-pub(crate) struct Key {
-    pub(crate) credentials: Credentials,
-    /// Whether it was kept from an earlier process.
-    pub(crate) cached: bool,
-}
-
 impl Api {
-    /// Calls `action`; each of the three remedies is tried once. `renew` gets another key than the refused one, or the
+    /// Calls `action`; each of the three is replaced once. `renew` gets another key than the refused one, or the
     /// same where there is no other.
     pub(crate) fn call_fresh<E>(
         &self,
         endpoint: &Endpoint,
         action: &Action,
-        mut key: Key,
+        mut found: FoundKey,
         deadline: Deadline,
-        mut renew: impl FnMut(&Credentials) -> Result<Key, E>,
+        mut renew: impl FnMut(&AccessKey) -> Result<FoundKey, E>,
     ) -> Result<Answer, Failed<E>> {
-        let mut spent = Vec::new();
+        let mut replaced = Vec::new();
         loop {
-            let error = match self.call(endpoint, action, &key.credentials, deadline) {
+            let error = match self.call(endpoint, action, &found.key, deadline) {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
-            let Some(remedy) = remedy(&error, key.cached) else { return Err(Failed::Call(error)) };
-            if spent.contains(&remedy) || deadline.has_passed() {
+            let Some(stale) = stale_part(&error, found.cached) else { return Err(Failed::Call(error)) };
+            if replaced.contains(&stale) || deadline.has_passed() {
                 return Err(Failed::Call(error));
             }
-            let helps = match remedy {
-                Remedy::Nonce => true,
-                Remedy::Stamp => self.correct_clock(),
-                Remedy::Key => {
-                    let renewed = renew(&key.credentials).map_err(Failed::Key)?;
-                    let differs = renewed.credentials != key.credentials;
-                    key = renewed;
+            let helps = match stale {
+                Stale::Nonce => true,
+                Stale::Stamp => self.correct_clock(),
+                Stale::Key => {
+                    let renewed = renew(&found.key).map_err(Failed::Key)?;
+                    let differs = renewed.key != found.key;
+                    found = renewed;
                     differs
                 }
             };
             if !helps {
                 return Err(Failed::Call(error));
             }
-            debug!("{} is sent again with another {remedy:?}", action.name);
-            spent.push(remedy);
+            debug!("{} is sent again with another {stale:?}", action.name);
+            replaced.push(stale);
         }
     }
 }
@@ -67,58 +59,56 @@ pub(crate) enum Failed<E> {
     Key(E),
 }
 
-/// What a stale request lacked.
+/// What makes a request stale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Remedy {
+enum Stale {
     Nonce,
     Stamp,
     Key,
 }
 
-fn remedy(error: &Error, cached_key: bool) -> Option<Remedy> {
-    let ErrorKind::Refused(class) = error.kind else { return None };
-    match (class, error.code.as_deref()?) {
-        (Disposition::RefreshOnce, "SignatureNonceUsed") => Some(Remedy::Nonce),
-        (Disposition::RefreshOnce, "InvalidTimeStamp.Expired") => Some(Remedy::Stamp),
-        (Disposition::RefreshOnce, _) => Some(Remedy::Key),
+fn stale_part(error: &Error, cached_key: bool) -> Option<Stale> {
+    match (error.kind, error.subject()) {
+        (ErrorKind::Refused(Disposition::RefreshOnce), Subject::Nonce) => Some(Stale::Nonce),
+        (ErrorKind::Refused(Disposition::RefreshOnce), Subject::Clock) => Some(Stale::Stamp),
+        (ErrorKind::Refused(Disposition::RefreshOnce), Subject::Key) => Some(Stale::Key),
         // A kept key may be of a role that the instance no longer has, and its file may be damaged.
-        (_, code) if cached_key && is_about_key(code) => Some(Remedy::Key),
+        (ErrorKind::Refused(_), Subject::Key) if cached_key => Some(Stale::Key),
         _ => None,
     }
-}
-
-fn is_about_key(code: &str) -> bool {
-    code.starts_with("InvalidSecurityToken.")
-        || code.starts_with("InvalidAccessKeyId.")
-        || code == "SignatureDoesNotMatch"
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cloud::rpc::codes;
 
-    fn refused(code: &str, class: Disposition) -> Error {
-        Error { kind: ErrorKind::Refused(class), code: Some(code.into()), ..Error::not_sent("A", "") }
+    fn refused(code: &str, message: &str) -> Error {
+        let row = codes::judge(code, message, 400);
+        Error { kind: ErrorKind::Refused(row.disposition), row: Some(row), ..Error::not_sent("A", message) }
     }
 
     #[test]
     fn only_a_stale_request_is_sent_again() {
-        for (code, class, cached, expected) in [
-            ("SignatureNonceUsed", Disposition::RefreshOnce, false, Some(Remedy::Nonce)),
-            ("InvalidTimeStamp.Expired", Disposition::RefreshOnce, false, Some(Remedy::Stamp)),
-            ("InvalidSecurityToken.Expired", Disposition::RefreshOnce, false, Some(Remedy::Key)),
-            ("InvalidParameter", Disposition::RefreshOnce, false, Some(Remedy::Key)),
-            ("InvalidAccessKeyId.NotFound", Disposition::Permanent, true, Some(Remedy::Key)),
-            ("InvalidAccessKeyId.NotFound", Disposition::Permanent, false, None),
-            ("SignatureDoesNotMatch", Disposition::Permanent, true, Some(Remedy::Key)),
-            ("SignatureDoesNotMatch", Disposition::Permanent, false, None),
-            ("Forbidden.RAM", Disposition::Permanent, true, None),
-            ("Throttling", Disposition::Throttled, true, None),
-            ("Operation.Conflict", Disposition::Retry, true, None),
+        for (code, message, cached, expected) in [
+            ("SignatureNonceUsed", "", false, Some(Stale::Nonce)),
+            ("InvalidTimeStamp.Expired", "", false, Some(Stale::Stamp)),
+            ("InvalidSecurityToken.Expired", "", false, Some(Stale::Key)),
+            ("InvalidParameter", "SecurityToken.Expired", false, Some(Stale::Key)),
+            ("InvalidParameter", "", true, None),
+            ("InvalidAccessKeyId.NotFound", "", true, Some(Stale::Key)),
+            ("InvalidAccessKeyId.NotFound", "", false, None),
+            ("InvalidAccessKeyId.Unheard", "", true, Some(Stale::Key)),
+            ("InvalidSecurityToken.Unheard", "", true, Some(Stale::Key)),
+            ("SignatureDoesNotMatch", "", true, Some(Stale::Key)),
+            ("SignatureDoesNotMatch", "", false, None),
+            ("Forbidden.RAM", "", true, None),
+            ("Throttling", "", true, None),
+            ("Operation.Conflict", "", true, None),
         ] {
-            assert_eq!(remedy(&refused(code, class), cached), expected, "{code}");
+            assert_eq!(stale_part(&refused(code, message), cached), expected, "{code}");
         }
-        let unknown = Error { code: Some("InternalError".into()), ..Error::unknown("A", "") };
-        assert_eq!(remedy(&unknown, true), None);
+        let unknown = Error { row: Some(codes::judge("InternalError", "", 500)), ..Error::unknown("A", "") };
+        assert_eq!(stale_part(&unknown, true), None);
     }
 }

@@ -1,51 +1,40 @@
 //! The clock that requests are stamped with: the node's own, corrected by the server's once a stamp was refused.
 
-use std::sync::Mutex;
+use std::cell::Cell;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The node's clock and how far the server's is ahead of it.
 #[derive(Debug, Default)]
-pub(crate) struct Clock(Mutex<Skews>);
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Skews {
-    /// From the last answer, in seconds.
-    observed: Option<i64>,
-    /// What stamps are corrected by, in seconds.
-    applied: i64,
+pub(crate) struct Clock {
+    /// The seconds that the server's clock was ahead at its last answer.
+    observed: Cell<Option<i64>>,
+    /// The seconds that stamps are corrected by.
+    applied: Cell<i64>,
 }
 
 impl Clock {
     /// The present moment as requests carry it: `YYYY-MM-DDThh:mm:ssZ`, in UTC.
     pub(crate) fn timestamp(&self) -> String {
-        stamp(shifted(SystemTime::now(), self.skews().applied))
+        stamp(shifted(SystemTime::now(), self.applied.get()))
     }
 
     /// Takes note of the `Date` of an answer. It has whole seconds and is as old as the answer, so the result is good
     /// to a second or two; signatures have minutes.
     pub(crate) fn observe(&self, server: SystemTime) {
         let skew = seconds(server) - seconds(SystemTime::now());
-        self.change(|skews| skews.observed = Some(skew));
+        self.observed.set(Some(skew));
     }
 
     /// The seconds that the server's clock is ahead of the node's (behind, when negative), once it has answered.
     pub(crate) fn skew(&self) -> Option<i64> {
-        self.skews().observed
+        self.observed.get()
     }
 
     /// From now on stamps requests with the server's time. Says by how many seconds the node's clock is behind, or
     /// nothing when no answer had a date.
     pub(crate) fn correct(&self) -> Option<i64> {
-        self.change(|skews| skews.applied = skews.observed.unwrap_or(skews.applied));
+        self.applied.set(self.skew().unwrap_or(self.applied.get()));
         self.skew()
-    }
-
-    fn skews(&self) -> Skews {
-        *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-
-    fn change(&self, change: impl FnOnce(&mut Skews)) {
-        change(&mut self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
     }
 }
 

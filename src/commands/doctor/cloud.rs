@@ -89,8 +89,8 @@ fn credentials(context: &CallContext<'_>, client: &Client, report: &mut Report) 
             return false;
         }
     };
-    let (id, source) = (&found.credentials.access_key_id, &found.source);
-    match found.credentials.expires {
+    let (id, source) = (&found.key.access_key_id, &found.source);
+    match found.key.expires {
         None => report.ok("credentials", format!("{id} from {source}, does not expire")),
         Some(end) if end <= SystemTime::now() => {
             report.fail("credentials", format!("{id} from {source} has expired: check the node's clock"));

@@ -45,7 +45,7 @@ pub(super) fn test(
             match answer {
                 Ok(()) => allowed.push(action),
                 Err(error) if proves_permission(&error) => allowed.push(action),
-                Err(error) if error.subject() == Subject::Account => report.fail(NAME, error),
+                Err(error) if error.subject().is_the_caller() => report.fail(NAME, error),
                 Err(error) => unclear.push(error.to_string()),
             }
         }
@@ -65,5 +65,5 @@ fn names(family: Family) -> [&'static str; 2] {
 
 /// Whether ECS refused the request because of the address or the lack of one, so after it had checked the permission.
 fn proves_permission(error: &Error) -> bool {
-    matches!(error.subject(), Subject::Address | Subject::Full)
+    error.subject() == Subject::Address || error.subject().is_full()
 }

@@ -61,8 +61,11 @@ pub(super) fn decide(
 mod tests {
     use super::Decision::{GiveUp, Go, WaitUntil};
     use super::*;
+    use crate::base::address::Address;
+    use crate::base::attachment::Attachment;
     use crate::base::eni::EniId;
-    use crate::store::{Address, Allocation, AssignRequest, Owner, ReleaseProgress};
+    use crate::base::region::RegionId;
+    use crate::store::{Allocation, AssignRequest, ReleaseProgress};
 
     const SECOND: Duration = Duration::from_secs(1);
     const MINUTE: Duration = Duration::from_mins(1);
@@ -82,7 +85,7 @@ mod tests {
         let eni = EniId::try_from("eni-1".to_owned()).unwrap();
         let request = |not_before: &Option<Timestamp>| AssignRequest {
             eni: eni.clone(),
-            region: "cn-hangzhou".into(),
+            region: RegionId::try_from("cn-hangzhou".to_owned()).unwrap(),
             client_token: "token".into(),
             in_doubt_until: Timestamp::now(),
             ipv6: false,
@@ -95,10 +98,10 @@ mod tests {
         Release {
             name: "record".into(),
             allocation: Allocation {
-                owner: Owner::nobody(),
+                owner: Attachment::nobody(),
                 network: "pods".into(),
                 eni: eni.clone(),
-                region: "cn-hangzhou".into(),
+                region: RegionId::try_from("cn-hangzhou".to_owned()).unwrap(),
                 addresses: vec![Address::alone("192.168.0.7".parse().unwrap()); addresses],
                 pod: None,
                 boot_id: String::new(),

@@ -4,7 +4,7 @@
 
 use crate::base::clock::{Timestamp, boot_id};
 use crate::cloud::ecs::ownership;
-use crate::cloud::rpc::{Disposition, Error, ErrorKind};
+use crate::cloud::rpc::{Disposition, Error, ErrorKind, Subject};
 use crate::pool::release::backoff::MAX_PAUSE;
 use crate::pool::release::due::is_record_due;
 use crate::pool::release::leader::{Leader, Step};
@@ -49,8 +49,7 @@ impl Leader<'_, '_, '_> {
     /// to the key of another account, and in another region. While the ENI is attached to this instance it exists, and its
     /// addresses must not be forgotten.
     pub(super) fn confirm_eni_gone(&self, error: &Error) -> Option<Error> {
-        // Not by what to do next: that differs between a request to assign and one to unassign.
-        if !error.is_code("InvalidEniId.NotFound") {
+        if error.subject() != Subject::EniGone {
             return None;
         }
         match self.is_attached() {

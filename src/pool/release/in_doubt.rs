@@ -129,7 +129,10 @@ fn look_into(leader: &Leader<'_, '_, '_>, ask: &AssignRequest) -> Resolution {
             Some(error) => return Resolution::Failed(error),
             None if !has_assigned_nothing(&error) => return Resolution::Failed(error),
             None if may_copy_take_effect(ask, &error, asked) => return Resolution::CopyUnderWay(error),
-            None if !is_in_doubt || error.token_is_spent() || error.subject() == Subject::Eni => {
+            None if !is_in_doubt
+                || error.token_is_spent()
+                || matches!(error.subject(), Subject::Eni | Subject::EniGone) =>
+            {
                 log::info!("an interrupted ADD had assigned nothing on {}: {error}", ask.eni);
                 return Resolution::Brought(Vec::new());
             }
@@ -300,9 +303,9 @@ fn hold_back(
 fn has_assigned_nothing(error: &Error) -> bool {
     match error.kind {
         ErrorKind::Refused(Disposition::Permanent) => {
-            error.subject() != Subject::Account || error.token_is_spent()
+            !error.subject().is_the_caller() || error.token_is_spent()
         }
-        ErrorKind::Refused(Disposition::Released) => error.subject() == Subject::Eni,
+        ErrorKind::Refused(Disposition::Released) => error.subject() == Subject::EniGone,
         _ => false,
     }
 }

@@ -96,7 +96,7 @@ impl Leader<'_, '_, '_> {
         };
         let alone = addresses.len() == 1;
         match (error.kind, error.subject()) {
-            (ErrorKind::Refused(Disposition::Released), Subject::Eni) => {
+            (ErrorKind::Refused(Disposition::Released), Subject::EniGone) => {
                 log::info!(
                     "{} does not exist any more, so all its addresses are released",
                     self.eni_lock.eni()
@@ -117,12 +117,18 @@ impl Leader<'_, '_, '_> {
                 self.eni_lock.acknowledge(None)?;
                 self.look_then_send_less(addresses)
             }
-            (ErrorKind::Refused(Disposition::Permanent), Subject::Address | Subject::Request) if alone => {
+            (
+                ErrorKind::Refused(Disposition::Permanent),
+                Subject::Address | Subject::Request | Subject::ClientToken,
+            ) if alone => {
                 self.eni_lock.acknowledge(None)?;
                 self.hold_back(addresses[0], &error.to_string());
                 Ok(Step::Done)
             }
-            (ErrorKind::Refused(Disposition::Permanent), Subject::Address | Subject::Request) => {
+            (
+                ErrorKind::Refused(Disposition::Permanent),
+                Subject::Address | Subject::Request | Subject::ClientToken,
+            ) => {
                 self.eni_lock.acknowledge(None)?;
                 self.one_by_one(addresses)
             }

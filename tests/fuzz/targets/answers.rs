@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aliyun_eni_ipam::base::deadline::Deadline;
@@ -21,39 +21,47 @@ struct Line {
     _server: RawServer,
 }
 
-static LINE: LazyLock<Line> = LazyLock::new(|| {
-    let answer = Arc::new(Mutex::new(Vec::new()));
-    let next = Arc::clone(&answer);
-    let bytes = move || next.lock().expect("nobody panics with it").clone();
-    let server = RawServer::start(move |_| RawAnswer { bytes: bytes(), then: Then::Close });
-    let server = server.expect("there is a port to listen on");
-    let keys = [
-        ("ALIBABA_CLOUD_ACCESS_KEY_ID", World::ACCESS_KEY_ID),
-        ("ALIBABA_CLOUD_ACCESS_KEY_SECRET", World::ACCESS_KEY_SECRET),
-    ];
-    let client = Client::new(Settings {
-        endpoint: Choice::At(Endpoint::parse(&server.url(), false).expect("it is a URL")),
-        credentials: Source::Environment,
-        environment: keys.into_iter().collect(),
-        ..Settings::default()
-    });
-    Line { client, answer, _server: server }
-});
+thread_local! {
+    static LINE: Line = Line::open();
+}
+
+impl Line {
+    fn open() -> Self {
+        let answer = Arc::new(Mutex::new(Vec::new()));
+        let next = Arc::clone(&answer);
+        let bytes = move || next.lock().expect("nobody panics with it").clone();
+        let server = RawServer::start(move |_| RawAnswer { bytes: bytes(), then: Then::Close });
+        let server = server.expect("there is a port to listen on");
+        let keys = [
+            ("ALIBABA_CLOUD_ACCESS_KEY_ID", World::ACCESS_KEY_ID),
+            ("ALIBABA_CLOUD_ACCESS_KEY_SECRET", World::ACCESS_KEY_SECRET),
+        ];
+        let client = Client::new(Settings {
+            endpoint: Choice::At(Endpoint::parse(&server.url(), false).expect("it is a URL")),
+            credentials: Source::Environment,
+            environment: keys.into_iter().collect(),
+            ..Settings::default()
+        });
+        Self { client, answer, _server: server }
+    }
+}
 
 // The first byte chooses what is asked for, the rest is the answer.
-fuzz_target!(|input: &[u8]| {
+fuzz_target!(|input: &[u8]| LINE.with(|line| ask(line, input)));
+
+fn ask(line: &Line, input: &[u8]) {
     let Some((question, answer)) = input.split_first() else { return };
-    answer.clone_into(&mut LINE.answer.lock().expect("nobody panics with it"));
+    answer.clone_into(&mut line.answer.lock().expect("nobody panics with it"));
     let region = RegionId::try_from(World::REGION_ID.to_owned()).expect("it is one");
     let eni = EniId::try_from(World::SECONDARY_ENI.to_owned()).expect("it is one");
     let deadline = Deadline::after(Duration::from_secs(5));
-    let client = &LINE.client;
+    let client = &line.client;
     match question % 3 {
         0 => check(answer, client.unassign(&region, &eni, &[[192, 168, 0, 77].into()], deadline)),
         1 => check(answer, client.assign(&region, &eni, Family::V4, &Want::Count(1), "token", deadline)),
         _ => check(answer, client.describe(&region, &eni, deadline)),
     }
-});
+}
 
 /// Nothing is done without a RequestId, and what was sent is never taken for not sent.
 fn check<T>(answer: &[u8], result: Result<T, Error>) {

@@ -29,6 +29,7 @@ fn refusal(code: &str) -> rpc::Error {
         action: "AssignPrivateIpAddresses",
         eni: Some(eni()),
         code: Some(code.into()),
+        row: Some(row),
         message: "What ECS says.".into(),
         request_id: Some("ID".into()),
         status: Some(403),
@@ -84,6 +85,7 @@ fn failures() -> Vec<Failure> {
         Failure::Ecs(Box::new(rpc::Error {
             kind: rpc::ErrorKind::Unknown,
             code: None,
+            row: None,
             message: "no answer from ecs.example.com within 10 s".into(),
             request_id: None,
             transient: true,

@@ -7,11 +7,11 @@ use std::thread;
 
 use super::*;
 
-fn key(id: &str) -> Credentials {
-    Credentials::temporary(id, "secret", "token", Some(in_an_hour()))
+fn key(id: &str) -> AccessKey {
+    AccessKey::temporary(id, "secret", "token", Some(in_an_hour()))
 }
 
-/// To the second, as it is cached_key; the same one for all keys, or two that are equal would differ when a second ends between
+/// To the second, as it is cached; the same one for all keys, or two that are equal would differ when a second ends between
 /// them.
 fn in_an_hour() -> SystemTime {
     static NOW: LazyLock<u64> =
@@ -43,10 +43,7 @@ fn many_at_once_fetch_one_key() {
                     fetches.fetch_add(1, Ordering::SeqCst);
                     Ok(key("STS.1"))
                 };
-                assert_eq!(
-                    cache(&directory).obtain("i", None, soon(), fetch).unwrap().credentials,
-                    key("STS.1")
-                );
+                assert_eq!(cache(&directory).obtain("i", None, soon(), fetch).unwrap().0, key("STS.1"));
             });
         }
     });
@@ -67,7 +64,7 @@ fn many_that_were_refused_the_same_key_fetch_one_new_one() {
                 };
                 let refused = key("STS.old");
                 let obtained = cache(&directory).obtain("i", Some(&refused), soon(), fetch).unwrap();
-                assert_eq!(obtained.credentials.access_key_id, "STS.new");
+                assert_eq!(obtained.0.access_key_id, "STS.new");
             });
         }
     });
@@ -79,9 +76,9 @@ fn origins_do_not_get_each_others_keys() {
     let directory = tempfile::tempdir().unwrap();
     cache(&directory).obtain("i", None, soon(), || Ok(key("STS.1"))).unwrap();
     let other = cache(&directory).obtain("j", None, soon(), || Ok(key("STS.2"))).unwrap();
-    assert_eq!((other.credentials.access_key_id.as_str(), other.cached), ("STS.2", false));
+    assert_eq!((other.0.access_key_id.as_str(), other.1), ("STS.2", false));
     let same = cache(&directory).obtain("i", None, soon(), || Ok(key("STS.3"))).unwrap();
-    assert_eq!((same.credentials.access_key_id.as_str(), same.cached), ("STS.1", true));
+    assert_eq!((same.0.access_key_id.as_str(), same.1), ("STS.1", true));
 }
 
 #[test]
@@ -101,7 +98,7 @@ fn a_key_that_others_could_have_written_is_not_used() {
     cache(&directory).obtain("i", None, soon(), || Ok(key("STS.1"))).unwrap();
     fs::set_permissions(json(&directory), fs::Permissions::from_mode(0o666)).unwrap();
     let obtained = cache(&directory).obtain("i", None, soon(), || Ok(key("STS.2"))).unwrap();
-    assert_eq!(obtained.credentials.access_key_id, "STS.2");
+    assert_eq!(obtained.0.access_key_id, "STS.2");
     assert_eq!(fs::metadata(json(&directory)).unwrap().permissions().mode() & 0o777, 0o600);
 }
 
@@ -112,7 +109,7 @@ fn a_torn_file_is_replaced() {
         fs::write(json(&directory), text).unwrap();
         fs::set_permissions(json(&directory), fs::Permissions::from_mode(0o600)).unwrap();
         let obtained = cache(&directory).obtain("i", None, soon(), || Ok(key("STS.1"))).unwrap();
-        assert!(!obtained.cached, "{text:?}");
+        assert!(!obtained.1, "{text:?}");
     }
 }
 
@@ -120,10 +117,10 @@ fn a_torn_file_is_replaced() {
 fn an_old_key_serves_while_no_new_one_can_be_had() {
     let directory = tempfile::tempdir().unwrap();
     let fetched = SystemTime::now() - Duration::from_hours(2);
-    Slot::new(directory.path(), "i").write(&CachedKey::new("i", key("STS.1"), fetched));
+    Slot::new(directory.path(), "i").write(&CachedKey { key: key("STS.1"), fetched });
     let failing = || Err(Error::transient("the service is down"));
     let obtained = cache(&directory).obtain("i", None, soon(), failing).unwrap();
-    assert_eq!((obtained.credentials.access_key_id.as_str(), obtained.cached), ("STS.1", true));
+    assert_eq!((obtained.0.access_key_id.as_str(), obtained.1), ("STS.1", true));
     assert!(cache(&directory).obtain("i", Some(&key("STS.1")), soon(), failing).is_err());
 }
 
@@ -142,6 +139,6 @@ fn nobody_waits_for_another_process_past_the_deadline() {
 fn without_a_usable_directory_keys_are_fetched_each_time() {
     for directory in [None, Some(PathBuf::from("/proc/self/fd")), Some(PathBuf::from("/nowhere/at/all"))] {
         let obtained = Cache::new(directory).obtain("i", None, soon(), || Ok(key("STS.1"))).unwrap();
-        assert!(!obtained.cached);
+        assert!(!obtained.1);
     }
 }

@@ -6,12 +6,12 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
 use super::call::{Call, Signed, canonical_query, hex};
-use crate::base::access_key::Credentials;
+use crate::base::access_key::AccessKey;
 
 const ALGORITHM: &str = "ACS3-HMAC-SHA256";
 
 /// Signs a call: the action's parameters are the query, all else are headers.
-pub(super) fn sign(call: &Call<'_>, credentials: &Credentials) -> Signed {
+pub(super) fn sign(call: &Call<'_>, credentials: &AccessKey) -> Signed {
     let query = canonical_query(call.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str())));
     // By name, as they are signed.
     let mut headers = vec![
@@ -81,7 +81,7 @@ mod tests {
             nonce: "3156853299f313e23d1673dc12e1703d",
             timestamp: "2023-10-26T10:22:32Z",
         };
-        let signed = sign(&call, &Credentials::permanent("YourAccessKeyId", "YourAccessKeySecret"));
+        let signed = sign(&call, &AccessKey::permanent("YourAccessKeyId", "YourAccessKeySecret"));
         assert_eq!(
             authorization(&signed),
             "ACS3-HMAC-SHA256 Credential=YourAccessKeyId,SignedHeaders=host;x-acs-action;x-acs-content-sha256;\
@@ -116,7 +116,7 @@ mod tests {
             ("NetworkInterfaceId", "eni-bp1a2b3c4d5e6f7g8h9i"),
             ("PrivateIpAddress.1", "192.168.1.10"),
         ]);
-        let credentials = Credentials::permanent("LTAItestAccessKeyId01", "TestSecretXyz/+0123456789abcd");
+        let credentials = AccessKey::permanent("LTAItestAccessKeyId01", "TestSecretXyz/+0123456789abcd");
         let signed = sign(&unassign(&parameters), &credentials);
         let expected = "Signature=78f37376402a0d43a2a0f29479afcc137be04aefd4eb5bd89eadae073ee46c27";
         assert!(authorization(&signed).ends_with(expected), "{}", authorization(&signed));
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn a_security_token_is_a_signed_header_in_its_place() {
-        let signed = sign(&unassign(&[]), &Credentials::temporary("STS.id", "secret", "token", None));
+        let signed = sign(&unassign(&[]), &AccessKey::temporary("STS.id", "secret", "token", None));
         let names: Vec<_> = signed.headers.iter().map(|(name, _)| *name).collect();
         let mut sorted = names[..7].to_vec();
         sorted.sort_unstable();

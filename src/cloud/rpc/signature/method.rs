@@ -1,11 +1,10 @@
 //! Which of the two methods signs.
 
-use std::fmt;
 use std::str::FromStr;
 
 use super::call::{Call, Signed};
 use super::{acs3, rpc};
-use crate::base::access_key::Credentials;
+use crate::base::access_key::AccessKey;
 
 /// How requests are signed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,7 +19,7 @@ pub enum SignatureMethod {
 impl SignatureMethod {
     /// Signs `call`.
     #[must_use]
-    pub fn sign(self, call: &Call<'_>, credentials: &Credentials) -> Signed {
+    pub fn sign(self, call: &Call<'_>, credentials: &AccessKey) -> Signed {
         match self {
             Self::HmacSha1 => rpc::sign(call, credentials),
             Self::Acs3HmacSha256 => acs3::sign(call, credentials),
@@ -49,16 +48,9 @@ impl FromStr for SignatureMethod {
 }
 
 /// A name that is no signature method's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("signature methods are HMAC-SHA1 and ACS3-HMAC-SHA256")]
 pub struct UnknownMethod;
-
-impl fmt::Display for UnknownMethod {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("signature methods are HMAC-SHA1 and ACS3-HMAC-SHA256")
-    }
-}
-
-impl std::error::Error for UnknownMethod {}
 
 #[cfg(test)]
 mod tests {

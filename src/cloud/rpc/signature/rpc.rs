@@ -9,10 +9,10 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
 
 use super::call::{Call, Signed, canonical_query, percent_encode};
-use crate::base::access_key::Credentials;
+use crate::base::access_key::AccessKey;
 
 /// Signs a call: everything goes into the query, the common parameters and the signature itself included.
-pub(super) fn sign(call: &Call<'_>, credentials: &Credentials) -> Signed {
+pub(super) fn sign(call: &Call<'_>, credentials: &AccessKey) -> Signed {
     let mut parameters = vec![
         ("AccessKeyId", credentials.access_key_id.as_str()),
         ("Action", call.action),
@@ -179,7 +179,7 @@ mod tests {
             nonce: "11111111-2222-3333-4444-555555555555",
             timestamp: "2026-01-02T03:04:05Z",
         };
-        let signed = sign(&call, &Credentials::permanent("LTAItestAccessKeyId01", SECRET));
+        let signed = sign(&call, &AccessKey::permanent("LTAItestAccessKeyId01", SECRET));
         assert!(
             signed.query.ends_with("&Signature=%2BpMHAyLvN1TduaM04TSPl%2B0%2Fe%2B4%3D"),
             "{}",
@@ -199,7 +199,7 @@ mod tests {
             nonce: "n",
             timestamp: "t",
         };
-        let signed = sign(&call, &Credentials::temporary("STS.id", SECRET, "to/ken", None));
+        let signed = sign(&call, &AccessKey::temporary("STS.id", SECRET, "to/ken", None));
         let query = signed.query.split("&Signature=").next().unwrap();
         assert!(query.contains("&SecurityToken=to%2Fken&"), "{query}");
         let expected = percent_encode(&signature(SECRET, &string_to_sign("POST", query)));
