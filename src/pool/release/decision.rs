@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::base::clock::Timestamp;
+use crate::base::deadline::Deadline;
 use crate::pool::release::due::{MAX_WAIT, has_work};
 use crate::store::{Backoff, Release};
 
@@ -55,6 +56,15 @@ pub(super) fn decide(
         Some(record) if !has_work(record, now) => Decision::GiveUp(Why::RecordWaits),
         _ => Decision::Go,
     }
+}
+
+/// The same by the clock, for a call that has until `deadline`.
+pub(super) fn decide_now(
+    backoff: Option<&Backoff>,
+    record: Option<&Release>,
+    deadline: Deadline,
+) -> Decision {
+    decide(backoff, record, Timestamp::now(), deadline.remaining())
 }
 
 #[cfg(test)]

@@ -1,10 +1,9 @@
 //! One request's worth of releasing for an ADD, which holds the ENI's lock anyway. Its failure is remembered, and is not the
 //! ADD's.
 
-use crate::base::clock::Timestamp;
 use crate::base::deadline::Deadline;
 use crate::pool::release::Releaser;
-use crate::pool::release::decision::{Decision, decide};
+use crate::pool::release::decision::{Decision, decide_now};
 use crate::pool::release::leader::Step;
 use crate::pool::release::step::step;
 use crate::store;
@@ -35,6 +34,5 @@ impl Releaser<'_> {
 
 /// Whether ECS may be asked now: an ADD does not wait for releases.
 fn may_ask(eni_lock: &EniLock<'_>, deadline: Deadline) -> bool {
-    let backoff = eni_lock.state().backoff.as_ref();
-    decide(backoff, None, Timestamp::now(), deadline.remaining()) == Decision::Go
+    decide_now(eni_lock.state().backoff.as_ref(), None, deadline) == Decision::Go
 }

@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use crate::base::clock::Timestamp;
 use crate::base::deadline::Deadline;
 use crate::pool::release::Releaser;
-use crate::pool::release::decision::{Decision, Why, decide};
+use crate::pool::release::decision::{Decision, Why, decide_now};
 use crate::pool::release::leader::Step;
 use crate::pool::release::step::step;
 use crate::store;
-use crate::store::{Backoff, ReleaseId};
+use crate::store::ReleaseId;
 
 /// How often a follower looks whether its record is gone or the lock is free.
 const POLL: Duration = Duration::from_millis(10);
@@ -39,10 +38,7 @@ impl Releaser<'_> {
                 return Ok(Outcome::Released);
             };
             last = record.progress.last_error.clone().unwrap_or(last);
-            let decide = |backoff: Option<&Backoff>| {
-                decide(backoff, Some(&record), Timestamp::now(), deadline.remaining())
-            };
-            match decide(self.store.eni_state(&mine.eni)?.backoff.as_ref()) {
+            match decide_now(self.store.eni_state(&mine.eni)?.backoff.as_ref(), Some(&record), deadline) {
                 Decision::Go => {}
                 // Another call may release the record meanwhile.
                 Decision::WaitUntil(_) => {
@@ -59,7 +55,8 @@ impl Releaser<'_> {
                 continue;
             };
             // Another call may have failed, or released this record, between the look and the lock.
-            if decide(eni_lock.state().backoff.as_ref()) != Decision::Go || !self.store.is_pending(mine)? {
+            let decision = decide_now(eni_lock.state().backoff.as_ref(), Some(&record), deadline);
+            if decision != Decision::Go || !self.store.is_pending(mine)? {
                 continue;
             }
             if step(self, &mut eni_lock, Some(mine), deadline)? == Step::Nothing {
