@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::eni_state::EniState;
 use super::intent::Content;
 use super::record::{Active, Release};
-use super::schema::parse;
+use super::schema::{Misread, parse};
 
 const RECORD: &str = r#"{"schema":1,"allocation":{"owner":{"containerId":"c","ifname":"eth0"},"network":"pods",
     "networkInterfaceId":"eni-1","regionId":"cn-hangzhou","addresses":[{"address":"192.168.0.9/24"}],
@@ -22,6 +22,13 @@ fn a_record_reads_as_active_and_as_releasing() {
     let releasing = Release::parse("name", RECORD.as_bytes()).unwrap_or_else(|_| panic!("it is a record"));
     assert_eq!(active.0, releasing.allocation);
     assert_eq!(releasing.progress.attempts, 1);
+}
+
+#[test]
+fn a_record_whose_region_cannot_be_one_is_damaged() {
+    let content = RECORD.replace("cn-hangzhou", "CN/hangzhou");
+    assert!(matches!(Active::parse(content.as_bytes()), Err(Misread::Damaged(_))));
+    assert!(matches!(Release::parse("name", content.as_bytes()), Err(Misread::Damaged(_))));
 }
 
 proptest! {
