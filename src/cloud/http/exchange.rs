@@ -111,13 +111,16 @@ impl Http {
         })?;
 
         let config = self.config(request, deadline)?;
+        // A connection attempt ends by whichever comes first, and the clock need not show which that was.
+        let ends_connecting = deadline.remaining() <= request.patience.connect;
         let connected = Arc::new(AtomicBool::new(false));
         let mark = Mark { target: uri, connected: Arc::clone(&connected) };
         let agent =
             Agent::with_parts(config, DefaultConnector::new().chain(mark), DefaultResolver::default());
         agent.run(message).and_then(read).map_err(|error| {
             let sent = connected.load(Ordering::Relaxed);
-            explain(&error, &self.route_to(request.endpoint), request.patience, deadline, sent)
+            let out_of_time = ends_connecting || deadline.has_passed();
+            explain(&error, &self.route_to(request.endpoint), request.patience, out_of_time, sent)
         })
     }
 
@@ -223,7 +226,7 @@ fn explain(
     error: &ureq::Error,
     route: &Route,
     patience: Patience,
-    deadline: Deadline,
+    out_of_time: bool,
     sent: bool,
 ) -> Failure {
     let Route { host, dialled, via } = route;
@@ -236,7 +239,7 @@ fn explain(
             format!("the name {dialled} could not be resolved in time")
         }
         // Also of a connection that the deadline has cut short.
-        ureq::Error::Timeout(Timeout::Connect) if !deadline.has_passed() => {
+        ureq::Error::Timeout(Timeout::Connect) if !out_of_time => {
             format!("no connection to {host}{via} within {} s", patience.connect.as_secs_f32())
         }
         ureq::Error::Timeout(Timeout::RecvResponse) => {
