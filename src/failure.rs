@@ -13,7 +13,7 @@ use crate::config;
 use crate::store;
 
 /// What the verbs return.
-pub type Result<T> = std::result::Result<T, Failure>;
+pub(crate) type Result<T> = std::result::Result<T, Failure>;
 
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]

@@ -40,24 +40,63 @@
 //!
 //! From the top down, and imports run in no other direction:
 //!
-//! - [`verbs`] serves the calls of container runtimes, [`commands`] the commands of people;
-//! - [`pool`] gets addresses from ECS and gives them back: whoever holds an ENI's lock releases for everybody;
-//! - [`config`] reads the `ipam` section of a network configuration, [`failure`] turns what went wrong into CNI errors;
-//! - [`store`] keeps the records, [`cloud`] talks to Alibaba Cloud, [`cni`] speaks the protocol, and none of the three knows
+//! - [`verbs`] serves the calls of container runtimes, `commands` the commands of people;
+//! - `pool` gets addresses from ECS and gives them back: whoever holds an ENI's lock releases for everybody;
+//! - `config` reads the `ipam` section of a network configuration, `failure` turns what went wrong into CNI errors;
+//! - `store` keeps the records, `cloud` talks to Alibaba Cloud, [`cni`] speaks the protocol, and none of the three knows
 //!   another;
-//! - [`base`] is for all.
+//! - `base` is for all.
 //!
 //! `ARCHITECTURE.md` has the promises, the life of a DEL, and the reasons.
 
-pub mod base;
-pub mod cloud;
+mod base;
+mod cloud;
 pub mod cni;
-pub mod commands;
-pub mod config;
+mod commands;
+mod config;
 mod context;
-pub mod failure;
+mod failure;
 mod metrics;
 mod node;
-pub mod pool;
-pub mod store;
+mod pool;
+mod store;
 pub mod verbs;
+
+pub use base::logging;
+pub use base::text::plain_words;
+pub use commands::run as run_command;
+pub use config::Ipam;
+pub use failure::Failure;
+
+/// What the tests look at directly, by the paths of the rooms that it comes from.
+pub mod inside {
+    /// Ids and other small things that all rooms use.
+    pub mod base {
+        pub use crate::base::access_key::{AccessKey, FoundKey};
+        pub use crate::base::deadline::Deadline;
+        pub use crate::base::eni::EniId;
+        pub use crate::base::environment::Environment;
+        pub use crate::base::random::hex128;
+        pub use crate::base::region::{Family, RegionId};
+    }
+
+    /// The ECS API, credentials, and instance metadata.
+    pub mod cloud {
+        pub use crate::cloud::credentials::Source;
+        pub use crate::cloud::ecs::{Client, EniKind, Quota, Settings, Want, ownership};
+        pub use crate::cloud::http::Proxy;
+        pub use crate::cloud::http::endpoint::{Choice, Endpoint};
+        pub use crate::cloud::metadata;
+        pub use crate::cloud::rpc::{Disposition, Error, ErrorKind, SignatureMethod, codes, signature};
+    }
+
+    /// The `ipam` object.
+    pub mod config {
+        pub use crate::config::{Error, Ipam, KEYS, Key};
+    }
+
+    /// The records.
+    pub mod store {
+        pub use crate::store::{Error, State, Store};
+    }
+}

@@ -5,18 +5,14 @@ use std::io;
 use std::panic;
 use std::process::ExitCode;
 
-use aliyun_eni_ipam::base::logging;
-use aliyun_eni_ipam::base::text::plain_words;
 use aliyun_eni_ipam::cni::{self, Call, Environment, Refusal};
-use aliyun_eni_ipam::config::Ipam;
-use aliyun_eni_ipam::failure::Failure;
-use aliyun_eni_ipam::{commands, verbs};
+use aliyun_eni_ipam::{Failure, Ipam, logging, plain_words, run_command, verbs};
 
 fn main() -> ExitCode {
     let environment = Environment::from_process();
     // Runtimes never pass arguments; people always do.
     if std::env::args_os().len() > 1 {
-        return commands::run();
+        return run_command();
     }
     if !environment.has_command() {
         cni::print_about("aliyun-eni-ipam", env!("CARGO_PKG_VERSION"));

@@ -81,7 +81,7 @@ impl<'de> Deserialize<'de> for Timestamp {
 /// The kernel's id of the present boot, or an empty string where `/proc` does not tell it. Unlike the boot's time it does
 /// not change when the clock is set.
 #[must_use]
-pub fn boot_id() -> String {
+pub(crate) fn boot_id() -> String {
     fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|id| id.trim().to_owned()).unwrap_or_default()
 }
 

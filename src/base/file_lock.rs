@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 
 /// Locks an open file if nobody else holds its lock. Returns whether it did.
-pub fn try_lock(file: &File) -> io::Result<bool> {
+pub(crate) fn try_lock(file: &File) -> io::Result<bool> {
     loop {
         // The standard library has methods of the same names, which a plain call would reach.
         return match fs2::FileExt::try_lock_exclusive(file) {

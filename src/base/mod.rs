@@ -1,16 +1,16 @@
 //! What every room may use: ids, the access key, clocks, deadlines, random numbers, text that is fit to be shown, the log.
 
-pub mod access_key;
-pub mod address;
-pub mod attachment;
-pub mod clock;
-pub mod deadline;
-pub mod eni;
-pub mod environment;
-pub mod file_lock;
+pub(crate) mod access_key;
+pub(crate) mod address;
+pub(crate) mod attachment;
+pub(crate) mod clock;
+pub(crate) mod deadline;
+pub(crate) mod eni;
+pub(crate) mod environment;
+pub(crate) mod file_lock;
 pub mod logging;
-pub mod printable;
-pub mod random;
-pub mod region;
-pub mod text;
+pub(crate) mod printable;
+pub(crate) mod random;
+pub(crate) mod region;
+pub(crate) mod text;
 pub(crate) mod user;

@@ -11,7 +11,7 @@ use std::fmt::{self, Write as _};
 
 /// `text` as one line that looks like what it is, such as `\u{1b}[2K` for the command that erases a line.
 #[must_use]
-pub fn printable(text: impl fmt::Display) -> String {
+pub(crate) fn printable(text: impl fmt::Display) -> String {
     let mut line = Line::of_any_length();
     // It fails only when the argument's own formatting does; what there is up to then is shown.
     let _ = write!(line, "{text}");

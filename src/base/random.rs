@@ -17,7 +17,7 @@ pub fn hex128() -> io::Result<String> {
 /// A duration between half of `time` and all of it, so that processes that failed together do not come back together.
 /// Without randomness it is `time` itself.
 #[must_use]
-pub fn jitter(time: Duration) -> Duration {
+pub(crate) fn jitter(time: Duration) -> Duration {
     let mut bytes = [0; 2];
     let random = File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes));
     let fraction =

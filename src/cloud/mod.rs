@@ -8,8 +8,8 @@
 //!
 //! Nothing in here knows CNI or the store, waits past the deadline it is given, or shows a secret.
 
-pub mod credentials;
-pub mod ecs;
-pub mod http;
+pub(crate) mod credentials;
+pub(crate) mod ecs;
+pub(crate) mod http;
 pub mod metadata;
-pub mod rpc;
+pub(crate) mod rpc;

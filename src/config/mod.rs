@@ -13,8 +13,7 @@ mod value;
 #[cfg(test)]
 mod tests;
 
-pub use address::{AddressSettings, Family4};
-pub use cloud::CloudSettings;
+pub(crate) use address::{AddressSettings, Family4};
 pub use error::Error;
-pub use ipam::{Ipam, LogSettings};
+pub use ipam::Ipam;
 pub use keys::{KEYS, Key};

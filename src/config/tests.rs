@@ -8,6 +8,7 @@ use std::time::Duration;
 use log::LevelFilter;
 use serde_json::{Map, Value, json};
 
+use super::ipam::LogSettings;
 use super::*;
 use crate::cloud::credentials::Source;
 

@@ -2,4 +2,4 @@
 
 mod assign;
 pub(crate) mod attempt;
-pub mod release;
+pub(crate) mod release;

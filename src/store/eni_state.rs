@@ -10,7 +10,7 @@ use crate::store::schema::SCHEMA;
 
 /// How long a request whose outcome nobody saw may still take effect. Alibaba Cloud states no bound; its own SDKs give up
 /// on an answer after 10 to 20 seconds.
-pub const IN_DOUBT_FOR: Duration = Duration::from_mins(1);
+pub(crate) const IN_DOUBT_FOR: Duration = Duration::from_mins(1);
 
 /// How long ECS's word that no address is left is taken to hold.
 const FULL_FOR: Duration = Duration::from_mins(5);

@@ -60,7 +60,7 @@ pub enum Error {
 }
 
 /// What the store's functions return.
-pub type Result<T> = std::result::Result<T, Error>;
+pub(crate) type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
     /// An [`Error::Io`] maker for `map_err`.

@@ -36,14 +36,16 @@ mod trust;
 
 use std::path::{Path, PathBuf};
 
-pub use adding::{Begun, Committed};
-pub use eni_lock::EniLock;
-pub use eni_state::{Backoff, EniState, IN_DOUBT_FOR};
-pub use error::{Error, Result};
-pub use intent::{AddIntent, OpenIntent};
-pub use listing::{Listed, State};
-pub use record::{Active, Allocation, AssignRequest, Release, ReleaseProgress, join};
-pub use releasing::ReleaseId;
+pub(crate) use adding::{Begun, Committed};
+pub(crate) use eni_lock::EniLock;
+pub(crate) use eni_state::{Backoff, EniState, IN_DOUBT_FOR};
+pub use error::Error;
+pub(crate) use error::Result;
+pub(crate) use intent::{AddIntent, OpenIntent};
+pub(crate) use listing::Listed;
+pub use listing::State;
+pub(crate) use record::{Active, Allocation, AssignRequest, Release, ReleaseProgress, join};
+pub(crate) use releasing::ReleaseId;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -78,7 +78,7 @@ impl fmt::Display for Allocation {
 }
 
 /// Addresses separated by commas, for people.
-pub fn join<A: Borrow<IpAddr>>(addresses: impl IntoIterator<Item = A>) -> String {
+pub(crate) fn join<A: Borrow<IpAddr>>(addresses: impl IntoIterator<Item = A>) -> String {
     addresses.into_iter().map(|address| address.borrow().to_string()).collect::<Vec<_>>().join(", ")
 }
 

@@ -1,10 +1,10 @@
 //! The actions, in both signatures, with permanent and temporary keys.
 
-use aliyun_eni_ipam::base::eni::EniId;
-use aliyun_eni_ipam::base::region::Family;
-use aliyun_eni_ipam::cloud::credentials::Source;
-use aliyun_eni_ipam::cloud::ecs::{Client, EniKind, Quota, Settings, Want};
-use aliyun_eni_ipam::cloud::rpc::{ErrorKind, SignatureMethod};
+use aliyun_eni_ipam::inside::base::EniId;
+use aliyun_eni_ipam::inside::base::Family;
+use aliyun_eni_ipam::inside::cloud::Source;
+use aliyun_eni_ipam::inside::cloud::{Client, EniKind, Quota, Settings, Want};
+use aliyun_eni_ipam::inside::cloud::{ErrorKind, SignatureMethod};
 use ecs_simulator::World;
 
 use crate::setup::{address, assign_one, client, eni, region, settings, simulator, soon};

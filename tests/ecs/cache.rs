@@ -8,8 +8,8 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use aliyun_eni_ipam::cloud::credentials::Source;
-use aliyun_eni_ipam::cloud::ecs::{Client, Settings};
+use aliyun_eni_ipam::inside::cloud::Source;
+use aliyun_eni_ipam::inside::cloud::{Client, Settings};
 use ecs_simulator::{Simulator, World};
 
 use crate::credentials::oidc_environment;

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use aliyun_eni_ipam::base::region::Family;
-use aliyun_eni_ipam::cloud::ecs::Want;
-use aliyun_eni_ipam::cloud::rpc::codes::CODES;
-use aliyun_eni_ipam::cloud::rpc::{Disposition, Error, ErrorKind};
+use aliyun_eni_ipam::inside::base::Family;
+use aliyun_eni_ipam::inside::cloud::Want;
+use aliyun_eni_ipam::inside::cloud::codes::CODES;
+use aliyun_eni_ipam::inside::cloud::{Disposition, Error, ErrorKind};
 use ecs_simulator::codes::{Code, Meaning, TABLE};
 use ecs_simulator::{Effect, Fault};
 

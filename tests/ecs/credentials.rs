@@ -3,11 +3,11 @@
 use std::fs;
 use std::path::Path;
 
-use aliyun_eni_ipam::base::access_key::FoundKey;
-use aliyun_eni_ipam::base::environment::Environment;
-use aliyun_eni_ipam::cloud::credentials::Source;
-use aliyun_eni_ipam::cloud::ecs::{Client, Settings};
-use aliyun_eni_ipam::cloud::rpc::{ErrorKind, SignatureMethod};
+use aliyun_eni_ipam::inside::base::Environment;
+use aliyun_eni_ipam::inside::base::FoundKey;
+use aliyun_eni_ipam::inside::cloud::Source;
+use aliyun_eni_ipam::inside::cloud::{Client, Settings};
+use aliyun_eni_ipam::inside::cloud::{ErrorKind, SignatureMethod};
 use ecs_simulator::{Effect, Fault, Simulator, World};
 
 use crate::setup::{eni, environment, region, settings, simulator, soon};

@@ -3,10 +3,10 @@
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
-use aliyun_eni_ipam::base::deadline::Deadline;
-use aliyun_eni_ipam::base::region::Family;
-use aliyun_eni_ipam::cloud::ecs::Client;
-use aliyun_eni_ipam::cloud::rpc::{Error, ErrorKind};
+use aliyun_eni_ipam::inside::base::Deadline;
+use aliyun_eni_ipam::inside::base::Family;
+use aliyun_eni_ipam::inside::cloud::Client;
+use aliyun_eni_ipam::inside::cloud::{Error, ErrorKind};
 use ecs_simulator::{Effect, Fault, Simulator, World};
 use harness::ends;
 
@@ -51,7 +51,7 @@ fn a_request_that_may_have_arrived_has_an_unknown_outcome() {
 
 #[test]
 fn a_limiter_in_front_of_ecs_has_surely_not_passed_the_request_on() {
-    use aliyun_eni_ipam::cloud::rpc::Disposition;
+    use aliyun_eni_ipam::inside::cloud::Disposition;
     let simulator = simulator();
     let (error, _) = failing_unassignment(&simulator, Effect::Html { status: 429 }, soon());
     assert_eq!(error.kind, ErrorKind::Refused(Disposition::Throttled));

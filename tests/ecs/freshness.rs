@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aliyun_eni_ipam::cloud::rpc::{Disposition, ErrorKind};
+use aliyun_eni_ipam::inside::cloud::{Disposition, ErrorKind};
 use ecs_simulator::{Effect, Fault, Simulator, World};
 
 use crate::setup::{address, client, eni, region, role_client, simulator, soon};

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use aliyun_eni_ipam::base::deadline::Deadline;
-use aliyun_eni_ipam::base::eni::EniId;
-use aliyun_eni_ipam::cloud::ecs::{Client, Settings, ownership};
+use aliyun_eni_ipam::inside::base::Deadline;
+use aliyun_eni_ipam::inside::base::EniId;
+use aliyun_eni_ipam::inside::cloud::{Client, Settings, ownership};
 use ecs_simulator::{Effect, Simulator, TokenMode, World};
 use harness::ends;
 

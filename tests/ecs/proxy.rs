@@ -6,10 +6,10 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
-use aliyun_eni_ipam::cloud::credentials::Source;
-use aliyun_eni_ipam::cloud::ecs::{Client, Settings};
-use aliyun_eni_ipam::cloud::http::Proxy;
-use aliyun_eni_ipam::cloud::rpc::ErrorKind;
+use aliyun_eni_ipam::inside::cloud::ErrorKind;
+use aliyun_eni_ipam::inside::cloud::Proxy;
+use aliyun_eni_ipam::inside::cloud::Source;
+use aliyun_eni_ipam::inside::cloud::{Client, Settings};
 
 use crate::setup::{eni, region, settings, settings_for, simulator, soon};
 

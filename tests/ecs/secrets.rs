@@ -2,10 +2,10 @@
 
 use std::sync::Mutex;
 
-use aliyun_eni_ipam::base::region::Family;
-use aliyun_eni_ipam::cloud::credentials::Source;
-use aliyun_eni_ipam::cloud::ecs::{Client, Settings, Want};
-use aliyun_eni_ipam::cloud::rpc::SignatureMethod;
+use aliyun_eni_ipam::inside::base::Family;
+use aliyun_eni_ipam::inside::cloud::SignatureMethod;
+use aliyun_eni_ipam::inside::cloud::Source;
+use aliyun_eni_ipam::inside::cloud::{Client, Settings, Want};
 use ecs_simulator::{Effect, Fault, World, codes};
 use log::{LevelFilter, Log, Metadata, Record};
 

@@ -3,13 +3,13 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use aliyun_eni_ipam::base::deadline::Deadline;
-use aliyun_eni_ipam::base::eni::EniId;
-use aliyun_eni_ipam::base::environment::Environment;
-use aliyun_eni_ipam::base::region::{Family, RegionId};
-use aliyun_eni_ipam::cloud::credentials::Source;
-use aliyun_eni_ipam::cloud::ecs::{Client, Settings, Want};
-use aliyun_eni_ipam::cloud::http::endpoint::{Choice, Endpoint};
+use aliyun_eni_ipam::inside::base::Deadline;
+use aliyun_eni_ipam::inside::base::EniId;
+use aliyun_eni_ipam::inside::base::Environment;
+use aliyun_eni_ipam::inside::base::{Family, RegionId};
+use aliyun_eni_ipam::inside::cloud::Source;
+use aliyun_eni_ipam::inside::cloud::{Choice, Endpoint};
+use aliyun_eni_ipam::inside::cloud::{Client, Settings, Want};
 use ecs_simulator::{Simulator, World};
 
 /// Settings for a client of `simulator`, with its permanent key.
@@ -70,6 +70,6 @@ pub(crate) fn address(text: &str) -> IpAddr {
 
 /// Assigns one address of a family.
 pub(crate) fn assign_one(client: &Client, family: Family) -> IpAddr {
-    let token = aliyun_eni_ipam::base::random::hex128().unwrap();
+    let token = aliyun_eni_ipam::inside::base::hex128().unwrap();
     client.assign(&region(), &eni(), family, &Want::Count(1), &token, soon()).unwrap().addresses[0]
 }

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use aliyun_eni_ipam::cloud::ecs::{Client, Settings};
-use aliyun_eni_ipam::cloud::rpc::{Error, ErrorKind};
+use aliyun_eni_ipam::inside::cloud::{Client, Settings};
+use aliyun_eni_ipam::inside::cloud::{Error, ErrorKind};
 use ecs_simulator::{Simulator, World};
 
 use crate::setup::{eni, region, settings, soon};

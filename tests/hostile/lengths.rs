@@ -164,7 +164,7 @@ impl Stage {
             command(node.command(&["flush"]));
         } else {
             let text = make(node.call("ADD", "c1")).any_error();
-            assert!(text.contains("unknown outcome"), "{text}");
+            assert!(text.contains("in doubt"), "{text}");
         }
         self.judge(lie);
         for _ in 0..2 {

@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use aliyun_eni_ipam::base::access_key::FoundKey;
-use aliyun_eni_ipam::base::deadline::Deadline;
-use aliyun_eni_ipam::cloud::credentials::Source;
-use aliyun_eni_ipam::cloud::ecs::{Client, Settings};
-use aliyun_eni_ipam::cloud::http::Endpoint;
-use aliyun_eni_ipam::cloud::metadata::{Error, Metadata};
+use aliyun_eni_ipam::inside::base::Deadline;
+use aliyun_eni_ipam::inside::base::FoundKey;
+use aliyun_eni_ipam::inside::cloud::Endpoint;
+use aliyun_eni_ipam::inside::cloud::Source;
+use aliyun_eni_ipam::inside::cloud::metadata::{Error, Metadata};
+use aliyun_eni_ipam::inside::cloud::{Client, Settings};
 use harness::{Node, RawAnswer, RawServer, Then, World};
 use proptest::collection::vec;
 use proptest::option;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use aliyun_eni_ipam::config::KEYS;
+use aliyun_eni_ipam::inside::config::KEYS;
 use harness::{Effect, Fault, Node};
 use serde_json::Value;
 

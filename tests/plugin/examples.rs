@@ -53,7 +53,7 @@ fn the_list_with_everything_names_every_key_there_is() {
     let list = read("10-everything.conflist");
     let shown: BTreeSet<&str> =
         list["plugins"][0]["ipam"].as_object().unwrap().keys().map(String::as_str).collect();
-    let known: BTreeSet<&str> = aliyun_eni_ipam::config::KEYS.iter().map(|key| key.name).collect();
+    let known: BTreeSet<&str> = aliyun_eni_ipam::inside::config::KEYS.iter().map(|key| key.name).collect();
     assert_eq!(shown, known);
 }
 
@@ -61,7 +61,7 @@ fn the_list_with_everything_names_every_key_there_is() {
 fn the_list_with_everything_is_accepted_as_it_stands() {
     let list = read("10-everything.conflist");
     let ipam = list["plugins"][0]["ipam"].as_object().unwrap();
-    aliyun_eni_ipam::config::Ipam::new(ipam).check_all().unwrap();
+    aliyun_eni_ipam::inside::config::Ipam::new(ipam).check_all().unwrap();
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn the_policy_allows_what_is_called_and_nothing_else() {
 #[test]
 fn what_systemd_and_logrotate_are_told_is_where_it_is_by_default() {
     let rotated = fs::read_to_string(examples().join("logrotate.d/aliyun-eni-ipam")).unwrap();
-    let log = aliyun_eni_ipam::config::KEYS.iter().find(|key| key.name == "logFile").unwrap().default;
+    let log = aliyun_eni_ipam::inside::config::KEYS.iter().find(|key| key.name == "logFile").unwrap().default;
     assert!(rotated.contains(&format!("{} {{", log.trim_matches('`'))) && rotated.contains("create 0600"));
     let service = fs::read_to_string(examples().join("systemd/aliyun-eni-ipam-flush.service")).unwrap();
     assert!(service.lines().any(|line| line == "ExecStart=/opt/cni/bin/aliyun-eni-ipam flush"));

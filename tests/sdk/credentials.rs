@@ -7,11 +7,11 @@ use std::error::Error;
 use std::io::{self, Write};
 use std::time::Duration;
 
-use aliyun_eni_ipam::base::deadline::Deadline;
-use aliyun_eni_ipam::base::environment::Environment;
-use aliyun_eni_ipam::cloud::ecs::{Client, Settings};
-use aliyun_eni_ipam::cloud::http::Endpoint;
-use aliyun_eni_ipam::cloud::http::Proxy;
+use aliyun_eni_ipam::inside::base::Deadline;
+use aliyun_eni_ipam::inside::base::Environment;
+use aliyun_eni_ipam::inside::cloud::Endpoint;
+use aliyun_eni_ipam::inside::cloud::Proxy;
+use aliyun_eni_ipam::inside::cloud::{Client, Settings};
 use serde_json::json;
 
 fn main() -> Result<(), Box<dyn Error>> {

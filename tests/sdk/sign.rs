@@ -4,8 +4,8 @@
 use std::error::Error;
 use std::io::{self, BufRead, Write};
 
-use aliyun_eni_ipam::base::access_key::AccessKey;
-use aliyun_eni_ipam::cloud::rpc::signature::{Call, SignatureMethod};
+use aliyun_eni_ipam::inside::base::AccessKey;
+use aliyun_eni_ipam::inside::cloud::signature::{Call, SignatureMethod};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 

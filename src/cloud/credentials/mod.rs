@@ -21,7 +21,7 @@ mod source;
 mod sts;
 mod uri;
 
-pub use error::Error;
+pub(crate) use error::Error;
 pub(crate) use provider::Provider;
 pub(crate) use services::Services;
 pub use source::Source;

@@ -7,8 +7,9 @@ mod instance_types;
 pub mod ownership;
 mod settings;
 
-pub use actions::{RequestId, Want};
+pub use actions::Want;
 pub use client::Client;
-pub use describe::{Eni, EniKind};
+pub(crate) use describe::Eni;
+pub use describe::EniKind;
 pub use instance_types::Quota;
 pub use settings::Settings;

@@ -222,13 +222,7 @@ struct Route {
     via: String,
 }
 
-fn explain(
-    error: &ureq::Error,
-    route: &Route,
-    patience: Patience,
-    out_of_time: bool,
-    sent: bool,
-) -> Failure {
+fn explain(error: &ureq::Error, route: &Route, patience: Patience, out_of_time: bool, sent: bool) -> Failure {
     let Route { host, dialled, via } = route;
     let detail = clean(&error.to_string(), 200);
     if !sent && let Some(message) = tls::explain(host, &detail) {

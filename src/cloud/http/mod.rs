@@ -1,12 +1,12 @@
 //! One HTTP exchange, bounded in time and size: the endpoint, the proxy, TLS, the transport.
 
 pub(crate) mod date;
-pub mod endpoint;
+pub(crate) mod endpoint;
 mod exchange;
 mod proxy;
 mod roots;
 mod tls;
 
-pub use endpoint::Endpoint;
+pub(crate) use endpoint::Endpoint;
 pub(crate) use exchange::{Failure, Http, Patience, Request, Response};
-pub use proxy::{InvalidProxy, Proxy, ProxyUrl};
+pub use proxy::Proxy;

@@ -10,7 +10,8 @@ mod server_clock;
 pub mod signature;
 
 pub(crate) use api::{Action, Answer, Api, PATIENCE};
-pub use codes::{Disposition, Subject};
+pub use codes::Disposition;
+pub(crate) use codes::Subject;
 pub use error::{Error, ErrorKind};
 pub(crate) use resend::Failed;
 pub(crate) use server_clock::Clock;

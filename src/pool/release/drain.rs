@@ -16,7 +16,7 @@ impl Releaser<'_> {
     ///
     /// # Errors
     /// The store's. Nothing is lost.
-    pub fn drain(&self, any: &ReleaseId, anew: bool, deadline: Deadline) -> store::Result<()> {
+    pub(crate) fn drain(&self, any: &ReleaseId, anew: bool, deadline: Deadline) -> store::Result<()> {
         if anew {
             let mut eni_lock = self.store.lock_eni(&any.eni, deadline)?;
             eni_lock.set_backoff(None)?;

@@ -14,7 +14,11 @@ impl Releaser<'_> {
     ///
     /// # Errors
     /// The store's.
-    pub fn release_backlog(&self, eni_lock: &mut EniLock<'_>, deadline: Deadline) -> store::Result<()> {
+    pub(crate) fn release_backlog(
+        &self,
+        eni_lock: &mut EniLock<'_>,
+        deadline: Deadline,
+    ) -> store::Result<()> {
         if may_ask(eni_lock, deadline)
             && eni_lock.releasing()?.iter().any(|record| record.progress.attempts > 0)
         {
@@ -27,7 +31,7 @@ impl Releaser<'_> {
     ///
     /// # Errors
     /// The store's.
-    pub fn make_room(&self, eni_lock: &mut EniLock<'_>, deadline: Deadline) -> store::Result<bool> {
+    pub(crate) fn make_room(&self, eni_lock: &mut EniLock<'_>, deadline: Deadline) -> store::Result<bool> {
         Ok(may_ask(eni_lock, deadline) && step(self, eni_lock, None, deadline)? == Step::Done)
     }
 }

@@ -25,6 +25,6 @@ mod step;
 
 pub(crate) use answer::Answer;
 pub(crate) use backoff::pause as pause_after;
-pub use one_record::Outcome;
-pub use releaser::Releaser;
+pub(crate) use one_record::Outcome;
+pub(crate) use releaser::Releaser;
 pub(crate) use releaser::{DESCRIBE_LAG, REQUEST_TIMEOUT};

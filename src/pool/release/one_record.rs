@@ -15,7 +15,7 @@ const POLL: Duration = Duration::from_millis(10);
 
 /// How a release ended for the one who waited for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// ECS is known to have unassigned the addresses.
     Released,
     /// It is not; the record stays and every later call tries again.
@@ -31,7 +31,7 @@ impl Releaser<'_> {
     ///
     /// # Errors
     /// The store's. Nothing is lost: the record is still releasing.
-    pub fn release(&self, mine: &ReleaseId, deadline: Deadline) -> store::Result<Outcome> {
+    pub(crate) fn release(&self, mine: &ReleaseId, deadline: Deadline) -> store::Result<Outcome> {
         let mut last = String::from("other calls held the lock of the ENI until the time ran out");
         loop {
             let Some(record) = self.store.releasing(mine)? else {

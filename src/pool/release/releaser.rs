@@ -15,7 +15,7 @@ pub(crate) const DESCRIBE_LAG: Duration = Duration::from_mins(1);
 
 /// Releases from the ENIs of one region.
 #[derive(Clone, Copy, Debug)]
-pub struct Releaser<'a> {
+pub(crate) struct Releaser<'a> {
     /// The store.
     pub store: &'a Store,
     /// ECS.

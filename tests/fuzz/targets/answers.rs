@@ -5,13 +5,13 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use aliyun_eni_ipam::base::deadline::Deadline;
-use aliyun_eni_ipam::base::eni::EniId;
-use aliyun_eni_ipam::base::region::{Family, RegionId};
-use aliyun_eni_ipam::cloud::credentials::Source;
-use aliyun_eni_ipam::cloud::ecs::{Client, Settings, Want};
-use aliyun_eni_ipam::cloud::http::endpoint::{Choice, Endpoint};
-use aliyun_eni_ipam::cloud::rpc::{Error, ErrorKind};
+use aliyun_eni_ipam::inside::base::Deadline;
+use aliyun_eni_ipam::inside::base::EniId;
+use aliyun_eni_ipam::inside::base::{Family, RegionId};
+use aliyun_eni_ipam::inside::cloud::Source;
+use aliyun_eni_ipam::inside::cloud::{Client, Settings, Want};
+use aliyun_eni_ipam::inside::cloud::{Choice, Endpoint};
+use aliyun_eni_ipam::inside::cloud::{Error, ErrorKind};
 use harness::{RawAnswer, RawServer, Then, World};
 use libfuzzer_sys::fuzz_target;
 

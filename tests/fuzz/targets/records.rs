@@ -6,9 +6,9 @@ use std::fs;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use aliyun_eni_ipam::base::deadline::Deadline;
-use aliyun_eni_ipam::base::eni::EniId;
-use aliyun_eni_ipam::store::{State, Store};
+use aliyun_eni_ipam::inside::base::Deadline;
+use aliyun_eni_ipam::inside::base::EniId;
+use aliyun_eni_ipam::inside::store::{State, Store};
 use harness::World;
 use libfuzzer_sys::fuzz_target;
 use tempfile::TempDir;

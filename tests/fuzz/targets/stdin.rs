@@ -7,7 +7,7 @@ use std::io::Cursor;
 use std::os::unix::ffi::OsStringExt;
 
 use aliyun_eni_ipam::cni::{self, Environment};
-use aliyun_eni_ipam::config::Ipam;
+use aliyun_eni_ipam::inside::config::Ipam;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
-use aliyun_eni_ipam::cloud::rpc::codes;
-use aliyun_eni_ipam::config::Ipam;
+use aliyun_eni_ipam::inside::cloud::codes;
+use aliyun_eni_ipam::inside::config::Ipam;
 use harness::simulator::World;
 use harness::{Answer, Effect, Fault, Node};
 use serde_json::{Map, Value, json};

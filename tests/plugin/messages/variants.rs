@@ -3,11 +3,11 @@
 use std::io;
 use std::time::Duration;
 
-use aliyun_eni_ipam::base::eni::EniId;
-use aliyun_eni_ipam::cloud::rpc;
+use aliyun_eni_ipam::Failure;
 use aliyun_eni_ipam::cni::Code;
-use aliyun_eni_ipam::failure::Failure;
-use aliyun_eni_ipam::{config, store};
+use aliyun_eni_ipam::inside::base::EniId;
+use aliyun_eni_ipam::inside::cloud as rpc;
+use aliyun_eni_ipam::inside::{config, store};
 use harness::Node;
 
 use super::Section;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use aliyun_eni_ipam::config::KEYS;
+use aliyun_eni_ipam::inside::config::KEYS;
 use harness::{Answer, Node};
 use serde_json::{Value, json};
 
