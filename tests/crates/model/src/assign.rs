@@ -172,7 +172,7 @@ impl Turn<'_> {
         self.go(if self.makes(Mistake::SettledBeforeReturn) { At::AcceptReturn } else { At::IsDeleted })
     }
 
-    /// `OpenIntent::settled`.
+    /// `OpenIntent::resolve`.
     fn settle_ask(&mut self) {
         let (owner, token) = (self.owner(), self.me().add.token);
         if let Some(intent) = &mut self.state.disk.assigning[owner] {

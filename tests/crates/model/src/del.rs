@@ -1,4 +1,4 @@
-//! DEL: `src/verbs/del.rs`, `Store::begin_release` in `src/store/releasing.rs`, and `Store::bury` in `src/store/adding.rs`.
+//! DEL: `src/verbs/del.rs`, `Store::begin_release` in `src/store/releasing.rs`, and `Store::end_dead_intent` in `src/store/adding.rs`.
 
 use crate::mistake::Mistake;
 use crate::process::{At, Verb};
@@ -118,7 +118,7 @@ impl Turn<'_> {
         if me.mine.is_empty() { self.end() } else { self.go(At::Progress) }
     }
 
-    /// `Store::bury`: the intent's lock is held, and the store's.
+    /// `Store::end_dead_intent`: the intent's lock is held, and the store's.
     pub(crate) fn bury(&mut self) -> Option<()> {
         let owner = self.owner();
         let asks = self.state.disk.assigning[owner].map_or(Set::EMPTY, |intent| intent.asks);

@@ -83,7 +83,7 @@ impl Turn<'_> {
         }
     }
 
-    /// Whether a copy of the request may come: surely before `AssignRequest::open_until`, then.
+    /// Whether a copy of the request may come: surely before `AssignRequest::in_doubt_until`, then.
     fn is_on_its_way(&self, token: u8) -> bool {
         self.state.cloud.strays.contains(&Some(Call::Assign(token)))
     }
@@ -132,7 +132,7 @@ impl Turn<'_> {
         }
     }
 
-    /// `EniLock::settle` of a record of which nothing is left.
+    /// `EniLock::finish` of a record of which nothing is left.
     pub(crate) fn in_doubt_over(&mut self) -> Option<()> {
         let name = usize::from(self.me().leader.record);
         let found = self.me().leader.found;

@@ -17,7 +17,7 @@
 //!
 //! # Time
 //! There is none, but that a request is not carried out later than the plugin holds it to be in doubt
-//! (`store::IN_DOUBT_FOR`, `AssignRequest::open_until`). That is an assumption: [`Mistake::LateWithoutBound`](mistake::Mistake) shows
+//! (`store::IN_DOUBT_FOR`, `AssignRequest::in_doubt_until`). That is an assumption: [`Mistake::LateWithoutBound`](mistake::Mistake) shows
 //! what it is good for. Everything else that waits for a moment (backoff, a record's not-before, the deadline of a call,
 //! the age of a record that `DescribeNetworkInterfaces` may not show yet) may come at any moment.
 //!

@@ -33,7 +33,7 @@ pub enum At {
     BeginAddUnlock,
     BeginAddAgain,
     BeginAddForget, // `Store::forget`
-    // `verbs::add::obtain`
+    // `Attempt::run`
     LockEni,        // `Store::lock_eni`
     ReleaseBacklog, // `Releaser::release_backlog`
     // `Assigner::obtain`
@@ -42,13 +42,13 @@ pub enum At {
     Ask,          // `OpenIntent::ask`
     Request,      // `Assigner::request`
     RequestAnswered,
-    Settled,  // `OpenIntent::settled`
+    Settled,  // `OpenIntent::resolve`
     MadeRoom, // `Releaser::make_room`
     LetGo,
     AcceptReleasing, // `Assigner::accept`
     AcceptReturn,    // `EniLock::return_to_releasing`
-    AcceptSettle,    // `EniLock::settle`
-    AcceptSettled,   // `OpenIntent::settled`
+    AcceptSettle,    // `EniLock::finish`
+    AcceptSettled,   // `OpenIntent::resolve`
     // `Store::commit`, and the end of `verbs::add::add`
     CommitLock,
     CommitIsDeleted, // `OpenIntent::is_deleted`
@@ -76,7 +76,7 @@ pub enum At {
     // `Store::begin_release_of`
     BeginReleaseOfLock,
     BeginReleaseOfActive,
-    // `Store::bury`
+    // `Store::end_dead_intent`
     Bury,
     BuryRemove, // `file::remove`
     // `Releaser::release`
@@ -86,28 +86,28 @@ pub enum At {
     ReleaseDropEniLock,
     // `EniLock::new`
     EniLockNew,
-    // `leader::step`
+    // `step::step`
     Step,
     Sending,  // `EniLock::sending`
     Unassign, // `Leader::send`
     UnassignAnswered,
     Unknown,  // `EniLock::unknown`
     Failed,   // `Leader::failed`
-    Settle,   // `EniLock::settle`
-    Answered, // `EniLock::answered`
+    Settle,   // `EniLock::finish`
+    Answered, // `EniLock::acknowledge`
     AnsweredThenLook,
     Look,       // `Leader::look`
-    LookSettle, // `EniLock::settle`
-    // `in_doubt::settle`
+    LookSettle, // `EniLock::finish`
+    // `in_doubt::resolve`
     Repeat, // `in_doubt::resolve`
     RepeatAnswered,
     OwnerOf,         // `EniLock::owner_of`
     InDoubtHoldBack, // `in_doubt::hold_back`
     InDoubtUpdate,   // `EniLock::update`
-    InDoubtOver,     // `EniLock::settle`
+    InDoubtOver,     // `EniLock::finish`
     // `Store::release_dead_intents`
     ReleaseDeadIntents,
-    BuryOneLock, // `Store::bury_one`
+    BuryOneLock, // `Store::release_dead_intent`
     BuryOneFind,
     BuryOneUnlock,
     // `verbs::gc::gc`
@@ -158,11 +158,11 @@ pub struct Process {
     pub owner: u8,
     /// The file that it has found: a living ADD's intent, or the record that is to be released; by the process that made it.
     pub inode: u8,
-    /// Where it goes on after `Store::bury`.
+    /// Where it goes on after `Store::end_dead_intent`.
     pub after_bury: At,
     /// Where it goes on after `EniLock::new`.
     pub after_eni_lock: At,
-    /// Where it goes on after `leader::step`.
+    /// Where it goes on after `step::step`.
     pub after_step: At,
     /// An ADD's own part.
     pub add: Add,

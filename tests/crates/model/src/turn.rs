@@ -208,7 +208,7 @@ impl Turn<'_> {
         name
     }
 
-    /// `EniLock::settle`, one record's worth of it.
+    /// `EniLock::finish`, one record's worth of it.
     pub(crate) fn settle_one(&mut self) {
         let Some(name) = self.next_to_settle() else { return };
         let over = self.me().leader.over;
@@ -219,7 +219,7 @@ impl Turn<'_> {
         record.take_if(|releasing| releasing.is_over());
     }
 
-    /// Whether there is any record that `EniLock::settle` would change.
+    /// Whether there is any record that `EniLock::finish` would change.
     pub(crate) fn has_to_settle(&mut self) -> bool {
         self.next_to_settle().is_some()
     }
