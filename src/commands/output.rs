@@ -14,7 +14,7 @@ pub(super) fn print(line: impl fmt::Display) -> Result<(), CommandError> {
     print_line(&printable(line))
 }
 
-/// Prints lines to stdout, each like [`print`].
+/// Prints lines to stdout, each like [`print()`].
 pub(super) fn print_lines(lines: impl IntoIterator<Item = impl fmt::Display>) -> Result<(), CommandError> {
     lines.into_iter().try_for_each(print)
 }
@@ -37,7 +37,7 @@ pub(super) fn print_error(text: &str) {
     print_to_stderr(format_args!("aliyun-eni-ipam: {}", plain_words(text)));
 }
 
-/// Prints one line to stderr, escaped as by [`print`].
+/// Prints one line to stderr, escaped as by [`print()`].
 pub(super) fn print_to_stderr(line: impl fmt::Display) {
     // Nothing is left to do if stderr cannot be written to.
     let _ = writeln!(io::stderr().lock(), "{}", printable(line));

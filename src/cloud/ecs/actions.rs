@@ -59,9 +59,9 @@ impl Client {
     /// One attempt. ECS takes at most ten addresses a request on every kind of ENI.
     ///
     /// # Errors
-    /// `InvalidIp.IpUnassigned` and `InvalidEniId.NotFound` come back as [`Released`](super::Disposition::Released): for a
-    /// single secondary address of one's own record that is success. For several, one of them was off already, and
-    /// nothing is known of the others.
+    /// `InvalidIp.IpUnassigned` and `InvalidEniId.NotFound` come back as `Disposition::Released`. For a single secondary
+    /// address of one's own record that is success. For several, one of them was off already, and nothing is known of the
+    /// others.
     pub fn unassign(
         &self,
         region: &RegionId,

@@ -7,7 +7,7 @@ use crate::cloud::metadata::Metadata;
 
 /// The hardware address of `eni` when it is attached to this instance; nothing when it is not. The service knows a new
 /// attachment a few seconds late. Whether a cloud service manages the ENI is in
-/// [`Eni::service_managed`](super::Eni::service_managed).
+/// `Eni::service_managed`.
 ///
 /// # Errors
 /// When the metadata service does not tell.
