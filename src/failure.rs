@@ -90,7 +90,7 @@ pub enum Failure {
         /// What ECS said.
         error: Box<rpc::Error>,
     },
-    /// ECS kept handing out addresses whose old releases may still be on their way.
+    /// ECS assigned only addresses with an earlier release in doubt.
     #[error(
         "cannot use an address of {eni} yet, because an earlier release of it is in doubt: try again in a minute"
     )]

@@ -20,8 +20,8 @@ const FULL_FOR: Duration = Duration::from_mins(5);
 #[serde(rename_all = "camelCase")]
 pub struct EniState {
     schema: u32,
-    /// What the holder of the lock has asked ECS to unassign. Still there when the next one takes the lock, the request may
-    /// be on its way.
+    /// What the holder of the lock has asked ECS to unassign. If the next holder still finds it, the outcome of that request
+    /// is in doubt.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) in_flight: Vec<IpAddr>,
     /// Addresses that such a request may still take away, even from another pod.
