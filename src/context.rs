@@ -3,6 +3,7 @@
 use std::cell::OnceCell;
 
 use crate::base::deadline::Deadline;
+use crate::base::eni::EniId;
 use crate::base::region::RegionId;
 use crate::cloud::ecs::Client;
 use crate::config::Ipam;
@@ -56,8 +57,18 @@ impl<'a> CallContext<'a> {
 
     /// What releases from ENIs of `region`.
     pub(crate) fn releaser<'s>(&'s self, region: &'s RegionId) -> Result<Releaser<'s>> {
-        let max_per_request = self.ipam.max_per_request()?;
-        Ok(Releaser { store: &self.store, client: self.client()?, region, max_per_request })
+        let (max_per_request, timeout) = (self.ipam.max_per_request()?, self.ipam.timeout()?);
+        Ok(Releaser { store: &self.store, client: self.client()?, region, max_per_request, timeout })
+    }
+
+    /// Releases a little of what earlier calls have left on `eni`, after the call's own work. That it fails is not the call's
+    /// failure.
+    pub(crate) fn release_backlog(&self, eni: &EniId, region: &RegionId) {
+        let done =
+            self.releaser(region).and_then(|releaser| Ok(releaser.release_backlog(eni, self.deadline)?));
+        if let Err(error) = done {
+            log::warn!("what earlier calls left is not released yet: {error}");
+        }
     }
 
     /// Releases these until the deadline. What is left then stays recorded; `onReleaseFailure` says whether the call fails.

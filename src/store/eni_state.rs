@@ -1,5 +1,6 @@
 //! What is remembered of an ENI from one process to the next.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -30,6 +31,12 @@ pub struct EniState {
     /// Why nobody should ask ECS to release anything of this ENI at the moment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backoff: Option<Backoff>,
+    /// Why nobody should look into the ENI's requests in doubt at the moment. Releases do not wait for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolving: Option<Backoff>,
+    /// Addresses of the ENI that no record names and that none of this store's requests has assigned: other software's.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub foreign: BTreeSet<IpAddr>,
     /// When ECS last said that it has no address left for this ENI.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) full: Option<Timestamp>,
@@ -72,6 +79,8 @@ impl Default for EniState {
             in_flight: Vec::new(),
             in_doubt: Vec::new(),
             backoff: None,
+            resolving: None,
+            foreign: BTreeSet::new(),
             full: None,
             ours_in: None,
         }

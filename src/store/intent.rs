@@ -122,8 +122,6 @@ pub struct OpenIntent {
     pub intention: AddIntent,
     /// The `ClientToken`s of the requests whose answers this process has seen and keeps.
     acknowledged: Vec<String>,
-    /// The `ClientToken`s of the requests whose answers are not answers to them.
-    unfit: Vec<String>,
 }
 
 impl OpenIntent {
@@ -133,7 +131,7 @@ impl OpenIntent {
         let draft = file::Draft::write(directory, &head, |file| try_lock(file).map(|_| ()))?;
         let Some(file) = draft.claim(path)? else { return Ok(None) };
         file::sync_directory(directory)?;
-        Ok(Some(Self { file, path: path.to_owned(), intention, acknowledged: Vec::new(), unfit: Vec::new() }))
+        Ok(Some(Self { file, path: path.to_owned(), intention, acknowledged: Vec::new() }))
     }
 
     /// Makes it durable that ECS is about to be asked; only then may it be.
@@ -158,12 +156,6 @@ impl OpenIntent {
         self.acknowledged.push(client_token.to_owned());
     }
 
-    /// The request with this ClientToken has had an answer that is not one to it. [`Store::abandon`](super::Store::abandon)
-    /// records that; after a kill, the repetition meets such an answer again.
-    pub fn mark_unfit(&mut self, client_token: &str) {
-        self.unfit.push(client_token.to_owned());
-    }
-
     /// Whether any answer has been seen that brought something.
     #[must_use]
     pub fn has_answers(&self) -> bool {
@@ -174,9 +166,6 @@ impl OpenIntent {
     pub(super) fn in_doubt(&self) -> Result<Vec<AssignRequest>> {
         let mut in_doubt = read(&self.path, &self.file)?.in_doubt;
         in_doubt.retain(|ask| !self.acknowledged.contains(&ask.client_token));
-        for ask in in_doubt.iter_mut().filter(|ask| self.unfit.contains(&ask.client_token)) {
-            ask.not_before = Some(Timestamp::now());
-        }
         Ok(in_doubt)
     }
 

@@ -1,4 +1,4 @@
-//! The store as a whole: for the commands of people, GC and STATUS. No ADD or DEL uses it.
+//! The store as a whole: for the commands of people, GC and STATUS, and for what earlier calls have left.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,9 +10,12 @@ use crate::base::eni::EniId;
 use crate::store::error::{Error, Result};
 use crate::store::intent::Content;
 use crate::store::record::{Active, Allocation, Release, ReleaseProgress};
-use crate::store::record_name::release_began;
+use crate::store::record_name::ReleaseName;
 use crate::store::schema::Misread;
 use crate::store::{ReleaseId, Store, file, intent};
+
+/// How many intents a call that came for something else looks at.
+const MOST_PROBED: usize = 16;
 
 /// Which state a record is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,6 +160,26 @@ impl Store {
         Ok(enis.into_values().collect())
     }
 
+    /// Whether a release or an ADD is recorded, by the names in the directories: nothing is opened.
+    pub fn has_backlog(&self) -> Result<bool> {
+        Ok(!file::names(&self.releasing_directory())?.is_empty()
+            || !file::names(&self.assigning_directory())?.is_empty())
+    }
+
+    /// Turns the intent of one dead ADD into a release, if there is one. It looks at a few only.
+    ///
+    /// # Errors
+    /// The first failure.
+    pub fn release_a_dead_intent(&self, deadline: Deadline) -> Result<()> {
+        for name in file::names(&self.assigning_directory())?.into_iter().take(MOST_PROBED) {
+            let path = self.assigning_directory().join(name);
+            if !self.release_dead_intent(&path, deadline, |_| true)?.is_empty() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// Every ENI with a state file.
     pub fn known_enis(&self) -> Result<Vec<EniId>> {
         let names = file::names(&self.eni_directory())?;
@@ -230,7 +253,7 @@ impl Listed {
             State::Quarantined => return Err(Misread::Damaged("it was set aside earlier".into())),
         };
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let releasing_since = if state == State::Releasing { release_began(name) } else { None };
+        let releasing_since = if state == State::Releasing { ReleaseName::of(name).began() } else { None };
         Ok(Self { state, path: path.to_owned(), allocation, owner, progress, releasing_since })
     }
 

@@ -95,8 +95,7 @@ pub struct AssignRequest {
     pub region: RegionId,
     /// The `ClientToken`, by which ECS recognises a repetition.
     pub client_token: String,
-    /// From this moment on no copy of the request that was ever sent can still take effect. Before it, that a repetition
-    /// is refused does not prove that there is nothing to release.
+    /// From this moment on no copy of the request that was ever sent can still take effect.
     #[serde(rename = "openUntil")]
     pub in_doubt_until: Timestamp,
     /// IPv6 addresses instead of IPv4 ones.
@@ -111,8 +110,7 @@ pub struct AssignRequest {
     /// The ENI's primary addresses, as far as they are known: an answer with one of them is none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub primary: Vec<IpAddr>,
-    /// Set once the request has had an answer that is not one to it. From then on its refusal alone does not end it, and it
-    /// is left alone until this moment.
+    /// Nobody looks into the request before this moment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Timestamp>,
 }

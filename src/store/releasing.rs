@@ -1,12 +1,13 @@
 //! The life of a release in the store: from the DEL, or another caller that begins it, until ECS has confirmed.
 
 use crate::base::attachment::Attachment;
+use crate::base::clock::Timestamp;
 use crate::base::deadline::Deadline;
 use crate::base::eni::EniId;
 use crate::base::region::RegionId;
 use crate::store::error::Result;
 use crate::store::record::{Active, Allocation, Release, ReleaseProgress};
-use crate::store::record_name::{record_name, release_name};
+use crate::store::record_name::{ReleaseName, record_name, release_name};
 use crate::store::{Store, file, intent};
 
 /// A release under way: the name of its record, and the ENI that has to be locked for it.
@@ -17,6 +18,13 @@ pub struct ReleaseId {
     pub eni: EniId,
     /// The region of the ENI.
     pub region: RegionId,
+}
+
+impl ReleaseId {
+    /// Whether its record has this name.
+    pub(super) fn is(&self, name: &str) -> bool {
+        self.name == name
+    }
 }
 
 impl Store {
@@ -34,8 +42,8 @@ impl Store {
             Some(intent::Found::Dead(dead)) => self.end_dead_intent(&path, &dead)?,
             None => {}
         }
-        if self.active(owner)?.is_some() {
-            self.move_to_releasing(&name)?;
+        if let Some(active) = self.active(owner)? {
+            self.move_to_releasing(&active)?;
             return self.pending(owner);
         }
         let pending = self.pending(owner)?;
@@ -56,13 +64,13 @@ impl Store {
         if self.active(owner)?.as_ref() != Some(active) {
             return Ok(Vec::new());
         }
-        self.move_to_releasing(&record_name(owner))?;
+        self.move_to_releasing(active)?;
         self.pending(owner)
     }
 
-    fn move_to_releasing(&self, name: &str) -> Result<()> {
-        let to = self.releasing_directory().join(release_name(name)?);
-        file::rename(&self.active_directory().join(name), &to)
+    fn move_to_releasing(&self, Active(allocation): &Active) -> Result<()> {
+        let to = self.releasing_directory().join(release_name(allocation, &[])?);
+        file::rename(&self.active_directory().join(record_name(&allocation.owner)), &to)
     }
 
     /// Makes it durable that records have moved from active to releasing. The process that moved them may have died before
@@ -101,7 +109,7 @@ impl Store {
     pub fn put_releasing(&self, allocation: Allocation, progress: ReleaseProgress) -> Result<ReleaseId> {
         file::make_directory(&self.releasing_directory())?;
         file::make_directory(&self.eni_directory())?;
-        let name = release_name(&record_name(&allocation.owner))?;
+        let name = release_name(&allocation, &progress.in_doubt)?;
         let path = self.releasing_directory().join(&name);
         let releasing = Release { name, allocation, progress };
         file::replace(&path, &releasing.encode(&path)?)?;
@@ -116,7 +124,7 @@ impl Store {
 
     pub(super) fn releasing_names(&self, record_name: &str) -> Result<Vec<String>> {
         let mut names = file::names(&self.releasing_directory())?;
-        names.retain(|name| name.split_once('.').is_some_and(|(record, _)| record == record_name));
+        names.retain(|name| ReleaseName::of(name).record() == record_name);
         Ok(names)
     }
 }
@@ -133,6 +141,12 @@ impl Release {
     pub fn pending(&self) -> ReleaseId {
         let Allocation { eni, region, .. } = &self.allocation;
         ReleaseId { name: self.name.clone(), eni: eni.clone(), region: region.clone() }
+    }
+
+    /// When it began: when the DEL came. Of a release that an older version began, when its addresses were assigned.
+    #[must_use]
+    pub fn began(&self) -> Timestamp {
+        ReleaseName::of(&self.name).began().unwrap_or(self.allocation.since)
     }
 
     /// Whether this is the record behind `pending`.

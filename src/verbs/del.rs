@@ -40,7 +40,11 @@ pub(super) fn del(context: &CallContext<'_>, call: &Del) -> Result<()> {
         wait_for_add(context, owner)?;
         pending = context.store.pending(owner)?;
     }
-    context.release(&pending)
+    context.release(&pending)?;
+    if let Some(one) = pending.first() {
+        context.release_backlog(&one.eni, &one.region);
+    }
+    Ok(())
 }
 
 /// Waits until an ADD that is still under way has undone itself, as the DEL's mark tells it to, or has died: DEL must not

@@ -20,6 +20,7 @@ mod golden;
 mod layers;
 mod messages;
 mod metrics;
+mod progress;
 mod protocol;
 mod race;
 mod readme;

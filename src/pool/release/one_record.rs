@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::base::deadline::Deadline;
 use crate::pool::release::Releaser;
-use crate::pool::release::decision::{Decision, Why, decide_now};
+use crate::pool::release::decision::{Decision, Why};
 use crate::pool::release::leader::Step;
 use crate::pool::release::step::step;
 use crate::store;
@@ -38,7 +38,7 @@ impl Releaser<'_> {
                 return Ok(Outcome::Released);
             };
             last = record.progress.last_error.clone().unwrap_or(last);
-            match decide_now(self.store.eni_state(&mine.eni)?.backoff.as_ref(), Some(&record), deadline) {
+            match self.decide(&self.store.eni_state(&mine.eni)?, Some(&record), deadline) {
                 Decision::Go => {}
                 // Another call may release the record meanwhile.
                 Decision::WaitUntil(_) => {
@@ -55,7 +55,7 @@ impl Releaser<'_> {
                 continue;
             };
             // Another call may have failed, or released this record, between the look and the lock.
-            let decision = decide_now(eni_lock.state().backoff.as_ref(), Some(&record), deadline);
+            let decision = self.decide(eni_lock.state(), Some(&record), deadline);
             if decision != Decision::Go || !self.store.is_pending(mine)? {
                 continue;
             }

@@ -280,6 +280,14 @@ fn written() -> Node {
     });
     del.kill();
 
+    // Refused for good, and of unknown outcome.
+    node.cloud.inject(Fault::on(UNASSIGN).times(1).effect(Effect::code("InvalidIp.IpAssigned")));
+    node.del("c-tried").ok();
+    node.cloud.inject(Fault::on(UNASSIGN).effect(Effect::DropBefore));
+    node.cloud.inject(Fault::on(DESCRIBE).effect(Effect::DropBefore));
+    node.del("c-unseen").ok();
+    node.cloud.clear_faults();
+
     // ADDs that are killed with a request on its way.
     node.cloud.inject(Fault::on(ASSIGN).effect(Effect::Stall));
     for container in ["c-unanswered", "c-marked", "c-assigning"] {
@@ -295,13 +303,6 @@ fn written() -> Node {
         add.kill();
     }
     node.cloud.clear_faults();
-
-    // Refused for good, and of unknown outcome.
-    node.cloud.inject(Fault::on(UNASSIGN).times(1).effect(Effect::code("InvalidIp.IpAssigned")));
-    node.del("c-tried").ok();
-    node.cloud.inject(Fault::on(UNASSIGN).effect(Effect::DropBefore));
-    node.cloud.inject(Fault::on(DESCRIBE).effect(Effect::DropBefore));
-    node.del("c-unseen").ok();
 
     // Left to whoever has the ENI's lock.
     let lock = node.store().join("eni").join(format!("{}.lock", Node::ENI));
