@@ -71,21 +71,6 @@ impl Moment {
         node.cloud.restore(&self.cloud);
     }
 
-    /// Ends what the store remembers for a minute: that an old request may still take an address away, and that an address
-    /// is not to be released yet.
-    pub(crate) fn let_a_minute_pass(&mut self) {
-        for (path, entry) in &mut self.tree {
-            let Entry::File(content) = entry else { continue };
-            let Ok(mut document) = serde_json::from_slice::<Value>(content) else { continue };
-            if path.starts_with("releasing") {
-                document["release"]["notBefore"] = Value::Null;
-            } else if path.starts_with("eni") {
-                document["suspects"] = json!([]);
-            }
-            *content = format!("{document}\n").into_bytes();
-        }
-    }
-
     /// The same text for all moments that differ in nothing but times, random names and drafts: what a call does next
     /// depends on nothing else.
     pub(crate) fn digest(&self, node: &Node) -> String {

@@ -37,7 +37,8 @@ harness::tests! {
         of_a_gc_of_pods_and_of_what_killed_calls_left,
         of_a_release_by_the_operator,
         of_a_reconcile,
-        of_an_add_that_was_killed_before_the_store_was_durable;
+        of_an_add_that_was_killed_before_the_store_was_durable,
+        of_a_flush_after_an_add_that_was_killed_before_its_record_was_durable;
 }
 
 /// A store and a cloud as they may be after a power cut.
@@ -297,6 +298,17 @@ fn of_an_add_that_was_killed_before_the_store_was_durable() {
     survives("an ADD that was killed before the store was durable, and the next one", &[], |calls| {
         calls.killed("ADD", "a", "fsync", 1);
         calls.add("b");
+    });
+}
+
+/// The flush repeats the request, and the answer is an address that the record names: the record must be durable before the
+/// request is crossed off.
+fn of_a_flush_after_an_add_that_was_killed_before_its_record_was_durable() {
+    survives("flush after an ADD that was killed before its record was durable", &[], |calls| {
+        calls.put_orphan();
+        calls.add("b");
+        calls.killed("ADD", "a", "fsync", 5);
+        calls.flush();
     });
 }
 

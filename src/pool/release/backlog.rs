@@ -54,8 +54,7 @@ impl Releaser<'_> {
         let is_here = |it: &ReleaseId| it.eni == *eni_lock.eni() && it.region == *self.region;
         let pending: Vec<ReleaseId> = pending.into_iter().filter(is_here).collect();
         for mine in pending {
-            loop {
-                let Some(record) = self.store.releasing(&mine)? else { break };
+            while let Some(record) = self.store.releasing(&mine)? {
                 let now = Timestamp::now();
                 let is_next = is_record_due(&record, now)
                     && has_due_request(&record, now)

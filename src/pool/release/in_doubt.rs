@@ -152,13 +152,13 @@ fn answered(
     leader.eni_lock.finish(&mut leader.records, |_| false)?;
     if let Some(mut shown) = shown {
         shown.strange.retain(|it| !brought.contains(it));
-        remember_foreign(leader, ask.ipv6, shown)?;
+        remember_foreign(leader, ask.ipv6, &shown)?;
     }
     Ok(Step::Done)
 }
 
 /// What is left unexplained when the last request in doubt has been answered is other software's.
-fn remember_foreign(leader: &mut Leader<'_, '_, '_>, ipv6: bool, shown: Unexplained) -> store::Result<()> {
+fn remember_foreign(leader: &mut Leader<'_, '_, '_>, ipv6: bool, shown: &Unexplained) -> store::Result<()> {
     if leader.records.iter().all(|record| record.progress.in_doubt.is_empty()) && shown.other_reason.is_none()
     {
         let others = leader.eni_lock.state().foreign.iter().filter(|it| it.is_ipv6() != ipv6).copied();
