@@ -1,6 +1,7 @@
 //! What every verb and every command works with: the configuration, the store, the way to ECS, the deadline.
 
 use std::cell::OnceCell;
+use std::fmt::Display;
 
 use crate::base::deadline::Deadline;
 use crate::base::eni::EniId;
@@ -72,17 +73,30 @@ impl<'a> CallContext<'a> {
     }
 
     /// Releases these until the deadline. What is left then stays recorded; `onReleaseFailure` says whether the call fails.
+    /// Where it does not, nothing that keeps ECS from being asked makes it fail: neither a full disk nor a wrong key.
     pub(crate) fn release(&self, pending: &[ReleaseId]) -> Result<()> {
         let fail = self.ipam.fails_when_not_released()?;
         for one in pending {
-            if let Outcome::Deferred { why } = self.releaser(&one.region)?.release(one, self.deadline)? {
-                if fail {
-                    return Err(Failure::NotReleased { eni: one.eni.clone(), why });
-                }
-                log::warn!("the release from {} is deferred to later calls: {why}", one.eni);
+            match self.release_one(one) {
+                Err(failure) if fail => return Err(failure),
+                Err(Failure::NotReleased { why, .. }) => warn_deferred(one, &why),
+                Err(failure) => warn_deferred(one, &failure),
+                Ok(()) => {}
             }
         }
         Ok(())
+    }
+
+    /// Releases this one until the deadline.
+    ///
+    /// # Errors
+    /// [`Failure::NotReleased`] when ECS has not confirmed by then, and whatever keeps it from being asked. The release stays
+    /// recorded.
+    pub(crate) fn release_one(&self, one: &ReleaseId) -> Result<()> {
+        match self.releaser(&one.region)?.release(one, self.deadline)? {
+            Outcome::Released => Ok(()),
+            Outcome::Deferred { why } => Err(Failure::NotReleased { eni: one.eni.clone(), why }),
+        }
     }
 
     /// What is still to be released of `pending`, and why it has not been: its own last failure, or that of its ENI. `None`
@@ -120,4 +134,8 @@ impl<'a> CallContext<'a> {
     fn drain_one(&self, any: &ReleaseId, anew: bool) -> Result<()> {
         Ok(self.releaser(&any.region)?.drain(any, anew, self.deadline)?)
     }
+}
+
+fn warn_deferred(one: &ReleaseId, why: &impl Display) {
+    log::warn!("the release from {} is deferred to later calls: {why}", one.eni);
 }

@@ -68,6 +68,12 @@ impl Error {
         move |source| Self::Io { doing, path: path.to_owned(), source }
     }
 
+    /// Whether the disk, or what this user may have of it, is full.
+    pub(super) fn is_full_disk(&self) -> bool {
+        use io::ErrorKind::{QuotaExceeded, StorageFull};
+        matches!(self, Self::Io { source, .. } if matches!(source.kind(), StorageFull | QuotaExceeded))
+    }
+
     pub(super) fn untrusted(path: &Path, why: impl Into<String>) -> Self {
         Self::Untrusted { path: path.to_owned(), why: why.into() }
     }

@@ -218,6 +218,13 @@ pub(super) fn check_room(directory: &Path) -> Result<()> {
     written.map_err(Error::io("write to", directory)).and(removed)
 }
 
+/// Removes the files in `directory`, as far as that can be done.
+pub(super) fn clear(directory: &Path) {
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let _ = fs::remove_file(entry.path());
+    }
+}
+
 /// How old a draft must be to be taken for a dead process's: far older than any call becomes.
 const ABANDONED: Duration = Duration::from_hours(1);
 

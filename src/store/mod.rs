@@ -45,7 +45,7 @@ pub(crate) use intent::{AddIntent, OpenIntent};
 pub(crate) use listing::Listed;
 pub use listing::State;
 pub(crate) use record::{Active, Allocation, AssignRequest, Release, ReleaseProgress, join};
-pub(crate) use releasing::ReleaseId;
+pub(crate) use releasing::{BegunRelease, ReleaseId};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -5,7 +5,7 @@ use crate::base::clock::Timestamp;
 use crate::base::deadline::Deadline;
 use crate::base::eni::EniId;
 use crate::base::region::RegionId;
-use crate::store::error::Result;
+use crate::store::error::{Error, Result};
 use crate::store::record::{Active, Allocation, Release, ReleaseProgress};
 use crate::store::record_name::{ReleaseName, record_name, release_name};
 use crate::store::{Store, file, intent};
@@ -27,30 +27,47 @@ impl ReleaseId {
     }
 }
 
+/// What a DEL has begun: from here on the attachment has nothing in use, and that is durable.
+#[derive(Debug)]
+pub struct BegunRelease {
+    /// The attachment's releases that ECS has not confirmed, older ones included.
+    pub pending: Vec<ReleaseId>,
+    /// Why more could not be done at once. A durable file names the addresses all the same, and later calls find it.
+    pub unfinished: Option<Error>,
+}
+
 impl Store {
     /// Begins a DEL: moves the record of `owner` to releasing, and marks an ADD of `owner` that is still running, so that the
-    /// ADD undoes itself. Returns every release of `owner` that ECS has not confirmed, older ones included.
+    /// ADD undoes itself. The move needs no room on the disk.
     ///
     /// # Errors
     /// [`Busy`](super::Error::Busy), [`Quarantined`](super::Error::Quarantined) and the system's.
-    pub fn begin_release(&self, owner: &Attachment, deadline: Deadline) -> Result<Vec<ReleaseId>> {
+    pub fn begin_release(&self, owner: &Attachment, deadline: Deadline) -> Result<BegunRelease> {
         let _lock = self.lock(deadline)?;
-        let name = record_name(owner);
-        let path = self.assigning_directory().join(&name);
+        let path = self.assigning_directory().join(record_name(owner));
+        let mut unfinished = None;
         match intent::find(&path)? {
             Some(intent::Found::Alive(file)) => intent::mark(&file, &path)?,
-            Some(intent::Found::Dead(dead)) => self.end_dead_intent(&path, &dead)?,
+            Some(intent::Found::Dead(dead)) => match self.end_dead_intent(&path, &dead) {
+                // The intent stays, and is as durable as the release that it could not become.
+                Err(error @ Error::Io { .. }) => unfinished = Some(error),
+                ended => ended?,
+            },
             None => {}
         }
         if let Some(active) = self.active(owner)? {
-            self.move_to_releasing(&active)?;
-            return self.pending(owner);
+            let moved = self.move_to_releasing(&active)?;
+            let pending = self.pending(owner).unwrap_or_else(|error| {
+                unfinished = Some(error);
+                vec![moved]
+            });
+            return Ok(BegunRelease { pending, unfinished });
         }
         let pending = self.pending(owner)?;
         if !pending.is_empty() {
             self.make_moves_durable()?;
         }
-        Ok(pending)
+        Ok(BegunRelease { pending, unfinished })
     }
 
     /// Begins the release of exactly this record, for callers other than a DEL: an ADD that nobody reads the result of, GC, a
@@ -68,9 +85,20 @@ impl Store {
         self.pending(owner)
     }
 
-    fn move_to_releasing(&self, Active(allocation): &Active) -> Result<()> {
-        let to = self.releasing_directory().join(release_name(allocation, &[])?);
-        file::rename(&self.active_directory().join(record_name(&allocation.owner)), &to)
+    fn move_to_releasing(&self, Active(allocation): &Active) -> Result<ReleaseId> {
+        let name = release_name(allocation, &[])?;
+        let from = self.active_directory().join(record_name(&allocation.owner));
+        let to = self.releasing_directory().join(&name);
+        match file::rename(&from, &to) {
+            // Even a name can need a block more. What can be found out again makes room for it.
+            Err(error) if error.is_full_disk() && file::exists(&from)? => {
+                log::warn!("{error}: the cache is removed to make room");
+                file::clear(&self.cache_directory());
+                file::rename(&from, &to)?;
+            }
+            moved => moved?,
+        }
+        Ok(ReleaseId { name, eni: allocation.eni.clone(), region: allocation.region.clone() })
     }
 
     /// Makes it durable that records have moved from active to releasing. The process that moved them may have died before

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::base::attachment::Attachment;
 use crate::cni::Del;
 use crate::config::Ipam;
-use crate::store::Store;
+use crate::store::{BegunRelease, Store};
 
 use crate::context::CallContext;
 use crate::failure::{Failure, Result};
@@ -31,12 +31,18 @@ pub(super) fn open(call: &Del) -> Result<Option<CallContext<'_>>> {
 /// Serves a DEL. It needs nothing but the attachment: no network namespace, no prevResult, no network name, and no ADD before.
 ///
 /// # Errors
-/// When the store cannot be used, or, where `onReleaseFailure` is `fail`, when ECS did not confirm in time. Nothing is lost:
-/// the record is active or releasing, and the next DEL goes on with it.
+/// When it cannot be made durable that the attachment has nothing in use, or, where `onReleaseFailure` is `fail`, when ECS did
+/// not confirm in time. Nothing is lost: the record is active or releasing, and the next DEL goes on with it.
 pub(super) fn del(context: &CallContext<'_>, call: &Del) -> Result<()> {
     let owner = &call.attachment;
-    let mut pending = context.store.begin_release(owner, context.deadline)?;
-    if pending.is_empty() && context.ipam.fails_when_not_released()? {
+    let BegunRelease { mut pending, unfinished } = context.store.begin_release(owner, context.deadline)?;
+    let fails = context.ipam.fails_when_not_released()?;
+    match unfinished {
+        Some(error) if fails => return Err(error.into()),
+        Some(error) => log::warn!("the rest of this DEL is left to later calls: {error}"),
+        None => {}
+    }
+    if pending.is_empty() && fails {
         wait_for_add(context, owner)?;
         pending = context.store.pending(owner)?;
     }

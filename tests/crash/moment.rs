@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use harness::{Node, Saved};
-use serde_json::{Value, json};
 
 harness::tests! {
     needs []:
