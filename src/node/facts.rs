@@ -70,6 +70,15 @@ pub(crate) fn find_eni(
     Ok((finder.region()?, finder.eni()?))
 }
 
+/// The same as far as this node knows by itself: from the configuration, or from the facts of this boot. Nobody is asked.
+///
+/// # Errors
+/// When the interface that the configuration names has no hardware address.
+pub(crate) fn known_eni(store: &Store, settings: &AddressSettings) -> Result<Option<EniId>> {
+    let known = remembered(store, settings)?;
+    Ok(settings.eni.clone().or(known.eni))
+}
+
 /// The name of the cached facts: what the configuration says about the ENI.
 fn cache_name(settings: &AddressSettings) -> String {
     match (&settings.eni, &settings.interface) {
@@ -77,6 +86,15 @@ fn cache_name(settings: &AddressSettings) -> String {
         (None, Some(interface)) => format!("facts-of-interface-{interface}"),
         (None, None) => "facts-of-primary".to_owned(),
     }
+}
+
+/// The facts of this boot, if the interface is still the same ENI: one can be detached and another attached while the node
+/// runs.
+fn remembered(store: &Store, settings: &AddressSettings) -> Result<KnownFacts> {
+    let (boot_id, mac) = (boot_id(), mac_of_configured_interface(settings)?);
+    let known = store.remembered::<KnownFacts>(&cache_name(settings));
+    let still_true = |facts: &KnownFacts| facts.boot_id == boot_id && (mac.is_none() || facts.mac == mac);
+    Ok(known.filter(still_true).unwrap_or_else(|| KnownFacts { boot_id, mac, ..KnownFacts::default() }))
 }
 
 struct NodeFacts<'a> {
@@ -87,20 +105,13 @@ struct NodeFacts<'a> {
 }
 
 impl<'a> NodeFacts<'a> {
-    /// Begins with the facts of this boot, if the interface is still the same ENI: one can be detached and another attached
-    /// while the node runs.
     fn new(
         client: &'a Client,
         store: &Store,
         settings: &'a AddressSettings,
         deadline: Deadline,
     ) -> Result<Self> {
-        let (boot_id, mac) = (boot_id(), mac_of_configured_interface(settings)?);
-        let known = store.remembered::<KnownFacts>(&cache_name(settings));
-        let still_true = |facts: &KnownFacts| facts.boot_id == boot_id && (mac.is_none() || facts.mac == mac);
-        let facts =
-            known.filter(still_true).unwrap_or_else(|| KnownFacts { boot_id, mac, ..KnownFacts::default() });
-        Ok(Self { client, deadline, settings, facts })
+        Ok(Self { client, deadline, settings, facts: remembered(store, settings)? })
     }
 
     fn place(&mut self) -> Result<EniPlacement> {
@@ -230,7 +241,7 @@ fn check_gateway(block: IpNetwork, gateway: IpAddr) -> Result<()> {
 }
 
 /// The hardware address of the interface that `interface` names; `None` if the configuration names the ENI another way.
-pub(crate) fn mac_of_configured_interface(settings: &AddressSettings) -> Result<Option<String>> {
+fn mac_of_configured_interface(settings: &AddressSettings) -> Result<Option<String>> {
     let (None, Some(interface)) = (&settings.eni, &settings.interface) else { return Ok(None) };
     match fs::read_to_string(format!("/sys/class/net/{interface}/address")) {
         Ok(mac) => Ok(Some(mac.trim().to_owned())),

@@ -86,6 +86,7 @@ impl<'s> Assigner<'_, 's> {
             let ask = self.ask(want)?;
             let error = match self.request(&ask) {
                 Ok(addresses) => {
+                    self.attempt.intent.note_answer(&ask.client_token, &addresses);
                     self.eni_lock()?.set_full(false)?;
                     match self.accept(&ask, &addresses, asked)? {
                         Some(address) => return Ok(address),

@@ -95,10 +95,11 @@ impl EniState {
     }
 
     /// When ECS said, not long before `now`, that it has no address left for this ENI. An older answer says nothing: others
-    /// may have made room, and while nobody asks nobody would ever know.
+    /// may have made room, and while nobody asks nobody would ever know. One from the future was written before the clock was
+    /// set back.
     #[must_use]
     pub fn full_at(&self, now: Timestamp) -> Option<Timestamp> {
-        self.full.filter(|full| full.age(now) < FULL_FOR)
+        self.full.filter(|full| *full <= now && full.age(now) < FULL_FOR)
     }
 
     /// Whether an earlier release of `address` may still take effect.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::base::address::Address;
 use crate::base::attachment::Attachment;
 use crate::base::clock::Timestamp;
 use crate::base::deadline::Deadline;
@@ -238,7 +239,11 @@ impl Listed {
         let (owner, allocation, progress) = match state {
             State::Assigning => {
                 let content = Content::parse(content)?;
-                let allocation = content.allocation();
+                let mut allocation = content.allocation();
+                if let Some(allocation) = &mut allocation {
+                    let answered = content.answered.iter().flat_map(|it| &it.addresses);
+                    allocation.addresses.extend(answered.copied().map(Address::alone));
+                }
                 let progress = ReleaseProgress { in_doubt: content.in_doubt, ..ReleaseProgress::default() };
                 (content.intention.owner, allocation, progress)
             }

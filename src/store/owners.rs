@@ -2,7 +2,7 @@
 //!
 //! The name is durable before the record becomes active, and is removed once the address is known to be off the ENI. A name
 //! that stays behind does no harm: it counts only if the record that it leads to is active and names the address. Every
-//! caller holds the ENI's lock.
+//! caller holds the ENI's lock, or the store's.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
