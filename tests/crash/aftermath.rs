@@ -10,7 +10,7 @@ use crate::moment::Moment;
 use crate::scenario::{NEIGHBOUR, ORPHAN, POD};
 
 /// Longer than anything is in doubt or held back.
-const IN_DOUBT: Duration = Duration::from_mins(6);
+pub(crate) const IN_DOUBT: Duration = Duration::from_mins(6);
 
 /// Every way of going on from the present moment.
 pub(crate) fn all(node: &Node) {

@@ -247,7 +247,7 @@ fn file_with(node: &Node, directory: &str, text: &str) -> PathBuf {
 
 /// A node whose calls have left a record in every state.
 fn written() -> Node {
-    let node = node_in(world()).with("timeoutSeconds", 1);
+    let node = node_in(world()).with("timeoutSeconds", 3);
     let add = |container: &str, key: &str, value: Value| -> Answer {
         node.call("ADD", container).config(|config| config["ipam"][key] = value).run()
     };
