@@ -172,6 +172,9 @@ impl Failure {
             Self::Store(store::Error::Busy { .. }) => {
                 (Code::TRY_AGAIN_LATER, "the store is locked by other calls")
             }
+            Self::Store(store::Error::EniBusy { .. }) => {
+                (Code::TRY_AGAIN_LATER, "other calls are using the ENI")
+            }
             Self::Store(store::Error::Io { .. }) => (code::STORE, "cannot access the store"),
             Self::Store(store::Error::Untrusted { .. }) => {
                 (code::STORE_UNTRUSTED, "the store is not safe to use")

@@ -4,9 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use crate::base::attachment::Attachment;
 use crate::base::clock::Timestamp;
+use crate::base::deadline::Deadline;
 use crate::base::eni::EniId;
 use crate::store::eni_state::{Backoff, EniState};
 use crate::store::error::{Error, Result};
@@ -62,6 +64,22 @@ impl<'a> EniLock<'a> {
             eni_lock.save()?;
         }
         Ok(eni_lock)
+    }
+
+    /// Lets everybody go first who waits for this lock by now, and takes it again after them. If nobody waits, it is kept.
+    ///
+    /// # Errors
+    /// [`Error::EniBusy`] and the system's.
+    pub fn let_others_go_first(self, deadline: Deadline) -> Result<Self> {
+        let started = Instant::now();
+        let (store, eni) = (self.store, self.eni.clone());
+        // The place in line is taken before the lock is let go: afterwards it might be one before those who wait.
+        let Some(place) = store.turnstile(&eni)?.line_up_again()? else { return Ok(self) };
+        drop(self);
+        match place.wait(deadline, || Ok(false))? {
+            Some(lock) => Self::new(store, eni, lock),
+            None => Err(store.eni_busy(&eni, started.elapsed())),
+        }
     }
 
     /// The ENI whose lock this is.

@@ -9,6 +9,7 @@
 //!   releasing/<key>.<time>.<unique>   DEL came at this time, ECS has not confirmed
 //!   quarantine/         files that could not be read, set aside
 //!   eni/<id>.lock       held across one mutation of that ENI in the cloud
+//!   eni/<id>.queue      held by the next in line for that lock
 //!   eni/<id>.json       what is remembered of that ENI from one process to the next
 //!   cache/              what can be found out again
 //! ```
@@ -33,8 +34,10 @@ mod record_name;
 mod releasing;
 mod schema;
 mod trust;
+mod waiting;
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 pub(crate) use adding::{Begun, Committed};
 pub(crate) use eni_lock::EniLock;
@@ -44,6 +47,7 @@ pub(crate) use error::Result;
 pub(crate) use intent::{AddIntent, OpenIntent};
 pub(crate) use listing::Listed;
 pub use listing::State;
+pub(crate) use lock::LOOK;
 pub(crate) use record::{Active, Allocation, AssignRequest, Release, ReleaseProgress, join};
 pub(crate) use releasing::{BegunRelease, ReleaseId};
 
@@ -132,20 +136,42 @@ impl Store {
         }
     }
 
-    /// Takes the lock of `eni` if nobody holds it.
+    /// Takes the lock of `eni` if nobody holds it and nobody waits for it.
     pub fn try_lock_eni(&self, eni: &EniId) -> Result<Option<EniLock<'_>>> {
-        match lock::attempt(&self.eni_lock(eni)?)? {
+        match self.turnstile(eni)?.attempt()? {
             Some(lock) => EniLock::new(self, eni.clone(), lock).map(Some),
             None => Ok(None),
         }
     }
 
-    /// Takes the lock of `eni`, waiting for it until `deadline`.
+    /// Takes the lock of `eni` in turn, waiting for it until `deadline`.
     ///
     /// # Errors
-    /// [`Error::Busy`] and the system's.
+    /// [`Error::EniBusy`] and the system's.
     pub fn lock_eni(&self, eni: &EniId, deadline: Deadline) -> Result<EniLock<'_>> {
-        EniLock::new(self, eni.clone(), lock::wait(&self.eni_lock(eni)?, deadline)?)
+        let started = Instant::now();
+        self.lock_eni_unless(eni, deadline, || Ok(false))?
+            .ok_or_else(|| self.eni_busy(eni, started.elapsed()))
+    }
+
+    /// Takes the lock of `eni` in turn; `None` if `deadline` passes before, or the wait becomes `needless`.
+    pub fn lock_eni_unless(
+        &self,
+        eni: &EniId,
+        deadline: Deadline,
+        needless: impl FnMut() -> Result<bool>,
+    ) -> Result<Option<EniLock<'_>>> {
+        match self.turnstile(eni)?.wait(deadline, needless)? {
+            Some(lock) => EniLock::new(self, eni.clone(), lock).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// That the lock of `eni` was waited for in vain, and behind how many others.
+    #[must_use]
+    pub fn eni_busy(&self, eni: &EniId, waited: Duration) -> Error {
+        let behind = self.turnstile(eni).ok().as_ref().and_then(waiting::calls_before);
+        Error::EniBusy { eni: eni.clone(), waited, behind }
     }
 
     /// The directory for what can be found out again: temporary keys, and facts of the node. It may be deleted at any time.
@@ -175,9 +201,13 @@ impl Store {
         file::check_room(existing)
     }
 
-    fn eni_lock(&self, eni: &EniId) -> Result<PathBuf> {
-        file::make_directory(&self.eni_directory())?;
-        Ok(self.eni_directory().join(format!("{eni}.lock")))
+    fn turnstile(&self, eni: &EniId) -> Result<lock::Turnstile> {
+        let directory = self.eni_directory();
+        file::make_directory(&directory)?;
+        Ok(lock::Turnstile {
+            lock: directory.join(format!("{eni}.lock")),
+            queue: directory.join(format!("{eni}.queue")),
+        })
     }
 
     fn lock(&self, deadline: Deadline) -> Result<lock::Lock> {

@@ -29,6 +29,7 @@ mod shared_release;
 mod status;
 mod terminal;
 mod trust;
+mod turns;
 mod unfit_answers;
 
 use harness::{Node, World, eventually};

@@ -88,7 +88,7 @@ fn files(directory: &Path) -> BTreeMap<String, Vec<u8>> {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     let files =
         entries.map(|entry| (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap()));
-    let is_lock = |name: &str| Path::new(name).extension().is_some_and(|it| it == "lock");
+    let is_lock = |name: &str| Path::new(name).extension().is_some_and(|it| it == "lock" || it == "queue");
     files.filter(|(name, _)| !is_lock(name) && !name.starts_with('.')).collect()
 }
 

@@ -81,6 +81,7 @@ fn failures() -> Vec<Failure> {
             expected: "\"env\" or a URL".into(),
         }),
         Failure::Store(store::Error::Busy { path: "/store/lock".into(), waited: Duration::from_secs(5) }),
+        Failure::Store(store::Error::EniBusy { eni: eni(), waited: Duration::from_secs(5), behind: None }),
         Failure::from(refusal("Forbidden.RAM")),
         Failure::from(refusal("QuotaExceeded.PrivateIpAddress")),
         Failure::Ecs(Box::new(rpc::Error {
@@ -152,6 +153,9 @@ pub(super) fn of_the_store() -> Section {
         },
         store::Error::NewerSchema { path: path(), schema: 2 },
         store::Error::Busy { path: path(), waited: Duration::from_secs(5) },
+        store::Error::EniBusy { eni: eni(), waited: Duration::from_secs(5), behind: None },
+        store::Error::EniBusy { eni: eni(), waited: Duration::from_secs(5), behind: Some(1) },
+        store::Error::EniBusy { eni: eni(), waited: Duration::from_secs(5), behind: Some(12) },
     ];
     let name = |error: &store::Error| match error {
         store::Error::Io { .. } => "Io",
@@ -159,6 +163,7 @@ pub(super) fn of_the_store() -> Section {
         store::Error::Quarantined { .. } => "Quarantined",
         store::Error::NewerSchema { .. } => "NewerSchema",
         store::Error::Busy { .. } => "Busy",
+        store::Error::EniBusy { .. } => "EniBusy",
     };
     let messages = errors
         .into_iter()
