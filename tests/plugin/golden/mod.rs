@@ -279,6 +279,7 @@ fn written() -> Node {
         fs::read_to_string(&state).is_ok_and(|content| content.contains("inFlight"))
     });
     del.kill();
+    node.cloud.clear_faults();
 
     // Refused for good, and of unknown outcome.
     node.cloud.inject(Fault::on(UNASSIGN).times(1).effect(Effect::code("InvalidIp.IpAssigned")));
