@@ -77,10 +77,16 @@ impl<'a> EniLock<'a> {
 
     /// Every record of this ENI that is releasing, oldest first. Damaged ones are set aside.
     pub fn releasing(&self) -> Result<Vec<Release>> {
-        let mut found = Vec::new();
+        let (mut found, now) = (Vec::new(), Timestamp::now());
         for name in file::names(&self.store.releasing_directory())? {
             match self.store.read_releasing(&name) {
-                Ok(Some(releasing)) if releasing.allocation.eni == self.eni => found.push(releasing),
+                Ok(Some(mut releasing)) if releasing.allocation.eni == self.eni => {
+                    // Recorded, so that it ends: the next one to read it would count from its own time on.
+                    if releasing.bound_waits(now) {
+                        self.update(&releasing)?;
+                    }
+                    found.push(releasing);
+                }
                 Ok(_) => {}
                 // One bad file must not keep the others from being released.
                 Err(error) => log::error!("{error}"),
@@ -218,6 +224,6 @@ impl<'a> EniLock<'a> {
 
     fn save(&self) -> Result<()> {
         let path = self.state_path();
-        file::replace(&path, &schema::encode(&self.state, &path)?)
+        file::replace(&path, &schema::encode_with_clock(&self.state, &path)?)
     }
 }

@@ -12,6 +12,10 @@ use crate::store::schema::SCHEMA;
 /// on an answer after 10 to 20 seconds.
 pub(crate) const IN_DOUBT_FOR: Duration = Duration::from_mins(1);
 
+/// No moment to wait for lies further ahead: the longest call (ten minutes), and the time after it in which its requests
+/// can still take effect.
+pub(crate) const MAX_WAIT: Duration = Duration::from_mins(15);
+
 /// How long ECS's word that no address is left is taken to hold.
 const FULL_FOR: Duration = Duration::from_mins(5);
 
@@ -89,7 +93,8 @@ impl EniState {
     /// may have made room, and while nobody asks nobody would ever know.
     #[must_use]
     pub fn full_at(&self, now: Timestamp) -> Option<Timestamp> {
-        self.full.filter(|full| full.age(now) < FULL_FOR)
+        // One that lies ahead was written before the clock was set back.
+        self.full.filter(|full| full.age(now) < FULL_FOR && *full <= now.plus(FULL_FOR))
     }
 
     /// Whether an earlier release of `address` may still take effect.

@@ -38,7 +38,7 @@ use std::path::{Path, PathBuf};
 
 pub(crate) use adding::{Begun, Committed};
 pub(crate) use eni_lock::EniLock;
-pub(crate) use eni_state::{Backoff, EniState, IN_DOUBT_FOR};
+pub(crate) use eni_state::{Backoff, EniState, IN_DOUBT_FOR, MAX_WAIT};
 pub use error::Error;
 pub(crate) use error::Result;
 pub(crate) use intent::{AddIntent, OpenIntent};
