@@ -138,14 +138,21 @@ impl<'a> EniLock<'a> {
 
     /// The release with this name, if it is one of this ENI.
     fn read(&self, name: &str) -> Option<Release> {
-        match self.store.read_releasing(name) {
-            Ok(release) => release.filter(|release| release.allocation.eni == self.eni),
-            // One bad file must not keep the others from being released.
-            Err(error) => {
-                log::error!("{error}");
-                None
+        let read = self.store.read_releasing(name).and_then(|release| {
+            let Some(mut release) = release.filter(|release| release.allocation.eni == self.eni) else {
+                return Ok(None);
+            };
+            // Recorded, so that it ends: the next one to read it would count from its own time on.
+            if release.bound_waits(Timestamp::now()) {
+                self.update(&release)?;
             }
-        }
+            Ok(Some(release))
+        });
+        // One bad file must not keep the others from being released.
+        read.unwrap_or_else(|error| {
+            log::error!("{error}");
+            None
+        })
     }
 
     /// Who has `address` of this ENI in use, this lock's holder included.
@@ -294,6 +301,6 @@ impl<'a> EniLock<'a> {
 
     fn save(&self) -> Result<()> {
         let path = self.state_path();
-        file::replace(&path, &schema::encode(&self.state, &path)?)
+        file::replace(&path, &schema::encode_with_clock(&self.state, &path)?)
     }
 }

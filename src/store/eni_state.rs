@@ -13,6 +13,10 @@ use crate::store::schema::SCHEMA;
 /// on an answer after 10 to 20 seconds.
 pub(crate) const IN_DOUBT_FOR: Duration = Duration::from_mins(1);
 
+/// No moment to wait for lies further ahead: the longest call (ten minutes), and the time after it in which its requests
+/// can still take effect.
+pub(crate) const MAX_WAIT: Duration = Duration::from_mins(15);
+
 /// How long ECS's word that no address is left is taken to hold.
 const FULL_FOR: Duration = Duration::from_mins(5);
 

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::base::attachment::{Attachment, Pod};
-use crate::base::clock::Timestamp;
+use crate::base::clock::{Clock, Timestamp};
 use crate::base::file_lock::try_lock;
 use crate::store::error::{Error, Result};
 use crate::store::record::{Allocation, AssignRequest};
@@ -100,8 +100,9 @@ impl Content {
         if texts.next().is_none_or(|before| !before.is_empty()) {
             return Err(Misread::Damaged("it does not start like the intent of an ADD".into()));
         }
-        let Head { intention, .. } =
-            schema::parse(whole(texts.next().unwrap_or_default()).unwrap_or_default())?;
+        let head = whole(texts.next().unwrap_or_default()).unwrap_or_default();
+        // All moments are those of the ADD's process, by one clock.
+        let (Head { intention, .. }, clock) = schema::parse_parts(head)?;
         let mut read = Self { intention, in_doubt: Vec::new(), answered: Vec::new(), deleted: false };
         for text in texts {
             if let Some(hint) = text.strip_prefix(&[HINT]) {
@@ -110,7 +111,7 @@ impl Content {
             }
             // Nobody has acted upon one that is not whole.
             let Some(text) = whole(text) else { continue };
-            match serde_json::from_slice(text) {
+            match Clock::translate(clock.as_ref(), || serde_json::from_slice(text)) {
                 Ok(Event::Ask(ask)) => read.in_doubt.push(ask),
                 Ok(Event::Settled(token)) => {
                     read.in_doubt.retain(|ask| ask.client_token != token);
@@ -171,7 +172,8 @@ pub struct OpenIntent {
 impl OpenIntent {
     /// Writes the intent to `path` if nobody has one there; `None` where somebody has.
     pub(super) fn create(directory: &Path, path: &Path, intention: AddIntent) -> Result<Option<Self>> {
-        let head = encode(&Head { schema: SCHEMA, intention: intention.clone() }, path)?;
+        let head = Head { schema: SCHEMA, intention: intention.clone() };
+        let head = text(&schema::encode_with_clock(&head, path)?);
         let draft = file::Draft::write(directory, &head, |file| try_lock(file).map(|_| ()))?;
         let Some(file) = draft.claim(path)? else { return Ok(None) };
         file::sync_directory(directory)?;
@@ -268,12 +270,12 @@ pub(super) fn read(path: &Path, file: &File) -> Result<Content> {
 }
 
 /// A text of the sequence.
-fn encode(value: &impl Serialize, path: &Path) -> Result<Vec<u8>> {
-    Ok([&[BEGIN], schema::encode(value, path)?.as_slice()].concat())
+fn text(line: &[u8]) -> Vec<u8> {
+    [&[BEGIN], line].concat()
 }
 
 fn append(file: &File, path: &Path, event: &Event) -> Result<()> {
-    write_at_once(file, &encode(event, path)?).map_err(Error::io("write", path))?;
+    write_at_once(file, &text(&schema::encode(event, path)?)).map_err(Error::io("write", path))?;
     file.sync_data().map_err(Error::io("sync", path))
 }
 

@@ -41,7 +41,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use adding::{Begun, Committed};
 pub(crate) use eni_lock::EniLock;
-pub(crate) use eni_state::{Backoff, EniState, IN_DOUBT_FOR};
+pub(crate) use eni_state::{Backoff, EniState, IN_DOUBT_FOR, MAX_WAIT};
 pub use error::Error;
 pub(crate) use error::Result;
 pub(crate) use intent::{AddIntent, OpenIntent};

@@ -8,7 +8,8 @@
 //!                 "addresses": [{"address": "192.168.0.112/24", "gateway": "192.168.0.253"}],
 //!                 "pod": {"namespace": "default", "name": "web-0", "uid": "..."},
 //!                 "bootId": "...", "since": "2026-11-22T09:12:44.250Z"},
-//!  "release": {"attempts": 1, "lastError": "...", "notBefore": null, "unanswered": []}}
+//!  "release": {"attempts": 1, "lastError": "...", "notBefore": null, "unanswered": []},
+//!  "clock": {"bootId": "...", "bootBegan": "2026-11-20T17:01:09.730Z"}}
 //! ```
 //! A file moves from `active/` to `releasing/` as it is; `release` appears when there is something to tell.
 
@@ -25,8 +26,9 @@ use crate::base::attachment::{Attachment, Pod};
 use crate::base::clock::Timestamp;
 use crate::base::eni::EniId;
 use crate::base::region::RegionId;
+use crate::store::eni_state::{IN_DOUBT_FOR, MAX_WAIT};
 use crate::store::error::Result;
-use crate::store::schema::{Misread, SCHEMA, encode, parse};
+use crate::store::schema::{Misread, SCHEMA, encode_with_clock, parse};
 
 /// Addresses on an ENI, and the attachment that owns them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -171,11 +173,25 @@ impl Active {
     }
 
     pub(super) fn encode(&self, path: &Path) -> Result<Vec<u8>> {
-        encode(&Document { schema: SCHEMA, allocation: self.0.clone(), release: None }, path)
+        encode_with_clock(&Document { schema: SCHEMA, allocation: self.0.clone(), release: None }, path)
     }
 }
 
 impl Release {
+    /// Lets nothing wait longer than it can have been meant to: what lies further ahead than [`MAX_WAIT`] was written before
+    /// the clock was set back, in another boot or by a version that did not write its clock. Whoever calls holds the ENI's
+    /// lock, so all copies of the requests were sent before `now`. Returns whether that changed anything.
+    pub(super) fn bound_waits(&mut self, now: Timestamp) -> bool {
+        let (most, lapses) = (now.plus(MAX_WAIT), now.plus(IN_DOUBT_FOR));
+        let before = self.progress.clone();
+        self.progress.not_before = self.progress.not_before.filter(|moment| *moment <= most);
+        for ask in &mut self.progress.in_doubt {
+            ask.in_doubt_until = if ask.in_doubt_until > most { lapses } else { ask.in_doubt_until };
+            ask.not_before = ask.not_before.map(|moment| if moment > most { now } else { moment });
+        }
+        self.progress != before
+    }
+
     pub(super) fn parse(name: &str, content: &[u8]) -> std::result::Result<Self, Misread> {
         let Document { allocation, release, .. } = parse(content)?;
         Ok(Self { name: name.to_owned(), allocation, progress: release.unwrap_or_default() })
@@ -183,6 +199,6 @@ impl Release {
 
     pub(super) fn encode(&self, path: &Path) -> Result<Vec<u8>> {
         let release = Some(self.progress.clone());
-        encode(&Document { schema: SCHEMA, allocation: self.allocation.clone(), release }, path)
+        encode_with_clock(&Document { schema: SCHEMA, allocation: self.allocation.clone(), release }, path)
     }
 }

@@ -139,8 +139,12 @@ fn later(content: &[u8], time: Duration) -> Vec<u8> {
         Ok(moment) => humantime::format_rfc3339_millis(moment + time).to_string(),
         Err(_) => part.to_owned(),
     };
-    let parts: Vec<_> = text.split('"').map(shifted).collect();
-    parts.join("\"").into_bytes()
+    // When the boot began does not depend on when the file was written.
+    let parts: Vec<_> = text.split('"').collect();
+    let is_clock = |index: usize| index > 1 && parts[index - 2] == "bootBegan";
+    let later = parts.iter().enumerate();
+    let later = later.map(|(index, part)| if is_clock(index) { (*part).to_owned() } else { shifted(part) });
+    later.collect::<Vec<_>>().join("\"").into_bytes()
 }
 
 /// Whether this is a moment such as 2026-11-22T09:12:44.250Z.
@@ -165,7 +169,8 @@ fn unhexed(text: &str) -> String {
 }
 
 fn time_passes_for_moments_alone() {
-    let text = |since: &str| format!("{{\"since\":\"{since}\",\"address\":\"192.168.0.1/24\"}}\n");
+    let clock = "\"clock\":{\"bootBegan\":\"2026-11-22T09:12:44.250Z\"}";
+    let text = |since: &str| format!("{{\"since\":\"{since}\",\"address\":\"192.168.0.1/24\",{clock}}}\n");
     let shifted = later(text("2026-11-22T09:12:44.250Z").as_bytes(), Duration::from_millis(61_000));
     assert_eq!(shifted, text("2026-11-22T09:13:45.250Z").as_bytes());
 }

@@ -7,6 +7,7 @@ mod add;
 mod another_node;
 mod behind_its_back;
 mod citations;
+mod clock;
 mod command_line;
 mod commands;
 mod del;

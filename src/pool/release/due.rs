@@ -1,13 +1,8 @@
 //! What may be asked for now: a record, and each request to assign in it, can have a moment before which nobody asks.
 
-use std::time::Duration;
-
 use crate::base::clock::Timestamp;
+pub(super) use crate::store::MAX_WAIT;
 use crate::store::{AssignRequest, Backoff, Release};
-
-/// No moment to wait for lies further ahead: the longest call (ten minutes), and the time after it in which its requests
-/// can still take effect.
-pub(super) const MAX_WAIT: Duration = Duration::from_mins(15);
 
 /// Whether nothing forbids to ask for this record's release.
 pub(super) fn is_record_due(record: &Release, now: Timestamp) -> bool {

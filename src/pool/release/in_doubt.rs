@@ -16,7 +16,7 @@ use crate::base::random;
 use crate::cloud::rpc::{Disposition, Error, ErrorKind, Subject};
 use crate::pool::release::answer::some;
 use crate::pool::release::backoff::{MAX_PAUSE, PAUSE_AFTER_GIVING_UP, pause};
-use crate::pool::release::due::{MAX_WAIT, is_record_due, is_request_due};
+use crate::pool::release::due::{is_record_due, is_request_due};
 use crate::pool::release::leader::{Leader, Step, count_failure};
 use crate::pool::release::unexplained::{Unexplained, unexplained};
 use crate::pool::release::{Answer, DESCRIBE_LAG};
@@ -73,7 +73,7 @@ fn end_lapsed(leader: &mut Leader<'_, '_, '_>, ipv6: bool, asked: Timestamp) -> 
             log::info!("{ended} requests of interrupted ADDs left no address on {}", leader.eni_lock.eni());
         }
         for ask in record.progress.in_doubt.iter_mut().filter(|ask| ask.ipv6 == ipv6) {
-            wait_until(ask, lapses_at(ask), asked);
+            ask.not_before = Some(lapses_at(ask));
         }
         if record.progress.in_doubt != before && !record.is_over() {
             leader.eni_lock.update(record)?;
@@ -253,17 +253,10 @@ fn wait(
     let record = &mut leader.records[index];
     let asks = record.progress.in_doubt.iter_mut();
     for other in asks.filter(|other| other.client_token == ask.client_token) {
-        wait_until(other, until, Timestamp::now());
+        other.not_before = Some(until);
     }
     count_failure(record, why.to_owned());
     leader.eni_lock.update(&leader.records[index])
-}
-
-/// No moment lies further ahead than [`MAX_WAIT`]: one that does was written before the clock was set back.
-fn wait_until(ask: &mut AssignRequest, until: Timestamp, now: Timestamp) {
-    let furthest = now.plus(MAX_WAIT);
-    ask.in_doubt_until = ask.in_doubt_until.min(furthest);
-    ask.not_before = Some(until.min(furthest));
 }
 
 /// When to ask again after `error`, by how often this record has failed before.

@@ -217,7 +217,7 @@ fn shape_of_file(content: &[u8]) -> String {
 }
 
 /// Optional keys that schema 1 has got since the golden store was written. Readers that do not know them ignore them.
-const ADDED: [&str; 2] = ["block", "primary"];
+const ADDED: [&str; 3] = ["block", "clock", "primary"];
 
 fn shape(value: &Value) -> String {
     match value {

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::Node;
 
@@ -17,11 +17,11 @@ impl Node {
     /// Makes everything in the store older by `time`, as if nobody had called the plugin for that long. No call may be
     /// running.
     ///
-    /// Every moment in a file goes back, so that what is apart stays apart: those of the wall clock and, in a `clock` of both
-    /// clocks, those of the boot's. What is older than the boot then was written in the boot before.
+    /// Every moment in a file goes back, so that what is apart stays apart.
     ///
     /// # Panics
     /// When the store cannot be read or written.
+    #[expect(clippy::expect_used, reason = "a test without them is no test")]
     pub fn let_time_pass(&self, time: Duration) {
         let mut seen = BTreeSet::new();
         for directory in ["assigning", "active", "releasing", "eni", "cache"] {
@@ -37,6 +37,7 @@ impl Node {
 }
 
 /// Rewrites a file in place: a record has a second name.
+#[expect(clippy::expect_used, reason = "a test without them is no test")]
 fn make_older(file: &Path, time: Duration) {
     let content = fs::read(file).expect("the store can be read");
     let texts: Vec<_> = content.split(|&byte| byte == BEGIN).map(|text| older_text(text, time)).collect();
@@ -59,24 +60,12 @@ fn shift(value: &mut Value, time: Duration) {
         }
         Value::Array(values) => values.iter_mut().for_each(|value| shift(value, time)),
         Value::Object(members) => {
-            members.values_mut().for_each(|value| shift(value, time));
-            shift_boot(members, time);
+            // It says how the clock was set, and not when.
+            let dated = members.iter_mut().filter(|(key, _)| *key != "clock");
+            dated.for_each(|(_, value)| shift(value, time));
         }
         _ => {}
     }
-}
-
-/// The boot's clock counts milliseconds from the boot.
-fn shift_boot(clock: &mut Map<String, Value>, time: Duration) {
-    let Some(boot) = clock.get("boot").and_then(Value::as_u64).filter(|_| clock.contains_key("bootId"))
-    else {
-        return;
-    };
-    let time = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-    match boot.checked_sub(time) {
-        Some(earlier) => clock.insert("boot".into(), earlier.into()),
-        None => clock.insert("bootId".into(), "the boot before".into()),
-    };
 }
 
 #[cfg(test)]
@@ -102,17 +91,9 @@ mod tests {
     }
 
     #[test]
-    fn both_clocks_go_back_and_what_would_be_before_the_boot_was_written_in_another() {
-        let clock =
-            |boot_id: &str, wall: &str, boot: u64| json!({"bootId": boot_id, "wall": wall, "boot": boot});
-        assert_eq!(
-            older(&clock("b", "2026-11-22T09:12:44.250Z", 90_000)),
-            clock("b", "2026-11-22T09:11:44.250Z", 30_000)
-        );
-        assert_eq!(
-            older(&clock("b", "2026-11-22T09:12:44.250Z", 30_000)),
-            clock("the boot before", "2026-11-22T09:11:44.250Z", 30_000)
-        );
+    fn how_the_clock_was_set_stays_as_it_is() {
+        let clock = json!({"clock": {"bootId": "b", "bootBegan": "2026-11-22T09:12:44.250Z"}});
+        assert_eq!(older(&clock), clock);
     }
 
     #[test]
