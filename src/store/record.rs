@@ -8,7 +8,8 @@
 //!                 "addresses": [{"address": "192.168.0.112/24", "gateway": "192.168.0.253"}],
 //!                 "pod": {"namespace": "default", "name": "web-0", "uid": "..."},
 //!                 "bootId": "...", "since": "2026-11-22T09:12:44.250Z"},
-//!  "release": {"attempts": 1, "lastError": "...", "notBefore": null, "unanswered": []}}
+//!  "release": {"attempts": 1, "lastError": "...", "notBefore": null, "unanswered": []},
+//!  "digest": "..."}
 //! ```
 //! A file moves from `active/` to `releasing/` as it is; `release` appears when there is something to tell.
 
@@ -25,6 +26,7 @@ use crate::base::attachment::{Attachment, Pod};
 use crate::base::clock::Timestamp;
 use crate::base::eni::EniId;
 use crate::base::region::RegionId;
+use crate::store::digest::seal;
 use crate::store::error::Result;
 use crate::store::schema::{Misread, SCHEMA, encode, parse};
 
@@ -173,7 +175,7 @@ impl Active {
     }
 
     pub(super) fn encode(&self, path: &Path) -> Result<Vec<u8>> {
-        encode(&Document { schema: SCHEMA, allocation: self.0.clone(), release: None }, path)
+        encode(&Document { schema: SCHEMA, allocation: self.0.clone(), release: None }, path).map(seal)
     }
 }
 
@@ -185,6 +187,6 @@ impl Release {
 
     pub(super) fn encode(&self, path: &Path) -> Result<Vec<u8>> {
         let release = Some(self.progress.clone());
-        encode(&Document { schema: SCHEMA, allocation: self.allocation.clone(), release }, path)
+        encode(&Document { schema: SCHEMA, allocation: self.allocation.clone(), release }, path).map(seal)
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::store::error::{Error, Result};
-use crate::store::file;
+use crate::store::{digest, file};
 
 /// The version of the store's JSON forms. A reader refuses later ones and leaves them as they are.
 pub(super) const SCHEMA: u32 = 1;
@@ -39,6 +39,9 @@ pub(super) fn parse<T: for<'de> Deserialize<'de>>(content: &[u8]) -> std::result
         Ok(Versioned { schema: SCHEMA }) => {}
         Ok(Versioned { schema }) => return Err(Misread::Newer(schema)),
         Err(error) => return Err(Misread::Damaged(error.to_string())),
+    }
+    if !digest::is_intact(content) {
+        return Err(Misread::Damaged("its digest does not match what it says".into()));
     }
     serde_json::from_slice(content).map_err(|error| Misread::Damaged(error.to_string()))
 }

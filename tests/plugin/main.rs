@@ -9,6 +9,7 @@ mod behind_its_back;
 mod citations;
 mod command_line;
 mod commands;
+mod damaged;
 mod del;
 mod demo;
 mod doctor;
