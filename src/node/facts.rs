@@ -79,6 +79,12 @@ pub(crate) fn known_eni(store: &Store, settings: &AddressSettings) -> Result<Opt
     Ok(settings.eni.clone().or(known.eni))
 }
 
+/// The region, as far as this node knows by itself. An instance stays in its region, so a fact of an earlier boot counts.
+pub(crate) fn known_region(store: &Store, settings: &AddressSettings) -> Option<RegionId> {
+    let remembered = || store.remembered::<KnownFacts>(&cache_name(settings))?.region;
+    settings.region.clone().or_else(remembered)
+}
+
 /// The name of the cached facts: what the configuration says about the ENI.
 fn cache_name(settings: &AddressSettings) -> String {
     match (&settings.eni, &settings.interface) {

@@ -279,8 +279,7 @@ impl<'a> EniLock<'a> {
 
     /// Makes a changed record durable.
     pub fn update(&self, releasing: &Release) -> Result<()> {
-        let path = self.path(releasing);
-        file::replace(&path, &releasing.encode(&path)?)
+        self.store.replace_release(&self.path(releasing), releasing)
     }
 
     /// Records addresses of this ENI that nobody has, not to be released before `not_before`.

@@ -111,7 +111,7 @@ impl Store {
             State::Assigning => self.assigning_directory(),
             State::Active => self.active_directory(),
             State::Releasing => self.releasing_directory(),
-            State::Quarantined => self.directory.join("quarantine"),
+            State::Quarantined => self.quarantine_directory(),
         }
     }
 

@@ -20,6 +20,8 @@
 //! Locks are taken in one order: an ENI's, then the store's.
 
 mod adding;
+mod damaged;
+mod digest;
 mod eni_lock;
 mod eni_state;
 mod error;
@@ -98,6 +100,10 @@ impl Store {
         self.directory.join("eni")
     }
 
+    fn quarantine_directory(&self) -> PathBuf {
+        self.directory.join("quarantine")
+    }
+
     /// Whether anything is recorded for `owner`. It takes no lock, creates no directory and parses nothing.
     pub fn knows(&self, owner: &Attachment) -> Result<bool> {
         let name = record_name(owner);
@@ -107,7 +113,7 @@ impl Store {
                 return Ok(true);
             }
         }
-        Ok(!self.releasing_names(&name)?.is_empty())
+        Ok(!self.releasing_names(&name)?.is_empty() || !self.set_aside(owner)?.is_empty())
     }
 
     /// The addresses that `owner` has in use.
@@ -220,7 +226,7 @@ impl Store {
             Misread::Damaged(why) => why,
             newer @ Misread::Newer(_) => return newer.into_error(path),
         };
-        let quarantine = self.directory.join("quarantine");
+        let quarantine = self.quarantine_directory();
         let state = path.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let moved = file::make_directory(&quarantine)

@@ -9,7 +9,8 @@
 //!                 "pod": {"namespace": "default", "name": "web-0", "uid": "..."},
 //!                 "bootId": "...", "since": "2026-11-22T09:12:44.250Z"},
 //!  "release": {"attempts": 1, "lastError": "...", "notBefore": null, "unanswered": []},
-//!  "clock": {"bootId": "...", "bootBegan": "2026-11-20T17:01:09.730Z"}}
+//!  "clock": {"bootId": "...", "bootBegan": "2026-11-20T17:01:09.730Z"},
+//!  "digest": "..."}
 //! ```
 //! A file moves from `active/` to `releasing/` as it is; `release` appears when there is something to tell.
 
@@ -26,6 +27,7 @@ use crate::base::attachment::{Attachment, Pod};
 use crate::base::clock::Timestamp;
 use crate::base::eni::EniId;
 use crate::base::region::RegionId;
+use crate::store::digest::seal;
 use crate::store::eni_state::{IN_DOUBT_FOR, MAX_WAIT};
 use crate::store::error::Result;
 use crate::store::schema::{Misread, SCHEMA, encode_with_clock, parse};
@@ -174,6 +176,7 @@ impl Active {
 
     pub(super) fn encode(&self, path: &Path) -> Result<Vec<u8>> {
         encode_with_clock(&Document { schema: SCHEMA, allocation: self.0.clone(), release: None }, path)
+            .map(seal)
     }
 }
 
@@ -200,5 +203,6 @@ impl Release {
     pub(super) fn encode(&self, path: &Path) -> Result<Vec<u8>> {
         let release = Some(self.progress.clone());
         encode_with_clock(&Document { schema: SCHEMA, allocation: self.allocation.clone(), release }, path)
+            .map(seal)
     }
 }

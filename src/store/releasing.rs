@@ -8,6 +8,7 @@ use crate::base::region::RegionId;
 use crate::store::error::{Error, Result};
 use crate::store::record::{Active, Allocation, Release, ReleaseProgress};
 use crate::store::record_name::{ReleaseName, record_name, release_name};
+use crate::store::schema::Misread;
 use crate::store::{Store, file, intent};
 
 /// A release under way: the name of its record, and the ENI that has to be locked for it.
@@ -147,7 +148,14 @@ impl Store {
     pub(super) fn read_releasing(&self, name: &str) -> Result<Option<Release>> {
         let path = self.releasing_directory().join(name);
         let Some(content) = file::read(&path)? else { return Ok(None) };
-        Release::parse(name, &content).map(Some).map_err(|misread| self.misread(&path, misread))
+        match Release::parse(name, &content) {
+            Ok(release) => Ok(Some(release)),
+            Err(Misread::Damaged(why)) => match self.mend_release(name)? {
+                Some(mended) => Ok(Some(mended)),
+                None => Err(self.misread(&path, Misread::Damaged(why))),
+            },
+            Err(newer) => Err(self.misread(&path, newer)),
+        }
     }
 
     pub(super) fn releasing_names(&self, record_name: &str) -> Result<Vec<String>> {

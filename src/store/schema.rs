@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::clock::Clock;
 use crate::store::error::{Error, Result};
-use crate::store::file;
+use crate::store::{digest, file};
 
 /// The version of the store's JSON forms. A reader refuses later ones and leaves them as they are.
 pub(super) const SCHEMA: u32 = 1;
@@ -51,6 +51,9 @@ pub(super) fn parse_parts<T: for<'de> Deserialize<'de>>(
         Ok(Versioned { schema, .. }) => return Err(Misread::Newer(schema)),
         Err(error) => return Err(Misread::Damaged(error.to_string())),
     };
+    if !digest::is_intact(content) {
+        return Err(Misread::Damaged("its digest does not match what it says".into()));
+    }
     match Clock::translate(clock.as_ref(), || serde_json::from_slice(content)) {
         Ok(document) => Ok((document, clock)),
         Err(error) => Err(Misread::Damaged(error.to_string())),

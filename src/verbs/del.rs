@@ -9,6 +9,7 @@ use crate::store::{BegunRelease, Store};
 
 use crate::context::CallContext;
 use crate::failure::{Failure, Result};
+use crate::node::facts::known_region;
 
 /// How often the end of an ADD is looked for.
 const POLL: Duration = Duration::from_millis(20);
@@ -35,7 +36,7 @@ pub(super) fn open(call: &Del) -> Result<Option<CallContext<'_>>> {
 /// not confirm in time. Nothing is lost: the record is active or releasing, and the next DEL goes on with it.
 pub(super) fn del(context: &CallContext<'_>, call: &Del) -> Result<()> {
     let owner = &call.attachment;
-    let BegunRelease { mut pending, unfinished } = context.store.begin_release(owner, context.deadline)?;
+    let BegunRelease { mut pending, unfinished } = begin_release(context, call)?;
     let fails = context.ipam.fails_when_not_released()?;
     match unfinished {
         Some(error) if fails => return Err(error.into()),
@@ -51,6 +52,19 @@ pub(super) fn del(context: &CallContext<'_>, call: &Del) -> Result<()> {
         context.release_backlog(&one.eni, &one.region);
     }
     Ok(())
+}
+
+/// Makes what is recorded of the attachment releasing. A damaged record cannot be moved: it is set aside, by this call or by an
+/// earlier one, and becomes a release if the store knows otherwise what it named.
+fn begin_release(context: &CallContext<'_>, call: &Del) -> Result<BegunRelease> {
+    let Del { attachment: owner, network, .. } = call;
+    let region = || known_region(&context.store, &context.ipam.address().ok()?);
+    loop {
+        let begun = context.store.begin_release(owner, context.deadline);
+        if !context.store.release_set_aside(owner, &network.name, region, context.deadline)? {
+            return Ok(begun?);
+        }
+    }
 }
 
 /// Waits until an ADD that is still under way has undone itself, as the DEL's mark tells it to, or has died: DEL must not

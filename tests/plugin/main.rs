@@ -10,6 +10,7 @@ mod citations;
 mod clock;
 mod command_line;
 mod commands;
+mod damaged;
 mod del;
 mod demo;
 mod doctor;
