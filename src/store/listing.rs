@@ -122,6 +122,7 @@ impl Store {
             self.active_directory(),
             self.releasing_directory(),
             self.eni_directory(),
+            self.cache_directory(),
         ] {
             file::sweep(&directory)?;
         }
