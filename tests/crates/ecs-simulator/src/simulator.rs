@@ -91,6 +91,12 @@ impl Simulator {
         self.shared.ledger.entries()
     }
 
+    /// The last call in the ledger that is meant, without a copy of the others.
+    #[must_use]
+    pub fn last_call(&self, is_meant: impl Fn(&Entry) -> bool) -> Option<Entry> {
+        self.shared.ledger.last(is_meant)
+    }
+
     /// Forgets the calls so far.
     pub fn clear_ledger(&self) {
         self.shared.ledger.clear();
@@ -146,6 +152,22 @@ impl Simulator {
             let eni = world.eni_mut(eni);
             eni.described = Some(eni.addresses.clone());
         });
+    }
+
+    /// Sets for how long the descriptions of an ENI do not show what a call has changed.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such ENI.
+    pub fn set_description_lag(&self, eni: &str, lag: Duration) {
+        self.with_world(|world| world.eni_mut(eni).description_lag = lag);
+    }
+
+    /// The addresses that were assigned under a `ClientToken`, none where nothing was.
+    #[must_use]
+    pub fn assigned_under(&self, client_token: &str) -> Vec<IpAddr> {
+        let cloud = lock(&self.shared.cloud);
+        cloud.assignments.get(client_token).map(|it| it.addresses.clone()).unwrap_or_default()
     }
 
     /// Changes the world, or looks at it. The simulator waits meanwhile: the closure must not call its methods.

@@ -21,6 +21,7 @@ mod node;
 mod patience;
 mod raw;
 mod suite;
+mod time;
 
 pub mod needs;
 
