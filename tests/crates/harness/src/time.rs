@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::Node;
 
@@ -17,30 +18,36 @@ impl Node {
     /// Makes everything in the store older by `time`, as if nobody had called the plugin for that long. No call may be
     /// running.
     ///
-    /// Every moment in a file goes back, so that what is apart stays apart: those of the wall clock and, in a `clock` of both
-    /// clocks, those of the boot's. What is older than the boot then was written in the boot before.
+    /// Every moment in a file goes back, so that what is apart stays apart. Only the `clock` of a document stays: it says by
+    /// which setting of the wall clock the moments are, and time that passes sets no clock.
     ///
     /// # Panics
     /// When the store cannot be read or written.
+    #[expect(clippy::expect_used, reason = "a test without them is no test")]
     pub fn let_time_pass(&self, time: Duration) {
-        let mut seen = BTreeSet::new();
-        for directory in ["assigning", "active", "releasing", "eni", "cache"] {
-            let files = fs::read_dir(self.store().join(directory)).into_iter().flatten();
-            for file in files.map(|entry| entry.expect("the store can be read").path()) {
-                let inode = fs::metadata(&file).expect("the store can be read").ino();
-                if seen.insert(inode) {
-                    make_older(&file, time);
-                }
-            }
-        }
+        make_store_older(&self.store(), time).expect("the store can be read and written");
     }
 }
 
-/// Rewrites a file in place: a record has a second name.
-fn make_older(file: &Path, time: Duration) {
-    let content = fs::read(file).expect("the store can be read");
+fn make_store_older(store: &Path, time: Duration) -> io::Result<()> {
+    let mut seen = BTreeSet::new();
+    for directory in ["assigning", "active", "releasing", "eni", "cache"] {
+        for entry in fs::read_dir(store.join(directory)).into_iter().flatten() {
+            let entry = entry?;
+            // A record has a second name.
+            if seen.insert(entry.metadata()?.ino()) {
+                make_older(&entry.path(), time)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Rewrites a file in place, under all of its names.
+fn make_older(file: &Path, time: Duration) -> io::Result<()> {
+    let content = fs::read(file)?;
     let texts: Vec<_> = content.split(|&byte| byte == BEGIN).map(|text| older_text(text, time)).collect();
-    fs::write(file, texts.join(&BEGIN)).expect("the store can be written");
+    fs::write(file, texts.join(&BEGIN))
 }
 
 /// A JSON text that is older; whatever else it is stays as it is.
@@ -59,24 +66,10 @@ fn shift(value: &mut Value, time: Duration) {
         }
         Value::Array(values) => values.iter_mut().for_each(|value| shift(value, time)),
         Value::Object(members) => {
-            members.values_mut().for_each(|value| shift(value, time));
-            shift_boot(members, time);
+            members.iter_mut().filter(|(key, _)| *key != "clock").for_each(|(_, value)| shift(value, time));
         }
         _ => {}
     }
-}
-
-/// The boot's clock counts milliseconds from the boot.
-fn shift_boot(clock: &mut Map<String, Value>, time: Duration) {
-    let Some(boot) = clock.get("boot").and_then(Value::as_u64).filter(|_| clock.contains_key("bootId"))
-    else {
-        return;
-    };
-    let time = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-    match boot.checked_sub(time) {
-        Some(earlier) => clock.insert("boot".into(), earlier.into()),
-        None => clock.insert("bootId".into(), "the boot before".into()),
-    };
 }
 
 #[cfg(test)]
@@ -102,17 +95,10 @@ mod tests {
     }
 
     #[test]
-    fn both_clocks_go_back_and_what_would_be_before_the_boot_was_written_in_another() {
-        let clock =
-            |boot_id: &str, wall: &str, boot: u64| json!({"bootId": boot_id, "wall": wall, "boot": boot});
-        assert_eq!(
-            older(&clock("b", "2026-11-22T09:12:44.250Z", 90_000)),
-            clock("b", "2026-11-22T09:11:44.250Z", 30_000)
-        );
-        assert_eq!(
-            older(&clock("b", "2026-11-22T09:12:44.250Z", 30_000)),
-            clock("the boot before", "2026-11-22T09:11:44.250Z", 30_000)
-        );
+    fn the_setting_of_the_clock_stays() {
+        let clock = json!({"bootId": "b", "bootBegan": "2026-11-20T17:01:09.730Z"});
+        let document = |since: &str| json!({"since": since, "clock": clock});
+        assert_eq!(older(&document("2026-11-22T09:12:44.250Z")), document("2026-11-22T09:11:44.250Z"));
     }
 
     #[test]
