@@ -154,13 +154,18 @@ impl Simulator {
         });
     }
 
-    /// Sets for how long the descriptions of an ENI do not show what a call has changed.
+    /// Sets for how long the descriptions of an ENI do not show what a call has changed. What was changed before, they show
+    /// from now on.
     ///
     /// # Panics
     ///
     /// If there is no such ENI.
     pub fn set_description_lag(&self, eni: &str, lag: Duration) {
-        self.with_world(|world| world.eni_mut(eni).description_lag = lag);
+        self.with_world(|world| {
+            let eni = world.eni_mut(eni);
+            eni.description_lag = lag;
+            eni.changes.clear();
+        });
     }
 
     /// The addresses that were assigned under a `ClientToken`, none where nothing was.

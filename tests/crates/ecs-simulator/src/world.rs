@@ -116,7 +116,7 @@ pub struct Eni {
     /// For how long descriptions do not show what a call has changed.
     pub description_lag: Duration,
     /// What calls have changed lately, the latest last.
-    pub(crate) changes: Vec<Change>,
+    pub changes: Vec<Change>,
     /// Whether a cloud service owns it. Such an ENI cannot be changed.
     pub service_managed: bool,
     /// Its name.
@@ -129,10 +129,13 @@ pub struct Eni {
 
 /// What a call has done to an ENI.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Change {
-    at: Instant,
-    address: IpAddr,
-    assigned: bool,
+pub struct Change {
+    /// When.
+    pub at: Instant,
+    /// Which address it was.
+    pub address: IpAddr,
+    /// Whether it was assigned, and not unassigned.
+    pub assigned: bool,
 }
 
 /// What an ENI is to its instance.

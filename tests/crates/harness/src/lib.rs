@@ -19,6 +19,7 @@ mod call;
 mod conversation;
 mod node;
 mod patience;
+mod progress;
 mod raw;
 mod suite;
 mod time;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
@@ -17,31 +18,36 @@ impl Node {
     /// Makes everything in the store older by `time`, as if nobody had called the plugin for that long. No call may be
     /// running.
     ///
-    /// Every moment in a file goes back, so that what is apart stays apart.
+    /// Every moment in a file goes back, so that what is apart stays apart. Only the `clock` of a document stays: it says by
+    /// which setting of the wall clock the moments are, and time that passes sets no clock.
     ///
     /// # Panics
     /// When the store cannot be read or written.
     #[expect(clippy::expect_used, reason = "a test without them is no test")]
     pub fn let_time_pass(&self, time: Duration) {
-        let mut seen = BTreeSet::new();
-        for directory in ["assigning", "active", "releasing", "eni", "cache"] {
-            let files = fs::read_dir(self.store().join(directory)).into_iter().flatten();
-            for file in files.map(|entry| entry.expect("the store can be read").path()) {
-                let inode = fs::metadata(&file).expect("the store can be read").ino();
-                if seen.insert(inode) {
-                    make_older(&file, time);
-                }
-            }
-        }
+        make_store_older(&self.store(), time).expect("the store can be read and written");
     }
 }
 
-/// Rewrites a file in place: a record has a second name.
-#[expect(clippy::expect_used, reason = "a test without them is no test")]
-fn make_older(file: &Path, time: Duration) {
-    let content = fs::read(file).expect("the store can be read");
+fn make_store_older(store: &Path, time: Duration) -> io::Result<()> {
+    let mut seen = BTreeSet::new();
+    for directory in ["assigning", "active", "releasing", "eni", "cache"] {
+        for entry in fs::read_dir(store.join(directory)).into_iter().flatten() {
+            let entry = entry?;
+            // A record has a second name.
+            if seen.insert(entry.metadata()?.ino()) {
+                make_older(&entry.path(), time)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Rewrites a file in place, under all of its names.
+fn make_older(file: &Path, time: Duration) -> io::Result<()> {
+    let content = fs::read(file)?;
     let texts: Vec<_> = content.split(|&byte| byte == BEGIN).map(|text| older_text(text, time)).collect();
-    fs::write(file, texts.join(&BEGIN)).expect("the store can be written");
+    fs::write(file, texts.join(&BEGIN))
 }
 
 /// A JSON text that is older; whatever else it is stays as it is.
@@ -60,9 +66,7 @@ fn shift(value: &mut Value, time: Duration) {
         }
         Value::Array(values) => values.iter_mut().for_each(|value| shift(value, time)),
         Value::Object(members) => {
-            // It says how the clock was set, and not when.
-            let dated = members.iter_mut().filter(|(key, _)| *key != "clock");
-            dated.for_each(|(_, value)| shift(value, time));
+            members.iter_mut().filter(|(key, _)| *key != "clock").for_each(|(_, value)| shift(value, time));
         }
         _ => {}
     }
@@ -91,9 +95,10 @@ mod tests {
     }
 
     #[test]
-    fn how_the_clock_was_set_stays_as_it_is() {
-        let clock = json!({"clock": {"bootId": "b", "bootBegan": "2026-11-22T09:12:44.250Z"}});
-        assert_eq!(older(&clock), clock);
+    fn the_setting_of_the_clock_stays() {
+        let clock = json!({"bootId": "b", "bootBegan": "2026-11-20T17:01:09.730Z"});
+        let document = |since: &str| json!({"since": since, "clock": clock});
+        assert_eq!(older(&document("2026-11-22T09:12:44.250Z")), document("2026-11-22T09:11:44.250Z"));
     }
 
     #[test]

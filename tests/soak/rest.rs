@@ -1,0 +1,105 @@
+//! How a soak comes to rest: the faults stop, three calls follow, and what can be done is done.
+//!
+//! The bound is in calls, and it does not depend on what has happened. A GC makes a release of everything that no living pod
+//! has; a `flush` asks for every release again, however earlier attempts ended, and goes on until nothing is left that may be
+//! asked for. So after these two only what is in doubt waits, for a moment that its file names. When that has passed, one more
+//! `flush` ends the requests in doubt, and releases what they had brought.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::time::Duration;
+
+use harness::Node;
+use serde_json::{Value, json};
+
+use crate::books::{Books, Entry};
+use crate::pods::Pods;
+use crate::report::{Broken, Reports};
+
+/// A call that nothing disturbs does not meet its deadline, on however slow a machine.
+const PATIENT: u64 = 120;
+
+/// Lets the faults stop and late requests arrive, makes two calls, and looks. Then, if `all`, it lets time pass and makes one
+/// more, and what was in doubt has to be gone as well.
+pub(crate) fn come_to_rest(node: &mut Node, pods: &Pods, reports: &Reports<'_>, all: bool) {
+    node.cloud.clear_faults();
+    node.cloud.set_description_lag(Node::ENI, Duration::ZERO);
+    node.cloud.wait_until_idle().expect("the simulator is there");
+    look_for_late_thefts(node, pods, reports);
+    node.set("timeoutSeconds", PATIENT);
+    call_gc(node, pods);
+    let _ = node.operator(&["flush"]);
+    look(node, pods, reports);
+    if all {
+        node.let_time_pass(Node::NOTHING_WAITS);
+        let _ = node.operator(&["flush"]);
+        look_that_nothing_is_left(node, pods, reports);
+    }
+    pods.look_at_living(node, reports);
+    // What a hundred thousand operations have done helps nobody to see what the last ones did.
+    if !reports.any() {
+        node.cloud.clear_ledger();
+        fs::write(node.directory().join("log"), "").expect("the log can be emptied");
+    }
+}
+
+/// Every call has ended: whoever has an address in use lives, or its ADD was killed and nobody has called DEL.
+fn look_for_late_thefts(node: &Node, pods: &Pods, reports: &Reports<'_>) {
+    pods.look_at_living(node, reports);
+    let live: Vec<String> = pods.live().keys().cloned().collect();
+    for record in &Books::read(node).active {
+        let container = container_of(record);
+        if !live.contains(&container) && !pods.is_forgotten(&container) {
+            reports.report(
+                Broken::Loss,
+                format!("{container} was deleted, and still has what {} says", record.text),
+            );
+        }
+    }
+}
+
+/// What a runtime does from time to time. It knows the pods that live.
+fn call_gc(node: &Node, pods: &Pods) {
+    let valid: Vec<Value> =
+        pods.live().keys().map(|id| json!({"containerID": id, "ifname": "eth0"})).collect();
+    let name_valid = |config: &mut Value| config["cni.dev/valid-attachments"] = json!(valid);
+    // What it could not release at once, it reports.
+    let _ = node.call("GC", "").config(name_valid).run();
+    pods.forget_nobody();
+}
+
+/// What is not in doubt is done.
+fn look(node: &Node, pods: &Pods, reports: &Reports<'_>) {
+    let live: BTreeSet<_> = pods.live().values().copied().collect();
+    let books = Books::read(node);
+    for address in node.on_eni().into_iter().filter(|it| !books.name(*it) && !books.explain(node, *it)) {
+        reports.report(Broken::Loss, format!("{address} stays on the ENI, and no file names it"));
+    }
+    for record in books.active.iter().filter(|record| !live.iter().any(|it| record.names(*it))) {
+        reports.report(Broken::Stall, format!("nobody releases what {} names", record.text));
+    }
+    for intent in &books.assigning {
+        reports.report(Broken::Stall, format!("nobody ends the ADD of {}", intent.name));
+    }
+    for release in node.overdue() {
+        reports.report(Broken::Stall, format!("nothing is in doubt of a release that stays: {release}"));
+    }
+}
+
+/// The ENI has what living pods have, and the store names nothing else.
+fn look_that_nothing_is_left(node: &Node, pods: &Pods, reports: &Reports<'_>) {
+    look(node, pods, reports);
+    let books = Books::read(node);
+    for release in &books.releasing {
+        reports.report(Broken::Stall, format!("a release stays: {}", release.text));
+    }
+    let live: BTreeSet<_> = pods.live().values().copied().collect();
+    for address in node.on_eni().difference(&live) {
+        reports.report(Broken::Loss, format!("{address} stays on the ENI, and no pod has it"));
+    }
+}
+
+fn container_of(record: &Entry) -> String {
+    let record: Value = serde_json::from_str(&record.text).unwrap_or_default();
+    record["allocation"]["owner"]["containerId"].as_str().unwrap_or_default().to_owned()
+}
