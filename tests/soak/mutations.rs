@@ -54,8 +54,8 @@ const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "a refused repetition ends a request in doubt",
         file: "src/pool/release/in_doubt.rs",
-        is: "    ask.in_doubt_until > asked && !error.token_is_spent()",
-        becomes: "    ask.in_doubt_until > asked && !error.token_is_spent() && false",
+        is: "(is_refused && only_foreign())",
+        becomes: "(is_refused && (only_foreign() || true))",
     },
     Mutation {
         name: "a release is sent although a pod has the address",
