@@ -9,8 +9,17 @@ use serde::{Deserialize, Serialize};
 use crate::base::clock::Timestamp;
 use crate::store::schema::SCHEMA;
 
-/// How long a request whose outcome nobody saw may still take effect. Alibaba Cloud states no bound; its own SDKs give up
-/// on an answer after 10 to 20 seconds.
+/// How long a request whose outcome nobody saw may still take effect, from when its call gave it up or was found dead. Added
+/// up from the longest that it lives in each place, and rounded up:
+///
+/// - In this node's kernel no time, because a connection is reset when its request is given up and when its process ends,
+///   however it ends (`cloud::http`). Counted are the 23 s that are left if that fails: `TCP_USER_TIMEOUT` ends every attempt
+///   to deliver 10 s after the first. Kernels before 4.19 look at it only when they retransmit. The pauses between that double,
+///   from 3 s at most, so they look before 20 s and the first pause have passed.
+/// - In the network 5 s, for what was sent before the reset. (RFC 9293 says two minutes, but no queue of today is that long.)
+/// - In ECS 20 s. Alibaba Cloud states no bound; its own SDKs give up on an answer after 10 to 20 seconds.
+///
+/// A proxy is in none of these places: what it has read, its kernel may deliver for a quarter of an hour.
 pub(crate) const IN_DOUBT_FOR: Duration = Duration::from_mins(1);
 
 /// No moment to wait for lies further ahead: the longest call (ten minutes), and the time after it in which its requests

@@ -1,12 +1,14 @@
 //! The plugin as runtimes and people meet it, like the suite `plugin`, where a test needs what not every machine has: root,
-//! `strace`, or another plugin to compare with. What is missing is reported as ignored, with the reason; with
-//! `PEERS_TESTS=required` it fails instead.
+//! network namespaces, `strace`, or another plugin to compare with. What is missing is reported as ignored, with the reason;
+//! with `PEERS_TESTS=required` it fails instead.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod disk;
 mod host_local;
+mod late_delivery;
 mod metrics;
+mod network;
 mod owner;
 
 use std::process::ExitCode;
@@ -14,7 +16,10 @@ use std::process::ExitCode;
 use harness::Node;
 
 fn main() -> ExitCode {
-    harness::run_suite("PEERS_TESTS", [disk::tests(), host_local::tests(), metrics::tests(), owner::tests()])
+    harness::run_suite(
+        "PEERS_TESTS",
+        [disk::tests(), host_local::tests(), late_delivery::tests(), metrics::tests(), owner::tests()],
+    )
 }
 
 /// A node with the plugin under test.
