@@ -21,6 +21,7 @@ use crate::cloud::metadata::Metadata;
 use crate::config;
 use crate::config::{AddressSettings, Family4};
 
+use super::eni_link::EniLink;
 use super::placement::{EniPlacement, Subnet};
 use crate::failure::{Failure, Result};
 use crate::store::Store;
@@ -54,6 +55,11 @@ pub(crate) fn find_placement(
     let known = finder.facts.clone();
     let place = finder.place()?;
     if finder.facts != known {
+        if known.ours != finder.facts.ours
+            && let Some(mac) = &finder.facts.mac
+        {
+            EniLink::remember(store, &place.eni, mac)?;
+        }
         store.remember(&cache_name(settings), &finder.facts)?;
     }
     Ok(place)
@@ -94,12 +100,15 @@ fn cache_name(settings: &AddressSettings) -> String {
     }
 }
 
-/// The facts of this boot, if the interface is still the same ENI: one can be detached and another attached while the node
-/// runs.
+/// The facts of this boot, if the interface is still the same ENI, and the ENI's link is still there: one can be detached and
+/// another attached while the node runs.
 fn remembered(store: &Store, settings: &AddressSettings) -> Result<KnownFacts> {
     let (boot_id, mac) = (boot_id(), mac_of_configured_interface(settings)?);
     let known = store.remembered::<KnownFacts>(&cache_name(settings));
-    let still_true = |facts: &KnownFacts| facts.boot_id == boot_id && (mac.is_none() || facts.mac == mac);
+    let has_moved = |facts: &KnownFacts| facts.ours.as_ref().is_some_and(|eni| EniLink::has_gone(store, eni));
+    let still_true = |facts: &KnownFacts| {
+        facts.boot_id == boot_id && (mac.is_none() || facts.mac == mac) && !has_moved(facts)
+    };
     Ok(known.filter(still_true).unwrap_or_else(|| KnownFacts { boot_id, mac, ..KnownFacts::default() }))
 }
 

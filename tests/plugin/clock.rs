@@ -29,7 +29,7 @@ enum Written {
 fn rewrite(node: &Node, change: impl Fn(&str, &str) -> String) {
     for directory in ["assigning", "active", "releasing", "eni"] {
         for entry in fs::read_dir(node.store().join(directory)).into_iter().flatten().flatten() {
-            let text = fs::read_to_string(entry.path()).unwrap();
+            let text = without_digest(&fs::read_to_string(entry.path()).unwrap());
             let mut parts: Vec<String> = text.split('"').map(str::to_owned).collect();
             for value in
                 (3..parts.len()).step_by(2).filter(|value| parts[value - 1] == ":").collect::<Vec<_>>()
@@ -39,6 +39,14 @@ fn rewrite(node: &Node, change: impl Fn(&str, &str) -> String) {
             // In place, because an address leads to its record by a second name of the file.
             fs::write(entry.path(), parts.join("\"")).unwrap();
         }
+    }
+}
+
+/// The record as it is without its digest, which would not match what it says any more.
+fn without_digest(text: &str) -> String {
+    match text.split_once(",\"digest\":\"") {
+        Some((document, _)) => document.to_owned() + "}\n",
+        None => text.to_owned(),
     }
 }
 
@@ -67,7 +75,9 @@ fn forget_clocks(node: &Node) {
         for entry in fs::read_dir(node.store().join(directory)).into_iter().flatten().flatten() {
             let text = fs::read_to_string(entry.path()).unwrap();
             if let Ok(mut document) = serde_json::from_str::<Value>(&text) {
-                document.as_object_mut().unwrap().remove("clock");
+                for key in ["clock", "digest"] {
+                    document.as_object_mut().unwrap().remove(key);
+                }
                 fs::write(entry.path(), document.to_string() + "\n").unwrap();
             }
         }

@@ -95,13 +95,15 @@ fn a_lock_of_the_eni_that_cannot_be_made_does_not_keep_a_pod_from_being_deleted(
 #[test]
 fn an_older_release_that_cannot_be_read_does_not_keep_a_pod_from_being_deleted() {
     let node = node().with("timeoutSeconds", 1);
-    let _ = node.add("c1").address();
+    let older = node.add("c1").address();
     node.cloud.inject(Fault::on("UnassignPrivateIpAddresses").effect(Effect::code("ServiceUnavailable")));
     node.del("c1").ok();
     let _ = node.add("c1").address();
     for entry in fs::read_dir(node.store().join("releasing")).unwrap().flatten() {
         fs::write(entry.path(), "{").unwrap();
     }
+    // Nothing else says what it named.
+    fs::remove_file(node.store().join("address").join(format!("{}-{older}", Node::ENI))).unwrap();
     node.del("c1").ok();
     assert_eq!(node.counts(), [0, 0, 1, 1], "{}", node.scene());
     assert!(node.log().contains("is left to later calls: cannot read the record"), "{}", node.log());
