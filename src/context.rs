@@ -9,7 +9,7 @@ use crate::base::region::RegionId;
 use crate::cloud::ecs::Client;
 use crate::config::Ipam;
 use crate::failure::{Failure, Result};
-use crate::metrics;
+use crate::metrics::{self, ActiveRecords};
 use crate::pool::release::{Outcome, Releaser};
 use crate::store;
 use crate::store::{Release, ReleaseId, Store};
@@ -38,9 +38,18 @@ impl<'a> CallContext<'a> {
 
     /// Does `work` and then brings the metrics up to date, however the work ended.
     pub(crate) fn run_then_write_metrics<T>(self, work: impl FnOnce(&Self) -> T) -> T {
+        self.run_then_write(ActiveRecords::Counted, work)
+    }
+
+    /// The same for ADD and DEL, whose cost does not grow with the number of pods.
+    pub(crate) fn run_then_write_kept_metrics<T>(self, work: impl FnOnce(&Self) -> T) -> T {
+        self.run_then_write(ActiveRecords::Kept, work)
+    }
+
+    fn run_then_write<T>(self, active: ActiveRecords, work: impl FnOnce(&Self) -> T) -> T {
         let outcome = work(&self);
         match self.ipam.metrics_file() {
-            Ok(Some(path)) => metrics::update(&self.store, &path),
+            Ok(Some(path)) => metrics::update(&self.store, &path, active),
             Ok(None) => {}
             Err(error) => log::warn!("{error}"),
         }

@@ -102,9 +102,13 @@ pub(crate) struct Clock {
 
 impl Clock {
     /// That of this process; `None` where `/proc` does not tell.
-    pub(crate) fn present() -> Option<Self> {
-        let boot_began = clocks().boot_began?;
-        Some(Self { boot_id: boot_id(), boot_began }).filter(|clock| !clock.boot_id.is_empty())
+    pub(crate) fn present() -> Option<&'static Self> {
+        static PRESENT: OnceLock<Option<Clock>> = OnceLock::new();
+        let read = || {
+            let present = Self { boot_id: boot_id(), boot_began: clocks().boot_began? };
+            Some(present).filter(|clock| !clock.boot_id.is_empty())
+        };
+        PRESENT.get_or_init(read).as_ref()
     }
 
     /// Runs `read`, which parses a document that was written by this clock: each moment in it becomes what it is by the

@@ -78,15 +78,17 @@ impl Store {
     pub fn commit(&self, intent: &OpenIntent, active: &Active, deadline: Deadline) -> Result<Committed> {
         let path = self.active_directory().join(record_name(&active.0.owner));
         let draft = file::Draft::write(&self.active_directory(), &active.encode(&path)?, |_| Ok(()))?;
-        let _lock = self.lock(deadline)?;
+        let lock = self.lock(deadline)?;
         if intent.is_deleted()? {
             return Ok(Committed::Deleted);
         }
         self.enter(active, &draft)?;
         draft.replace(&path)?;
+        lock.one_more();
         if let Err(error) = file::sync_directory(&self.active_directory()) {
             // Taken back before anybody else sees it: what this ADD got is released now, and a record that stayed active
             // would take the address from whoever has it next.
+            lock.lose_count();
             file::remove(&path)?;
             let _ = file::sync_directory(&self.active_directory());
             return Err(error);

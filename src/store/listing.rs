@@ -97,13 +97,9 @@ impl Store {
         }
     }
 
-    /// How many records there are, by the names in the directories: nothing is opened.
-    pub fn counts(&self) -> Result<[(State, usize); 4]> {
-        let mut counts = State::ALL.map(|state| (state, 0));
-        for (state, count) in &mut counts {
-            *count = file::names(&self.directory_of(*state))?.len();
-        }
-        Ok(counts)
+    /// How many records are in this state, by the names in its directory: nothing is opened.
+    pub fn count(&self, state: State) -> Result<usize> {
+        file::names(&self.directory_of(state)).map(|names| names.len())
     }
 
     fn directory_of(&self, state: State) -> PathBuf {

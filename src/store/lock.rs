@@ -27,7 +27,7 @@ const STACK: usize = 64 << 10;
 #[derive(Debug)]
 #[must_use = "the lock is let go when this is dropped"]
 pub(super) struct Lock {
-    _file: File,
+    pub(super) file: File,
 }
 
 /// Takes the lock whose file is `path`, waiting until `deadline` at most.
@@ -35,7 +35,7 @@ pub(super) fn wait(path: &Path, deadline: Deadline) -> Result<Lock> {
     let started = Instant::now();
     let file = file::open_lock(path)?;
     if try_lock(&file).map_err(Error::io("lock", path))? {
-        return Ok(Lock { _file: file });
+        return Ok(Lock { file });
     }
     let busy = || Error::Busy { path: path.to_owned(), waited: started.elapsed() };
     Place::at_the_end(path, vec![file])?.wait(deadline, || Ok(false))?.ok_or_else(busy)
@@ -58,7 +58,7 @@ impl Turnstile {
     pub(super) fn attempt(&self) -> Result<Option<Lock>> {
         let [queue, lock] = self.open()?;
         let free = self.try_queue(&queue)? && self.try_lock(&lock)?;
-        Ok(free.then_some(Lock { _file: lock }))
+        Ok(free.then_some(Lock { file: lock }))
     }
 
     /// Takes the lock in turn; `None` if `deadline` passes before, or the wait becomes `needless`.
@@ -69,7 +69,7 @@ impl Turnstile {
     ) -> Result<Option<Lock>> {
         let [queue, lock] = self.open()?;
         if self.try_queue(&queue)? && self.try_lock(&lock)? {
-            return Ok(Some(Lock { _file: lock }));
+            return Ok(Some(Lock { file: lock }));
         }
         Place::at_the_end(&self.lock, vec![queue, lock])?.wait(deadline, needless)
     }
@@ -130,7 +130,7 @@ impl Place {
     ) -> Result<Option<Lock>> {
         loop {
             match self.turn.recv_timeout(LOOK.min(deadline.remaining())) {
-                Ok(Ok(file)) => return Ok(Some(Lock { _file: file })),
+                Ok(Ok(file)) => return Ok(Some(Lock { file })),
                 Ok(Err(error)) => return Err(Error::io("lock", &self.path)(error)),
                 Err(RecvTimeoutError::Timeout) if deadline.has_passed() || needless()? => return Ok(None),
                 Err(RecvTimeoutError::Timeout) => {}

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! <dataDir>/            mode 0700
-//!   lock                held for the moment of a transition, never across a network call
+//!   lock                held for the moment of a transition, never across a network call; its length says how many
+//!                       records are active
 //!   assigning/<key>     an ADD's intent, durable before ECS is asked
 //!   active/<key>        addresses in use
 //!   address/<eni>-<ip>  another name of the active record that names this address
@@ -19,6 +20,7 @@
 //!
 //! Locks are taken in one order: an ENI's, then the store's.
 
+mod active_count;
 mod adding;
 mod damaged;
 mod digest;
@@ -216,8 +218,12 @@ impl Store {
         })
     }
 
+    fn lock_path(&self) -> PathBuf {
+        self.directory.join("lock")
+    }
+
     fn lock(&self, deadline: Deadline) -> Result<lock::Lock> {
-        lock::wait(&self.directory.join("lock"), deadline)
+        lock::wait(&self.lock_path(), deadline)
     }
 
     /// Sets a damaged file aside; the error says where it is, or why it could not be moved.
@@ -235,6 +241,9 @@ impl Store {
                 let to = quarantine.join(name);
                 file::rename(path, &to).map(|()| to)
             });
+        if state == "active" {
+            self.lose_active_count();
+        }
         match moved {
             Ok(path) => Error::Quarantined { path, why },
             Err(error) => error,

@@ -6,6 +6,7 @@ use crate::base::deadline::Deadline;
 use crate::base::eni::EniId;
 use crate::base::region::RegionId;
 use crate::store::error::{Error, Result};
+use crate::store::lock::Lock;
 use crate::store::record::{Active, Allocation, Release, ReleaseProgress};
 use crate::store::record_name::{ReleaseName, record_name, release_name};
 use crate::store::schema::Misread;
@@ -44,7 +45,7 @@ impl Store {
     /// # Errors
     /// [`Busy`](super::Error::Busy), [`Quarantined`](super::Error::Quarantined) and the system's.
     pub fn begin_release(&self, owner: &Attachment, deadline: Deadline) -> Result<BegunRelease> {
-        let _lock = self.lock(deadline)?;
+        let lock = self.lock(deadline)?;
         let path = self.assigning_directory().join(record_name(owner));
         let mut unfinished = None;
         match intent::find(&path)? {
@@ -57,7 +58,7 @@ impl Store {
             None => {}
         }
         if let Some(active) = self.active(owner)? {
-            let moved = self.move_to_releasing(&active)?;
+            let moved = self.move_to_releasing(&active, &lock)?;
             let pending = self.pending(owner).unwrap_or_else(|error| {
                 unfinished = Some(error);
                 vec![moved]
@@ -77,28 +78,30 @@ impl Store {
     /// # Errors
     /// [`Busy`](super::Error::Busy), [`Quarantined`](super::Error::Quarantined) and the system's.
     pub fn begin_release_of(&self, active: &Active, deadline: Deadline) -> Result<Vec<ReleaseId>> {
-        let _lock = self.lock(deadline)?;
+        let lock = self.lock(deadline)?;
         let owner = &active.0.owner;
         if self.active(owner)?.as_ref() != Some(active) {
             return Ok(Vec::new());
         }
-        self.move_to_releasing(active)?;
+        self.move_to_releasing(active, &lock)?;
         self.pending(owner)
     }
 
-    fn move_to_releasing(&self, Active(allocation): &Active) -> Result<ReleaseId> {
+    fn move_to_releasing(&self, Active(allocation): &Active, lock: &Lock) -> Result<ReleaseId> {
         let name = release_name(allocation, &[])?;
         let from = self.active_directory().join(record_name(&allocation.owner));
         let to = self.releasing_directory().join(&name);
-        match file::rename(&from, &to) {
+        let moved = match file::rename(&from, &to) {
             // Even a name can need a block more. What can be found out again makes room for it.
             Err(error) if error.is_full_disk() && file::exists(&from)? => {
                 log::warn!("{error}: the cache is removed to make room");
                 file::clear(&self.cache_directory());
-                file::rename(&from, &to)?;
+                file::rename(&from, &to)
             }
-            moved => moved?,
-        }
+            moved => moved,
+        };
+        moved.inspect_err(|_| lock.lose_count())?;
+        lock.one_less();
         Ok(ReleaseId { name, eni: allocation.eni.clone(), region: allocation.region.clone() })
     }
 

@@ -77,7 +77,7 @@ pub(super) fn encode_with_clock(value: &impl Serialize, path: &Path) -> Result<V
         #[serde(flatten)]
         value: &'a T,
         #[serde(skip_serializing_if = "Option::is_none")]
-        clock: Option<Clock>,
+        clock: Option<&'static Clock>,
     }
     encode(&Dated { value, clock: Clock::present() }, path)
 }
