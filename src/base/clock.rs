@@ -244,7 +244,7 @@ mod tests {
         let moment = Timestamp::now();
         let behind = Clock { boot_began: Timestamp(present.boot_began.0 - hour), ..present.clone() };
         let ahead = Clock { boot_began: present.boot_began.plus(hour), ..present.clone() };
-        assert_eq!(read_from(Some(&present), moment), moment);
+        assert_eq!(read_from(Some(present), moment), moment);
         assert_eq!(read_from(Some(&behind), Timestamp(moment.0 - hour)), moment);
         assert_eq!(read_from(Some(&ahead), moment.plus(hour)), moment);
         // Before clocks were written, and in another boot, nobody knows.
