@@ -4,6 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::base::eni::EniId;
+
 /// A failure of the store. Nothing was lost: a record stays in the state that it had.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -45,6 +47,20 @@ pub enum Error {
         path: PathBuf,
         /// The schema version that it states.
         schema: u32,
+    },
+    /// An ENI that another store of this machine uses.
+    #[error(
+        "{eni} belongs to the store {by}, so the store {this} cannot use it: set ipam.dataDir of all networks that use \
+         this ENI to {by}; if that store is not used any more, run `aliyun-eni-ipam flush` with it, then delete it",
+        by = .by.display(), this = .this.display()
+    )]
+    Claimed {
+        /// Which.
+        eni: EniId,
+        /// The store that uses it.
+        by: PathBuf,
+        /// This one.
+        this: PathBuf,
     },
     /// A lock that others held for the whole of the wait.
     #[error(

@@ -19,6 +19,7 @@
 //! Locks are taken in one order: an ENI's, then the store's.
 
 mod adding;
+mod claim;
 mod damaged;
 mod digest;
 mod eni_lock;

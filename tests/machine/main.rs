@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod claim;
 mod host_local;
 mod metrics;
 mod owner;
@@ -13,7 +14,7 @@ use std::process::ExitCode;
 use harness::Node;
 
 fn main() -> ExitCode {
-    harness::run_suite("PEERS_TESTS", [host_local::tests(), metrics::tests(), owner::tests()])
+    harness::run_suite("PEERS_TESTS", [claim::tests(), host_local::tests(), metrics::tests(), owner::tests()])
 }
 
 /// A node with the plugin under test.

@@ -150,6 +150,7 @@ pub(super) fn of_the_store() -> Section {
         },
         store::Error::NewerSchema { path: path(), schema: 2 },
         store::Error::Busy { path: path(), waited: Duration::from_secs(5) },
+        store::Error::Claimed { eni: eni(), by: "/store".into(), this: "/other".into() },
     ];
     let name = |error: &store::Error| match error {
         store::Error::Io { .. } => "Io",
@@ -157,6 +158,7 @@ pub(super) fn of_the_store() -> Section {
         store::Error::Quarantined { .. } => "Quarantined",
         store::Error::NewerSchema { .. } => "NewerSchema",
         store::Error::Busy { .. } => "Busy",
+        store::Error::Claimed { .. } => "Claimed",
     };
     let messages = errors
         .into_iter()
