@@ -187,7 +187,9 @@ impl Failure {
             }
             Self::Ecs(error) | Self::Withheld { error, .. } => kind_of_refusal(error),
             Self::Metadata(_) => (Code::TRY_AGAIN_LATER, "cannot read instance metadata"),
-            Self::NotOurs { .. } | Self::ServiceManaged { .. } => (code::ENI, "the ENI cannot be used"),
+            Self::NotOurs { .. }
+            | Self::ServiceManaged { .. }
+            | Self::Store(store::Error::Claimed { .. }) => (code::ENI, "the ENI cannot be used"),
             Self::RequestedAddress { .. } => {
                 (code::REQUESTED_ADDRESS, "the requested address is not available")
             }

@@ -48,6 +48,20 @@ pub enum Error {
         /// The schema version that it states.
         schema: u32,
     },
+    /// An ENI that another store of this machine uses.
+    #[error(
+        "{eni} belongs to the store {by}, so the store {this} cannot use it: set ipam.dataDir of all networks that use \
+         this ENI to {by}; if that store is not used any more, run `aliyun-eni-ipam flush` with it, then delete it",
+        by = .by.display(), this = .this.display()
+    )]
+    Claimed {
+        /// Which.
+        eni: EniId,
+        /// The store that uses it.
+        by: PathBuf,
+        /// This one.
+        this: PathBuf,
+    },
     /// The store's own lock, which nobody needs for longer than a moment, and others held for the whole of the wait.
     #[error(
         "waited {:.1} s for the lock {path}: try again; if this persists, `fuser {path}` shows who holds it",

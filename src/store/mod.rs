@@ -22,6 +22,7 @@
 
 mod active_count;
 mod adding;
+mod claim;
 mod damaged;
 mod digest;
 mod eni_lock;

@@ -79,7 +79,11 @@ fn assign<'s>(
     call: &Add,
     settings: &AddressSettings,
 ) -> Result<Active> {
-    let place = find_placement(context.client()?, &context.store, settings, context.deadline)?;
+    let client = context.client()?;
+    let place = find_placement(client, &context.store, settings, context.deadline)?;
+    let endpoint = client.endpoint(&place.region);
+    let cloud = endpoint.is_loopback().then(|| endpoint.authority());
+    context.store.claim(&place.eni, cloud.as_deref(), context.deadline)?;
     let wanted = place.wanted(&call.arguments.requested)?;
     attempt.run(context.releaser(&place.region)?, &place, &wanted)
 }

@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod claim;
 mod disk;
 mod host_local;
 mod late_delivery;
@@ -18,7 +19,14 @@ use harness::Node;
 fn main() -> ExitCode {
     harness::run_suite(
         "PEERS_TESTS",
-        [disk::tests(), host_local::tests(), late_delivery::tests(), metrics::tests(), owner::tests()],
+        [
+            claim::tests(),
+            disk::tests(),
+            host_local::tests(),
+            late_delivery::tests(),
+            metrics::tests(),
+            owner::tests(),
+        ],
     )
 }
 

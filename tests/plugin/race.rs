@@ -180,7 +180,7 @@ fn an_answer_that_is_lost_is_asked_for_again_and_brings_the_same_address() {
 
 #[test]
 fn an_add_that_never_sees_an_answer_leaves_a_record_that_leads_to_the_address() {
-    let node = node().with("timeoutSeconds", 1);
+    let node = node().with("timeoutSeconds", 3);
     node.cloud.inject(Fault::on(ASSIGN).effect(Effect::DropAfter));
     let _ = node.add("c0").error(11);
     assert_eq!(node.on_eni().len(), 1);

@@ -156,6 +156,7 @@ pub(super) fn of_the_store() -> Section {
         store::Error::EniBusy { eni: eni(), waited: Duration::from_secs(5), behind: None },
         store::Error::EniBusy { eni: eni(), waited: Duration::from_secs(5), behind: Some(1) },
         store::Error::EniBusy { eni: eni(), waited: Duration::from_secs(5), behind: Some(12) },
+        store::Error::Claimed { eni: eni(), by: "/store".into(), this: "/other".into() },
     ];
     let name = |error: &store::Error| match error {
         store::Error::Io { .. } => "Io",
@@ -164,6 +165,7 @@ pub(super) fn of_the_store() -> Section {
         store::Error::NewerSchema { .. } => "NewerSchema",
         store::Error::Busy { .. } => "Busy",
         store::Error::EniBusy { .. } => "EniBusy",
+        store::Error::Claimed { .. } => "Claimed",
     };
     let messages = errors
         .into_iter()
