@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
 
 use harness::{Node, RawServer};
 use proptest::collection::vec;
@@ -66,12 +67,12 @@ impl Stage {
         self.node.set("endpoint", self.endpoint.clone());
         self.start.restore(&self.node);
         let directory = self.node.store();
-        if cloud.old {
-            let record = fs::read_dir(directory.join("active")).unwrap().next().unwrap().unwrap().path();
-            let mut content: Value = serde_json::from_slice(&fs::read(&record).unwrap()).unwrap();
-            content["allocation"]["since"] = "2026-01-01T00:00:00Z".into();
-            fs::write(&record, content.to_string()).unwrap();
-        }
+        // A stage that has stood for a while does not make a record old.
+        let young = humantime::format_rfc3339_millis(SystemTime::now()).to_string();
+        let record = fs::read_dir(directory.join("active")).unwrap().next().unwrap().unwrap().path();
+        let mut content: Value = serde_json::from_slice(&fs::read(&record).unwrap()).unwrap();
+        content["allocation"]["since"] = if cloud.old { "2026-01-01T00:00:00Z".into() } else { young.into() };
+        fs::write(&record, content.to_string()).unwrap();
         if cloud.suspect {
             let state = json!({"schema": 1, "inFlight": [self.address]}).to_string();
             fs::write(directory.join("eni").join(format!("{}.json", Node::ENI)), state).unwrap();
@@ -125,9 +126,9 @@ impl Stage {
     /// The cloud is itself again. One call is enough for what is not in doubt: a `flush` goes on until nothing is left that may
     /// be asked for. When nothing waits any more, a second one ends what was in doubt and releases what that had brought.
     fn recover(&mut self, cloud: &Cloud) {
+        make(self.node.call("DEL", "c1")).ok();
         // Whoever has time does not meet the deadline.
         self.node.set("timeoutSeconds", 60);
-        make(self.node.call("DEL", "c1")).ok();
         command(self.node.command(&["flush"]));
         assert!(self.node.on_eni().is_subset(&self.node.recorded()), "{cloud:?}\n{}", self.node.scene());
         assert_eq!(self.node.overdue(), Vec::<String>::new(), "{cloud:?}\n{}", self.node.scene());

@@ -19,6 +19,8 @@ pub(crate) struct Pods {
     adding: Mutex<BTreeSet<String>>,
     /// Those whose ADD was killed, and for which nobody calls DEL.
     forgotten: Mutex<BTreeSet<String>>,
+    /// Those of which an old release came back from a backup.
+    restored: Mutex<BTreeSet<String>>,
     tally: Mutex<Tally>,
     named: AtomicU64,
 }
@@ -113,6 +115,16 @@ impl Pods {
         lock(&self.forgotten).clear();
     }
 
+    /// An old release of this container came back from a backup.
+    pub(crate) fn restore(&self, container: String) {
+        lock(&self.restored).insert(container);
+    }
+
+    /// Whether an old release of this container came back from a backup.
+    pub(crate) fn is_restored(&self, container: &str) -> bool {
+        lock(&self.restored).contains(container)
+    }
+
     /// Deletes every pod.
     pub(crate) fn delete_all(&self, node: &Node) {
         for container in std::mem::take(&mut *self.live()).keys() {
@@ -132,8 +144,7 @@ impl Pods {
 
 /// One of the pods that live.
 pub(crate) fn choose(live: &BTreeMap<String, IpAddr>, dice: &mut Dice) -> Option<(String, IpAddr)> {
-    let index = usize::try_from(dice.roll(live.len().max(1) as u64)).unwrap_or_default();
-    live.iter().nth(index).map(|(container, address)| (container.clone(), *address))
+    live.iter().nth(dice.index(live.len().max(1))).map(|(container, address)| (container.clone(), *address))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

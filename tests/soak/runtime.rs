@@ -91,9 +91,9 @@ impl Runtime<'_> {
                 2 => self.restore_old_release(dice),
                 3..=7 => self.overtaken_add(dice),
                 8..=13 => {
-                    let kill = [Kill::Asked, Kill::CarriedOut, Kill::Somewhere][index(dice.roll(3))];
+                    let kill = [Kill::Asked, Kill::CarriedOut, Kill::Somewhere][dice.index(3)];
                     let then = [Then::Nothing, Then::Add, Then::Del, Then::RefusedDel, Then::ByHand];
-                    self.killed_add(kill, then[index(dice.roll(5))], dice);
+                    self.killed_add(kill, then[dice.index(5)], dice);
                 }
                 _ if count <= FEWEST_PODS => self.add(),
                 14..=25 if count < MOST_PODS => self.add(),
@@ -250,6 +250,7 @@ impl Runtime<'_> {
         let name = format!("{}.2026-01-01T00:00:00Z.{:016x}", record.name, dice.roll(u64::MAX));
         let releasing = self.node.store().join("releasing");
         let draft = releasing.join(format!(".{name}"));
+        self.pods.restore(container);
         let _ = fs::copy(&record.path, &draft).and_then(|_| fs::rename(&draft, releasing.join(name)));
     }
 
@@ -267,8 +268,4 @@ impl Runtime<'_> {
         }
         !nobodys.is_empty()
     }
-}
-
-fn index(number: u64) -> usize {
-    usize::try_from(number).unwrap_or_default()
 }

@@ -12,7 +12,7 @@ use harness::{Effect, Fault, Node, World};
 use crate::dice::Dice;
 use crate::pods::Pods;
 use crate::report::{Broken, Reports, Tally};
-use crate::rest::come_to_rest;
+use crate::rest::{Rest, come_to_rest};
 use crate::runtime::Runtime;
 use crate::watch::watch;
 use crate::{ASSIGN, DESCRIBE, UNASSIGN};
@@ -88,14 +88,13 @@ fn soak_node(settings: &Settings, seed: u64, all_reports: &Reports<'_>) -> Outco
         make_chaos(&mut node, &pods, &reports, seed_of_phase, seed + phases);
         phases += 1;
         if !reports.any() {
-            // Otherwise what is in doubt goes on to be so in the next phase.
-            let all = dice.roll(2) == 0;
-            come_to_rest(&mut node, &pods, &reports, all);
+            let rest = [Rest::Short, Rest::Long, Rest::PassersBy][dice.index(3)];
+            come_to_rest(&mut node, &pods, &reports, rest);
         }
     }
     if !reports.any() {
         pods.delete_all(&node);
-        come_to_rest(&mut node, &pods, &reports, true);
+        come_to_rest(&mut node, &pods, &reports, Rest::Long);
     }
     let scene = if reports.has_reported() { node.scene().to_string() } else { String::new() };
     Outcome { tally: pods.tally(), phases, broken: None, scene }
