@@ -62,21 +62,12 @@ impl Turn<'_> {
     pub(crate) fn lock_eni(&mut self) -> Option<()> {
         if self.choice == 1 {
             // The deadline passes.
+            if self.makes(Mistake::WaitsWithoutDeadline) {
+                return None;
+            }
             return self.state.eni_lock.and_then(|_| self.fail());
         }
-        self.take_eni_lock(At::ReleaseBacklog)
-    }
-
-    /// How long ago a release failed is left out: it may take up any.
-    pub(crate) fn release_backlog(&mut self) -> Option<()> {
-        if self.choice == 0 {
-            return self.go(At::IsDeleted);
-        }
-        if self.state.disk.names(|_| true).is_empty() {
-            return None;
-        }
-        self.me().after_step = At::IsDeleted;
-        self.go(At::Step)
+        self.take_eni_lock(At::ResolvePredecessor)
     }
 
     pub(crate) fn commit_lock(&mut self) -> Option<()> {
@@ -129,7 +120,7 @@ impl Turn<'_> {
     pub(crate) fn print(&mut self) -> Option<()> {
         if self.choice == 0 {
             self.tell();
-            return self.end();
+            return self.end_of_work();
         }
         // Nobody reads: what it got is released.
         let unread = &mut self.state.left.unread;
@@ -203,7 +194,7 @@ impl Turn<'_> {
     }
 
     fn abandoned(&mut self) -> Option<()> {
-        if self.me().mine.is_empty() { self.end() } else { self.go(At::Progress) }
+        if self.me().mine.is_empty() { self.end_of_work() } else { self.go(At::Progress) }
     }
 
     /// `Store::forget`.

@@ -7,6 +7,28 @@ use crate::state::{Call, Releasing, Reply, TRIES};
 use crate::turn::Turn;
 
 impl Turn<'_> {
+    /// What an earlier ADD of the attachment left in doubt is found out before it asks anew.
+    pub(crate) fn resolve_predecessor(&mut self) -> Option<()> {
+        let owner = self.me().owner;
+        let disk = &self.state.disk;
+        let records = disk.names(|record| record.owner == Some(owner) && !record.due_requests().is_empty());
+        let Some(record) = records.first() else { return self.go(At::IsDeleted) };
+        let token = disk.record(record)?.due_requests().first()?;
+        let records = disk.names(|_| true);
+        let me = self.me();
+        me.leader = Leader { own: Some(record), records, record, token, ..Leader::default() };
+        me.after_step = At::PredecessorResolved;
+        self.resolve()
+    }
+
+    /// If its outcome is unknown again, there is no request of its own.
+    pub(crate) fn predecessor_resolved(&mut self) -> Option<()> {
+        if self.me().leader.outcome == Outcome::Failed {
+            return self.fail();
+        }
+        self.go(At::ResolvePredecessor)
+    }
+
     pub(crate) fn is_deleted(&mut self) -> Option<()> {
         if self.own_intent_is_deleted() || self.me().add.asks == self.model.tries {
             return self.fail();
@@ -112,6 +134,8 @@ impl Turn<'_> {
 
     pub(crate) fn accept_releasing(&mut self) -> Option<()> {
         let add = self.me().add;
+        // ECS assigns only what is free, so whoever had put it on the ENI has taken it off.
+        self.state.disk.foreign = self.state.disk.foreign.without(Set::of(add.given));
         let in_doubt =
             if self.makes(Mistake::DoubtJudgedByAnswer) { self.state.disk.in_doubt } else { add.in_doubt };
         self.me().add.usable = !in_doubt.has(add.given);

@@ -24,7 +24,7 @@ impl Protocol {
     fn carry_out(&self, state: &mut State, call: Call, choice: u8) -> Option<Reply> {
         match call {
             Call::Assign(token) => self.assign(state, token, choice),
-            Call::Unassign(addresses) => unassign(state, addresses, choice),
+            Call::Unassign(addresses) => self.unassign(state, addresses, choice),
         }
     }
 
@@ -38,11 +38,16 @@ impl Protocol {
         };
         let memory = &mut cloud.memory[usize::from(token)];
         match (*memory, chosen) {
+            // Room is looked at before the `ClientToken`.
+            (Memory::Assigned(_), None) if self.room_comes_first && free.is_empty() => {
+                (choice == 0).then_some(Reply::Full)
+            }
             (Memory::Assigned(address), _) => (choice == 0).then_some(Reply::Assigned(address)),
             (Memory::Refused, _) => (choice == 0).then_some(Reply::Spent),
             (Memory::New, Some(address)) => {
                 *memory = Memory::Assigned(address);
                 cloud.assigned = cloud.assigned.with(address);
+                cloud.ghosts = cloud.ghosts.without(Set::of(address));
                 Some(Reply::Assigned(address))
             }
             (Memory::New, None) => {
@@ -132,20 +137,47 @@ impl Protocol {
     }
 }
 
-fn answer(process: &mut Process, call: Call, reply: Reply) {
-    process.request = Some(Request { call, reply: Some(reply) });
+impl Protocol {
+    /// Time has passed since requests were sent: no copy of them can take effect any more, and a description shows all that
+    /// they assigned.
+    pub(crate) fn lapse(&self, state: &mut State) -> Option<()> {
+        let strays = state.cloud.strays.iter().flatten().copied();
+        let strays = strays.filter(|_| self.mistake != Some(Mistake::LapsedTooEarly));
+        let waited_for = state.processes.iter().filter_map(|it| it.request.as_ref()).map(|it| it.call);
+        let may_come = strays.chain(waited_for).fold(Set::EMPTY, |all, call| match call {
+            Call::Assign(token) => all.with(token),
+            Call::Unassign(_) => all,
+        });
+        let mut any = None;
+        for record in state.disk.releasing.iter_mut().flatten() {
+            let lapsed = record.unanswered.without(may_come).without(record.lapsed);
+            if !lapsed.is_empty() {
+                record.lapsed = record.lapsed.and(lapsed);
+                any = Some(());
+            }
+        }
+        any
+    }
+
+    /// Of a batch of which an address is not there, ECS does nothing, or the rest: nobody says.
+    fn unassign(&self, state: &mut State, addresses: Set, choice: u8) -> Option<Reply> {
+        let there = addresses.common(state.cloud.assigned);
+        let (done, reply) = match choice {
+            0 if there == addresses => (there, Reply::Done),
+            0 => (Set::EMPTY, Reply::IpUnassigned),
+            1 if there != addresses && !there.is_empty() => (there, Reply::IpUnassigned),
+            _ => return None,
+        };
+        state.broken.taken |= state.disk.in_use().has_any(done);
+        state.broken.robbed |= state.cloud.others.has_any(done);
+        state.cloud.assigned = state.cloud.assigned.without(done);
+        if self.ghosts {
+            state.cloud.ghosts = state.cloud.ghosts.and(done);
+        }
+        Some(reply)
+    }
 }
 
-/// Of a batch of which an address is not there, ECS does nothing, or the rest: nobody says.
-fn unassign(state: &mut State, addresses: Set, choice: u8) -> Option<Reply> {
-    let there = addresses.common(state.cloud.assigned);
-    let (done, reply) = match choice {
-        0 if there == addresses => (there, Reply::Done),
-        0 => (Set::EMPTY, Reply::IpUnassigned),
-        1 if there != addresses && !there.is_empty() => (there, Reply::IpUnassigned),
-        _ => return None,
-    };
-    state.broken.taken |= state.disk.in_use().has_any(done);
-    state.cloud.assigned = state.cloud.assigned.without(done);
-    Some(reply)
+fn answer(process: &mut Process, call: Call, reply: Reply) {
+    process.request = Some(Request { call, reply: Some(reply) });
 }

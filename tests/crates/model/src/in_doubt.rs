@@ -1,4 +1,4 @@
-//! Repeating the requests of dead ADDs: `src/pool/release/in_doubt.rs`.
+//! What becomes of the requests of dead ADDs: `src/pool/release/in_doubt.rs`.
 
 use crate::mistake::Mistake;
 use crate::process::{At, Leader, Outcome, Verb};
@@ -7,96 +7,145 @@ use crate::state::{Call, Releasing, Reply};
 use crate::turn::Turn;
 
 impl Turn<'_> {
-    pub(crate) fn repeat(&mut self) -> Option<()> {
-        let record = *self.record_at_work()?;
-        let token = record.unanswered.first()?;
-        let open = self.is_on_its_way(token);
-        self.me().leader.open = open;
-        // Whether so much time has passed that the ENI has all that the request can have brought, and shows it.
-        let lapsed = record.in_doubt.has(token) && (!open || self.makes(Mistake::DecidesTooEarly));
-        match self.choice {
-            0 if lapsed => {
-                let shown = self.unexplained();
-                if shown.is_empty() {
-                    return self.go(At::InDoubtUpdate);
-                }
-                self.me().leader.shown = Some(shown);
-            }
-            0 => {}
-            _ => lapsed.then_some(())?,
-        }
-        self.send(Call::Assign(token), At::RepeatAnswered)
+    /// `in_doubt::due` has chosen this request of one of these records.
+    pub(crate) fn look_into(&mut self, records: Set, token: u8) -> Option<()> {
+        let disk = &self.state.disk;
+        let has = |&name: &u8| disk.record(name).is_some_and(|record| record.due_requests().has(token));
+        let record = records.iter().find(has)?;
+        (self.me().leader.record, self.me().leader.token) = (record, token);
+        self.resolve()
     }
 
-    /// What the ENI has and no file names.
-    fn unexplained(&mut self) -> Set {
-        let mut named = self.state.disk.in_use();
+    /// The attachment's own next caller repeats a request at once. To others the ENI tells whether there is anything to ask
+    /// for, as it does to everybody when no copy of the request can take effect any more.
+    pub(crate) fn resolve(&mut self) -> Option<()> {
+        let Leader { own, record, token, .. } = self.me().leader;
+        let lapsed = self.lapsed().has(token);
+        self.go(if own == Some(record) && !lapsed { At::Repeat } else { At::Describe })
+    }
+
+    /// The description shows all that lapsed requests assigned. Of others it may not show it yet, and it may still show what
+    /// has just been released.
+    pub(crate) fn describe(&mut self) -> Option<()> {
+        let token = self.me().leader.token;
+        let lapsed = self.lapsed();
+        let (assigned, ghosts) = (self.state.cloud.assigned, self.state.cloud.ghosts);
+        let not_yet = self.unexplained(assigned).without(self.state.cloud.assigned_by(lapsed));
+        let shown = match self.choice {
+            0 => assigned,
+            1 if !ghosts.is_empty() => assigned.and(ghosts),
+            2 if !lapsed.has(token) && !not_yet.is_empty() => assigned.without(not_yet),
+            // ECS does not answer.
+            3 => {
+                let lost = &mut self.state.left.lost;
+                *lost = lost.checked_sub(1)?;
+                self.me().leader.unknown = true;
+                return self.go(At::InDoubtHoldBack);
+            }
+            _ => return None,
+        };
+        let leader = &mut self.me().leader;
+        (leader.shown, leader.lapsed, leader.ghosts) = (shown, lapsed, !ghosts.is_empty());
+        self.go(At::Described)
+    }
+
+    pub(crate) fn described(&mut self) -> Option<()> {
+        if self.makes(Mistake::LapseJudgedByAnswer) {
+            self.me().leader.lapsed = self.lapsed();
+        }
+        let Leader { shown, lapsed, .. } = self.me().leader;
+        self.state.disk.foreign = self.state.disk.foreign.common(shown);
+        let shown = self.unexplained(shown);
+        self.me().leader.shown = shown;
+        let is_proof = shown.is_empty() || (self.makes(Mistake::EndsWithUnexplained) && !lapsed.is_empty());
+        if !is_proof || self.makes(Mistake::RepeatsAnyway) {
+            return self.go(At::Repeat);
+        }
+        self.go(if lapsed.is_empty() { At::InDoubtHoldBack } else { At::EndLapsed })
+    }
+
+    /// Every request of which the description proves that it left nothing ends, one record after the other.
+    pub(crate) fn end_lapsed(&mut self) -> Option<()> {
+        let Leader { records, lapsed, .. } = self.me().leader;
+        let has = |state: &crate::state::State, name: &u8| {
+            state.disk.record(*name).is_some_and(|record| record.unanswered.has_any(lapsed))
+        };
+        let ended = records.iter().find(|name| has(self.state, name));
+        if let Some(record) = ended.and_then(|name| self.state.disk.releasing.get_mut(usize::from(name))) {
+            record.as_mut()?.cross_off(lapsed);
+            record.take_if(|record| record.is_over());
+        }
+        if records.iter().any(|name| has(self.state, &name)) { Some(()) } else { self.finish(Outcome::Done) }
+    }
+
+    /// The requests of which no copy can take effect any more, of the records as they were read. A kill can leave two records
+    /// of one request: the one that was repeated last counts.
+    fn lapsed(&mut self) -> Set {
+        let records = self.me().leader.records;
+        let records = || records.iter().filter_map(|name| self.state.disk.record(name));
+        let lapsed = records().fold(Set::EMPTY, |all, record| all.and(record.lapsed));
+        if self.makes(Mistake::LapsedInOneRecord) {
+            return lapsed;
+        }
+        records().fold(lapsed, |all, record| all.without(record.unanswered.without(record.lapsed)))
+    }
+
+    /// What of this nothing explains: no record, no ADD that has been given it, and not that it is foreign.
+    fn unexplained(&mut self, shown: Set) -> Set {
+        let mut named = self.state.disk.in_use().and(self.state.disk.foreign);
         if matches!(self.me().verb, Verb::Add(_)) {
             named = named.and(self.me().add.got);
         }
         for record in self.state.disk.releasing.iter().flatten() {
             named = named.and(record.addresses);
         }
-        self.state.cloud.assigned.without(named)
+        shown.without(named)
+    }
+
+    /// Until when this copy can take effect is written before it is sent, because its sender can be killed: with
+    /// `EniLock::update`. That covers the time until it is sent, so it is one step.
+    pub(crate) fn repeat(&mut self) -> Option<()> {
+        let token = self.me().leader.token;
+        if !self.makes(Mistake::RepetitionNotWritten) {
+            let record = self.record_at_work()?;
+            record.lapsed = record.lapsed.without(Set::of(token));
+        }
+        self.send(Call::Assign(token), At::RepeatAnswered)
     }
 
     pub(crate) fn repeat_answered(&mut self) -> Option<()> {
+        let Leader { lapsed, token, .. } = self.me().leader;
         match self.reply()? {
             Reply::Assigned(address) => {
-                self.only()?;
                 self.me().leader.found = Some(address);
                 self.go(if self.makes(Mistake::NoInUseGuard) { At::InDoubtUpdate } else { At::OwnerOf })
             }
-            Reply::Unfit(address) => {
-                self.only()?;
-                let borne_out = self.me().leader.shown == Some(Set::of(address));
-                self.me().leader.found = borne_out.then_some(address);
-                if self.makes(Mistake::UnfitBelieved) || (borne_out && self.makes(Mistake::UnfitEndsRequest))
-                {
-                    self.me().leader.found = Some(address);
-                    return self.go(At::OwnerOf);
-                }
-                self.me().leader.unfit = true;
+            Reply::Unfit(address) if self.makes(Mistake::UnfitBelieved) => {
+                self.me().leader.found = Some(address);
+                self.go(At::OwnerOf)
+            }
+            // Before it is looked at whether the request is known, it may be looked at whether there is room for it.
+            Reply::Full if self.makes(Mistake::RefusalCrossesOff) && lapsed.has(token) => {
+                self.go(At::InDoubtUpdate)
+            }
+            // That it was refused for good the first time is a different matter, once nothing of it can come any more.
+            Reply::Spent if lapsed.has(token) => self.go(At::InDoubtUpdate),
+            Reply::Full | Reply::Spent | Reply::Refused => self.go(At::InDoubtHoldBack),
+            Reply::Unknown | Reply::Unfit(_) | Reply::Done | Reply::IpUnassigned => {
+                self.me().leader.unknown = true;
                 self.go(At::InDoubtHoldBack)
             }
-            // A copy of the request may still be on its way, of which nobody says that it is refused as well.
-            Reply::Full if self.choice == 0 => {
-                let token = self.record_at_work()?.unanswered.first()?;
-                let open = if self.makes(Mistake::OpenJudgedByAnswer) {
-                    self.is_on_its_way(token)
-                } else {
-                    self.me().leader.open && !self.makes(Mistake::RefusalCrossesOff)
-                };
-                let doubted = self.record_at_work()?.in_doubt.has(token);
-                (!open && !doubted).then_some(())?;
-                self.go(At::InDoubtUpdate)
-            }
-            Reply::Full => self.go(At::InDoubtHoldBack),
-            Reply::Spent => {
-                self.only()?;
-                self.go(At::InDoubtUpdate)
-            }
-            Reply::Refused | Reply::Unknown | Reply::Done | Reply::IpUnassigned => {
-                self.only()?;
-                self.finish(Outcome::Failed)
-            }
         }
     }
 
-    /// Whether a copy of the request may come: surely before `AssignRequest::in_doubt_until`, then.
-    fn is_on_its_way(&self, token: u8) -> bool {
-        self.state.cloud.strays.contains(&Some(Call::Assign(token)))
-    }
-
+    /// The request waits by itself: nothing else is held up.
     pub(crate) fn in_doubt_hold_back(&mut self) -> Option<()> {
-        let Leader { unfit, found, .. } = self.me().leader;
-        let record = self.record_at_work()?;
-        if unfit {
-            record.in_doubt = record.in_doubt.with(record.unanswered.first()?);
-            record.addresses = found.map_or(record.addresses, |address| record.addresses.with(address));
+        let Leader { token, unknown, .. } = self.me().leader;
+        if !self.makes(Mistake::RefusedIsRepeated) {
+            let record = self.record_at_work()?;
+            record.waiting = record.waiting.with(token);
         }
-        record.held_back = true;
-        self.finish(Outcome::Done)
+        self.finish(if unknown { Outcome::Failed } else { Outcome::Done })
     }
 
     /// The answer is that of the first time: what it names may be somebody's by now.
@@ -107,29 +156,33 @@ impl Turn<'_> {
         }
         let found = &mut self.me().leader.found;
         *found = found.filter(|&address| !in_use.has(address));
+        let Leader { found, token, .. } = self.me().leader;
+        let is_predecessors = self.me().after_step == At::PredecessorResolved;
+        if let Some(address) = found.filter(|_| is_predecessors && self.makes(Mistake::ContinuesForThePod)) {
+            let name = usize::from(self.me().leader.record);
+            self.record_at_work()?.cross_off(Set::of(token));
+            self.state.disk.releasing[name].take_if(|record| record.is_over());
+            (self.me().add.given, self.me().add.token) = (address, token);
+            return self.go(At::AcceptReleasing);
+        }
         self.go(At::InDoubtUpdate)
     }
 
     /// Crosses the request off, and names what it had assigned, in one.
     pub(crate) fn in_doubt_update(&mut self) -> Option<()> {
         let later = self.makes(Mistake::CrossedOffBeforeNamed);
-        let found = if later { None } else { self.me().leader.found };
-        let record = self.record_at_work()?;
-        let token = record.unanswered.first()?;
-        let mut updated = *record;
-        updated.unanswered = updated.unanswered.without(Set::of(token));
-        updated.in_doubt = updated.in_doubt.without(Set::of(token));
-        updated.addresses = found.map_or(updated.addresses, |address| updated.addresses.with(address));
-        let missing = later && self.me().leader.found.is_some();
+        let Leader { token, found, .. } = self.me().leader;
+        let missing = later && found.is_some();
+        let mut updated = *self.record_at_work()?;
+        updated.cross_off(Set::of(token));
+        if let Some(address) = found.filter(|_| !later) {
+            updated.addresses = updated.addresses.with(address);
+        }
         // A record of which nothing is left is not written, but removed.
         if !updated.is_over() || missing || self.makes(Mistake::EmptyRecordWritten) {
             *self.record_at_work()? = updated;
         }
-        match () {
-            () if updated.is_over() || missing => self.go(At::InDoubtOver),
-            () if !updated.unanswered.is_empty() => self.go(At::Repeat),
-            () => self.finish(Outcome::Done),
-        }
+        if updated.is_over() || missing { self.go(At::InDoubtOver) } else { self.resolved() }
     }
 
     /// `EniLock::finish` of a record of which nothing is left.
@@ -139,6 +192,39 @@ impl Turn<'_> {
         match found.filter(|_| self.makes(Mistake::CrossedOffBeforeNamed)) {
             Some(address) => self.record_at_work()?.addresses = Set::of(address),
             None => self.state.disk.releasing[name] = None,
+        }
+        self.resolved()
+    }
+
+    fn resolved(&mut self) -> Option<()> {
+        let shown = self.me().leader.shown;
+        let left = self.unexplained(shown);
+        self.me().leader.shown = left;
+        if left.is_empty() { self.finish(Outcome::Done) } else { self.go(At::LookForIntents) }
+    }
+
+    /// The intents first: one that is turned into a release meanwhile is among the records then.
+    pub(crate) fn look_for_intents(&mut self) -> Option<()> {
+        let asks = self.state.disk.assigning.iter().flatten().any(|intent| !intent.asks.is_empty());
+        // What was released just before may have been shown all the same.
+        let ghosts = self.me().leader.ghosts;
+        if (asks && !self.makes(Mistake::ForeignIgnoresIntents))
+            || (ghosts && !self.makes(Mistake::ForeignIgnoresReleases))
+        {
+            return self.finish(Outcome::Done);
+        }
+        self.go(At::RememberForeign)
+    }
+
+    /// What no request of this node can have brought is somebody else's.
+    pub(crate) fn remember_foreign(&mut self) -> Option<()> {
+        let Leader { shown, records, .. } = self.me().leader;
+        let mut named = self.state.disk.names(|record| !record.unanswered.is_empty());
+        if self.makes(Mistake::ForeignByOldList) {
+            named = named.common(records);
+        }
+        if named.is_empty() || self.makes(Mistake::ForeignTooEarly) {
+            self.state.disk.foreign = self.state.disk.foreign.and(shown);
         }
         self.finish(Outcome::Done)
     }

@@ -3,31 +3,37 @@
 use crate::mistake::Mistake;
 use crate::process::{At, Leader, Outcome};
 use crate::set::Set;
-use crate::state::{Call, Reply};
-use crate::turn::Turn;
+use crate::state::{Call, Releasing, Reply};
+use crate::turn::{BATCHES, Turn};
 
 impl Turn<'_> {
-    /// Gathers, and decides what to do. Which addresses are the oldest is left out: any come first, after its own.
+    /// Gathers, and decides what to do. What is the oldest is left out: any addresses or request come first, after its own.
     pub(crate) fn step(&mut self) -> Option<()> {
         let own = self.me().leader.own;
         let disk = &self.state.disk;
         let records = disk.names(|_| true);
-        let open = disk.names(|record| !record.unanswered.is_empty() && !record.held_back);
+        let is_due = |record: &Releasing| !record.due_requests().is_empty();
         let addresses = |names: Set| {
-            let due = names.iter().filter_map(|name| disk.record(name)).filter(|record| !record.held_back);
-            due.fold(Set::EMPTY, |all, record| all.and(record.addresses))
+            names.iter().filter_map(|name| disk.record(name)).fold(Set::EMPTY, |all, it| all.and(it.due()))
         };
-        let (due, own_due) = (addresses(records), addresses(own.map_or(Set::EMPTY, Set::of)));
-        self.me().leader = Leader { own, records, ..Leader::default() };
-        if !open.is_empty() {
-            let own = own.filter(|&own| open.has(own));
-            let chosen = open.has(self.choice) && own.is_none_or(|own| own == self.choice);
-            self.me().leader.record = chosen.then_some(self.choice)?;
-            return self.go(At::Repeat);
+        let (due, open, own) = (addresses(records), disk.names(is_due), own.map_or(Set::EMPTY, Set::of));
+        let (own_due, own_open) = (addresses(own), own.common(open));
+        self.me().leader = Leader { own: own.first(), records, ..Leader::default() };
+        if let Some(token) = self.choice.checked_sub(BATCHES) {
+            // Its own come first, be they addresses or requests.
+            let open = match () {
+                () if !own_open.is_empty() => own_open,
+                () if !own_due.is_empty() => return None,
+                () => open,
+            };
+            return self.look_into(open, token);
         }
         if due.is_empty() {
             self.only()?;
-            return self.finish(Outcome::Nothing);
+            return if open.is_empty() { self.finish(Outcome::Nothing) } else { None };
+        }
+        if own_due.is_empty() && !own_open.is_empty() {
+            return None;
         }
         let batch = Set::from_bits(self.choice);
         let own_first = batch.has_all(own_due) || own_due.has_all(batch);

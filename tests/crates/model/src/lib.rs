@@ -13,12 +13,15 @@
 //! One ENI and two or three addresses. Any free one is handed out. The same `ClientToken` gets the same address as the first
 //! time, whatever has become of it. A batch with an address that is not on the ENI is refused, and nobody says whether the
 //! rest of it was done. A request can be lost, or carried out with its answer lost, or carried out later: after its process
-//! has been killed or has given up waiting.
+//! has been killed or has given up waiting. ECS may look for room before it looks whether it knows the `ClientToken`; it may
+//! remember what it has refused; a description may lag. Other software may have put addresses on the ENI.
 //!
 //! # Time
 //! There is none, but that a request is not carried out later than the plugin holds it to be in doubt
-//! (`store::IN_DOUBT_FOR`, `AssignRequest::in_doubt_until`). That is an assumption: [`Mistake::LateWithoutBound`](mistake::Mistake) shows
-//! what it is good for. Everything else that waits for a moment (backoff, a record's not-before, the deadline of a call,
+//! (`store::IN_DOUBT_FOR`, `AssignRequest::in_doubt_until`), and that a description shows what a request assigned once the lag
+//! is over as well: the request has *lapsed* then. That is an assumption: [`Mistake::LateWithoutBound`](mistake::Mistake)
+//! shows what it is good for, and [`Mistake::OthersLeave`](mistake::Mistake) does so for the assumption that others do not
+//! take their addresses off the ENI unseen. Everything else that waits for a moment (backoff, a record's not-before, the deadline of a call,
 //! the age of a record that `DescribeNetworkInterfaces` may not show yet) may come at any moment.
 //!
 //! # What is left out
@@ -26,10 +29,12 @@
 //! gone, damaged files), and that `readdir` takes its time.
 //!
 //! # What must hold
-//! [`properties`], in every state. "In the end" is checked from every state too, by running on: [`recovery`].
+//! [`properties`], in every state. "In the end", and with how many requests, is checked from every state too, by running on:
+//! [`recovery`].
 
 mod add;
 mod assign;
+mod backlog;
 mod cloud;
 mod del;
 mod in_doubt;

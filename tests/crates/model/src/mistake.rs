@@ -35,16 +35,36 @@ pub enum Mistake {
     RefusalSettlesUnseen,
     /// ADD lets go of the ENI's lock while it waits, although it has been given an address.
     LetsGoWithAnswers,
-    /// Whether a copy may still be on its way is asked when the refusal is there, not when it was asked for.
-    OpenJudgedByAnswer,
-    /// That a repeated request is refused counts for the copies of it that are still on their way.
+    /// That a repeated request is refused ends it, although no copy of it can take effect any more: ECS may look for room first.
     RefusalCrossesOff,
     /// An answer that is not one to a repeated request is believed.
     UnfitBelieved,
-    /// It ends the request if what it names is all that the ENI has and no file names: the repetition may have brought more.
-    UnfitEndsRequest,
-    /// What the ENI has decides before all copies of the request in doubt have been carried out.
-    DecidesTooEarly,
+    /// A description ends requests of which a copy can still take effect.
+    LapsedTooEarly,
+    /// Whether a copy can still take effect is asked when the description is there, not when it was asked for.
+    LapseJudgedByAnswer,
+    /// It is not written before the repetition of a lapsed request that this copy can take effect later.
+    RepetitionNotWritten,
+    /// A request of which a kill has left two records ends in both by what one of them says.
+    LapsedInOneRecord,
+    /// Lapsed requests end although a description shows an address that nothing explains.
+    EndsWithUnexplained,
+    /// What nothing explains is remembered as foreign although a request is still in doubt that can have brought it.
+    ForeignTooEarly,
+    /// The same, because the intents of ADDs are not looked at.
+    ForeignIgnoresIntents,
+    /// The same, because of a record that was not there yet when the records were read.
+    ForeignByOldList,
+    /// What has just been released, and is shown all the same, is remembered as foreign.
+    ForeignIgnoresReleases,
+    /// A lapsed request is repeated although a description shows that it left nothing.
+    RepeatsAnyway,
+    /// A request whose repetition is refused does not wait before the next one.
+    RefusedIsRepeated,
+    /// An ADD waits for the ENI's lock however long that takes.
+    WaitsWithoutDeadline,
+    /// An ADD gives its pod what the repetition of an earlier ADD's request is answered.
+    ContinuesForThePod,
     /// A failed ADD removes its intent before what it got is recorded as releasing.
     AbandonForgetsFirst,
     /// A dead ADD's intent is removed before its requests are recorded as releasing.
@@ -61,4 +81,6 @@ pub enum Mistake {
     NobodyLooks,
     /// The cloud: a request may be carried out however late.
     LateWithoutBound,
+    /// Others: what they have put on the ENI they take off again, and ECS hands it out, before a description shows that.
+    OthersLeave,
 }

@@ -34,8 +34,10 @@ pub enum At {
     BeginAddAgain,
     BeginAddForget, // `Store::forget`
     // `Attempt::run`
-    LockEni,        // `Store::lock_eni`
-    ReleaseBacklog, // `Releaser::release_backlog`
+    LockEni, // `Store::lock_eni`
+    // `Attempt::resolve_predecessor`
+    ResolvePredecessor,
+    PredecessorResolved,
     // `Assigner::obtain`
     IsDeleted,    // `OpenIntent::is_deleted`
     LockEniAgain, // `Assigner::eni_lock`
@@ -99,12 +101,21 @@ pub enum At {
     Look,       // `Leader::look`
     LookSettle, // `EniLock::finish`
     // `in_doubt::resolve`
-    Repeat, // `in_doubt::resolve`
+    Describe,
+    Described,
+    EndLapsed, // `in_doubt::end_lapsed`
+    Repeat,    // `in_doubt::repeat`
     RepeatAnswered,
     OwnerOf,         // `EniLock::owner_of`
-    InDoubtHoldBack, // `in_doubt::hold_back`
+    InDoubtHoldBack, // `EniLock::update`
     InDoubtUpdate,   // `EniLock::update`
     InDoubtOver,     // `EniLock::finish`
+    // `in_doubt::remember_foreign`
+    LookForIntents,
+    RememberForeign,
+    // `Releaser::release_backlog`
+    ReleaseBacklog, // `Store::try_lock_eni`
+    BacklogDropEniLock,
     // `Store::release_dead_intents`
     ReleaseDeadIntents,
     BuryOneLock, // `Store::release_dead_intent`
@@ -209,14 +220,18 @@ pub struct Leader {
     pub own: Option<u8>,
     /// The records as it read them.
     pub records: Set,
-    /// The record whose unanswered requests it repeats.
+    /// The record whose request in doubt it looks into.
     pub record: u8,
-    /// Whether another copy of it might still come when it was repeated.
-    pub open: bool,
-    /// What the ENI had that no file names, at a time at which that showed all that the request had assigned.
-    pub shown: Option<Set>,
-    /// Its answer was not one to it.
-    pub unfit: bool,
+    /// That request.
+    pub token: u8,
+    /// The requests that had lapsed when the ENI was described.
+    pub lapsed: Set,
+    /// What the description shows; from [`At::Described`] on, what of that nothing explains.
+    pub shown: Set,
+    /// Whether something had been released just before.
+    pub ghosts: bool,
+    /// The outcome of the repetition is unknown as well.
+    pub unknown: bool,
     /// What the repeated request had assigned.
     pub found: Option<u8>,
     /// The addresses of the request.

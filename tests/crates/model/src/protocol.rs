@@ -9,7 +9,9 @@ use crate::process::{At, Process, STEPS, Verb};
 use crate::properties;
 use crate::recovery::Known;
 use crate::set::Set;
-use crate::state::{Active, Broken, Cloud, Disk, Faults, Memory, PROCESSES, Pid, Releasing, State, TOKENS};
+use crate::state::{
+    Active, Broken, Cloud, Disk, Faults, LEFT_BEHIND, Memory, PROCESSES, Pid, Releasing, State, TOKENS,
+};
 use crate::turn::Turn;
 
 /// Which free address ECS hands out.
@@ -21,10 +23,22 @@ pub enum Handout {
     Any,
 }
 
-/// The `ClientToken` of a request from before the beginning.
-const OLD_TOKEN: u8 = TOKENS - 1;
+/// The first `ClientToken` of a request from before the beginning.
+const OLD_TOKENS: u8 = TOKENS - LEFT_BEHIND;
+
+/// What became of the request of an ADD that was killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// It assigned nothing.
+    Nothing,
+    /// It had brought this address, which has been released since.
+    Released(u8),
+    /// It had brought this address, and the ENI has it.
+    OnEni(u8),
+}
 
 /// One configuration of the model.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact by itself")]
 pub struct Protocol {
     /// What runs.
     pub verbs: Vec<Verb>,
@@ -40,11 +54,18 @@ pub struct Protocol {
     pub handout: Handout,
     /// Whether ECS answers `IdempotentFailed` to a request that it has refused for good, rather than to try it again.
     pub remembers_refusals: bool,
+    /// Whether ECS looks for room before it looks whether it knows the `ClientToken`.
+    pub room_comes_first: bool,
+    /// Whether a description can show for a while what has been released.
+    pub ghosts: bool,
+    /// Whether a call takes one more step after its own work.
+    pub backlog: bool,
     /// Addresses in use at the beginning, each its owner's: owner, address.
     pub active: Vec<(u8, u8)>,
-    /// What an ADD that was killed has left behind: this owner's record of a request whose answer nobody has seen, and
-    /// which had brought this address, which has been released since.
-    pub left_behind: Option<(u8, u8)>,
+    /// What ADDs that were killed have left behind, each a record of its owner's of a request whose answer nobody has seen.
+    pub left_behind: Vec<(u8, Left)>,
+    /// Addresses that other software has put on the ENI.
+    pub others: Set,
     /// Addresses that another node has, until it gives them back.
     pub elsewhere: Set,
     /// What may go wrong.
@@ -79,9 +100,16 @@ pub enum Action {
     Misanswer(Pid, u8, bool),
     /// An old release of this address cannot come any more.
     DoubtEnds(u8),
+    /// No copy of the requests that nobody waits for can take effect any more, and a description shows all that they
+    /// assigned.
+    Lapse,
     /// Another node gives this address back.
     FreedElsewhere(u8),
-    /// This record need not wait any longer.
+    /// Other software takes this address off the ENI.
+    TakenByOthers(u8),
+    /// A description does not show any more what is not there.
+    GhostsFade,
+    /// Nothing of this record need wait any longer.
     MayBeReleased(usize),
 }
 
@@ -97,8 +125,12 @@ impl Protocol {
             most: 2,
             handout: Handout::Any,
             remembers_refusals: false,
+            room_comes_first: false,
+            ghosts: false,
+            backlog: false,
             active: Vec::new(),
-            left_behind: None,
+            left_behind: Vec::new(),
+            others: Set::EMPTY,
             elsewhere: Set::EMPTY,
             faults: Faults::default(),
             mistake: None,
@@ -162,12 +194,21 @@ impl Model for Protocol {
             disk.active[usize::from(owner)] = Some(Active { addresses: Set::of(address), by: PROCESSES });
             cloud.assigned = cloud.assigned.with(address);
         }
-        if let Some((owner, address)) = self.left_behind {
-            let unanswered = Set::of(OLD_TOKEN);
+        for (&(owner, left), token) in self.left_behind.iter().zip(OLD_TOKENS..TOKENS) {
+            let unanswered = Set::of(token);
             let record = Releasing { owner: Some(owner), unanswered, ..Releasing::default() };
-            disk.releasing[0] = Some(record);
-            cloud.memory[usize::from(OLD_TOKEN)] = Memory::Assigned(address);
+            disk.releasing[usize::from(token - OLD_TOKENS)] = Some(record);
+            let memory = &mut cloud.memory[usize::from(token)];
+            match left {
+                Left::Nothing => {}
+                Left::Released(address) => *memory = Memory::Assigned(address),
+                Left::OnEni(address) => {
+                    *memory = Memory::Assigned(address);
+                    cloud.assigned = cloud.assigned.with(address);
+                }
+            }
         }
+        (cloud.others, cloud.assigned) = (self.others, cloud.assigned.and(self.others));
         cloud.elsewhere = self.elsewhere;
         let broken = Broken::default();
         let told =
@@ -215,11 +256,23 @@ impl Model for Protocol {
         }
         actions.extend(state.disk.in_doubt.iter().map(Action::DoubtEnds));
         actions.extend(state.cloud.elsewhere.iter().map(Action::FreedElsewhere));
-        let records = state.disk.releasing.iter().enumerate();
-        let held_back = |record: &Option<Releasing>| record.is_some_and(|record| record.held_back);
-        actions.extend(
-            records.filter(|(_, record)| held_back(record)).map(|(name, _)| Action::MayBeReleased(name)),
-        );
+        if self.mistake == Some(Mistake::OthersLeave) {
+            actions.extend(state.cloud.others.iter().map(Action::TakenByOthers));
+        }
+        if !state.cloud.ghosts.is_empty() {
+            actions.push(Action::GhostsFade);
+        }
+        let mut in_doubt = false;
+        for (name, record) in state.disk.releasing.iter().enumerate() {
+            let Some(record) = record else { continue };
+            in_doubt |= record.unanswered != record.lapsed;
+            if record.held_back || !record.waiting.is_empty() {
+                actions.push(Action::MayBeReleased(name));
+            }
+        }
+        if in_doubt {
+            actions.push(Action::Lapse);
+        }
     }
 
     fn next_state(&self, last: &State, action: Action) -> Option<State> {
@@ -240,7 +293,17 @@ impl Model for Protocol {
             Action::FreedElsewhere(address) => {
                 next.cloud.elsewhere = next.cloud.elsewhere.without(Set::of(address));
             }
-            Action::MayBeReleased(name) => next.disk.releasing[name].as_mut()?.held_back = false,
+            Action::TakenByOthers(address) => {
+                let cloud = &mut next.cloud;
+                cloud.others = cloud.others.without(Set::of(address));
+                cloud.assigned = cloud.assigned.without(Set::of(address));
+            }
+            Action::GhostsFade => next.cloud.ghosts = Set::EMPTY,
+            Action::Lapse => self.lapse(&mut next)?,
+            Action::MayBeReleased(name) => {
+                let record = next.disk.releasing[name].as_mut()?;
+                (record.held_back, record.waiting) = (false, Set::EMPTY);
+            }
         }
         next.tidy();
         Some(next)

@@ -1,7 +1,7 @@
-//! "In the end": from any state, without further faults, every process ends, and a `flush` or two leave on the ENI what
-//! active records name and nothing else.
+//! "In the end": from any state, without further faults, every process ends, and a few calls leave on the ENI what active
+//! records name and nothing else of this node's; and that costs no more requests than there is something left behind.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Mutex;
 
 use ahash::RandomState;
@@ -17,18 +17,40 @@ const FLUSH: Pid = PROCESSES - 1;
 /// More steps than any process takes.
 const FAR: usize = 1000;
 
-/// States from which all is known to end well, by their hashes.
+/// So often `flush` comes, each time when all doubts are over and nothing waits any more.
+const FLUSHES: usize = 4;
+
+/// What recovery asks of ECS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Requests to assign.
+    pub assigns: u16,
+    /// Requests to unassign.
+    pub unassigns: u16,
+    /// Descriptions.
+    pub descriptions: u16,
+    /// By how many addresses the ENI had more at any time than at the beginning.
+    pub grown: u16,
+}
+
+impl Cost {
+    fn requests(self) -> u16 {
+        self.assigns + self.unassigns + self.descriptions
+    }
+}
+
+/// States from which all is known to end well, by their hashes, with the requests that that costs.
 #[derive(Debug, Default)]
-pub struct Known(Mutex<HashSet<u64>>);
+pub struct Known(Mutex<HashMap<u64, u16>>);
 
 impl Known {
-    fn has(&self, hash: u64) -> bool {
-        self.0.lock().is_ok_and(|known| known.contains(&hash))
+    fn cost(&self, hash: u64) -> Option<u16> {
+        self.0.lock().ok()?.get(&hash).copied()
     }
 
-    fn add(&self, hashes: Vec<u64>) {
+    fn add(&self, passed: &[(u64, u16)], total: u16) {
         if let Ok(mut known) = self.0.lock() {
-            known.extend(hashes);
+            known.extend(passed.iter().map(|(hash, before)| (*hash, total - before)));
         }
     }
 }
@@ -43,37 +65,52 @@ impl Protocol {
     pub(crate) fn recovers_from(&self, state: &State) -> bool {
         let mut calm = *state;
         (calm.left, calm.broken) = (Faults::default(), Broken::default());
-        self.ends_well(calm) && [false, true].into_iter().all(|late| self.ends_well(killed(&calm, late)))
+        let ends_well =
+            |state: State| self.ends_well(state).is_some_and(|cost| u32::from(cost) <= allowed(&state));
+        ends_well(calm) && [false, true].into_iter().all(|late| ends_well(killed(&calm, late)))
     }
 
-    /// Whether all ends well when every process runs to its end, in turns, and `flush` comes after them.
-    fn ends_well(&self, mut state: State) -> bool {
+    /// What it costs when every process runs to its end, in turns, and `flush` comes after them; `None` if that does not end
+    /// well.
+    fn ends_well(&self, mut state: State) -> Option<u16> {
         let mut passed = Vec::new();
+        let mut cost = Cost::default();
         for _ in 0..FAR {
             let hash = hash(&state);
-            if self.known.has(hash) {
-                self.known.add(passed);
-                return true;
+            if let Some(rest) = self.known.cost(hash) {
+                let total = cost.requests() + rest;
+                self.known.add(&passed, total);
+                return Some(total);
             }
-            passed.push(hash);
+            passed.push((hash, cost.requests()));
             if state.processes.iter().all(Process::is_done) {
-                let well = self.flushed(state);
-                if well {
-                    self.known.add(passed);
-                }
-                return well;
+                let total = cost.requests() + self.flushed(state)?.requests();
+                self.known.add(&passed, total);
+                return Some(total);
             }
-            let Some(next) = self.round(state) else { return false };
-            state = next;
+            state = self.round(state, &mut cost)?;
         }
-        false
+        None
     }
 
     /// Every process takes a step, if it can; `None` if none can.
-    fn round(&self, mut state: State) -> Option<State> {
+    fn round(&self, mut state: State, cost: &mut Cost) -> Option<State> {
         let mut moved = None;
         for pid in 0..PROCESSES {
             if let Some(next) = self.calmly(&state, pid) {
+                match next.processes[usize::from(pid)].at {
+                    At::UnassignAnswered if state.processes[usize::from(pid)].at == At::Unassign => {
+                        cost.unassigns += 1;
+                    }
+                    At::RequestAnswered if state.processes[usize::from(pid)].at == At::Request => {
+                        cost.assigns += 1;
+                    }
+                    At::RepeatAnswered if state.processes[usize::from(pid)].at == At::Repeat => {
+                        cost.assigns += 1;
+                    }
+                    At::Look | At::Described => cost.descriptions += 1,
+                    _ => {}
+                }
                 (state, moved) = (next, Some(next));
             }
         }
@@ -89,34 +126,56 @@ impl Protocol {
                 self.execute(&mut next, pid, choice).map(|()| next)
             });
         }
-        let choices = match process.at {
-            At::Step | At::RepeatAnswered => process.at.choices(),
-            _ => 1,
-        };
+        let choices = if process.at == At::Step { process.at.choices() } else { 1 };
         (0..choices).find_map(|choice| self.step(state, pid, choice))
     }
 
-    /// Whether `flush`, and another when all doubts are over, release everything.
-    fn flushed(&self, mut state: State) -> bool {
-        for _ in 0..2 {
+    /// What it costs that `flush`, and others when all doubts are over, release everything; `None` if they do not.
+    #[must_use]
+    pub fn flushed(&self, mut state: State) -> Option<Cost> {
+        let mut cost = Cost::default();
+        let before = state.cloud.assigned.len();
+        for time in 0..FLUSHES {
             state.processes[usize::from(FLUSH)] = Process::new(Verb::Flush);
             let mut rounds = 0;
             while !state.processes[usize::from(FLUSH)].is_done() {
                 rounds += 1;
-                match self.round(state) {
-                    Some(next) if rounds < FAR => state = next,
-                    _ => return false,
-                }
+                state = self.round(state, &mut cost).filter(|_| rounds < FAR)?;
+                let grown = state.cloud.assigned.len().saturating_sub(before);
+                cost.grown = cost.grown.max(u16::try_from(grown).ok()?);
+            }
+            if Self::is_clean(&state) || (time > 0 && self.waits_for_room(&state)) {
+                return Some(cost);
             }
             for stray in 0..state.cloud.strays.len() {
                 state = self.executed_late(&state, stray).unwrap_or(state);
             }
             state.tidy();
-            state.disk.in_doubt = Set::EMPTY;
-            state.disk.releasing.iter_mut().flatten().for_each(|record| record.held_back = false);
+            Self::time_passes(&mut state);
         }
-        state.cloud.assigned == state.disk.in_use()
+        None
+    }
+
+    /// All that waits for time to pass need not wait any longer.
+    pub fn time_passes(state: &mut State) {
+        (state.disk.in_doubt, state.cloud.ghosts) = (Set::EMPTY, Set::EMPTY);
+        for record in state.disk.releasing.iter_mut().flatten() {
+            (record.held_back, record.waiting, record.lapsed) = (false, Set::EMPTY, record.unanswered);
+        }
+    }
+
+    /// Whether the ENI has what active records name, and what is others', and nothing is left to do.
+    fn is_clean(state: &State) -> bool {
+        state.cloud.assigned == state.disk.in_use().and(state.cloud.others)
             && state.disk.names(|_| true).is_empty()
+            && state.disk.assigning.iter().all(Option::is_none)
+    }
+
+    /// Whether nothing is left to do but to find out about requests that ECS refuses, because there is no room.
+    fn waits_for_room(&self, state: &State) -> bool {
+        let taken = state.cloud.assigned.and(state.cloud.elsewhere);
+        taken == Set::below(self.addresses)
+            && state.disk.releasing.iter().flatten().all(|it| it.addresses.is_empty() && !it.is_over())
             && state.disk.assigning.iter().all(Option::is_none)
     }
 
@@ -126,6 +185,18 @@ impl Protocol {
             self.execute_late(&mut next, stray, choice).map(|()| next)
         })
     }
+}
+
+/// So many requests may be needed from here: a few for each request whose outcome is not known, for each address that is known,
+/// and for each process that still runs, and no more however long that takes.
+fn allowed(state: &State) -> u32 {
+    let disk = &state.disk;
+    let records = disk.releasing.iter().flatten();
+    let known = records.clone().fold(Set::EMPTY, |all, record| all.and(record.addresses).and(disk.in_use()));
+    let asks: u32 = records.map(|it| it.unanswered.len()).sum();
+    let intents: u32 = disk.assigning.iter().flatten().map(|it| it.asks.len()).sum();
+    let alive = state.processes.iter().filter(|it| !it.is_done()).count();
+    4 * (asks + intents) + 2 * known.len() + 6 + 10 * u32::try_from(alive).unwrap_or(u32::MAX)
 }
 
 /// After every process has been killed.

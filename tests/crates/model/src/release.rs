@@ -8,7 +8,7 @@ use crate::turn::Turn;
 impl Turn<'_> {
     /// The top of `Releaser::release`'s loop.
     pub(crate) fn progress(&mut self) -> Option<()> {
-        let Some(one) = self.me().mine.first() else { return self.end() };
+        let Some(one) = self.me().mine.first() else { return self.end_of_work() };
         if self.choice == 1 || self.state.disk.record(one).is_none() {
             // Deferred because of the deadline or of an earlier failure, or released.
             return self.next_of_mine(one);
@@ -50,7 +50,7 @@ impl Turn<'_> {
     fn next_of_mine(&mut self, one: u8) -> Option<()> {
         let me = self.me();
         me.mine = me.mine.without(Set::of(one));
-        if me.mine.is_empty() { self.end() } else { self.go(At::Progress) }
+        if me.mine.is_empty() { self.end_of_work() } else { self.go(At::Progress) }
     }
 
     /// The last holder of the lock was killed with a request on its way.

@@ -20,7 +20,10 @@ impl fmt::Display for State {
         }
         for (name, record) in self.disk.releasing.iter().enumerate() {
             if let Some(record) = record {
-                write!(f, ", releasing/{name} {:?} unanswered {:?}", record.addresses, record.unanswered)?;
+                write!(f, ", releasing/{name} {:?}", record.addresses)?;
+                if !record.unanswered.is_empty() {
+                    write!(f, " unanswered {:?} lapsed {:?}", record.unanswered, record.lapsed)?;
+                }
             }
         }
         if !self.disk.in_flight.is_empty() {
@@ -28,6 +31,9 @@ impl fmt::Display for State {
         }
         if !self.disk.in_doubt.is_empty() {
             write!(f, ", in_doubt {:?}", self.disk.in_doubt)?;
+        }
+        if !self.disk.foreign.is_empty() {
+            write!(f, ", foreign {:?}", self.disk.foreign)?;
         }
         for call in self.cloud.strays.iter().flatten() {
             write!(f, ", on its way {call:?}")?;

@@ -13,8 +13,10 @@ pub const RECORDS: usize = 7;
 pub const STRAYS: usize = 2;
 /// At most so many requests to assign does one process make.
 pub const TRIES: u8 = 3;
-/// `ClientToken`s: the process's number times [`TRIES`], plus the request's; and one from before the beginning.
-pub const TOKENS: u8 = (PROCESSES - 1) * TRIES + 1;
+/// At most so many requests are left behind from before the beginning.
+pub const LEFT_BEHIND: u8 = 3;
+/// `ClientToken`s: the process's number times [`TRIES`], plus the request's; and those from before the beginning.
+pub const TOKENS: u8 = (PROCESSES - 1) * TRIES + LEFT_BEHIND;
 
 /// A process, by its place.
 pub type Pid = u8;
@@ -53,6 +55,8 @@ pub struct Disk {
     pub in_flight: Set,
     /// `eni/<id>.json`: what a request of unknown outcome may still take away.
     pub in_doubt: Set,
+    /// `eni/<id>.json`: what the ENI has and no request of this node can have brought.
+    pub foreign: Set,
 }
 
 /// The file of an ADD's intent.
@@ -86,9 +90,12 @@ pub struct Releasing {
     pub addresses: Set,
     /// Requests to assign whose answers nobody has seen.
     pub unanswered: Set,
-    /// Those of them that have had an answer that was not one to them.
-    pub in_doubt: Set,
-    /// Its not-before lies ahead.
+    /// Those of them of which no copy can take effect any more, and of which a description shows all that they assigned:
+    /// `AssignRequest::in_doubt_until` and the lag are over.
+    pub lapsed: Set,
+    /// Those of them whose own not-before lies ahead.
+    pub waiting: Set,
+    /// The not-before of its addresses lies ahead.
     pub held_back: bool,
 }
 
@@ -97,6 +104,25 @@ impl Releasing {
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.addresses.is_empty() && self.unanswered.is_empty()
+    }
+
+    /// The addresses that may be asked for now.
+    #[must_use]
+    pub fn due(&self) -> Set {
+        if self.held_back { Set::EMPTY } else { self.addresses }
+    }
+
+    /// The requests that may be looked into now.
+    #[must_use]
+    pub fn due_requests(&self) -> Set {
+        self.unanswered.without(self.waiting)
+    }
+
+    /// Crosses requests off.
+    pub fn cross_off(&mut self, requests: Set) {
+        for all in [&mut self.unanswered, &mut self.lapsed, &mut self.waiting] {
+            *all = all.without(requests);
+        }
     }
 }
 
@@ -107,6 +133,10 @@ pub struct Cloud {
     pub assigned: Set,
     /// Those that other nodes have.
     pub elsewhere: Set,
+    /// Those of the ENI that other software has put there.
+    pub others: Set,
+    /// Those that were unassigned a moment ago, and that a description may still show.
+    pub ghosts: Set,
     /// What it answered to each `ClientToken`.
     pub memory: [Memory; TOKENS as usize],
     /// Requests that nobody waits for any more, and that may still take effect.
@@ -173,6 +203,7 @@ pub struct Faults {
 }
 
 /// What must never happen.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact by itself")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Broken {
     /// A request was sent to unassign what an active record names.
@@ -181,6 +212,8 @@ pub struct Broken {
     pub taken: bool,
     /// An ADD ended well that a DEL had overtaken.
     pub outlived: bool,
+    /// ECS unassigned what other software has put on the ENI.
+    pub robbed: bool,
 }
 
 impl Set {
@@ -222,6 +255,18 @@ impl Disk {
     }
 }
 
+impl Cloud {
+    /// What these requests have assigned.
+    #[must_use]
+    pub fn assigned_by(&self, requests: Set) -> Set {
+        let memory = self.memory.iter().enumerate().filter(|(token, _)| Set::of_token(requests, *token));
+        memory.fold(Set::EMPTY, |all, (_, memory)| match memory {
+            Memory::Assigned(address) => all.with(*address),
+            Memory::New | Memory::Refused => all,
+        })
+    }
+}
+
 impl State {
     /// Every address that some file names, itself or by the request that assigned it.
     #[must_use]
@@ -231,14 +276,7 @@ impl State {
         for record in self.disk.releasing.iter().flatten() {
             named = named.and(record.addresses);
         }
-        for (token, memory) in self.cloud.memory.iter().enumerate() {
-            if let Memory::Assigned(address) = memory
-                && Set::of_token(open, token)
-            {
-                named = named.with(*address);
-            }
-        }
-        named
+        named.and(self.cloud.assigned_by(open))
     }
 
     /// Forgets what no longer makes a difference, so that states that are alike are one.

@@ -34,6 +34,9 @@ impl Turn<'_> {
 
     pub(crate) fn bury_one_unlock(&mut self) -> Option<()> {
         self.drop_store_lock();
+        if matches!(self.me().verb, Verb::Add(_) | Verb::Del(_)) {
+            return self.go(At::ReleaseBacklog);
+        }
         self.me().owner += 1;
         self.go(At::ReleaseDeadIntents)
     }

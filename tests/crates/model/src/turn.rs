@@ -4,7 +4,10 @@ use crate::mistake::Mistake;
 use crate::process::{At, Process, Request};
 use crate::protocol::Protocol;
 use crate::set::Set;
-use crate::state::{Call, Pid, Releasing, Reply, State};
+use crate::state::{Call, Pid, Releasing, Reply, State, TOKENS};
+
+/// How many sets there are of the addresses that one batch is chosen from.
+pub(crate) const BATCHES: u8 = 8;
 
 /// A process that is about to take its next step. Each step is a method that bears the name of the code's function; it is
 /// `None` where the step is not possible now, or not with this choice.
@@ -20,16 +23,14 @@ impl At {
     /// How many ways there are to go on from here.
     pub(crate) fn choices(self) -> u8 {
         match self {
-            // The set of addresses to release, as bits.
-            Self::Step => 8,
-            Self::Look => 3,
+            // The set of addresses to release, as bits, or a request in doubt.
+            Self::Step => BATCHES + TOKENS,
+            Self::Describe => 4,
+            Self::Look | Self::ReleaseBacklog => 3,
             Self::LockEni
-            | Self::ReleaseBacklog
             | Self::RequestAnswered
             | Self::LockEniAgain
             | Self::LetGo
-            | Self::Repeat
-            | Self::RepeatAnswered
             | Self::CommitLock
             | Self::Print
             | Self::Progress
@@ -53,7 +54,8 @@ impl Turn<'_> {
             At::BeginAddAgain => self.begin_add_again(),
             At::BeginAddForget => self.begin_add_forget(),
             At::LockEni => self.lock_eni(),
-            At::ReleaseBacklog => self.release_backlog(),
+            At::ResolvePredecessor => self.resolve_predecessor(),
+            At::PredecessorResolved => self.predecessor_resolved(),
             At::IsDeleted => self.is_deleted(),
             At::LockEniAgain => self.lock_eni_again(),
             At::Ask => self.ask(),
@@ -106,12 +108,19 @@ impl Turn<'_> {
             At::AnsweredThenLook => self.answered_then_look(),
             At::Look => self.look(),
             At::LookSettle => self.look_settle(),
+            At::Describe => self.describe(),
+            At::Described => self.described(),
+            At::EndLapsed => self.end_lapsed(),
             At::Repeat => self.repeat(),
             At::RepeatAnswered => self.repeat_answered(),
             At::OwnerOf => self.owner_of(),
             At::InDoubtHoldBack => self.in_doubt_hold_back(),
             At::InDoubtUpdate => self.in_doubt_update(),
             At::InDoubtOver => self.in_doubt_over(),
+            At::LookForIntents => self.look_for_intents(),
+            At::RememberForeign => self.remember_foreign(),
+            At::ReleaseBacklog => self.release_backlog(),
+            At::BacklogDropEniLock => self.backlog_drop_eni_lock(),
             At::ReleaseDeadIntents => self.release_dead_intents(),
             At::BuryOneLock => self.bury_one_lock(),
             At::BuryOneFind => self.bury_one_find(),
@@ -149,6 +158,11 @@ impl Turn<'_> {
     pub(crate) fn end(&mut self) -> Option<()> {
         *self.me() = Process::default();
         Some(())
+    }
+
+    /// The process has done what it was started for.
+    pub(crate) fn end_of_work(&mut self) -> Option<()> {
+        if self.model.backlog { self.go(At::ReleaseBacklog) } else { self.end() }
     }
 
     /// The name of this owner's intent.

@@ -1,7 +1,7 @@
 //! What must hold does, in every state that can be reached.
 
 use protocol_model::process::Verb::{Add, Del, Flush, Gc};
-use protocol_model::protocol::{Protocol, steps_left_out};
+use protocol_model::protocol::{Left, Protocol, steps_left_out};
 use protocol_model::set::Set;
 use protocol_model::state::Faults;
 
@@ -77,15 +77,16 @@ fn an_interrupted_add_and_another_pod() {
 
 #[test]
 fn a_dead_adds_request_whose_address_has_a_new_owner() {
-    let left_behind = Some((0, 0));
+    let left_behind = vec![(0, Left::Released(0))];
     let faults = Faults { kills: 1, lost: 1, ..NONE };
-    let verbs = [Add(1), Del(1), Add(2)];
+    let verbs = [Add(1), Del(0), Add(2)];
+    let model = Protocol { addresses: 1, left_behind: left_behind.clone(), faults, ..Protocol::of(&verbs) };
+    holds("ADD, the dead one's DEL, ADD", model);
+    let verbs = [Add(1), Del(1), Add(0), Flush];
     holds(
-        "the same after a dead ADD",
-        Protocol { addresses: 1, left_behind, faults, ..Protocol::of(&verbs) },
+        "ADD, DEL, the dead one's ADD, flush",
+        Protocol { addresses: 1, left_behind, ..Protocol::of(&verbs) },
     );
-    let verbs = [Add(1), Del(1), Add(2), Flush];
-    holds("the same with flush", Protocol { addresses: 1, left_behind, ..Protocol::of(&verbs) });
 }
 
 #[test]
@@ -95,7 +96,7 @@ fn a_dead_adds_request_that_is_answered_with_something_else() {
     holds("ADD, DEL, flush, two unfit answers", Protocol { faults, ..Protocol::of(&verbs) });
     let faults = Faults { kills: 1, unfit: 2, ..NONE };
     let verbs = [Add(1), Del(1), Flush];
-    let left_behind = Some((0, 0));
+    let left_behind = vec![(0, Left::Released(0))];
     holds(
         "the same after a dead ADD",
         Protocol { addresses: 1, left_behind, faults, ..Protocol::of(&verbs) },
@@ -109,7 +110,7 @@ fn a_dead_adds_request_that_is_answered_with_something_else() {
 
 #[test]
 fn pods_of_two_addresses() {
-    let (wanted, tries, left_behind, elsewhere) = (2, 3, Some((0, 0)), Set::of(1));
+    let (wanted, tries, left_behind, elsewhere) = (2, 3, vec![(0, Left::Released(0))], Set::of(1));
     let faults = Faults { kills: 1, lost: 1, late: 1, ..NONE };
     let verbs = [Add(1), Flush];
     let model = Protocol { wanted, tries, left_behind, elsewhere, faults, ..Protocol::of(&verbs) };
@@ -160,6 +161,15 @@ fn every_step_of_the_code_is_taken() {
         Protocol { verbs: vec![Del(0), Add(1)], addresses: 1, ..in_use(vec![(0, 0)]) },
         Protocol { verbs: vec![Gc(Set::below(2)), Del(1)], ..in_use(vec![(0, 0), (1, 1)]) },
         Protocol { verbs: vec![Add(0), Flush], wanted: 2, ..in_use(vec![(1, 1)]) },
+        Protocol {
+            recovers,
+            addresses: 3,
+            backlog: true,
+            active: vec![(1, 1)],
+            others: Set::of(0),
+            left_behind: vec![(0, Left::Released(1))],
+            ..Protocol::of(&[Add(0), Flush])
+        },
     ]
     .map(|model| holds("to see every step", model))
     .into_iter()

@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod holds;
+mod in_doubt;
 mod notices;
+mod progress;
 
 use std::io::Write;
 use std::time::Instant;

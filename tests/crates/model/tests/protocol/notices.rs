@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use protocol_model::mistake::Mistake;
 use protocol_model::process::Verb::{Add, Del, Flush, Gc};
-use protocol_model::properties::{KEPT, NAMED, NOT_SENT, ON_ENI, ONE_OWNER, OVERTAKEN, RELEASED};
-use protocol_model::protocol::Protocol;
+use protocol_model::properties::{IN_TIME, KEPT, NAMED, NOT_SENT, ON_ENI, ONE_OWNER, OVERTAKEN, RELEASED};
+use protocol_model::protocol::{Left, Protocol};
 use protocol_model::set::Set;
 use protocol_model::state::Faults;
 use stateright::HasDiscoveries;
@@ -33,14 +33,15 @@ fn handed_out_again(faults: Faults) -> Protocol {
     Protocol { addresses: 1, active: vec![(0, 0)], faults, ..Protocol::of(&[Del(0), Add(1)]) }
 }
 
-/// Two pods that come after an ADD that was killed, and whose address has been released.
+/// Two pods that come after an ADD that was killed, and whose address has been released, and that one's DEL.
 fn after_a_dead_add() -> Protocol {
-    Protocol { addresses: 1, left_behind: Some((0, 0)), ..Protocol::of(&[Add(1), Del(1), Add(2)]) }
+    let left_behind = vec![(0, Left::Released(0))];
+    Protocol { addresses: 1, left_behind, ..Protocol::of(&[Add(1), Del(0), Add(2)]) }
 }
 
 /// A pod of two addresses, the second of which is to be had only later.
 fn two_addresses(faults: Faults) -> Protocol {
-    let (wanted, tries, left_behind, elsewhere) = (2, 3, Some((0, 0)), Set::of(1));
+    let (wanted, tries, left_behind, elsewhere) = (2, 3, vec![(0, Left::Released(0))], Set::of(1));
     Protocol { wanted, tries, left_behind, elsewhere, faults, ..Protocol::of(&[Add(1), Flush]) }
 }
 
@@ -58,7 +59,9 @@ fn letting_go_of_the_enis_lock_too_early() {
 #[test]
 fn releasing_what_is_somebodys_by_now() {
     notices(Mistake::NoInUseGuard, NOT_SENT, after_a_dead_add());
-    notices(Mistake::GotNotInUse, ON_ENI, two_addresses(NONE));
+    let (others, elsewhere) = (Set::of(1), Set::of(2));
+    let model = Protocol { addresses: 3, others, elsewhere, ..two_addresses(NONE) };
+    notices(Mistake::GotNotInUse, ON_ENI, model);
     notices(Mistake::SettleAfterCommit, NOT_SENT, handed_out_again(Faults { kills: 1, lost: 1, ..NONE }));
 }
 
@@ -67,12 +70,6 @@ fn forgetting_what_may_still_be_on_its_way() {
     notices(Mistake::NoDoubt, ON_ENI, handed_out_again(LATE));
     notices(Mistake::DoubtJudgedByAnswer, ON_ENI, handed_out_again(LATE));
     notices(Mistake::SendingNotWritten, ON_ENI, handed_out_again(KILLED));
-    notices(Mistake::RefusalCrossesOff, NAMED, handed_out_again(LATE));
-    notices(
-        Mistake::OpenJudgedByAnswer,
-        NAMED,
-        Protocol { addresses: 1, elsewhere: Set::of(0), ..one_pod(LATE) },
-    );
     notices(Mistake::RefusalSettlesUnseen, NAMED, one_pod(Faults { lost: 1, refused: 1, ..NONE }));
 }
 
@@ -101,8 +98,61 @@ fn believing_what_is_not_an_answer() {
         Protocol { faults, ..Protocol::of(&verbs) }
     };
     notices(Mistake::UnfitBelieved, NAMED, two_dead(1));
-    notices(Mistake::UnfitEndsRequest, NAMED, two_dead(2));
-    notices(Mistake::DecidesTooEarly, NAMED, one_pod(Faults { kills: 1, late: 1, unfit: 1, ..NONE }));
+}
+
+/// `flush`, while another pod's ADD begins and its DEL comes.
+fn beside_a_flush(left_behind: Vec<(u8, Left)>, faults: Faults) -> Protocol {
+    Protocol { left_behind, faults, ..Protocol::of(&[Flush, Add(1), Del(1)]) }
+}
+
+#[test]
+fn ending_a_request_that_may_have_had_an_effect() {
+    let room_comes_first = Protocol { addresses: 1, room_comes_first: true, ..one_pod(KILLED) };
+    notices(Mistake::RefusalCrossesOff, NAMED, room_comes_first);
+    notices(Mistake::LapsedTooEarly, NAMED, one_pod(KILLED));
+    notices(Mistake::LapseJudgedByAnswer, NAMED, one_pod(KILLED));
+    let left_behind = vec![(0, Left::Nothing)];
+    let model = Protocol { left_behind, faults: KILLED, ..Protocol::of(&[Del(0), Flush]) };
+    notices(Mistake::RepetitionNotWritten, NAMED, model);
+    let faults = Faults { kills: 1, lost: 2, late: 1, ..NONE };
+    notices(Mistake::LapsedInOneRecord, NAMED, Protocol { faults, ..Protocol::of(&[Add(0), Del(0)]) });
+    let left_behind = vec![(0, Left::OnEni(0))];
+    notices(Mistake::EndsWithUnexplained, NAMED, Protocol { left_behind, ..Protocol::of(&[Flush]) });
+}
+
+#[test]
+fn taking_what_is_its_own_for_foreign() {
+    let killed = Faults { kills: 1, ..NONE };
+    let left_behind = vec![(0, Left::OnEni(0)), (1, Left::OnEni(1))];
+    notices(Mistake::ForeignTooEarly, NAMED, Protocol { left_behind, ..Protocol::of(&[Flush]) });
+    for mistake in [Mistake::ForeignIgnoresIntents, Mistake::ForeignByOldList] {
+        notices(mistake, NAMED, beside_a_flush(vec![(0, Left::Nothing)], killed));
+    }
+    let left_behind = vec![(0, Left::OnEni(0)), (0, Left::Nothing)];
+    let model = Protocol { ghosts: true, ..beside_a_flush(left_behind, killed) };
+    notices(Mistake::ForeignIgnoresReleases, NAMED, model);
+}
+
+#[test]
+fn giving_a_pod_what_an_earlier_request_had_brought() {
+    let left_behind = vec![(0, Left::Released(0))];
+    notices(Mistake::ContinuesForThePod, ON_ENI, Protocol { left_behind, ..Protocol::of(&[Add(0)]) });
+}
+
+#[test]
+fn what_takes_too_long() {
+    let left_behind = vec![(0, Left::Nothing)];
+    let model = Protocol { addresses: 1, left_behind, others: Set::of(0), ..Protocol::of(&[Flush]) };
+    notices(Mistake::RefusedIsRepeated, RELEASED, model);
+    notices(Mistake::WaitsWithoutDeadline, IN_TIME, Protocol::of(&[Add(0), Add(1)]));
+}
+
+/// What nobody promises: that other software takes an address off the ENI only when a description shows that before ECS hands
+/// it out again.
+#[test]
+fn others_that_leave_unseen() {
+    let model = beside_a_flush(vec![(0, Left::Nothing)], Faults { kills: 1, ..NONE });
+    notices(Mistake::OthersLeave, NAMED, Protocol { others: Set::of(0), ..model });
 }
 
 #[test]
@@ -118,7 +168,7 @@ fn the_wrong_order_of_two_writes() {
 
 #[test]
 fn what_nobody_releases() {
-    notices(Mistake::EmptyRecordWritten, RELEASED, handed_out_again(LATE));
+    notices(Mistake::EmptyRecordWritten, RELEASED, after_a_dead_add());
     let active = vec![(0, 0), (1, 1)];
     let faults = Faults { lost: 1, ..NONE };
     let two_pods = Protocol { active, faults, ..Protocol::of(&[Del(0), Del(1)]) };
