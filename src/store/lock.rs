@@ -152,3 +152,80 @@ fn lock_all(files: Vec<File>) -> io::Result<File> {
     }
     held.ok_or_else(|| io::ErrorKind::InvalidInput.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    /// A turnstile, and the directory that it is in.
+    fn turnstile() -> (Turnstile, tempfile::TempDir) {
+        let directory = tempfile::tempdir().unwrap();
+        let [lock, queue] = ["lock", "queue"].map(|name| directory.path().join(name));
+        (Turnstile { lock, queue }, directory)
+    }
+
+    fn soon() -> Deadline {
+        Deadline::after(Duration::from_mins(1))
+    }
+
+    /// Waits until somebody holds the queue, who is the next in line then.
+    fn until_somebody_waits(turnstile: &Turnstile) {
+        let queue = file::open_lock(&turnstile.queue).unwrap();
+        let deadline = soon();
+        while try_lock(&queue).unwrap() {
+            fs2::FileExt::unlock(&queue).unwrap();
+            assert!(!deadline.has_passed(), "nobody waits");
+            thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn one_who_has_given_up_keeps_the_lock_from_nobody() {
+        let (turnstile, _directory) = turnstile();
+        let held = turnstile.attempt().unwrap().unwrap();
+        let late = Deadline::after(Duration::from_millis(1));
+        assert!(turnstile.wait(late, || Ok(false)).unwrap().is_none());
+        assert!(turnstile.wait(soon(), || Ok(true)).unwrap().is_none());
+        // Both threads are still in line.
+        until_somebody_waits(&turnstile);
+        drop(held);
+        assert!(turnstile.wait(soon(), || Ok(false)).unwrap().is_some());
+    }
+
+    #[test]
+    fn whoever_lets_go_and_wants_the_lock_again_comes_after_those_who_wait() {
+        let (turnstile, _directory) = turnstile();
+        let held = turnstile.attempt().unwrap().unwrap();
+        assert!(turnstile.line_up_again().unwrap().is_none(), "nobody waits");
+        let (sender, order) = mpsc::channel();
+        thread::scope(|scope| {
+            let (other, mine) = (sender.clone(), sender);
+            scope.spawn(|| {
+                let turn = turnstile.wait(soon(), || Ok(false)).unwrap();
+                other.send("the other").unwrap();
+                drop((other, turn));
+            });
+            until_somebody_waits(&turnstile);
+            let place = turnstile.line_up_again().unwrap().unwrap();
+            drop(held);
+            assert!(turnstile.attempt().unwrap().is_none(), "the other's turn is not taken from it");
+            let turn = place.wait(soon(), || Ok(false)).unwrap();
+            mine.send("the last holder").unwrap();
+            drop((mine, turn));
+        });
+        assert_eq!(order.iter().collect::<Vec<_>>(), ["the other", "the last holder"]);
+    }
+
+    #[test]
+    fn one_who_knows_no_queue_is_kept_out_and_keeps_others_out() {
+        let (turnstile, _directory) = turnstile();
+        let alone = file::open_lock(&turnstile.lock).unwrap();
+        let held = turnstile.attempt().unwrap().unwrap();
+        assert!(!try_lock(&alone).unwrap());
+        drop(held);
+        assert!(try_lock(&alone).unwrap());
+        assert!(turnstile.attempt().unwrap().is_none());
+    }
+}
