@@ -235,6 +235,7 @@ impl<'s> Assigner<'_, 's> {
                 }
                 (None, false, None) => {
                     eni_lock.hand_over(address, &intention.owner);
+                    eni_lock.forget_foreign(address)?;
                     usable = Some(address);
                 }
             }

@@ -238,6 +238,11 @@ impl<'a> EniLock<'a> {
         self.save()
     }
 
+    /// ECS has assigned `address`, so it is not other software's any more.
+    pub fn forget_foreign(&mut self, address: IpAddr) -> Result<()> {
+        if self.state.foreign.remove(&address) { self.save() } else { Ok(()) }
+    }
+
     /// Remembers that the ENI was seen to be this instance's in this boot.
     pub fn seen_here(&mut self, boot_id: &str) -> Result<()> {
         self.state.ours_in = Some(boot_id.to_owned());

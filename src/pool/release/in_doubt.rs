@@ -19,7 +19,7 @@ use crate::pool::release::backoff::{MAX_PAUSE, PAUSE_AFTER_GIVING_UP, pause};
 use crate::pool::release::due::{is_record_due, is_request_due};
 use crate::pool::release::leader::{Leader, Step, count_failure};
 use crate::pool::release::unexplained::{Unexplained, unexplained};
-use crate::pool::release::{Answer, DESCRIBE_LAG};
+use crate::pool::release::{Answer, DESCRIBE_LAG, REQUEST_TIMEOUT};
 use crate::store::{self, AssignRequest, IN_DOUBT_FOR, Release, ReleaseId};
 
 /// No request asks ECS for more addresses, so of an answer that names more nothing at all is believed.
@@ -47,7 +47,12 @@ pub(super) fn resolve(
     let Some(index) = leader.records.iter().position(|it| it.name == record.name) else {
         return Ok(Step::Done);
     };
-    match unexplained(leader, ask.ipv6) {
+    let shown = unexplained(leader, ask.ipv6);
+    if let Ok(Some(shown)) = &shown {
+        // What the ENI does not have any more may come back as a request's.
+        keep_foreign(leader, ask.ipv6, &shown.foreign)?;
+    }
+    match shown {
         Ok(shown) if shown.as_ref().is_some_and(Unexplained::is_empty) => end_lapsed(leader, ask.ipv6, asked),
         Ok(shown) => repeat(leader, index, &ask, asked, shown),
         Err(error) => {
@@ -91,6 +96,9 @@ fn repeat(
     asked: Timestamp,
     shown: Option<Unexplained>,
 ) -> store::Result<Step> {
+    // Written before it is sent: this process may be killed, and the copy take effect after that.
+    in_doubt_until(leader, index, ask, Timestamp::now().plus(REQUEST_TIMEOUT + IN_DOUBT_FOR));
+    leader.eni_lock.update(&leader.records[index])?;
     let error = match leader.releaser.ask(ask, leader.limit()) {
         Ok(Answer::Fit(brought)) => return answered(leader, index, ask, &brought, shown),
         Ok(Answer::Unfit { addresses, error }) => {
@@ -98,16 +106,20 @@ fn repeat(
         }
         Err(error) => error,
     };
-    if error.kind == ErrorKind::Unknown {
-        extend(leader, index, ask);
-    }
+    let until = if error.kind == ErrorKind::Unknown {
+        Timestamp::now().plus(IN_DOUBT_FOR)
+    } else {
+        ask.in_doubt_until
+    };
+    in_doubt_until(leader, index, ask, until);
     let unclear = leader.confirm_eni_gone(&error);
     let is_gone = error.subject() == Subject::EniGone && unclear.is_none();
     let error = unclear.unwrap_or(error);
     let is_refused = matches!(error.kind, ErrorKind::Refused(Disposition::Permanent | Disposition::Released));
     // Other software's addresses and a refusal together leave nothing that this request could have assigned.
     let only_foreign = || is_lapsed(ask, asked) && shown.as_ref().is_some_and(|it| it.strange.is_empty());
-    if is_gone || error.token_is_spent() || (is_refused && only_foreign()) {
+    let is_spent = error.token_is_spent() && is_lapsed(ask, asked);
+    if is_gone || is_spent || (is_refused && only_foreign()) {
         return answered(leader, index, ask, &[], shown);
     }
     if !is_refused || error.subject().is_the_caller() {
@@ -159,13 +171,22 @@ fn answered(
 
 /// What is left unexplained when the last request in doubt has been answered is other software's.
 fn remember_foreign(leader: &mut Leader<'_, '_, '_>, ipv6: bool, shown: &Unexplained) -> store::Result<()> {
-    if leader.records.iter().all(|record| record.progress.in_doubt.is_empty()) && shown.other_reason.is_none()
-    {
-        let others = leader.eni_lock.state().foreign.iter().filter(|it| it.is_ipv6() != ipv6).copied();
-        let foreign = shown.all().into_iter().chain(others).collect();
-        leader.eni_lock.set_foreign(foreign)?;
+    let is_last = leader.records.iter().all(|record| record.progress.in_doubt.is_empty());
+    if is_last && shown.other_reason.is_none() {
+        keep_foreign(leader, ipv6, &shown.all())?;
     }
     Ok(())
+}
+
+/// Remembers these, and those of the other family, as other software's.
+fn keep_foreign(
+    leader: &mut Leader<'_, '_, '_>,
+    ipv6: bool,
+    foreign: &BTreeSet<IpAddr>,
+) -> store::Result<()> {
+    let others = leader.eni_lock.state().foreign.iter().filter(|it| it.is_ipv6() != ipv6).copied();
+    let foreign = foreign.iter().copied().chain(others).collect();
+    leader.eni_lock.set_foreign(foreign)
 }
 
 /// Adds to the record what a request had brought. The answer is that of the first time: an address in it may have been
@@ -202,7 +223,7 @@ fn unfit(
     evidence: Evidence,
 ) -> store::Result<Step> {
     let Evidence { addresses, error, shown } = evidence;
-    extend(leader, index, ask);
+    in_doubt_until(leader, index, ask, Timestamp::now().plus(IN_DOUBT_FOR));
     let told = shown.is_some() && is_lapsed(ask, asked);
     let has_right_length = (1..=ask.count()).contains(&addresses.len());
     let shown = match shown {
@@ -284,12 +305,11 @@ pub(super) fn is_unheard(ask: &AssignRequest, now: Timestamp) -> bool {
     !is_lapsed(ask, now) && ask.not_before.is_none_or(|moment| moment < lapses_at(ask))
 }
 
-/// The outcome of the copy that was sent just now is unknown, too.
-fn extend(leader: &mut Leader<'_, '_, '_>, index: usize, ask: &AssignRequest) {
-    let until = Timestamp::now().plus(IN_DOUBT_FOR);
+/// Until `until`, or as long as before this copy was sent, a copy of the request can take effect.
+fn in_doubt_until(leader: &mut Leader<'_, '_, '_>, index: usize, ask: &AssignRequest, until: Timestamp) {
     let asks = leader.records[index].progress.in_doubt.iter_mut();
     for other in asks.filter(|other| other.client_token == ask.client_token) {
-        other.in_doubt_until = other.in_doubt_until.max(until);
+        other.in_doubt_until = until.max(ask.in_doubt_until);
     }
 }
 

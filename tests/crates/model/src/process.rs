@@ -35,7 +35,7 @@ pub enum At {
     BeginAddForget, // `Store::forget`
     // `Attempt::run`
     LockEni, // `Store::lock_eni`
-    // `Attempt::resolve_predecessor`
+    // `Releaser::resolve_predecessor`
     ResolvePredecessor,
     PredecessorResolved,
     // `Assigner::obtain`
