@@ -10,7 +10,7 @@ use crate::UNASSIGN;
 use crate::books::Books;
 
 /// How long a moment is waited for that need not come.
-const SOON: Duration = Duration::from_millis(400);
+const SOON: Duration = Duration::from_secs(1);
 
 /// Waits until the moment has come, or the call ends, or it takes long.
 pub(crate) fn wait(call: &mut Running<'_>, has_come: impl Fn() -> bool) {

@@ -70,13 +70,9 @@ impl Pods {
         Some(chosen)
     }
 
-    /// The pod ends that has the lowest address: the next one gets it.
-    pub(crate) fn let_lowest_end(&self) -> Option<(String, IpAddr)> {
-        let mut live = self.live();
-        let (container, address) = live.iter().min_by_key(|(_, address)| **address)?;
-        let lowest = (container.clone(), *address);
-        live.remove(&lowest.0);
-        Some(lowest)
+    /// This pod ends.
+    pub(crate) fn let_end(&self, container: &str) {
+        self.live().remove(container);
     }
 
     /// Whether each living pod's address is on the ENI: that must be so at any time.

@@ -35,7 +35,7 @@ pub(crate) struct Runtime<'a> {
     pub(crate) end: Instant,
 }
 
-/// When an ADD is killed.
+/// When a call is killed.
 #[derive(Clone, Copy)]
 enum Kill {
     /// While its request is on its way and still to be carried out.
@@ -61,20 +61,6 @@ enum Then {
     ByHand,
 }
 
-/// What happens to a DEL.
-#[derive(Clone, Copy)]
-enum Trouble {
-    Nothing,
-    /// Its request is carried out late.
-    Late,
-    /// Its request is lost.
-    Lost,
-    /// It is killed while its request is on its way and still to be carried out.
-    KilledOnTheWay,
-    /// It is killed somewhere.
-    Killed,
-}
-
 impl Runtime<'_> {
     /// Whether the phase goes on.
     pub(crate) fn goes_on(&self) -> bool {
@@ -91,22 +77,27 @@ impl Runtime<'_> {
                 2 => self.restore_old_release(dice),
                 3..=7 => self.overtaken_add(dice),
                 8..=13 => {
-                    let kill = [Kill::Asked, Kill::CarriedOut, Kill::Somewhere][dice.index(3)];
+                    let (kill, effect) = match dice.roll(3) {
+                        0 => (Kill::Asked, Some(Effect::Delay(Duration::from_millis(200 + dice.roll(400))))),
+                        1 => (Kill::CarriedOut, Some(answered_late())),
+                        _ => (Kill::Somewhere, None),
+                    };
                     let then = [Then::Nothing, Then::Add, Then::Del, Then::RefusedDel, Then::ByHand];
-                    self.killed_add(kill, then[dice.index(5)], dice);
+                    self.killed_add(kill, effect, then[dice.index(5)], dice);
                 }
-                _ if count <= FEWEST_PODS => self.add(),
-                14..=25 if count < MOST_PODS => self.add(),
+                14..=25 if count < MOST_PODS => drop(self.add()),
+                _ if count <= FEWEST_PODS => drop(self.add()),
                 _ => {
-                    let trouble = match dice.roll(10) {
-                        0 => Trouble::Late,
-                        1 => Trouble::Lost,
-                        2 | 3 => Trouble::KilledOnTheWay,
-                        4 => Trouble::Killed,
-                        _ => Trouble::Nothing,
+                    let late = Duration::from_millis(400 + dice.roll(1000));
+                    let (kill, effect) = match dice.roll(10) {
+                        0 => (None, Some(Effect::Late(late))),
+                        1 => (None, Some(Effect::DropBefore)),
+                        2 | 3 => (Some(Kill::Asked), Some(Effect::Delay(late))),
+                        4 => (Some(Kill::Somewhere), None),
+                        _ => (None, None),
                     };
                     if let Some((container, address)) = self.pods.let_one_end(dice) {
-                        self.delete(&container, address, trouble, dice);
+                        self.delete(&container, address, kill, effect, dice);
                     }
                 }
             }
@@ -115,36 +106,33 @@ impl Runtime<'_> {
 
     /// Plays one situation, with nobody else there and no other faults.
     pub(crate) fn one_situation(&self, number: u64, dice: &mut Dice) {
-        while self.pods.live().len() < 2 && self.goes_on() {
-            self.add();
-        }
+        self.node.cloud.hold_late();
         match number % SITUATIONS {
-            0 => self.hand_on(Trouble::KilledOnTheWay, dice),
-            1 => self.hand_on(Trouble::Late, dice),
-            2 => {
-                // One that no description shows yet.
-                let container = self.pods.name();
-                let answer = self.node.add(&container);
-                self.pods.count(|tally| tally.adds += 1);
-                if answer.status() == 0 {
-                    self.delete(&container, answer.address(), Trouble::Lost, dice);
-                }
-            }
-            3 => self.killed_add(Kill::Asked, Then::RefusedDel, dice),
-            4 => self.killed_add(Kill::CarriedOut, Then::ByHand, dice),
+            0 => self.hand_on(Some(Kill::Asked), Effect::Hold, dice),
+            1 => self.hand_on(None, Effect::Late(Duration::ZERO), dice),
+            // No description shows the pod's address yet.
+            2 => self.hand_on(None, Effect::DropBefore, dice),
+            3 => self.killed_add(Kill::Asked, Some(Effect::Hold), Then::RefusedDel, dice),
+            4 => self.killed_add(Kill::CarriedOut, Some(answered_late()), Then::ByHand, dice),
             5 => {
+                drop(self.add());
                 self.restore_old_release(dice);
                 self.flush();
             }
             _ => self.overtaken_add(dice),
         }
+        self.node.cloud.let_go();
+        self.node.cloud.wait_until_idle().expect("the simulator is there");
+        self.pods.look_at_living(self.node, self.reports);
     }
 
-    /// A pod's address becomes free while a request to unassign it is still on its way, and is the first one to be handed out.
-    fn hand_on(&self, trouble: Trouble, dice: &mut Dice) {
-        if let Some((container, address)) = self.pods.let_lowest_end() {
-            self.delete(&container, address, trouble, dice);
-            self.add();
+    /// A pod's address becomes free, and is the first one to be handed out: the last pod got the lowest that was free. What
+    /// happens to the request that unassigned it can still be on its way.
+    fn hand_on(&self, kill: Option<Kill>, effect: Effect, dice: &mut Dice) {
+        if let Some((container, address)) = self.add() {
+            self.pods.let_end(&container);
+            self.delete(&container, address, kill, Some(effect), dice);
+            drop(self.add());
         }
     }
 
@@ -153,12 +141,14 @@ impl Runtime<'_> {
         let _ = self.node.operator_with(self.conflist, &["flush"]);
     }
 
-    fn add(&self) {
+    /// A pod begins; with what address, if it gets one.
+    fn add(&self) -> Option<(String, IpAddr)> {
         let container = self.pods.name();
         self.pods.begin(&container);
         let answer = self.node.add(&container);
         self.pods.end(&container);
         self.pods.take(self.reports, &container, &answer);
+        (answer.status() == 0).then(|| (container, answer.address()))
     }
 
     /// The runtime gives up on an ADD and deletes the pod while the ADD runs. Nobody comes again.
@@ -175,12 +165,11 @@ impl Runtime<'_> {
         self.pods.count(|tally| tally.overtaken_adds += 1);
     }
 
-    fn killed_add(&self, kill: Kill, then: Then, dice: &mut Dice) {
+    /// An ADD is killed, whose request something happens to.
+    fn killed_add(&self, kill: Kill, effect: Option<Effect>, then: Then, dice: &mut Dice) {
         let (node, container) = (self.node, self.pods.name());
-        match kill {
-            Kill::Asked => self.next_assign(Effect::Delay(Duration::from_millis(200 + dice.roll(400)))),
-            Kill::CarriedOut => self.next_assign(Effect::DelayAnswer(Duration::from_millis(200))),
-            Kill::Somewhere => {}
+        if let Some(effect) = effect {
+            self.next_assign(effect);
         }
         let mut call = node.call("ADD", &container).start();
         match kill {
@@ -200,7 +189,7 @@ impl Runtime<'_> {
             }
             Then::ByHand => {
                 if self.release_by_hand(&container) {
-                    self.add();
+                    drop(self.add());
                 }
                 node.del(&container).ok();
             }
@@ -211,25 +200,26 @@ impl Runtime<'_> {
         self.node.cloud.inject(Fault::on(ASSIGN).times(1).effect(effect));
     }
 
-    fn delete(&self, container: &str, address: IpAddr, trouble: Trouble, dice: &mut Dice) {
+    /// A pod is deleted, and something happens to the request or to the call.
+    fn delete(
+        &self,
+        container: &str,
+        address: IpAddr,
+        kill: Option<Kill>,
+        effect: Option<Effect>,
+        dice: &mut Dice,
+    ) {
         let node = self.node;
-        let time = Duration::from_millis(400 + dice.roll(1000));
-        let effect = match trouble {
-            Trouble::Late => Some(Effect::Late(time)),
-            Trouble::Lost => Some(Effect::DropBefore),
-            Trouble::KilledOnTheWay => Some(Effect::Delay(time)),
-            Trouble::Killed | Trouble::Nothing => None,
-        };
         if let Some(effect) = effect {
             node.cloud.inject(Fault::on(UNASSIGN).address(address).times(1).effect(effect));
         }
         let mut call = node.call("DEL", container).start();
-        match trouble {
-            Trouble::KilledOnTheWay => wait(&mut call, || is_on_its_way(node, address)),
-            Trouble::Killed => thread::sleep(Duration::from_millis(dice.roll(60))),
-            Trouble::Late | Trouble::Lost | Trouble::Nothing => {}
+        match kill {
+            Some(Kill::Asked | Kill::CarriedOut) => wait(&mut call, || is_on_its_way(node, address)),
+            Some(Kill::Somewhere) => thread::sleep(Duration::from_millis(dice.roll(60))),
+            None => {}
         }
-        if matches!(trouble, Trouble::KilledOnTheWay | Trouble::Killed) {
+        if kill.is_some() {
             call.kill();
             self.pods.count(|tally| tally.kills += 1);
         } else {
@@ -268,4 +258,9 @@ impl Runtime<'_> {
         }
         !nobodys.is_empty()
     }
+}
+
+/// What leaves the time to kill a call whose request is carried out.
+fn answered_late() -> Effect {
+    Effect::DelayAnswer(Duration::from_millis(200))
 }

@@ -52,8 +52,8 @@ pub(crate) fn soak(settings: &Settings) -> Outcome {
     let reports = Reports::default();
     thread::scope(|scope| {
         let one = |number| {
-            let (seed, reports) = (settings.seed.wrapping_mul(settings.nodes).wrapping_add(number), &reports);
-            scope.spawn(move || soak_node(settings, seed, reports))
+            let reports = &reports;
+            scope.spawn(move || soak_node(settings, number, reports))
         };
         let nodes: Vec<_> = (0..settings.nodes).map(one).collect();
         let mut outcome = Outcome::default();
@@ -68,7 +68,8 @@ pub(crate) fn soak(settings: &Settings) -> Outcome {
     })
 }
 
-fn soak_node(settings: &Settings, seed: u64, all_reports: &Reports<'_>) -> Outcome {
+fn soak_node(settings: &Settings, number: u64, all_reports: &Reports<'_>) -> Outcome {
+    let seed = settings.seed.wrapping_mul(settings.nodes).wrapping_add(number);
     // Released addresses are handed out again at once, so that a late release would find a new owner.
     let world =
         World::single_node().with_policy(AddressPolicy::LowestFree).with_quota(200, 200).with_seed(seed);
@@ -76,7 +77,6 @@ fn soak_node(settings: &Settings, seed: u64, all_reports: &Reports<'_>) -> Outco
     let (pods, reports) = (Pods::default(), Reports::of(all_reports));
     let start = Instant::now();
     let mut phases = 0_u64;
-    let mut dice = Dice::new(seed);
     let goes_on = |phases| {
         let operations = pods.tally().operations();
         phases == 0
@@ -85,12 +85,17 @@ fn soak_node(settings: &Settings, seed: u64, all_reports: &Reports<'_>) -> Outco
     };
     while goes_on(phases) && !reports.any() {
         let seed_of_phase = seed ^ phases.wrapping_mul(0xd134_2543_de82_ef95);
-        make_chaos(&mut node, &pods, &reports, seed_of_phase, seed + phases);
-        phases += 1;
+        // Four nodes meet all situations in two phases, and the first rest leaves nothing in doubt that could hide one.
+        make_chaos(&mut node, &pods, &reports, seed_of_phase, number + 4 * phases);
         if !reports.any() {
-            let rest = [Rest::Short, Rest::Long, Rest::PassersBy][dice.index(3)];
+            let rest = match phases % 3 {
+                0 => Rest::Long,
+                1 => Rest::PassersBy,
+                _ => Rest::Short,
+            };
             come_to_rest(&mut node, &pods, &reports, rest);
         }
+        phases += 1;
     }
     if !reports.any() {
         pods.delete_all(&node);

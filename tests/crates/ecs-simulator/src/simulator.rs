@@ -225,8 +225,8 @@ impl Simulator {
         self.shared.end.hold(action);
     }
 
-    /// Holds back from now on what is late ([`Effect::Late`]) and would act otherwise, until [`let_go`](Self::let_go): a
-    /// request whose caller is gone comes when a test wants it to.
+    /// Holds back from now on what is late ([`Effect::Late`]) and would act otherwise, and what is to be held
+    /// ([`Effect::Hold`]), until [`let_go`](Self::let_go): a request whose caller is gone comes when a test wants it to.
     pub fn hold_late(&self) {
         self.shared.end.hold_late();
     }
