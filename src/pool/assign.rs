@@ -235,7 +235,6 @@ impl<'s> Assigner<'_, 's> {
                 }
                 (None, false, None) => {
                     eni_lock.hand_over(address, &intention.owner);
-                    eni_lock.forget_foreign(address)?;
                     usable = Some(address);
                 }
             }

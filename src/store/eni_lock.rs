@@ -1,7 +1,7 @@
 //! What may be done while an ENI's lock is held: to the records of that ENI that are releasing, and to what is remembered
 //! of it. Holding the lock is the right to mutate the ENI in the cloud.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -227,20 +227,6 @@ impl<'a> EniLock<'a> {
         }
         self.state.resolving = resolving;
         self.save()
-    }
-
-    /// Remembers which of the ENI's addresses are other software's.
-    pub fn set_foreign(&mut self, foreign: BTreeSet<IpAddr>) -> Result<()> {
-        if self.state.foreign == foreign {
-            return Ok(());
-        }
-        self.state.foreign = foreign;
-        self.save()
-    }
-
-    /// ECS has assigned `address`, so it is not other software's any more.
-    pub fn forget_foreign(&mut self, address: IpAddr) -> Result<()> {
-        if self.state.foreign.remove(&address) { self.save() } else { Ok(()) }
     }
 
     /// Remembers that the ENI was seen to be this instance's in this boot.

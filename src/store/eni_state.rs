@@ -1,6 +1,5 @@
 //! What is remembered of an ENI from one process to the next.
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -47,9 +46,6 @@ pub struct EniState {
     /// Why nobody should look into the ENI's requests in doubt at the moment. Releases do not wait for that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolving: Option<Backoff>,
-    /// Addresses of the ENI that no record names and that none of this store's requests has assigned: other software's.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub foreign: BTreeSet<IpAddr>,
     /// When ECS last said that it has no address left for this ENI.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) full: Option<Timestamp>,
@@ -93,7 +89,6 @@ impl Default for EniState {
             in_doubt: Vec::new(),
             backoff: None,
             resolving: None,
-            foreign: BTreeSet::new(),
             full: None,
             ours_in: None,
         }

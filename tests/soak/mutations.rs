@@ -54,8 +54,8 @@ const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "a refused repetition ends a request in doubt",
         file: "src/pool/release/in_doubt.rs",
-        is: "(is_refused && only_foreign())",
-        becomes: "(is_refused && (only_foreign() || true))",
+        is: "if is_gone || is_spent {",
+        becomes: "if is_gone || is_spent || is_refused {",
     },
     Mutation {
         name: "a release is sent although a pod has the address",

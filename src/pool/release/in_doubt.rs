@@ -47,13 +47,10 @@ pub(super) fn resolve(
     let Some(index) = leader.records.iter().position(|it| it.name == record.name) else {
         return Ok(Step::Done);
     };
-    let shown = unexplained(leader, ask.ipv6);
-    if let Ok(Some(shown)) = &shown {
-        // What the ENI does not have any more may come back as a request's.
-        keep_foreign(leader, ask.ipv6, &shown.foreign)?;
-    }
-    match shown {
-        Ok(shown) if shown.as_ref().is_some_and(Unexplained::is_empty) => end_lapsed(leader, ask.ipv6, asked),
+    match unexplained(leader, ask.ipv6) {
+        Ok(shown) if shown.as_ref().is_some_and(|it| it.addresses.is_empty()) => {
+            end_lapsed(leader, ask.ipv6, asked)
+        }
         Ok(shown) => repeat(leader, index, &ask, asked, shown),
         Err(error) => {
             let attempts = record.progress.attempts;
@@ -100,7 +97,7 @@ fn repeat(
     in_doubt_until(leader, index, ask, Timestamp::now().plus(REQUEST_TIMEOUT + IN_DOUBT_FOR));
     leader.eni_lock.update(&leader.records[index])?;
     let error = match leader.releaser.ask(ask, leader.limit()) {
-        Ok(Answer::Fit(brought)) => return answered(leader, index, ask, &brought, shown),
+        Ok(Answer::Fit(brought)) => return answered(leader, index, ask, &brought),
         Ok(Answer::Unfit { addresses, error }) => {
             return unfit(leader, index, ask, asked, Evidence { addresses, error, shown });
         }
@@ -116,11 +113,9 @@ fn repeat(
     let is_gone = error.subject() == Subject::EniGone && unclear.is_none();
     let error = unclear.unwrap_or(error);
     let is_refused = matches!(error.kind, ErrorKind::Refused(Disposition::Permanent | Disposition::Released));
-    // Other software's addresses and a refusal together leave nothing that this request could have assigned.
-    let only_foreign = || is_lapsed(ask, asked) && shown.as_ref().is_some_and(|it| it.strange.is_empty());
     let is_spent = error.token_is_spent() && is_lapsed(ask, asked);
-    if is_gone || is_spent || (is_refused && only_foreign()) {
-        return answered(leader, index, ask, &[], shown);
+    if is_gone || is_spent {
+        return answered(leader, index, ask, &[]);
     }
     if !is_refused || error.subject().is_the_caller() {
         let attempts = leader.records[index].progress.attempts;
@@ -131,7 +126,7 @@ fn repeat(
     let why = format!("the request of an interrupted ADD is still in doubt: {error}");
     match shown {
         Some(shown) if is_lapsed(ask, asked) => {
-            let why = format!("{why}; {}", to_be_looked_at(&shown.all()));
+            let why = format!("{why}; {}", to_be_looked_at(&shown.addresses));
             wait(leader, index, ask, asked.plus(MAX_PAUSE), &why)?;
         }
         _ => wait(leader, index, ask, lapses_at(ask), &why)?,
@@ -145,7 +140,6 @@ fn answered(
     index: usize,
     ask: &AssignRequest,
     brought: &[IpAddr],
-    shown: Option<Unexplained>,
 ) -> store::Result<Step> {
     if brought.is_empty() {
         log::info!("the request of an interrupted ADD assigned nothing on {}", ask.eni);
@@ -162,31 +156,7 @@ fn answered(
         leader.eni_lock.update(&leader.records[index])?;
     }
     leader.eni_lock.finish(&mut leader.records, |_| false)?;
-    if let Some(mut shown) = shown {
-        shown.strange.retain(|it| !brought.contains(it));
-        remember_foreign(leader, ask.ipv6, &shown)?;
-    }
     Ok(Step::Done)
-}
-
-/// What is left unexplained when the last request in doubt has been answered is other software's.
-fn remember_foreign(leader: &mut Leader<'_, '_, '_>, ipv6: bool, shown: &Unexplained) -> store::Result<()> {
-    let is_last = leader.records.iter().all(|record| record.progress.in_doubt.is_empty());
-    if is_last && shown.other_reason.is_none() {
-        keep_foreign(leader, ipv6, &shown.all())?;
-    }
-    Ok(())
-}
-
-/// Remembers these, and those of the other family, as other software's.
-fn keep_foreign(
-    leader: &mut Leader<'_, '_, '_>,
-    ipv6: bool,
-    foreign: &BTreeSet<IpAddr>,
-) -> store::Result<()> {
-    let others = leader.eni_lock.state().foreign.iter().filter(|it| it.is_ipv6() != ipv6).copied();
-    let foreign = foreign.iter().copied().chain(others).collect();
-    leader.eni_lock.set_foreign(foreign)
 }
 
 /// Adds to the record what a request had brought. The answer is that of the first time: an address in it may have been
@@ -231,7 +201,7 @@ fn unfit(
         shown => shown,
     };
     let other_reason = shown.as_ref().and_then(|it| it.other_reason.clone());
-    let shown = shown.map(|it| it.all()).unwrap_or_default();
+    let shown = shown.map(|it| it.addresses).unwrap_or_default();
     let addresses = if addresses.len() > LONGEST_ANSWER { Vec::new() } else { addresses };
     let mut borne_out: BTreeSet<IpAddr> = addresses.iter().copied().filter(|it| shown.contains(it)).collect();
     // Either the whole answer is on the ENI, and is no longer than it may be; or all that is on the ENI is in the answer, at

@@ -21,7 +21,8 @@ impl Turn<'_> {
         if path.is_some() {
             return self.go(At::IntentFind);
         }
-        *path = Some(Intent { inode: pid, lock: Some(pid), asks: Set::EMPTY, deleted: false });
+        *path =
+            Some(Intent { inode: pid, lock: Some(pid), asks: Set::EMPTY, noted: Set::EMPTY, deleted: false });
         self.go(At::BeginAddAgain)
     }
 

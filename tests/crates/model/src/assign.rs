@@ -79,7 +79,7 @@ impl Turn<'_> {
             Reply::Assigned(address) => {
                 self.only()?;
                 self.me().add.given = address;
-                self.go(At::AcceptReleasing)
+                self.go(if self.model.notes_answers { At::NoteAnswer } else { At::AcceptReleasing })
             }
             Reply::Unknown => {
                 self.me().add.unseen = true;
@@ -98,6 +98,15 @@ impl Turn<'_> {
                 self.go(At::Settled)
             }
         }
+    }
+
+    /// If it is killed from here on, its request need not be repeated.
+    pub(crate) fn note_answer(&mut self) -> Option<()> {
+        let (owner, token) = (self.owner(), self.me().add.token);
+        if let Some(intent) = &mut self.state.disk.assigning[owner] {
+            intent.noted = intent.noted.with(token);
+        }
+        self.go(At::AcceptReleasing)
     }
 
     /// The answer says that nothing was assigned.
@@ -134,8 +143,6 @@ impl Turn<'_> {
 
     pub(crate) fn accept_releasing(&mut self) -> Option<()> {
         let add = self.me().add;
-        // ECS assigns only what is free, so whoever had put it on the ENI has taken it off.
-        self.state.disk.foreign = self.state.disk.foreign.without(Set::of(add.given));
         let in_doubt =
             if self.makes(Mistake::DoubtJudgedByAnswer) { self.state.disk.in_doubt } else { add.in_doubt };
         self.me().add.usable = !in_doubt.has(add.given);
@@ -201,6 +208,7 @@ impl Turn<'_> {
         let (owner, token) = (self.owner(), self.me().add.token);
         if let Some(intent) = &mut self.state.disk.assigning[owner] {
             intent.asks = intent.asks.without(Set::of(token));
+            intent.noted = intent.noted.without(Set::of(token));
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::mistake::Mistake;
 use crate::process::{At, Verb};
 use crate::set::Set;
-use crate::state::{Active, Pid, Releasing};
+use crate::state::{Active, Intent, Pid, Releasing};
 use crate::turn::Turn;
 
 impl Turn<'_> {
@@ -121,22 +121,26 @@ impl Turn<'_> {
     /// `Store::end_dead_intent`: the intent's lock is held, and the store's.
     pub(crate) fn bury(&mut self) -> Option<()> {
         let owner = self.owner();
-        let asks = self.state.disk.assigning[owner].map_or(Set::EMPTY, |intent| intent.asks);
-        if asks.is_empty() {
+        let Intent { asks, noted, .. } = self.state.disk.assigning[owner]?;
+        // What it was given is known, unless it is in use: it may have been killed after its record was active.
+        let given = self.state.cloud.assigned_by(noted);
+        let given = given.without(self.state.disk.in_use());
+        let asks = asks.without(noted);
+        if asks.is_empty() && given.is_empty() {
             return self.bury_remove();
         }
         if self.makes(Mistake::BuryRemovesFirst) {
             self.state.disk.assigning[owner] = None;
             self.me().leader.over = asks;
         } else {
-            self.put_buried(asks);
+            self.put_buried(given, asks);
         }
         self.go(At::BuryRemove)
     }
 
-    fn put_buried(&mut self, unanswered: Set) {
+    fn put_buried(&mut self, addresses: Set, unanswered: Set) {
         let owner = Some(self.me().owner);
-        self.put_releasing(Releasing { owner, unanswered, ..Releasing::default() });
+        self.put_releasing(Releasing { owner, addresses, unanswered, ..Releasing::default() });
     }
 
     pub(crate) fn bury_remove(&mut self) -> Option<()> {
@@ -144,7 +148,7 @@ impl Turn<'_> {
         self.state.disk.assigning[owner] = None;
         let removed_first = std::mem::take(&mut self.me().leader.over);
         if !removed_first.is_empty() {
-            self.put_buried(removed_first);
+            self.put_buried(Set::EMPTY, removed_first);
         }
         let then = self.me().after_bury;
         self.go(then)

@@ -7,7 +7,7 @@ use crate::state::{Call, Releasing, Reply};
 use crate::turn::Turn;
 
 impl Turn<'_> {
-    /// `Leader::next_in_doubt` has chosen this request of one of these records.
+    /// This request of one of these records was chosen.
     pub(crate) fn look_into(&mut self, records: Set, token: u8) -> Option<()> {
         let disk = &self.state.disk;
         let has = |&name: &u8| disk.record(name).is_some_and(|record| record.due_requests().has(token));
@@ -54,7 +54,6 @@ impl Turn<'_> {
             self.me().leader.lapsed = self.lapsed();
         }
         let Leader { shown, lapsed, .. } = self.me().leader;
-        self.state.disk.foreign = self.state.disk.foreign.common(shown);
         let shown = self.unexplained(shown);
         self.me().leader.shown = shown;
         let is_proof = shown.is_empty() || (self.makes(Mistake::EndsWithUnexplained) && !lapsed.is_empty());
@@ -90,9 +89,9 @@ impl Turn<'_> {
         records().fold(lapsed, |all, record| all.without(record.unanswered.without(record.lapsed)))
     }
 
-    /// What of this nothing explains: no record, no ADD that has been given it, and not that it is foreign.
+    /// What of this no record names, and no ADD that has been given it.
     fn unexplained(&mut self, shown: Set) -> Set {
-        let mut named = self.state.disk.in_use().and(self.state.disk.foreign);
+        let mut named = self.state.disk.in_use();
         if matches!(self.me().verb, Verb::Add(_)) {
             named = named.and(self.me().add.got);
         }
@@ -114,7 +113,8 @@ impl Turn<'_> {
     }
 
     pub(crate) fn repeat_answered(&mut self) -> Option<()> {
-        let Leader { lapsed, token, .. } = self.me().leader;
+        let Leader { lapsed, token, shown, .. } = self.me().leader;
+        let only_foreign = self.state.disk.foreign.has_all(shown);
         match self.reply()? {
             Reply::Assigned(address) => {
                 self.me().leader.found = Some(address);
@@ -124,13 +124,14 @@ impl Turn<'_> {
                 self.me().leader.found = Some(address);
                 self.go(At::OwnerOf)
             }
-            // Before it is looked at whether the request is known, it may be looked at whether there is room for it.
-            Reply::Full if self.makes(Mistake::RefusalCrossesOff) && lapsed.has(token) => {
+            // Before it is looked at whether the request is known, it may be looked at whether there is room for it. But beside
+            // others' addresses alone, a refusal leaves nothing that a lapsed request could have assigned.
+            Reply::Full if lapsed.has(token) && (only_foreign || self.makes(Mistake::RefusalCrossesOff)) => {
                 self.go(At::InDoubtUpdate)
             }
-            // That it was refused for good the first time is a different matter, once nothing of it can come any more.
-            Reply::Spent if lapsed.has(token) => self.go(At::InDoubtUpdate),
-            Reply::Full | Reply::Spent | Reply::Refused => self.go(At::InDoubtHoldBack),
+            // It was refused for good the first time.
+            Reply::Spent => self.go(At::InDoubtUpdate),
+            Reply::Full | Reply::Refused => self.go(At::InDoubtHoldBack),
             Reply::Unknown | Reply::Unfit(_) | Reply::Done | Reply::IpUnassigned => {
                 self.me().leader.unknown = true;
                 self.go(At::InDoubtHoldBack)
@@ -224,7 +225,7 @@ impl Turn<'_> {
             named = named.common(records);
         }
         if named.is_empty() || self.makes(Mistake::ForeignTooEarly) {
-            self.state.disk.foreign = self.state.disk.foreign.and(shown);
+            self.state.disk.foreign = shown;
         }
         self.finish(Outcome::Done)
     }

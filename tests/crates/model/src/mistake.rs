@@ -17,6 +17,8 @@ pub enum Mistake {
     SendingNotWritten,
     /// What a repeated request had assigned is released even if it is somebody's by now.
     NoInUseGuard,
+    /// What is releasing is sent even if somebody has it in use: an answer that a dead ADD had noted is older than that.
+    TakesFromOwners,
     /// An ADD that makes room does not know the addresses that it has got already.
     GotNotInUse,
     /// GC, or an ADD whose result nobody reads, releases what the pod has, even if a later ADD has got it.
@@ -81,6 +83,7 @@ pub enum Mistake {
     NobodyLooks,
     /// The cloud: a request may be carried out however late.
     LateWithoutBound,
-    /// Others: what they have put on the ENI they take off again, and ECS hands it out, before a description shows that.
+    /// Others: what they have put on the ENI they take off again, ECS hands it out to an ADD that is killed, and refuses the
+    /// repetition.
     OthersLeave,
 }

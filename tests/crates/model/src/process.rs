@@ -47,6 +47,7 @@ pub enum At {
     Settled,  // `OpenIntent::resolve`
     MadeRoom, // `Releaser::make_room`
     LetGo,
+    NoteAnswer,      // `OpenIntent::note_answer`
     AcceptReleasing, // `Assigner::accept`
     AcceptReturn,    // `EniLock::return_to_releasing`
     AcceptSettle,    // `EniLock::finish`
@@ -90,8 +91,9 @@ pub enum At {
     EniLockNew,
     // `step::step`
     Step,
-    Sending,  // `EniLock::sending`
-    Unassign, // `Leader::send`
+    LeaveToOwners, // `Leader::leave_to_owners`
+    Sending,       // `EniLock::sending`
+    Unassign,      // `Leader::send`
     UnassignAnswered,
     Unknown,  // `EniLock::unknown`
     Failed,   // `Leader::failed`
@@ -118,7 +120,7 @@ pub enum At {
     BacklogDropEniLock,
     // `Store::release_dead_intents`
     ReleaseDeadIntents,
-    BuryOneLock, // `Store::release_dead_intent`
+    BuryOneLock, // `Store::lock`
     BuryOneFind,
     BuryOneUnlock,
     // `verbs::gc::gc`

@@ -10,7 +10,8 @@ use crate::properties;
 use crate::recovery::Known;
 use crate::set::Set;
 use crate::state::{
-    Active, Broken, Cloud, Disk, Faults, LEFT_BEHIND, Memory, PROCESSES, Pid, Releasing, State, TOKENS,
+    Active, Broken, Cloud, Disk, Faults, Intent, LEFT_BEHIND, Memory, PROCESSES, Pid, Releasing, State,
+    TOKENS,
 };
 use crate::turn::Turn;
 
@@ -35,6 +36,8 @@ pub enum Left {
     Released(u8),
     /// It had brought this address, and the ENI has it.
     OnEni(u8),
+    /// The same as released, but what is left is the intent, with the answer noted: the disk was full at the DEL.
+    Noted(u8),
 }
 
 /// One configuration of the model.
@@ -58,6 +61,8 @@ pub struct Protocol {
     pub room_comes_first: bool,
     /// Whether a description can show for a while what has been released.
     pub ghosts: bool,
+    /// Whether an ADD notes the answers that it reads. The last of several guards is looked at here only.
+    pub notes_answers: bool,
     /// Whether a call takes one more step after its own work.
     pub backlog: bool,
     /// Addresses in use at the beginning, each its owner's: owner, address.
@@ -127,6 +132,7 @@ impl Protocol {
             remembers_refusals: false,
             room_comes_first: false,
             ghosts: false,
+            notes_answers: false,
             backlog: false,
             active: Vec::new(),
             left_behind: Vec::new(),
@@ -196,12 +202,18 @@ impl Model for Protocol {
         }
         for (&(owner, left), token) in self.left_behind.iter().zip(OLD_TOKENS..TOKENS) {
             let unanswered = Set::of(token);
-            let record = Releasing { owner: Some(owner), unanswered, ..Releasing::default() };
-            disk.releasing[usize::from(token - OLD_TOKENS)] = Some(record);
+            if let Left::Noted(_) = left {
+                let (asks, noted) = (unanswered, unanswered);
+                let intent = Intent { inode: PROCESSES, lock: None, asks, noted, deleted: false };
+                disk.assigning[usize::from(owner)] = Some(intent);
+            } else {
+                let record = Releasing { owner: Some(owner), unanswered, ..Releasing::default() };
+                disk.releasing[usize::from(token - OLD_TOKENS)] = Some(record);
+            }
             let memory = &mut cloud.memory[usize::from(token)];
             match left {
                 Left::Nothing => {}
-                Left::Released(address) => *memory = Memory::Assigned(address),
+                Left::Released(address) | Left::Noted(address) => *memory = Memory::Assigned(address),
                 Left::OnEni(address) => {
                     *memory = Memory::Assigned(address);
                     cloud.assigned = cloud.assigned.with(address);

@@ -68,6 +68,8 @@ pub struct Intent {
     pub lock: Option<Pid>,
     /// The requests that are noted and not settled.
     pub asks: Set,
+    /// Those of them whose answers it has noted.
+    pub noted: Set,
     /// A DEL has marked it.
     pub deleted: bool,
 }

@@ -170,6 +170,13 @@ fn every_step_of_the_code_is_taken() {
             left_behind: vec![(0, Left::Released(1))],
             ..Protocol::of(&[Add(0), Flush])
         },
+        Protocol {
+            recovers,
+            addresses: 1,
+            notes_answers: true,
+            left_behind: vec![(0, Left::Noted(0))],
+            ..Protocol::of(&[Add(1), Flush])
+        },
     ]
     .map(|model| holds("to see every step", model))
     .into_iter()

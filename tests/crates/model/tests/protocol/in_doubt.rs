@@ -67,6 +67,19 @@ fn descriptions_that_show_what_has_just_been_released() {
 }
 
 #[test]
+fn answers_that_a_killed_add_had_noted() {
+    let faults = Faults { kills: 1, ..NONE };
+    let notes_answers = true;
+    let left_behind = vec![(0, Left::Noted(0))];
+    let verbs = [Add(1), Flush, Del(1)];
+    let model = Protocol { addresses: 1, notes_answers, left_behind, faults, ..Protocol::of(&verbs) };
+    holds("ADD, flush, DEL, an answer noted and released since", model);
+    let faults = Faults { kills: 1, unread: 1, ..NONE };
+    let model = Protocol { notes_answers, faults, ..Protocol::of(&[Add(0), Del(0), Add(1)]) };
+    holds("ADD, DEL, ADD of two pods, answers noted", model);
+}
+
+#[test]
 fn one_more_step_after_a_calls_own_work() {
     let faults = Faults { kills: 1, lost: 1, late: 1, ..NONE };
     let (backlog, left_behind) = (true, vec![(2, Left::OnEni(0))]);

@@ -59,6 +59,9 @@ fn letting_go_of_the_enis_lock_too_early() {
 #[test]
 fn releasing_what_is_somebodys_by_now() {
     notices(Mistake::NoInUseGuard, NOT_SENT, after_a_dead_add());
+    let left_behind = vec![(0, Left::Noted(0))];
+    let model = Protocol { addresses: 1, notes_answers: true, left_behind, ..Protocol::of(&[Add(1), Flush]) };
+    notices(Mistake::TakesFromOwners, NOT_SENT, model);
     let (others, elsewhere) = (Set::of(1), Set::of(2));
     let model = Protocol { addresses: 3, others, elsewhere, ..two_addresses(NONE) };
     notices(Mistake::GotNotInUse, ON_ENI, model);
@@ -102,7 +105,7 @@ fn believing_what_is_not_an_answer() {
 
 /// `flush`, while another pod's ADD begins and its DEL comes.
 fn beside_a_flush(left_behind: Vec<(u8, Left)>, faults: Faults) -> Protocol {
-    Protocol { left_behind, faults, ..Protocol::of(&[Flush, Add(1), Del(1)]) }
+    Protocol { room_comes_first: true, left_behind, faults, ..Protocol::of(&[Flush, Add(1), Del(1)]) }
 }
 
 #[test]
@@ -124,7 +127,10 @@ fn ending_a_request_that_may_have_had_an_effect() {
 fn taking_what_is_its_own_for_foreign() {
     let killed = Faults { kills: 1, ..NONE };
     let left_behind = vec![(0, Left::OnEni(0)), (1, Left::OnEni(1))];
-    notices(Mistake::ForeignTooEarly, NAMED, Protocol { left_behind, ..Protocol::of(&[Flush]) });
+    let verbs = [Flush, Add(2)];
+    let model = Protocol { addresses: 3, wanted: 2, room_comes_first: true, ..Protocol::of(&verbs) };
+    let model = Protocol { left_behind, ..model };
+    notices(Mistake::ForeignTooEarly, NAMED, model);
     for mistake in [Mistake::ForeignIgnoresIntents, Mistake::ForeignByOldList] {
         notices(mistake, NAMED, beside_a_flush(vec![(0, Left::Nothing)], killed));
     }
@@ -147,8 +153,7 @@ fn what_takes_too_long() {
     notices(Mistake::WaitsWithoutDeadline, IN_TIME, Protocol::of(&[Add(0), Add(1)]));
 }
 
-/// What nobody promises: that other software takes an address off the ENI only when a description shows that before ECS hands
-/// it out again.
+/// What nobody promises: that what other software has put on the ENI stays there, if ECS looks for room first.
 #[test]
 fn others_that_leave_unseen() {
     let model = beside_a_flush(vec![(0, Left::Nothing)], Faults { kills: 1, ..NONE });

@@ -36,10 +36,12 @@ fn one_address_more_at_most_is_on_the_eni_while_requests_are_repeated() {
 }
 
 #[test]
-fn what_is_foreign_is_looked_into_once() {
-    let model = Protocol { others: Set::of(4), left_behind: vec![(0, Left::Nothing)], ..Protocol::of(&[]) };
+fn a_refusal_ends_a_request_beside_addresses_that_are_known_to_be_others() {
+    let left_behind = vec![(0, Left::Nothing)];
+    let model = Protocol { addresses: 1, others: Set::of(0), left_behind, ..Protocol::of(&[]) };
     let mut state = model.init_states().remove(0);
-    state.disk.foreign = Set::of(4);
+    state.disk.foreign = Set::of(0);
     Protocol::time_passes(&mut state);
-    assert_eq!(model.flushed(state), Some(Cost { descriptions: 1, ..Cost::default() }));
+    let once = Cost { descriptions: 1, assigns: 1, ..Cost::default() };
+    assert_eq!(model.flushed(state), Some(once));
 }
