@@ -21,7 +21,7 @@ use crate::base::file_lock::try_lock;
 use crate::store::error::{Error, Result};
 use crate::store::record::{Allocation, AssignRequest};
 use crate::store::schema::{Misread, SCHEMA};
-use crate::store::{file, schema};
+use crate::store::{digest, file, schema};
 
 /// Whose ADD it is, and since when.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,13 +66,18 @@ enum Event {
     Deleted,
 }
 
-/// A text that may be missing.
+/// A text that may be missing. What a later version notes besides is passed over.
+#[derive(Serialize, Deserialize)]
+struct Hint {
+    answered: NotedAnswer,
+}
+
+/// The request with this ClientToken was answered with these addresses.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-enum Hint {
-    /// The request with this ClientToken was answered with these addresses.
-    #[serde(rename_all = "camelCase")]
-    Answered { client_token: String, addresses: Vec<IpAddr> },
+struct NotedAnswer {
+    client_token: String,
+    addresses: Vec<IpAddr>,
 }
 
 /// A request whose answer the ADD has read.
@@ -125,10 +130,9 @@ impl Content {
     }
 
     fn take_hint(&mut self, text: &[u8]) {
-        let Some(Ok(Hint::Answered { client_token, addresses })) = whole(text).map(serde_json::from_slice)
-        else {
-            return;
-        };
+        let Some(text) = whole(text).filter(|text| digest::is_intact(text)) else { return };
+        let Ok(Hint { answered }) = serde_json::from_slice(text) else { return };
+        let NotedAnswer { client_token, addresses } = answered;
         if let Some(index) = self.in_doubt.iter().position(|ask| ask.client_token == client_token) {
             self.answered.push(Answered { ask: self.in_doubt.remove(index), addresses });
         }
@@ -199,9 +203,10 @@ impl OpenIntent {
     /// Notes what the request with this ClientToken has brought: if this process is killed now, its addresses can be released
     /// without the request being repeated. It is not made durable, and its failure costs no more than that repetition.
     pub fn note_answer(&self, client_token: &str, addresses: &[IpAddr]) {
-        let hint = Hint::Answered { client_token: client_token.to_owned(), addresses: addresses.to_vec() };
+        let answered = NotedAnswer { client_token: client_token.to_owned(), addresses: addresses.to_vec() };
+        let hint = Hint { answered };
         let noted = schema::encode(&hint, &self.path).and_then(|text| {
-            let text = [&[BEGIN, HINT], text.as_slice()].concat();
+            let text = [&[BEGIN, HINT], digest::seal(text).as_slice()].concat();
             write_at_once(&self.file, &text).map_err(Error::io("write", &self.path))
         });
         if let Err(error) = noted {
@@ -363,6 +368,16 @@ mod tests {
             assert!(content.deleted && content.answered.is_empty(), "{hint:?}");
             assert_eq!(content.in_doubt.len(), 1, "{hint:?}");
         }
+    }
+
+    #[test]
+    fn a_noted_address_in_which_a_byte_has_changed_is_not_believed() {
+        let sealed = digest::seal(ANSWERED.as_bytes()[2..].to_vec());
+        let sealed = ["\u{1e}\0", std::str::from_utf8(&sealed).unwrap()].concat();
+        assert_eq!(parse(&[HEAD, ASK, &sealed].concat()).unwrap().answered.len(), 1);
+        let flipped = sealed.replace("192.168.0.7", "192.168.0.5");
+        let content = parse(&[HEAD, ASK, &flipped].concat()).unwrap();
+        assert_eq!((content.in_doubt.len(), content.answered.len()), (1, 0));
     }
 
     #[test]

@@ -26,7 +26,10 @@ impl Leader<'_, '_, '_> {
         }
         let other = match self.mac() {
             Ok(Some(mac)) => {
-                EniLink::remember(store, eni, &mac)?;
+                // Whoever comes next asks again then.
+                if let Err(error) = EniLink::remember(store, eni, &mac) {
+                    log::warn!("{error}");
+                }
                 if !self.eni_lock.state().is_ours_in(&boot) {
                     self.eni_lock.seen_here(&boot)?;
                 }
