@@ -1,5 +1,5 @@
-//! The soak can fail: eight changes of the plugin's source, each of which breaks one of its guards, and each of which the soak
-//! reports.
+//! The soak can fail: changes of the plugin's source, each of which breaks one of its guards or keeps it from its work, and each
+//! of which the soak reports.
 //!
 //! A change is a text of the source that occurs once, and what stands in its place. If the source moves on, the change is
 //! adapted: `each_change_applies` says when.
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use crate::soak::{Settings, soak};
 use crate::{NODES, number};
 
-/// A change that makes the plugin lose or steal.
+/// A change that makes the plugin lose, steal or stall.
 struct Mutation {
     name: &'static str,
     file: &'static str,
@@ -77,6 +77,12 @@ const MUTATIONS: &[Mutation] = &[
                 drop(_eni_lock);
                 Ok(store.abandon(&intent, got)?.into_iter().collect())
             }",
+    },
+    Mutation {
+        name: "only a DEL resolves requests in doubt",
+        file: "src/pool/release/step.rs",
+        is: "if let Some(index) = in_doubt::find(&leader.records, mine, now) {",
+        becomes: "if let Some(index) = in_doubt::find(&leader.records, mine, now).filter(|_| mine.is_some()) {",
     },
 ];
 
