@@ -196,6 +196,7 @@ mod tests {
             addresses: addresses.iter().map(|text| address(text)).collect(),
             block: None,
             primary: Vec::new(),
+            answered: Vec::new(),
             not_before: None,
         };
         let progress = ReleaseProgress { in_doubt: vec![ask], ..ReleaseProgress::default() };

@@ -145,6 +145,7 @@ impl<'s> Assigner<'_, 's> {
             addresses: want.address.into_iter().collect(),
             block: Some(want.subnet.block),
             primary: self.place.primary.iter().copied().filter(|it| Family::of(*it) == want.family).collect(),
+            answered: Vec::new(),
             not_before: None,
         };
         self.attempt.intent.ask(&ask)?;

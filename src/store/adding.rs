@@ -3,12 +3,11 @@
 use std::fs::File;
 use std::path::Path;
 
-use crate::base::address::Address;
 use crate::base::attachment::Attachment;
 use crate::base::deadline::Deadline;
 use crate::store::error::{Error, Result};
-use crate::store::intent::{AddIntent, Answered, OpenIntent};
-use crate::store::record::{Active, Allocation, AssignRequest, ReleaseProgress};
+use crate::store::intent::{AddIntent, OpenIntent};
+use crate::store::record::{Active, Allocation, ReleaseProgress};
 use crate::store::record_name::record_name;
 use crate::store::schema::Misread;
 use crate::store::{ReleaseId, Store, file, intent};
@@ -136,48 +135,11 @@ impl Store {
             Err(error) => return Err(error),
         };
         if let Some(allocation) = content.allocation() {
-            let (allocation, in_doubt) = self.left_by_dead_add(allocation, content)?;
-            if !(allocation.addresses.is_empty() && in_doubt.is_empty()) {
-                self.put_releasing(allocation, ReleaseProgress { in_doubt, ..ReleaseProgress::default() })?;
-            }
+            let progress = ReleaseProgress { in_doubt: content.in_doubt, ..ReleaseProgress::default() };
+            self.put_releasing(allocation, progress)?;
         }
         file::remove(path)?;
         file::sync_directory(&self.assigning_directory())
-    }
-
-    /// What a dead ADD got and no active record names, and its requests whose answers it had not read. It may have been killed
-    /// after its record was active, and since then another pod may have been given the address.
-    fn left_by_dead_add(
-        &self,
-        mut allocation: Allocation,
-        content: intent::Content,
-    ) -> Result<(Allocation, Vec<AssignRequest>)> {
-        let (mut in_doubt, mut is_active) = (content.in_doubt, false);
-        for Answered { ask, addresses } in content.answered {
-            let owners: Result<Vec<_>> = addresses.iter().map(|it| self.owner_of(&ask.eni, *it)).collect();
-            match owners {
-                Ok(owners) => {
-                    for (&address, owner) in addresses.iter().zip(owners) {
-                        is_active |= owner.is_some();
-                        if owner.is_none() {
-                            log::info!("a killed ADD was given {address} on {}, which is released", ask.eni);
-                            allocation.add(Address::alone(address));
-                        }
-                    }
-                }
-                // The record that may name it is damaged. That is another pod's trouble: the request is repeated, as if its
-                // answer had not been noted, and who has the address is asked again then.
-                Err(error) => {
-                    log::warn!("{error}");
-                    in_doubt.push(ask);
-                }
-            }
-        }
-        if is_active {
-            // The intent goes now. A power cut must not take the record too, and with it the last that names the address.
-            file::sync_directory(&self.active_directory())?;
-        }
-        Ok((allocation, in_doubt))
     }
 
     /// Whether an ADD of `owner` is running, or was killed.

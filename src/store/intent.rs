@@ -80,21 +80,12 @@ struct NotedAnswer {
     addresses: Vec<IpAddr>,
 }
 
-/// A request whose answer the ADD has read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Answered {
-    pub(super) ask: AssignRequest,
-    pub(super) addresses: Vec<IpAddr>,
-}
-
 /// What an intent's file says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Content {
     pub(super) intention: AddIntent,
-    /// The requests whose answers are open.
+    /// The requests that nothing is recorded of elsewhere, with their answers where the ADD has noted them.
     pub(super) in_doubt: Vec<AssignRequest>,
-    /// The requests that have brought something, as far as the file says so, and what.
-    pub(super) answered: Vec<Answered>,
     pub(super) deleted: bool,
 }
 
@@ -108,7 +99,7 @@ impl Content {
         let head = whole(texts.next().unwrap_or_default()).unwrap_or_default();
         // All moments are those of the ADD's process, by one clock.
         let (Head { intention, .. }, clock) = schema::parse_parts(head)?;
-        let mut read = Self { intention, in_doubt: Vec::new(), answered: Vec::new(), deleted: false };
+        let mut read = Self { intention, in_doubt: Vec::new(), deleted: false };
         for text in texts {
             if let Some(hint) = text.strip_prefix(&[HINT]) {
                 read.take_hint(hint);
@@ -118,10 +109,7 @@ impl Content {
             let Some(text) = whole(text) else { continue };
             match Clock::translate(clock.as_ref(), || serde_json::from_slice(text)) {
                 Ok(Event::Ask(ask)) => read.in_doubt.push(ask),
-                Ok(Event::Settled(token)) => {
-                    read.in_doubt.retain(|ask| ask.client_token != token);
-                    read.answered.retain(|it| it.ask.client_token != token);
-                }
+                Ok(Event::Settled(token)) => read.in_doubt.retain(|ask| ask.client_token != token),
                 Ok(Event::Deleted) => read.deleted = true,
                 Err(error) => return Err(Misread::Damaged(error.to_string())),
             }
@@ -133,15 +121,15 @@ impl Content {
         let Some(text) = whole(text).filter(|text| digest::is_intact(text)) else { return };
         let Ok(Hint { answered }) = serde_json::from_slice(text) else { return };
         let NotedAnswer { client_token, addresses } = answered;
-        if let Some(index) = self.in_doubt.iter().position(|ask| ask.client_token == client_token) {
-            self.answered.push(Answered { ask: self.in_doubt.remove(index), addresses });
+        if let Some(ask) = self.in_doubt.iter_mut().find(|ask| ask.client_token == client_token) {
+            ask.answered = addresses;
         }
     }
 
     /// What the ADD may have got without anybody knowing: no address yet, on the ENI that it asked for. `None` of an ADD
     /// that has not asked, or whose requests are all settled.
     pub(super) fn allocation(&self) -> Option<Allocation> {
-        let ask = self.in_doubt.first().or(self.answered.first().map(|it| &it.ask))?;
+        let ask = self.in_doubt.first()?;
         Some(Allocation {
             owner: self.intention.owner.clone(),
             network: self.intention.network.clone(),
@@ -228,8 +216,7 @@ impl OpenIntent {
 
     /// The requests whose answers nobody has seen, or has acted upon.
     pub(super) fn in_doubt(&self) -> Result<Vec<AssignRequest>> {
-        let Content { mut in_doubt, answered, .. } = read(&self.path, &self.file)?;
-        in_doubt.extend(answered.into_iter().map(|it| it.ask));
+        let mut in_doubt = read(&self.path, &self.file)?.in_doubt;
         in_doubt.retain(|ask| !self.acknowledged.contains(&ask.client_token));
         Ok(in_doubt)
     }
@@ -348,14 +335,13 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_was_noted_ends_the_doubt_until_the_request_is_settled() {
+    fn an_answer_that_was_noted_is_the_requests_until_that_is_settled() {
         let content = parse(&[HEAD, ASK, ANSWERED, DELETED].concat()).unwrap();
-        assert!(content.deleted && content.in_doubt.is_empty());
-        assert_eq!(content.answered[0].ask.client_token, "t1");
-        assert_eq!(content.answered[0].addresses, [IpAddr::from([192, 168, 0, 7])]);
-        assert_eq!(content.allocation().unwrap().eni.to_string(), "eni-1");
+        assert!(content.deleted);
+        assert_eq!(content.in_doubt[0].client_token, "t1");
+        assert_eq!(content.in_doubt[0].answered, [IpAddr::from([192, 168, 0, 7])]);
         let settled = parse(&[HEAD, ASK, ANSWERED, "\u{1e}{\"settled\":\"t1\"}\n"].concat()).unwrap();
-        assert!(settled.allocation().is_none() && settled.answered.is_empty());
+        assert!(settled.allocation().is_none());
     }
 
     #[test]
@@ -365,8 +351,8 @@ mod tests {
         let zeros = (2..ANSWERED.len()).map(|at| [&ANSWERED[..at], "\0", &ANSWERED[at + 1..]].concat());
         for hint in torn.chain(zeros).chain([unknown]) {
             let content = parse(&[HEAD, ASK, &hint, DELETED].concat()).unwrap();
-            assert!(content.deleted && content.answered.is_empty(), "{hint:?}");
-            assert_eq!(content.in_doubt.len(), 1, "{hint:?}");
+            assert!(content.deleted && content.in_doubt.len() == 1, "{hint:?}");
+            assert!(content.in_doubt[0].answered.is_empty(), "{hint:?}");
         }
     }
 
@@ -374,10 +360,10 @@ mod tests {
     fn a_noted_address_in_which_a_byte_has_changed_is_not_believed() {
         let sealed = digest::seal(ANSWERED.as_bytes()[2..].to_vec());
         let sealed = ["\u{1e}\0", std::str::from_utf8(&sealed).unwrap()].concat();
-        assert_eq!(parse(&[HEAD, ASK, &sealed].concat()).unwrap().answered.len(), 1);
+        assert_eq!(parse(&[HEAD, ASK, &sealed].concat()).unwrap().in_doubt[0].answered.len(), 1);
         let flipped = sealed.replace("192.168.0.7", "192.168.0.5");
         let content = parse(&[HEAD, ASK, &flipped].concat()).unwrap();
-        assert_eq!((content.in_doubt.len(), content.answered.len()), (1, 0));
+        assert!(content.in_doubt[0].answered.is_empty());
     }
 
     #[test]

@@ -238,7 +238,7 @@ impl Listed {
                 let content = Content::parse(content)?;
                 let mut allocation = content.allocation();
                 if let Some(allocation) = &mut allocation {
-                    let answered = content.answered.iter().flat_map(|it| &it.addresses);
+                    let answered = content.in_doubt.iter().flat_map(|it| &it.answered);
                     allocation.addresses.extend(answered.copied().map(Address::alone));
                 }
                 let progress = ReleaseProgress { in_doubt: content.in_doubt, ..ReleaseProgress::default() };

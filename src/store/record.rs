@@ -114,6 +114,9 @@ pub struct AssignRequest {
     /// The ENI's primary addresses, as far as they are known: an answer with one of them is none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub primary: Vec<IpAddr>,
+    /// What ECS has answered, where the ADD has noted it: then it need not be asked again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub answered: Vec<IpAddr>,
     /// Nobody looks into the request before this moment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Timestamp>,

@@ -139,6 +139,7 @@ mod tests {
             addresses: Vec::new(),
             block: None,
             primary: Vec::new(),
+            answered: Vec::new(),
             not_before: None,
         };
         let unknown = release_name(&allocation(&["192.168.0.7"]), &[request]).unwrap();

@@ -128,6 +128,7 @@ mod tests {
             addresses: Vec::new(),
             block: Some("192.168.0.0/24".parse().unwrap()),
             primary: vec!["192.168.0.2".parse().unwrap()],
+            answered: Vec::new(),
             not_before: None,
         }
     }

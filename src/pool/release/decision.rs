@@ -117,6 +117,7 @@ mod tests {
             addresses: Vec::new(),
             block: None,
             primary: Vec::new(),
+            answered: Vec::new(),
             not_before: *not_before,
         };
         let in_doubt = requests.iter().map(request).collect();

@@ -39,6 +39,9 @@ pub(super) fn resolve(
     let Some(ask) = record.progress.in_doubt.iter().find(|ask| is_request_due(ask, asked)).cloned() else {
         return Ok(Step::Nothing);
     };
+    if !ask.answered.is_empty() {
+        return answered(leader, index, &ask, &ask.answered);
+    }
     if !is_lapsed(&ask, asked) && mine.is_some_and(|mine| record.is(mine)) {
         return repeat(leader, index, &ask, asked, None);
     }

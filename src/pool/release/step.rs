@@ -100,8 +100,7 @@ impl Leader<'_, '_, '_> {
     }
 
     /// Ends the release of those of `addresses` that somebody has in use, and says whether there were any: such an address is
-    /// released with that one's record. An ADD ends the releases of what it is given; but a dead ADD's note of an answer becomes
-    /// a release without the ENI's lock, and its address may just have been given to an ADD that has not recorded it.
+    /// released with that one's record. An ADD ends the releases of what it is given, so this is the last of several guards.
     fn leave_to_owners(&mut self, addresses: &[IpAddr]) -> store::Result<bool> {
         let mut held = Vec::new();
         for &address in addresses {

@@ -27,8 +27,9 @@ pub(super) fn unexplained(leader: &Leader<'_, '_, '_>, ipv6: bool) -> Result<Opt
     };
     let Some(eni) = client.describe(region, eni_lock.eni(), leader.limit())? else { return Ok(None) };
     let listed = store.list().map_err(|error| unclear(error.to_string()))?;
-    let named: BTreeSet<IpAddr> =
-        listed.iter().filter_map(|it| it.allocation.as_ref()).flat_map(Allocation::ips).collect();
+    let recorded = listed.iter().filter_map(|it| it.allocation.as_ref()).flat_map(Allocation::ips);
+    let noted = listed.iter().flat_map(|it| &it.progress.in_doubt).flat_map(|ask| &ask.answered).copied();
+    let named: BTreeSet<IpAddr> = recorded.chain(noted).collect();
     let mut addresses = eni.addresses;
     addresses.retain(|it| it.is_ipv6() == ipv6 && !named.contains(it) && !eni_lock.has_given(*it));
     let is_of_eni = |ask: &AssignRequest| ask.eni == *eni_lock.eni();
