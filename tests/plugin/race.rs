@@ -136,6 +136,23 @@ fn an_answer_that_a_killed_add_had_read_needs_no_repetition() {
 }
 
 #[test]
+fn a_description_that_ends_a_request_in_doubt_does_not_end_one_whose_answer_was_noted() {
+    let node = node();
+    let kept = node.add("c0").address();
+    node.cloud.inject(Fault::on(ASSIGN).times(1).effect(Effect::Stall));
+    let add = node.call("ADD", "never-arrived").start();
+    eventually("ECS is asked", || node.cloud.count(ASSIGN) == 2);
+    add.kill();
+    let lock = lock_store(&node);
+    let (add, _) = add_before_its_record(&node, "noted");
+    add.kill();
+    drop(lock);
+    node.let_time_pass(Node::NOTHING_WAITS);
+    assert_eq!(node.operator(&["flush"]).status(), 0, "{}", node.scene());
+    assert_eq!((node.on_eni(), node.records().len()), (BTreeSet::from([kept]), 1), "{}", node.scene());
+}
+
+#[test]
 fn the_answer_of_an_add_that_was_killed_after_its_commit_takes_nothing_from_the_pod() {
     let node = node();
     let _ = node.add("c0").address();

@@ -72,12 +72,14 @@ fn end_lapsed(leader: &mut Leader<'_, '_, '_>, ipv6: bool, asked: Timestamp) -> 
     leader.eni_lock.set_resolving(None)?;
     for record in leader.records.iter_mut().filter(|record| is_record_due(record, asked)) {
         let before = record.progress.in_doubt.clone();
-        record.progress.in_doubt.retain(|ask| ask.ipv6 != ipv6 || !is_lapsed(ask, asked));
+        // One whose answer was noted is not in doubt: its address is explained by that, and is still to be released.
+        let is_concerned = |ask: &AssignRequest| ask.ipv6 == ipv6 && ask.answered.is_empty();
+        record.progress.in_doubt.retain(|ask| !is_concerned(ask) || !is_lapsed(ask, asked));
         let ended = before.len() - record.progress.in_doubt.len();
         if ended > 0 {
-            log::info!("{ended} requests of interrupted ADDs left no address on {}", leader.eni_lock.eni());
+            log::info!("{ended} of the requests in doubt left no address on {}", leader.eni_lock.eni());
         }
-        for ask in record.progress.in_doubt.iter_mut().filter(|ask| ask.ipv6 == ipv6) {
+        for ask in record.progress.in_doubt.iter_mut().filter(|ask| is_concerned(ask)) {
             ask.not_before = Some(lapses_at(ask));
         }
         if record.progress.in_doubt != before && !record.is_over() {
