@@ -1,13 +1,15 @@
 //! What every verb and every command works with: the configuration, the store, the way to ECS, the deadline.
 
 use std::cell::OnceCell;
+use std::fmt::Display;
 
 use crate::base::deadline::Deadline;
+use crate::base::eni::EniId;
 use crate::base::region::RegionId;
 use crate::cloud::ecs::Client;
 use crate::config::Ipam;
 use crate::failure::{Failure, Result};
-use crate::metrics;
+use crate::metrics::{self, ActiveRecords};
 use crate::pool::release::{Outcome, Releaser};
 use crate::store;
 use crate::store::{Release, ReleaseId, Store};
@@ -36,9 +38,18 @@ impl<'a> CallContext<'a> {
 
     /// Does `work` and then brings the metrics up to date, however the work ended.
     pub(crate) fn run_then_write_metrics<T>(self, work: impl FnOnce(&Self) -> T) -> T {
+        self.run_then_write(ActiveRecords::Counted, work)
+    }
+
+    /// The same for ADD and DEL, whose cost does not grow with the number of pods.
+    pub(crate) fn run_then_write_kept_metrics<T>(self, work: impl FnOnce(&Self) -> T) -> T {
+        self.run_then_write(ActiveRecords::Kept, work)
+    }
+
+    fn run_then_write<T>(self, active: ActiveRecords, work: impl FnOnce(&Self) -> T) -> T {
         let outcome = work(&self);
         match self.ipam.metrics_file() {
-            Ok(Some(path)) => metrics::update(&self.store, &path),
+            Ok(Some(path)) => metrics::update(&self.store, &path, active),
             Ok(None) => {}
             Err(error) => log::warn!("{error}"),
         }
@@ -56,22 +67,45 @@ impl<'a> CallContext<'a> {
 
     /// What releases from ENIs of `region`.
     pub(crate) fn releaser<'s>(&'s self, region: &'s RegionId) -> Result<Releaser<'s>> {
-        let max_per_request = self.ipam.max_per_request()?;
-        Ok(Releaser { store: &self.store, client: self.client()?, region, max_per_request })
+        let (max_per_request, timeout) = (self.ipam.max_per_request()?, self.ipam.timeout()?);
+        Ok(Releaser { store: &self.store, client: self.client()?, region, max_per_request, timeout })
+    }
+
+    /// Releases a little of what earlier calls have left on `eni`, after the call's own work. That it fails is not the call's
+    /// failure.
+    pub(crate) fn release_backlog(&self, eni: &EniId, region: &RegionId) {
+        let done =
+            self.releaser(region).and_then(|releaser| Ok(releaser.release_backlog(eni, self.deadline)?));
+        if let Err(error) = done {
+            log::warn!("what earlier calls left is not released yet: {error}");
+        }
     }
 
     /// Releases these until the deadline. What is left then stays recorded; `onReleaseFailure` says whether the call fails.
+    /// Where it does not, nothing that keeps ECS from being asked makes it fail: neither a full disk nor a wrong key.
     pub(crate) fn release(&self, pending: &[ReleaseId]) -> Result<()> {
         let fail = self.ipam.fails_when_not_released()?;
         for one in pending {
-            if let Outcome::Deferred { why } = self.releaser(&one.region)?.release(one, self.deadline)? {
-                if fail {
-                    return Err(Failure::NotReleased { eni: one.eni.clone(), why });
-                }
-                log::warn!("the release from {} is deferred to later calls: {why}", one.eni);
+            match self.release_one(one) {
+                Err(failure) if fail => return Err(failure),
+                Err(Failure::NotReleased { why, .. }) => warn_deferred(one, &why),
+                Err(failure) => warn_deferred(one, &failure),
+                Ok(()) => {}
             }
         }
         Ok(())
+    }
+
+    /// Releases this one until the deadline.
+    ///
+    /// # Errors
+    /// [`Failure::NotReleased`] when ECS has not confirmed by then, and whatever keeps it from being asked. The release stays
+    /// recorded.
+    pub(crate) fn release_one(&self, one: &ReleaseId) -> Result<()> {
+        match self.releaser(&one.region)?.release(one, self.deadline)? {
+            Outcome::Released => Ok(()),
+            Outcome::Deferred { why } => Err(Failure::NotReleased { eni: one.eni.clone(), why }),
+        }
     }
 
     /// What is still to be released of `pending`, and why it has not been: its own last failure, or that of its ENI. `None`
@@ -109,4 +143,8 @@ impl<'a> CallContext<'a> {
     fn drain_one(&self, any: &ReleaseId, anew: bool) -> Result<()> {
         Ok(self.releaser(&any.region)?.drain(any, anew, self.deadline)?)
     }
+}
+
+fn warn_deferred(one: &ReleaseId, why: &impl Display) {
+    log::warn!("the release from {} is deferred to later calls: {why}", one.eni);
 }

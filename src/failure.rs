@@ -101,6 +101,16 @@ pub enum Failure {
     /// Another ADD for the same attachment is under way.
     #[error("another ADD for this container and interface is still running: try again later")]
     StillAssigning,
+    /// The request of an earlier ADD for the same attachment is in doubt, and could not be repeated.
+    #[error(
+        "an earlier ADD for this container and interface left a request for {eni} in doubt: {why}; try again later"
+    )]
+    EarlierInDoubt {
+        /// For which ENI.
+        eni: EniId,
+        /// Why it is still in doubt.
+        why: String,
+    },
     /// A DEL for the same attachment came before the ADD was done.
     #[error("a DEL came while this ADD was running, so its addresses are released again")]
     Deleted,
@@ -162,6 +172,9 @@ impl Failure {
             Self::Store(store::Error::Busy { .. }) => {
                 (Code::TRY_AGAIN_LATER, "the store is locked by other calls")
             }
+            Self::Store(store::Error::EniBusy { .. }) => {
+                (Code::TRY_AGAIN_LATER, "other calls are using the ENI")
+            }
             Self::Store(store::Error::Io { .. }) => (code::STORE, "cannot access the store"),
             Self::Store(store::Error::Untrusted { .. }) => {
                 (code::STORE_UNTRUSTED, "the store is not safe to use")
@@ -174,13 +187,16 @@ impl Failure {
             }
             Self::Ecs(error) | Self::Withheld { error, .. } => kind_of_refusal(error),
             Self::Metadata(_) => (Code::TRY_AGAIN_LATER, "cannot read instance metadata"),
-            Self::NotOurs { .. } | Self::ServiceManaged { .. } => (code::ENI, "the ENI cannot be used"),
+            Self::NotOurs { .. }
+            | Self::ServiceManaged { .. }
+            | Self::Store(store::Error::Claimed { .. }) => (code::ENI, "the ENI cannot be used"),
             Self::RequestedAddress { .. } => {
                 (code::REQUESTED_ADDRESS, "the requested address is not available")
             }
-            Self::NoUsableAddress { .. } | Self::StillAssigning | Self::Deleted => {
-                (Code::TRY_AGAIN_LATER, "no address was assigned")
-            }
+            Self::NoUsableAddress { .. }
+            | Self::StillAssigning
+            | Self::EarlierInDoubt { .. }
+            | Self::Deleted => (Code::TRY_AGAIN_LATER, "no address was assigned"),
             Self::NotReleased { .. } => (Code::TRY_AGAIN_LATER, "the address is not released yet"),
             Self::Output(_) => (code::OUTPUT, "cannot print the result"),
             Self::Random(_) => (Code::IO, "cannot read random numbers"),

@@ -1,6 +1,7 @@
 //! The numbers for a monitoring system: a file in the form of Prometheus that `node_exporter` reads (`metricsFile`).
 //!
-//! They are what costs little: names in directories are counted, and one small file an ENI is read, never a record.
+//! They are what costs little: names in directories are counted, and one small file an ENI is read, never a record. Nor are the
+//! names of the active records on the hot path, because there is one for each pod: the store keeps their number.
 
 use std::ffi::OsStr;
 use std::fmt::Write as _;
@@ -13,24 +14,33 @@ use std::time::Duration;
 use crate::base::clock::Timestamp;
 use crate::base::random;
 use crate::store;
-use crate::store::Store;
+use crate::store::{State, Store};
+
+/// Where the number of active records comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ActiveRecords {
+    /// They are counted.
+    Counted,
+    /// It is what the store keeps: for ADD and DEL.
+    Kept,
+}
 
 /// How often the file is written because the store has changed meanwhile. More often others write it too.
 const ATTEMPTS: usize = 10;
 
 /// Brings the file at `path` up to date. That it cannot be written is no failure of whatever changed the store.
-pub(crate) fn update(store: &Store, path: &Path) {
-    if let Err(why) = try_update(store, path) {
+pub(crate) fn update(store: &Store, path: &Path, active: ActiveRecords) {
+    if let Err(why) = try_update(store, path, active) {
         log::warn!("cannot write the metrics file {}: {why}", path.display());
     }
 }
 
 /// Every process that changes the store writes the file afterwards, so one of them may put an older count over a newer
 /// one. Each therefore looks again when it has written: whoever writes last has seen the last change.
-fn try_update(store: &Store, path: &Path) -> Result<(), String> {
+fn try_update(store: &Store, path: &Path, active: ActiveRecords) -> Result<(), String> {
     let mut written = String::new();
     for _ in 0..ATTEMPTS {
-        let text = render(store).map_err(|error| error.to_string())?;
+        let text = render(store, active).map_err(|error| error.to_string())?;
         if text == written {
             break;
         }
@@ -40,9 +50,14 @@ fn try_update(store: &Store, path: &Path) -> Result<(), String> {
     Ok(())
 }
 
-fn render(store: &Store) -> store::Result<String> {
+fn render(store: &Store, active: ActiveRecords) -> store::Result<String> {
     let mut records = String::new();
-    for (state, count) in store.counts()? {
+    for state in State::ALL {
+        let count = match (state, active) {
+            (State::Active, ActiveRecords::Kept) => store.active_count()?,
+            (State::Active, ActiveRecords::Counted) => store.count_active()?,
+            _ => store.count(state)?,
+        };
         let _ = writeln!(records, "aliyun_eni_ipam_records{{state=\"{}\"}} {count}", state.name());
     }
     let (mut failures, mut since, mut full) = (String::new(), String::new(), String::new());

@@ -8,6 +8,8 @@ use crate::commands::networks::Network;
 use crate::commands::output::{print_error, print_json, print_lines};
 use crate::context::CallContext;
 use crate::failure::{self, Failure};
+use crate::node::facts::known_region;
+use crate::store::State;
 
 /// Tries every release of every store at once, however earlier attempts ended. A request in doubt keeps its addresses until
 /// its outcome is known.
@@ -40,7 +42,12 @@ pub(super) fn flush<'n>(
 fn flush_store(context: &CallContext<'_>, flushed: &mut Flushed) -> failure::Result<()> {
     context.sweep()?;
     let dead = context.store.release_dead_intents(context.deadline, |_| true);
-    let before = context.store.list()?;
+    let mut before = context.store.list()?;
+    if before.iter().any(|it| it.state == State::Quarantined) {
+        let region = || known_region(&context.store, &context.ipam.address().ok()?);
+        context.store.release_damaged_releases(region, context.deadline)?;
+        before = context.store.list()?;
+    }
     let drained = context.drain(true);
     flushed.add(&context.store, &before, &context.store.list()?)?;
     drained?;

@@ -36,7 +36,8 @@ impl Flushed {
             }
         }
         for listed in after.iter().filter(|it| is_left(it)) {
-            let waits = || match listed.progress.not_before {
+            let requests = listed.progress.in_doubt.iter().filter_map(|ask| ask.not_before);
+            let waits = || match listed.progress.not_before.or_else(|| requests.min()) {
                 Some(moment) => format!("a request for it is in doubt until {}", moment.to_seconds()),
                 None => "this call had no time left to ask ECS".to_owned(),
             };

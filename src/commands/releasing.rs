@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::slice;
 
 use crate::base::eni::EniId;
 use crate::commands::error::CommandError;
@@ -35,7 +34,7 @@ pub(super) fn release_now(
     }
     let mut outcome = Ok(());
     for one in pending {
-        match context.release(slice::from_ref(one)) {
+        match context.release_one(one) {
             // It is among what is left.
             Ok(()) | Err(Failure::NotReleased { .. }) => {}
             failed @ Err(_) => outcome = outcome.and(failed),

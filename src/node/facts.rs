@@ -21,6 +21,7 @@ use crate::cloud::metadata::Metadata;
 use crate::config;
 use crate::config::{AddressSettings, Family4};
 
+use super::eni_link::EniLink;
 use super::placement::{EniPlacement, Subnet};
 use crate::failure::{Failure, Result};
 use crate::store::Store;
@@ -54,6 +55,11 @@ pub(crate) fn find_placement(
     let known = finder.facts.clone();
     let place = finder.place()?;
     if finder.facts != known {
+        if known.ours != finder.facts.ours
+            && let Some(mac) = &finder.facts.mac
+        {
+            EniLink::remember(store, &place.eni, mac)?;
+        }
         store.remember(&cache_name(settings), &finder.facts)?;
     }
     Ok(place)
@@ -70,6 +76,21 @@ pub(crate) fn find_eni(
     Ok((finder.region()?, finder.eni()?))
 }
 
+/// The same as far as this node knows by itself: from the configuration, or from the facts of this boot. Nobody is asked.
+///
+/// # Errors
+/// When the interface that the configuration names has no hardware address.
+pub(crate) fn known_eni(store: &Store, settings: &AddressSettings) -> Result<Option<EniId>> {
+    let known = remembered(store, settings)?;
+    Ok(settings.eni.clone().or(known.eni))
+}
+
+/// The region, as far as this node knows by itself. An instance stays in its region, so a fact of an earlier boot counts.
+pub(crate) fn known_region(store: &Store, settings: &AddressSettings) -> Option<RegionId> {
+    let remembered = || store.remembered::<KnownFacts>(&cache_name(settings))?.region;
+    settings.region.clone().or_else(remembered)
+}
+
 /// The name of the cached facts: what the configuration says about the ENI.
 fn cache_name(settings: &AddressSettings) -> String {
     match (&settings.eni, &settings.interface) {
@@ -77,6 +98,18 @@ fn cache_name(settings: &AddressSettings) -> String {
         (None, Some(interface)) => format!("facts-of-interface-{interface}"),
         (None, None) => "facts-of-primary".to_owned(),
     }
+}
+
+/// The facts of this boot, if the interface is still the same ENI, and the ENI's link is still there: one can be detached and
+/// another attached while the node runs.
+fn remembered(store: &Store, settings: &AddressSettings) -> Result<KnownFacts> {
+    let (boot_id, mac) = (boot_id(), mac_of_configured_interface(settings)?);
+    let known = store.remembered::<KnownFacts>(&cache_name(settings));
+    let has_moved = |facts: &KnownFacts| facts.ours.as_ref().is_some_and(|eni| EniLink::has_gone(store, eni));
+    let still_true = |facts: &KnownFacts| {
+        facts.boot_id == boot_id && (mac.is_none() || facts.mac == mac) && !has_moved(facts)
+    };
+    Ok(known.filter(still_true).unwrap_or_else(|| KnownFacts { boot_id, mac, ..KnownFacts::default() }))
 }
 
 struct NodeFacts<'a> {
@@ -87,20 +120,13 @@ struct NodeFacts<'a> {
 }
 
 impl<'a> NodeFacts<'a> {
-    /// Begins with the facts of this boot, if the interface is still the same ENI: one can be detached and another attached
-    /// while the node runs.
     fn new(
         client: &'a Client,
         store: &Store,
         settings: &'a AddressSettings,
         deadline: Deadline,
     ) -> Result<Self> {
-        let (boot_id, mac) = (boot_id(), mac_of_configured_interface(settings)?);
-        let known = store.remembered::<KnownFacts>(&cache_name(settings));
-        let still_true = |facts: &KnownFacts| facts.boot_id == boot_id && (mac.is_none() || facts.mac == mac);
-        let facts =
-            known.filter(still_true).unwrap_or_else(|| KnownFacts { boot_id, mac, ..KnownFacts::default() });
-        Ok(Self { client, deadline, settings, facts })
+        Ok(Self { client, deadline, settings, facts: remembered(store, settings)? })
     }
 
     fn place(&mut self) -> Result<EniPlacement> {
@@ -230,7 +256,7 @@ fn check_gateway(block: IpNetwork, gateway: IpAddr) -> Result<()> {
 }
 
 /// The hardware address of the interface that `interface` names; `None` if the configuration names the ENI another way.
-pub(crate) fn mac_of_configured_interface(settings: &AddressSettings) -> Result<Option<String>> {
+fn mac_of_configured_interface(settings: &AddressSettings) -> Result<Option<String>> {
     let (None, Some(interface)) = (&settings.eni, &settings.interface) else { return Ok(None) };
     match fs::read_to_string(format!("/sys/class/net/{interface}/address")) {
         Ok(mac) => Ok(Some(mac.trim().to_owned())),

@@ -1,9 +1,11 @@
 //! Asks ECS for the addresses of one ADD, while the ADD holds the ENI's lock and its intent names each request.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use crate::base::address::Address;
 use crate::base::clock::Timestamp;
+use crate::base::deadline::Deadline;
 use crate::base::random;
 use crate::base::region::Family;
 use crate::cloud::rpc::{Disposition, Error, ErrorKind, Subject};
@@ -17,6 +19,10 @@ use crate::node::placement::{EniPlacement, Wanted};
 
 /// How many addresses in a row may turn out to be unusable.
 const TRIES: usize = 20;
+
+/// How long after an unknown outcome an ADD goes on asking, and with it holds the ENI's lock: nobody else must wait for it for
+/// longer.
+const HOLD_AFTER_UNKNOWN: Duration = Duration::from_secs(10);
 
 impl Attempt<'_> {
     /// Gets the addresses that are wanted, and makes the record.
@@ -32,7 +38,10 @@ impl Attempt<'_> {
         let mut active = Active(place.allocation(&self.intent.intention));
         self.got = Some(active.0.clone());
         let eni_lock = self.eni_lock.insert(self.store.lock_eni(&place.eni, self.deadline)?);
-        releaser.release_backlog(eni_lock, self.deadline)?;
+        let owner = &self.intent.intention.owner;
+        if let Some(why) = releaser.resolve_predecessor(eni_lock, owner, self.deadline)? {
+            return Err(Failure::EarlierInDoubt { eni: place.eni.clone(), why });
+        }
         for want in wanted {
             let address = Assigner { releaser, place, attempt: self }.obtain(want)?;
             active.0.add(want.subnet.address(address));
@@ -77,6 +86,7 @@ impl<'s> Assigner<'_, 's> {
             let ask = self.ask(want)?;
             let error = match self.request(&ask) {
                 Ok(addresses) => {
+                    self.attempt.intent.note_answer(&ask.client_token, &addresses);
                     self.eni_lock()?.set_full(false)?;
                     match self.accept(&ask, &addresses, asked)? {
                         Some(address) => return Ok(address),
@@ -99,7 +109,7 @@ impl<'s> Assigner<'_, 's> {
             if !self.attempt.intent.has_answers() {
                 self.attempt.eni_lock = None;
             }
-            if is_final(&error) || !self.wait(&error, failures) {
+            if is_final(&error) || !self.wait(&error, failures, self.attempt.deadline) {
                 return Err(match want.address {
                     Some(address) => Failure::Withheld { address, error: Box::new(error) },
                     None => error.into(),
@@ -141,45 +151,47 @@ impl<'s> Assigner<'_, 's> {
         Ok(ask)
     }
 
-    /// Sends the request, and again with the same ClientToken as long as its outcome is unknown. After an answer that does not
-    /// answer the request, the next one is likely to be no better: ECS is asked once more only.
+    /// Sends the request, and again with the same ClientToken while its outcome is unknown, for [`HOLD_AFTER_UNKNOWN`]. After
+    /// an answer that does not answer the request, the next one is likely to be no better: ECS is asked once more only.
     fn request(&mut self, ask: &AssignRequest) -> std::result::Result<Vec<IpAddr>, NoAddress> {
         let mut failures = 0;
         let mut unfit = 0;
         let mut in_doubt = false;
+        let mut deadline = self.attempt.deadline;
         loop {
-            let error = match self.releaser.ask(ask, self.attempt.deadline.at_most(release::REQUEST_TIMEOUT))
-            {
+            let error = match self.releaser.ask(ask, deadline.at_most(release::REQUEST_TIMEOUT)) {
                 Ok(Answer::Fit(addresses)) => return Ok(addresses),
                 Ok(Answer::Unfit { error, .. }) => {
-                    self.attempt.intent.mark_unfit(&ask.client_token);
                     unfit += 1;
                     error
                 }
                 Err(error) => error,
             };
             failures += 1;
-            in_doubt |= error.kind == ErrorKind::Unknown;
+            if error.kind == ErrorKind::Unknown && !in_doubt {
+                in_doubt = true;
+                deadline = deadline.at_most(HOLD_AFTER_UNKNOWN);
+            }
             // The operation that ECS is busy with may be a copy of this one, and its answer can be had a little later.
             let again = match error.kind {
                 ErrorKind::Unknown => unfit < 2,
                 ErrorKind::Refused(Disposition::Retry) => in_doubt,
                 ErrorKind::Refused(_) | ErrorKind::NotSent => false,
             };
-            if !again || !self.wait(&error, failures) {
+            if !again || !self.wait(&error, failures, deadline) {
                 // An earlier copy, with an unknown outcome, can take effect after this one was refused.
                 return Err(NoAddress { in_doubt: in_doubt && !error.token_is_spent(), error });
             }
         }
     }
 
-    /// Waits before the next attempt; false if there is no time left for one.
-    fn wait(&self, error: &Error, failures: u32) -> bool {
+    /// Waits before the next attempt; false if there is no time left for one until `deadline`.
+    fn wait(&self, error: &Error, failures: u32, deadline: Deadline) -> bool {
         let pause = release::pause_after(error, failures, Timestamp::now(), random::jitter);
-        let possible = pause < self.attempt.deadline.remaining();
+        let possible = pause + self.releaser.min_time() <= deadline.remaining();
         if possible {
             log::info!("trying again in {:.1} s: {error}", pause.as_secs_f64());
-            self.attempt.deadline.sleep(pause);
+            deadline.sleep(pause);
         }
         possible
     }
@@ -194,7 +206,7 @@ impl<'s> Assigner<'_, 's> {
     ) -> Result<Option<IpAddr>> {
         let (now, place, intention) = (Timestamp::now(), self.place, self.attempt.intent.intention.clone());
         let eni_lock = self.eni_lock()?;
-        let mut records = eni_lock.releasing()?;
+        let mut records = eni_lock.releases_naming(addresses)?;
         let mut usable = None;
         for &address in addresses {
             let release_at = |eni_lock: &EniLock<'_>, not_before| {
@@ -223,6 +235,7 @@ impl<'s> Assigner<'_, 's> {
                 }
                 (None, false, None) => {
                     eni_lock.hand_over(address, &intention.owner);
+                    eni_lock.forget_foreign(address)?;
                     usable = Some(address);
                 }
             }

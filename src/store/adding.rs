@@ -3,11 +3,12 @@
 use std::fs::File;
 use std::path::Path;
 
+use crate::base::address::Address;
 use crate::base::attachment::Attachment;
 use crate::base::deadline::Deadline;
 use crate::store::error::{Error, Result};
-use crate::store::intent::{AddIntent, OpenIntent};
-use crate::store::record::{Active, Allocation, ReleaseProgress};
+use crate::store::intent::{AddIntent, Answered, OpenIntent};
+use crate::store::record::{Active, Allocation, AssignRequest, ReleaseProgress};
 use crate::store::record_name::record_name;
 use crate::store::schema::Misread;
 use crate::store::{ReleaseId, Store, file, intent};
@@ -77,15 +78,17 @@ impl Store {
     pub fn commit(&self, intent: &OpenIntent, active: &Active, deadline: Deadline) -> Result<Committed> {
         let path = self.active_directory().join(record_name(&active.0.owner));
         let draft = file::Draft::write(&self.active_directory(), &active.encode(&path)?, |_| Ok(()))?;
-        let _lock = self.lock(deadline)?;
+        let lock = self.lock(deadline)?;
         if intent.is_deleted()? {
             return Ok(Committed::Deleted);
         }
         self.enter(active, &draft)?;
         draft.replace(&path)?;
+        lock.one_more();
         if let Err(error) = file::sync_directory(&self.active_directory()) {
             // Taken back before anybody else sees it: what this ADD got is released now, and a record that stayed active
             // would take the address from whoever has it next.
+            lock.lose_count();
             file::remove(&path)?;
             let _ = file::sync_directory(&self.active_directory());
             return Err(error);
@@ -124,7 +127,8 @@ impl Store {
         file::sync_directory(&self.assigning_directory())
     }
 
-    /// Turns the intent of an ADD that has ended into a release of what it asked for, if it asked for anything.
+    /// Turns the intent of an ADD that has ended into a release of what it asked for, if it asked for anything. The caller
+    /// holds the store's lock.
     pub(super) fn end_dead_intent(&self, path: &Path, dead: &File) -> Result<()> {
         let content = match intent::read(path, dead) {
             Ok(content) => content,
@@ -132,13 +136,48 @@ impl Store {
             Err(error) => return Err(error),
         };
         if let Some(allocation) = content.allocation() {
-            self.put_releasing(
-                allocation,
-                ReleaseProgress { in_doubt: content.in_doubt, ..ReleaseProgress::default() },
-            )?;
+            let (allocation, in_doubt) = self.left_by_dead_add(allocation, content)?;
+            if !(allocation.addresses.is_empty() && in_doubt.is_empty()) {
+                self.put_releasing(allocation, ReleaseProgress { in_doubt, ..ReleaseProgress::default() })?;
+            }
         }
         file::remove(path)?;
         file::sync_directory(&self.assigning_directory())
+    }
+
+    /// What a dead ADD got and no active record names, and its requests whose answers it had not read. It may have been killed
+    /// after its record was active, and since then another pod may have been given the address.
+    fn left_by_dead_add(
+        &self,
+        mut allocation: Allocation,
+        content: intent::Content,
+    ) -> Result<(Allocation, Vec<AssignRequest>)> {
+        let (mut in_doubt, mut is_active) = (content.in_doubt, false);
+        for Answered { ask, addresses } in content.answered {
+            let owners: Result<Vec<_>> = addresses.iter().map(|it| self.owner_of(&ask.eni, *it)).collect();
+            match owners {
+                Ok(owners) => {
+                    for (&address, owner) in addresses.iter().zip(owners) {
+                        is_active |= owner.is_some();
+                        if owner.is_none() {
+                            log::info!("a killed ADD was given {address} on {}, which is released", ask.eni);
+                            allocation.add(Address::alone(address));
+                        }
+                    }
+                }
+                // The record that may name it is damaged. That is another pod's trouble: the request is repeated, as if its
+                // answer had not been noted, and who has the address is asked again then.
+                Err(error) => {
+                    log::warn!("{error}");
+                    in_doubt.push(ask);
+                }
+            }
+        }
+        if is_active {
+            // The intent goes now. A power cut must not take the record too, and with it the last that names the address.
+            file::sync_directory(&self.active_directory())?;
+        }
+        Ok((allocation, in_doubt))
     }
 
     /// Whether an ADD of `owner` is running, or was killed.

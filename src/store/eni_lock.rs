@@ -1,17 +1,20 @@
 //! What may be done while an ENI's lock is held: to the records of that ENI that are releasing, and to what is remembered
 //! of it. Holding the lock is the right to mutate the ENI in the cloud.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use crate::base::attachment::Attachment;
 use crate::base::clock::Timestamp;
+use crate::base::deadline::Deadline;
 use crate::base::eni::EniId;
 use crate::store::eni_state::{Backoff, EniState};
 use crate::store::error::{Error, Result};
 use crate::store::lock::Lock;
 use crate::store::record::{Allocation, Release};
+use crate::store::record_name::ReleaseName;
 use crate::store::schema::Misread;
 use crate::store::{ReleaseId, Store, file, record, schema};
 
@@ -63,6 +66,22 @@ impl<'a> EniLock<'a> {
         Ok(eni_lock)
     }
 
+    /// Lets everybody go first who waits for this lock by now, and takes it again after them. If nobody waits, it is kept.
+    ///
+    /// # Errors
+    /// [`Error::EniBusy`] and the system's.
+    pub fn let_others_go_first(self, deadline: Deadline) -> Result<Self> {
+        let started = Instant::now();
+        let (store, eni) = (self.store, self.eni.clone());
+        // The place in line is taken before the lock is let go: afterwards it might be one before those who wait.
+        let Some(place) = store.turnstile(&eni)?.line_up_again()? else { return Ok(self) };
+        drop(self);
+        match place.wait(deadline, || Ok(false))? {
+            Some(lock) => Self::new(store, eni, lock),
+            None => Err(store.eni_busy(&eni, started.elapsed())),
+        }
+    }
+
     /// The ENI whose lock this is.
     #[must_use]
     pub fn eni(&self) -> &EniId {
@@ -75,19 +94,65 @@ impl<'a> EniLock<'a> {
         &self.state
     }
 
-    /// Every record of this ENI that is releasing, oldest first. Damaged ones are set aside.
+    /// Every release of this ENI, in the order in which they began. Damaged records are set aside.
     pub fn releasing(&self) -> Result<Vec<Release>> {
+        self.oldest_releases(None, |_| false)
+    }
+
+    /// The releases of this ENI in the order in which they began, but `mine` first, and no more than it takes until `enough`
+    /// says so of the last one: what is left behind may be much more than one call can do anything about.
+    pub fn oldest_releases(
+        &self,
+        mine: Option<&ReleaseId>,
+        mut enough: impl FnMut(&Release) -> bool,
+    ) -> Result<Vec<Release>> {
+        let mut names = self.release_names(|name| name.may_be_of(&self.eni))?;
+        names.sort_by_cached_key(|name| {
+            (!mine.is_some_and(|mine| mine.is(name)), ReleaseName::of(name).began(), name.clone())
+        });
         let mut found = Vec::new();
-        for name in file::names(&self.store.releasing_directory())? {
-            match self.store.read_releasing(&name) {
-                Ok(Some(releasing)) if releasing.allocation.eni == self.eni => found.push(releasing),
-                Ok(_) => {}
-                // One bad file must not keep the others from being released.
-                Err(error) => log::error!("{error}"),
+        for name in names {
+            let Some(release) = self.read(&name) else { continue };
+            let is_last = enough(&release);
+            found.push(release);
+            if is_last {
+                break;
             }
         }
-        found.sort_by(|a, b| (a.allocation.since, &a.name).cmp(&(b.allocation.since, &b.name)));
         Ok(found)
+    }
+
+    /// The releases of this ENI that name any of `addresses`.
+    pub fn releases_naming(&self, addresses: &[IpAddr]) -> Result<Vec<Release>> {
+        let names = self.release_names(|name| name.may_name(&self.eni, addresses))?;
+        let mut found: Vec<Release> = names.iter().filter_map(|name| self.read(name)).collect();
+        found.retain(|release| release.allocation.ips().any(|ip| addresses.contains(&ip)));
+        Ok(found)
+    }
+
+    fn release_names(&self, chosen: impl Fn(&ReleaseName<'_>) -> bool) -> Result<Vec<String>> {
+        let mut names = file::names(&self.store.releasing_directory())?;
+        names.retain(|name| chosen(&ReleaseName::of(name)));
+        Ok(names)
+    }
+
+    /// The release with this name, if it is one of this ENI.
+    fn read(&self, name: &str) -> Option<Release> {
+        let read = self.store.read_releasing(name).and_then(|release| {
+            let Some(mut release) = release.filter(|release| release.allocation.eni == self.eni) else {
+                return Ok(None);
+            };
+            // Recorded, so that it ends: the next one to read it would count from its own time on.
+            if release.bound_waits(Timestamp::now()) {
+                self.update(&release)?;
+            }
+            Ok(Some(release))
+        });
+        // One bad file must not keep the others from being released.
+        read.unwrap_or_else(|error| {
+            log::error!("{error}");
+            None
+        })
     }
 
     /// Who has `address` of this ENI in use, this lock's holder included.
@@ -155,6 +220,29 @@ impl<'a> EniLock<'a> {
         self.save()
     }
 
+    /// Remembers, or forgets, why nobody should look into the requests in doubt at the moment.
+    pub fn set_resolving(&mut self, resolving: Option<Backoff>) -> Result<()> {
+        if self.state.resolving == resolving {
+            return Ok(());
+        }
+        self.state.resolving = resolving;
+        self.save()
+    }
+
+    /// Remembers which of the ENI's addresses are other software's.
+    pub fn set_foreign(&mut self, foreign: BTreeSet<IpAddr>) -> Result<()> {
+        if self.state.foreign == foreign {
+            return Ok(());
+        }
+        self.state.foreign = foreign;
+        self.save()
+    }
+
+    /// ECS has assigned `address`, so it is not other software's any more.
+    pub fn forget_foreign(&mut self, address: IpAddr) -> Result<()> {
+        if self.state.foreign.remove(&address) { self.save() } else { Ok(()) }
+    }
+
     /// Remembers that the ENI was seen to be this instance's in this boot.
     pub fn seen_here(&mut self, boot_id: &str) -> Result<()> {
         self.state.ours_in = Some(boot_id.to_owned());
@@ -196,8 +284,7 @@ impl<'a> EniLock<'a> {
 
     /// Makes a changed record durable.
     pub fn update(&self, releasing: &Release) -> Result<()> {
-        let path = self.path(releasing);
-        file::replace(&path, &releasing.encode(&path)?)
+        self.store.replace_release(&self.path(releasing), releasing)
     }
 
     /// Records addresses of this ENI that nobody has, not to be released before `not_before`.
@@ -218,6 +305,6 @@ impl<'a> EniLock<'a> {
 
     fn save(&self) -> Result<()> {
         let path = self.state_path();
-        file::replace(&path, &schema::encode(&self.state, &path)?)
+        file::replace(&path, &schema::encode_with_clock(&self.state, &path)?)
     }
 }

@@ -1,5 +1,6 @@
 //! What is remembered of an ENI from one process to the next.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -8,9 +9,22 @@ use serde::{Deserialize, Serialize};
 use crate::base::clock::Timestamp;
 use crate::store::schema::SCHEMA;
 
-/// How long a request whose outcome nobody saw may still take effect. Alibaba Cloud states no bound; its own SDKs give up
-/// on an answer after 10 to 20 seconds.
+/// How long a request whose outcome nobody saw may still take effect, from when its call gave it up or was found dead. Added
+/// up from the longest that it lives in each place, and rounded up:
+///
+/// - In this node's kernel no time, because a connection is reset when its request is given up and when its process ends,
+///   however it ends (`cloud::http`). Counted are the 23 s that are left if that fails: `TCP_USER_TIMEOUT` ends every attempt
+///   to deliver 10 s after the first. Kernels before 4.19 look at it only when they retransmit. The pauses between that double,
+///   from 3 s at most, so they look before 20 s and the first pause have passed.
+/// - In the network 5 s, for what was sent before the reset. (RFC 9293 says two minutes, but no queue of today is that long.)
+/// - In ECS 20 s. Alibaba Cloud states no bound; its own SDKs give up on an answer after 10 to 20 seconds.
+///
+/// A proxy is in none of these places: what it has read, its kernel may deliver for a quarter of an hour.
 pub(crate) const IN_DOUBT_FOR: Duration = Duration::from_mins(1);
+
+/// No moment to wait for lies further ahead: the longest call (ten minutes), and the time after it in which its requests
+/// can still take effect.
+pub(crate) const MAX_WAIT: Duration = Duration::from_mins(15);
 
 /// How long ECS's word that no address is left is taken to hold.
 const FULL_FOR: Duration = Duration::from_mins(5);
@@ -30,6 +44,12 @@ pub struct EniState {
     /// Why nobody should ask ECS to release anything of this ENI at the moment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backoff: Option<Backoff>,
+    /// Why nobody should look into the ENI's requests in doubt at the moment. Releases do not wait for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolving: Option<Backoff>,
+    /// Addresses of the ENI that no record names and that none of this store's requests has assigned: other software's.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub foreign: BTreeSet<IpAddr>,
     /// When ECS last said that it has no address left for this ENI.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) full: Option<Timestamp>,
@@ -72,6 +92,8 @@ impl Default for EniState {
             in_flight: Vec::new(),
             in_doubt: Vec::new(),
             backoff: None,
+            resolving: None,
+            foreign: BTreeSet::new(),
             full: None,
             ours_in: None,
         }
@@ -86,10 +108,11 @@ impl EniState {
     }
 
     /// When ECS said, not long before `now`, that it has no address left for this ENI. An older answer says nothing: others
-    /// may have made room, and while nobody asks nobody would ever know.
+    /// may have made room, and while nobody asks nobody would ever know. One from the future was written before the clock was
+    /// set back.
     #[must_use]
     pub fn full_at(&self, now: Timestamp) -> Option<Timestamp> {
-        self.full.filter(|full| full.age(now) < FULL_FOR)
+        self.full.filter(|full| *full <= now && full.age(now) < FULL_FOR)
     }
 
     /// Whether an earlier release of `address` may still take effect.

@@ -4,6 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::base::eni::EniId;
+
 /// A failure of the store. Nothing was lost: a record stays in the state that it had.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -46,7 +48,21 @@ pub enum Error {
         /// The schema version that it states.
         schema: u32,
     },
-    /// A lock that others held for the whole of the wait.
+    /// An ENI that another store of this machine uses.
+    #[error(
+        "{eni} belongs to the store {by}, so the store {this} cannot use it: set ipam.dataDir of all networks that use \
+         this ENI to {by}; if that store is not used any more, run `aliyun-eni-ipam flush` with it, then delete it",
+        by = .by.display(), this = .this.display()
+    )]
+    Claimed {
+        /// Which.
+        eni: EniId,
+        /// The store that uses it.
+        by: PathBuf,
+        /// This one.
+        this: PathBuf,
+    },
+    /// The store's own lock, which nobody needs for longer than a moment, and others held for the whole of the wait.
     #[error(
         "waited {:.1} s for the lock {path}: try again; if this persists, `fuser {path}` shows who holds it",
         .waited.as_secs_f64(), path = .path.display()
@@ -57,6 +73,27 @@ pub enum Error {
         /// How long the wait was.
         waited: Duration,
     },
+    /// The lock of an ENI, whose turn did not come in time: each call before it keeps the lock for a request to ECS.
+    #[error(
+        "waited {:.1} s for the lock of {eni} behind {}, which {} for ECS to answer: try again later",
+        .waited.as_secs_f64(), other_calls(*.behind), if *.behind == Some(1) { "waits" } else { "wait" }
+    )]
+    EniBusy {
+        /// Of which ENI.
+        eni: EniId,
+        /// How long the wait was.
+        waited: Duration,
+        /// How many other calls were before it at the end, if the system tells.
+        behind: Option<usize>,
+    },
+}
+
+fn other_calls(number: Option<usize>) -> String {
+    match number {
+        None => "other calls".to_owned(),
+        Some(1) => "1 other call".to_owned(),
+        Some(number) => format!("{number} other calls"),
+    }
 }
 
 /// What the store's functions return.
@@ -66,6 +103,12 @@ impl Error {
     /// An [`Error::Io`] maker for `map_err`.
     pub(super) fn io<'a>(doing: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> Self + use<'a> {
         move |source| Self::Io { doing, path: path.to_owned(), source }
+    }
+
+    /// Whether the disk, or what this user may have of it, is full.
+    pub(super) fn is_full_disk(&self) -> bool {
+        use io::ErrorKind::{QuotaExceeded, StorageFull};
+        matches!(self, Self::Io { source, .. } if matches!(source.kind(), StorageFull | QuotaExceeded))
     }
 
     pub(super) fn untrusted(path: &Path, why: impl Into<String>) -> Self {

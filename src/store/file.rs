@@ -5,7 +5,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -77,6 +77,14 @@ pub(super) fn exists(path: &Path) -> Result<bool> {
         Ok(_) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(Error::io("inspect", path)(error)),
+    }
+}
+
+/// Whether both paths are names of one file.
+pub(super) fn is_same(one: &Path, other: &Path) -> bool {
+    match (fs::symlink_metadata(one), fs::symlink_metadata(other)) {
+        (Ok(one), Ok(other)) => (one.dev(), one.ino()) == (other.dev(), other.ino()),
+        _ => false,
     }
 }
 
@@ -216,6 +224,13 @@ pub(super) fn check_room(directory: &Path) -> Result<()> {
         .and_then(|mut file| file.write_all(&[0; 4096]));
     let removed = remove(&path);
     written.map_err(Error::io("write to", directory)).and(removed)
+}
+
+/// Removes the files in `directory`, as far as that can be done.
+pub(super) fn clear(directory: &Path) {
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let _ = fs::remove_file(entry.path());
+    }
 }
 
 /// How old a draft must be to be taken for a dead process's: far older than any call becomes.

@@ -3,15 +3,20 @@
 //! The file is a log, a JSON text sequence (RFC 7464): whose the ADD is, then each request before it is sent, whatever was
 //! settled of them, and a DEL's mark. It is appended to in place, because its ADD holds a lock on it (on the inode, which a
 //! renamed file would not have) for as long as it lives: that is how others tell a slow ADD's intent from a dead one's.
+//!
+//! A text that begins with a NUL is a hint: it saves work, and nothing is lost without it. It is not made durable. Versions that
+//! know no hints pass over it, because they take it for a text that a power cut tore; so does every version over a hint that
+//! it cannot read.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Seek, SeekFrom, Write};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::base::attachment::{Attachment, Pod};
-use crate::base::clock::Timestamp;
+use crate::base::clock::{Clock, Timestamp};
 use crate::base::file_lock::try_lock;
 use crate::store::error::{Error, Result};
 use crate::store::record::{Allocation, AssignRequest};
@@ -39,6 +44,9 @@ pub struct AddIntent {
 /// Stands before each text. A full disk can cut a text short, and where the next one begins must be clear all the same.
 const BEGIN: u8 = 0x1e;
 
+/// Stands before each hint, after [`BEGIN`].
+const HINT: u8 = 0;
+
 /// The first text of the file.
 #[derive(Serialize, Deserialize)]
 struct Head {
@@ -58,12 +66,30 @@ enum Event {
     Deleted,
 }
 
+/// A text that may be missing.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum Hint {
+    /// The request with this ClientToken was answered with these addresses.
+    #[serde(rename_all = "camelCase")]
+    Answered { client_token: String, addresses: Vec<IpAddr> },
+}
+
+/// A request whose answer the ADD has read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Answered {
+    pub(super) ask: AssignRequest,
+    pub(super) addresses: Vec<IpAddr>,
+}
+
 /// What an intent's file says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Content {
     pub(super) intention: AddIntent,
     /// The requests whose answers are open.
     pub(super) in_doubt: Vec<AssignRequest>,
+    /// The requests that have brought something, as far as the file says so, and what.
+    pub(super) answered: Vec<Answered>,
     pub(super) deleted: bool,
 }
 
@@ -74,14 +100,23 @@ impl Content {
         if texts.next().is_none_or(|before| !before.is_empty()) {
             return Err(Misread::Damaged("it does not start like the intent of an ADD".into()));
         }
-        let Head { intention, .. } =
-            schema::parse(whole(texts.next().unwrap_or_default()).unwrap_or_default())?;
-        let mut read = Self { intention, in_doubt: Vec::new(), deleted: false };
-        // Nobody has acted upon one that is not whole.
-        for text in texts.filter_map(whole) {
-            match serde_json::from_slice(text) {
+        let head = whole(texts.next().unwrap_or_default()).unwrap_or_default();
+        // All moments are those of the ADD's process, by one clock.
+        let (Head { intention, .. }, clock) = schema::parse_parts(head)?;
+        let mut read = Self { intention, in_doubt: Vec::new(), answered: Vec::new(), deleted: false };
+        for text in texts {
+            if let Some(hint) = text.strip_prefix(&[HINT]) {
+                read.take_hint(hint);
+                continue;
+            }
+            // Nobody has acted upon one that is not whole.
+            let Some(text) = whole(text) else { continue };
+            match Clock::translate(clock.as_ref(), || serde_json::from_slice(text)) {
                 Ok(Event::Ask(ask)) => read.in_doubt.push(ask),
-                Ok(Event::Settled(token)) => read.in_doubt.retain(|ask| ask.client_token != token),
+                Ok(Event::Settled(token)) => {
+                    read.in_doubt.retain(|ask| ask.client_token != token);
+                    read.answered.retain(|it| it.ask.client_token != token);
+                }
                 Ok(Event::Deleted) => read.deleted = true,
                 Err(error) => return Err(Misread::Damaged(error.to_string())),
             }
@@ -89,10 +124,20 @@ impl Content {
         Ok(read)
     }
 
+    fn take_hint(&mut self, text: &[u8]) {
+        let Some(Ok(Hint::Answered { client_token, addresses })) = whole(text).map(serde_json::from_slice)
+        else {
+            return;
+        };
+        if let Some(index) = self.in_doubt.iter().position(|ask| ask.client_token == client_token) {
+            self.answered.push(Answered { ask: self.in_doubt.remove(index), addresses });
+        }
+    }
+
     /// What the ADD may have got without anybody knowing: no address yet, on the ENI that it asked for. `None` of an ADD
     /// that has not asked, or whose requests are all settled.
     pub(super) fn allocation(&self) -> Option<Allocation> {
-        let ask = self.in_doubt.first()?;
+        let ask = self.in_doubt.first().or(self.answered.first().map(|it| &it.ask))?;
         Some(Allocation {
             owner: self.intention.owner.clone(),
             network: self.intention.network.clone(),
@@ -122,18 +167,17 @@ pub struct OpenIntent {
     pub intention: AddIntent,
     /// The `ClientToken`s of the requests whose answers this process has seen and keeps.
     acknowledged: Vec<String>,
-    /// The `ClientToken`s of the requests whose answers are not answers to them.
-    unfit: Vec<String>,
 }
 
 impl OpenIntent {
     /// Writes the intent to `path` if nobody has one there; `None` where somebody has.
     pub(super) fn create(directory: &Path, path: &Path, intention: AddIntent) -> Result<Option<Self>> {
-        let head = encode(&Head { schema: SCHEMA, intention: intention.clone() }, path)?;
+        let head = Head { schema: SCHEMA, intention: intention.clone() };
+        let head = text(&schema::encode_with_clock(&head, path)?);
         let draft = file::Draft::write(directory, &head, |file| try_lock(file).map(|_| ()))?;
         let Some(file) = draft.claim(path)? else { return Ok(None) };
         file::sync_directory(directory)?;
-        Ok(Some(Self { file, path: path.to_owned(), intention, acknowledged: Vec::new(), unfit: Vec::new() }))
+        Ok(Some(Self { file, path: path.to_owned(), intention, acknowledged: Vec::new() }))
     }
 
     /// Makes it durable that ECS is about to be asked; only then may it be.
@@ -152,16 +196,23 @@ impl OpenIntent {
         append(&self.file, &self.path, &Event::Settled(client_token.to_owned()))
     }
 
+    /// Notes what the request with this ClientToken has brought: if this process is killed now, its addresses can be released
+    /// without the request being repeated. It is not made durable, and its failure costs no more than that repetition.
+    pub fn note_answer(&self, client_token: &str, addresses: &[IpAddr]) {
+        let hint = Hint::Answered { client_token: client_token.to_owned(), addresses: addresses.to_vec() };
+        let noted = schema::encode(&hint, &self.path).and_then(|text| {
+            let text = [&[BEGIN, HINT], text.as_slice()].concat();
+            write_at_once(&self.file, &text).map_err(Error::io("write", &self.path))
+        });
+        if let Err(error) = noted {
+            log::debug!("{error}");
+        }
+    }
+
     /// The answer to the request with this ClientToken has been seen: what it brought goes into the record, or into
     /// [`Store::abandon`](super::Store::abandon). The file does not say so, because it ends with either.
     pub fn acknowledge(&mut self, client_token: &str) {
         self.acknowledged.push(client_token.to_owned());
-    }
-
-    /// The request with this ClientToken has had an answer that is not one to it. [`Store::abandon`](super::Store::abandon)
-    /// records that; after a kill, the repetition meets such an answer again.
-    pub fn mark_unfit(&mut self, client_token: &str) {
-        self.unfit.push(client_token.to_owned());
     }
 
     /// Whether any answer has been seen that brought something.
@@ -170,13 +221,11 @@ impl OpenIntent {
         !self.acknowledged.is_empty()
     }
 
-    /// The requests whose answers nobody has seen.
+    /// The requests whose answers nobody has seen, or has acted upon.
     pub(super) fn in_doubt(&self) -> Result<Vec<AssignRequest>> {
-        let mut in_doubt = read(&self.path, &self.file)?.in_doubt;
+        let Content { mut in_doubt, answered, .. } = read(&self.path, &self.file)?;
+        in_doubt.extend(answered.into_iter().map(|it| it.ask));
         in_doubt.retain(|ask| !self.acknowledged.contains(&ask.client_token));
-        for ask in in_doubt.iter_mut().filter(|ask| self.unfit.contains(&ask.client_token)) {
-            ask.not_before = Some(Timestamp::now());
-        }
         Ok(in_doubt)
     }
 
@@ -221,12 +270,12 @@ pub(super) fn read(path: &Path, file: &File) -> Result<Content> {
 }
 
 /// A text of the sequence.
-fn encode(value: &impl Serialize, path: &Path) -> Result<Vec<u8>> {
-    Ok([&[BEGIN], schema::encode(value, path)?.as_slice()].concat())
+fn text(line: &[u8]) -> Vec<u8> {
+    [&[BEGIN], line].concat()
 }
 
 fn append(file: &File, path: &Path, event: &Event) -> Result<()> {
-    write_at_once(file, &encode(event, path)?).map_err(Error::io("write", path))?;
+    write_at_once(file, &text(&schema::encode(event, path)?)).map_err(Error::io("write", path))?;
     file.sync_data().map_err(Error::io("sync", path))
 }
 
@@ -261,6 +310,8 @@ mod tests {
         \"network\":\"pods\",\"since\":\"2026-11-22T09:12:44.250Z\"}}\n";
     const ASK: &str = "\u{1e}{\"ask\":{\"networkInterfaceId\":\"eni-1\",\"regionId\":\"cn-hangzhou\",\
         \"clientToken\":\"t1\",\"openUntil\":\"2026-11-22T09:12:44.250Z\"}}\n";
+    const ANSWERED: &str =
+        "\u{1e}\0{\"answered\":{\"clientToken\":\"t1\",\"addresses\":[\"192.168.0.7\"]}}\n";
     const DELETED: &str = "\u{1e}\"deleted\"\n";
 
     fn parse(content: &str) -> std::result::Result<Content, String> {
@@ -289,6 +340,35 @@ mod tests {
                 assert_eq!(content.in_doubt.len(), 1, "zeros in {start}..{end}");
             }
         }
+    }
+
+    #[test]
+    fn an_answer_that_was_noted_ends_the_doubt_until_the_request_is_settled() {
+        let content = parse(&[HEAD, ASK, ANSWERED, DELETED].concat()).unwrap();
+        assert!(content.deleted && content.in_doubt.is_empty());
+        assert_eq!(content.answered[0].ask.client_token, "t1");
+        assert_eq!(content.answered[0].addresses, [IpAddr::from([192, 168, 0, 7])]);
+        assert_eq!(content.allocation().unwrap().eni.to_string(), "eni-1");
+        let settled = parse(&[HEAD, ASK, ANSWERED, "\u{1e}{\"settled\":\"t1\"}\n"].concat()).unwrap();
+        assert!(settled.allocation().is_none() && settled.answered.is_empty());
+    }
+
+    #[test]
+    fn a_hint_that_is_torn_or_unknown_leaves_the_request_in_doubt() {
+        let unknown = ANSWERED.replace("answered", "later");
+        let torn = (0..ANSWERED.len()).map(|end| ANSWERED[..end].to_owned());
+        let zeros = (2..ANSWERED.len()).map(|at| [&ANSWERED[..at], "\0", &ANSWERED[at + 1..]].concat());
+        for hint in torn.chain(zeros).chain([unknown]) {
+            let content = parse(&[HEAD, ASK, &hint, DELETED].concat()).unwrap();
+            assert!(content.deleted && content.answered.is_empty(), "{hint:?}");
+            assert_eq!(content.in_doubt.len(), 1, "{hint:?}");
+        }
+    }
+
+    #[test]
+    fn a_version_that_knows_no_hints_passes_over_them() {
+        // It takes every text as this does, and skips what is not whole.
+        assert_eq!(whole(&ANSWERED.as_bytes()[1..]), None);
     }
 
     #[test]

@@ -1,8 +1,9 @@
-//! The store as a whole: for the commands of people, GC and STATUS. No ADD or DEL uses it.
+//! The store as a whole: for the commands of people, GC and STATUS, and for what earlier calls have left.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::base::address::Address;
 use crate::base::attachment::Attachment;
 use crate::base::clock::Timestamp;
 use crate::base::deadline::Deadline;
@@ -10,9 +11,12 @@ use crate::base::eni::EniId;
 use crate::store::error::{Error, Result};
 use crate::store::intent::Content;
 use crate::store::record::{Active, Allocation, Release, ReleaseProgress};
-use crate::store::record_name::release_began;
+use crate::store::record_name::ReleaseName;
 use crate::store::schema::Misread;
 use crate::store::{ReleaseId, Store, file, intent};
+
+/// How many intents a call that came for something else looks at.
+const MOST_PROBED: usize = 16;
 
 /// Which state a record is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,13 +97,9 @@ impl Store {
         }
     }
 
-    /// How many records there are, by the names in the directories: nothing is opened.
-    pub fn counts(&self) -> Result<[(State, usize); 4]> {
-        let mut counts = State::ALL.map(|state| (state, 0));
-        for (state, count) in &mut counts {
-            *count = file::names(&self.directory_of(*state))?.len();
-        }
-        Ok(counts)
+    /// How many records are in this state, by the names in its directory: nothing is opened.
+    pub fn count(&self, state: State) -> Result<usize> {
+        file::names(&self.directory_of(state)).map(|names| names.len())
     }
 
     fn directory_of(&self, state: State) -> PathBuf {
@@ -107,7 +107,7 @@ impl Store {
             State::Assigning => self.assigning_directory(),
             State::Active => self.active_directory(),
             State::Releasing => self.releasing_directory(),
-            State::Quarantined => self.directory.join("quarantine"),
+            State::Quarantined => self.quarantine_directory(),
         }
     }
 
@@ -118,6 +118,7 @@ impl Store {
             self.active_directory(),
             self.releasing_directory(),
             self.eni_directory(),
+            self.cache_directory(),
         ] {
             file::sweep(&directory)?;
         }
@@ -155,6 +156,26 @@ impl Store {
             }
         }
         Ok(enis.into_values().collect())
+    }
+
+    /// Whether a release or an ADD is recorded, by the names in the directories: nothing is opened.
+    pub fn has_backlog(&self) -> Result<bool> {
+        Ok(!file::names(&self.releasing_directory())?.is_empty()
+            || !file::names(&self.assigning_directory())?.is_empty())
+    }
+
+    /// Turns the intent of one dead ADD into a release, if there is one. It looks at a few only.
+    ///
+    /// # Errors
+    /// The first failure.
+    pub fn release_a_dead_intent(&self, deadline: Deadline) -> Result<()> {
+        for name in file::names(&self.assigning_directory())?.into_iter().take(MOST_PROBED) {
+            let path = self.assigning_directory().join(name);
+            if !self.release_dead_intent(&path, deadline, |_| true)?.is_empty() {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Every ENI with a state file.
@@ -215,7 +236,11 @@ impl Listed {
         let (owner, allocation, progress) = match state {
             State::Assigning => {
                 let content = Content::parse(content)?;
-                let allocation = content.allocation();
+                let mut allocation = content.allocation();
+                if let Some(allocation) = &mut allocation {
+                    let answered = content.answered.iter().flat_map(|it| &it.addresses);
+                    allocation.addresses.extend(answered.copied().map(Address::alone));
+                }
                 let progress = ReleaseProgress { in_doubt: content.in_doubt, ..ReleaseProgress::default() };
                 (content.intention.owner, allocation, progress)
             }
@@ -230,7 +255,7 @@ impl Listed {
             State::Quarantined => return Err(Misread::Damaged("it was set aside earlier".into())),
         };
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let releasing_since = if state == State::Releasing { release_began(name) } else { None };
+        let releasing_since = if state == State::Releasing { ReleaseName::of(name).began() } else { None };
         Ok(Self { state, path: path.to_owned(), allocation, owner, progress, releasing_since })
     }
 

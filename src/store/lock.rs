@@ -1,42 +1,231 @@
 //! Locks of the store, with a bounded wait.
 //!
-//! `flock` takes no deadline, and a holder may keep a lock for a whole request to ECS, so waiting is polling. The kernel
-//! releases a lock when its holder ends, however it ends, so there are no stale locks to clear.
+//! `flock` takes no deadline, and a holder may keep a lock for a whole request to ECS. So whoever waits blocks in a thread
+//! of its own, and looks from time to time whether it still needs the lock: the kernel serves those who block in the order
+//! in which they came, at no cost. Nobody polls: beside others that block, a poller starves.
+//!
+//! The kernel releases a lock when its holder ends, however it ends, so there are no stale locks to clear.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
+use std::{io, thread};
 
 use crate::base::deadline::Deadline;
-use crate::base::file_lock::try_lock;
+use crate::base::file_lock::{lock, try_lock};
 use crate::store::error::{Error, Result};
 use crate::store::file;
 
-/// How often a wait looks again: short beside a network call, long beside a system call.
-const POLL: Duration = Duration::from_millis(5);
+/// How often one that waits looks whether it still needs the lock.
+pub(crate) const LOOK: Duration = Duration::from_millis(100);
+
+/// For a thread that makes two system calls.
+const STACK: usize = 64 << 10;
 
 /// A held lock; dropping it lets go.
 #[derive(Debug)]
 #[must_use = "the lock is let go when this is dropped"]
 pub(super) struct Lock {
-    _file: File,
+    pub(super) file: File,
 }
 
 /// Takes the lock whose file is `path`, waiting until `deadline` at most.
 pub(super) fn wait(path: &Path, deadline: Deadline) -> Result<Lock> {
     let started = Instant::now();
     let file = file::open_lock(path)?;
-    while !try_lock(&file).map_err(Error::io("lock", path))? {
-        if deadline.has_passed() {
-            return Err(Error::Busy { path: path.to_owned(), waited: started.elapsed() });
-        }
-        deadline.sleep(POLL);
+    if try_lock(&file).map_err(Error::io("lock", path))? {
+        return Ok(Lock { file });
     }
-    Ok(Lock { _file: file })
+    let busy = || Error::Busy { path: path.to_owned(), waited: started.elapsed() };
+    Place::at_the_end(path, vec![file])?.wait(deadline, || Ok(false))?.ok_or_else(busy)
 }
 
-/// Takes the lock whose file is `path` if nobody holds it.
-pub(super) fn attempt(path: &Path) -> Result<Option<Lock>> {
-    let file = file::open_lock(path)?;
-    Ok(try_lock(&file).map_err(Error::io("lock", path))?.then_some(Lock { _file: file }))
+/// A lock that is passed on in turn: whoever lets go of it and wants it again comes after all who wait.
+///
+/// It has two files. Everybody locks the queue first, then the lock, and then lets go of the queue: so the next in line
+/// holds the queue and waits for the lock, and the others wait for the queue. A plain lock is taken back by its last holder
+/// before the next one has woken up. A version of the plugin that knows no queue takes the lock alone, and is kept out as
+/// well.
+#[derive(Debug)]
+pub(super) struct Turnstile {
+    pub(super) lock: PathBuf,
+    pub(super) queue: PathBuf,
+}
+
+impl Turnstile {
+    /// Takes the lock if nobody holds it and nobody waits for it.
+    pub(super) fn attempt(&self) -> Result<Option<Lock>> {
+        let [queue, lock] = self.open()?;
+        let free = self.try_queue(&queue)? && self.try_lock(&lock)?;
+        Ok(free.then_some(Lock { file: lock }))
+    }
+
+    /// Takes the lock in turn; `None` if `deadline` passes before, or the wait becomes `needless`.
+    pub(super) fn wait(
+        &self,
+        deadline: Deadline,
+        needless: impl FnMut() -> Result<bool>,
+    ) -> Result<Option<Lock>> {
+        let [queue, lock] = self.open()?;
+        if self.try_queue(&queue)? && self.try_lock(&lock)? {
+            return Ok(Some(Lock { file: lock }));
+        }
+        Place::at_the_end(&self.lock, vec![queue, lock])?.wait(deadline, needless)
+    }
+
+    /// For the holder of the lock: gets in line behind all who wait. `None` if nobody does.
+    pub(super) fn line_up_again(&self) -> Result<Option<Place>> {
+        let [queue, lock] = self.open()?;
+        if self.try_queue(&queue)? {
+            return Ok(None);
+        }
+        Place::at_the_end(&self.lock, vec![queue, lock]).map(Some)
+    }
+
+    /// Both files, open before anything is waited for.
+    fn open(&self) -> Result<[File; 2]> {
+        Ok([file::open_lock(&self.queue)?, file::open_lock(&self.lock)?])
+    }
+
+    fn try_queue(&self, file: &File) -> Result<bool> {
+        try_lock(file).map_err(Error::io("lock", &self.queue))
+    }
+
+    fn try_lock(&self, file: &File) -> Result<bool> {
+        try_lock(file).map_err(Error::io("lock", &self.lock))
+    }
+}
+
+/// A place in the line before a lock.
+pub(super) struct Place {
+    path: PathBuf,
+    turn: Receiver<io::Result<File>>,
+}
+
+impl Place {
+    /// Takes the last place. The lock is that of the last of `files`; `path` is its name.
+    fn at_the_end(path: &Path, files: Vec<File>) -> Result<Self> {
+        let (begun, has_begun) = channel();
+        let (sender, turn) = channel();
+        let in_line = move || {
+            let _ = begun.send(());
+            // Nobody may want it by now; then the lock ends with the message that nobody receives.
+            let _ = sender.send(lock_all(files));
+        };
+        thread::Builder::new()
+            .stack_size(STACK)
+            .spawn(in_line)
+            .map_err(Error::io("start a thread that waits for", path))?;
+        // Whoever lets go of the lock next is to find this thread in line.
+        let _ = has_begun.recv();
+        Ok(Self { path: path.to_owned(), turn })
+    }
+
+    /// Waits for the turn; `None` if `deadline` passes before, or the wait becomes `needless`.
+    pub(super) fn wait(
+        self,
+        deadline: Deadline,
+        mut needless: impl FnMut() -> Result<bool>,
+    ) -> Result<Option<Lock>> {
+        loop {
+            match self.turn.recv_timeout(LOOK.min(deadline.remaining())) {
+                Ok(Ok(file)) => return Ok(Some(Lock { file })),
+                Ok(Err(error)) => return Err(Error::io("lock", &self.path)(error)),
+                Err(RecvTimeoutError::Timeout) if deadline.has_passed() || needless()? => return Ok(None),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(Error::io("lock", &self.path)(io::ErrorKind::Other.into()));
+                }
+            }
+        }
+    }
+}
+
+/// Locks one file after the other, and lets go of each when it has the next. Returns the last one.
+fn lock_all(files: Vec<File>) -> io::Result<File> {
+    let mut held = None;
+    for file in files {
+        // One that is locked already stays so.
+        lock(&file)?;
+        held = Some(file);
+    }
+    held.ok_or_else(|| io::ErrorKind::InvalidInput.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    /// A turnstile, and the directory that it is in.
+    fn turnstile() -> (Turnstile, tempfile::TempDir) {
+        let directory = tempfile::tempdir().unwrap();
+        let [lock, queue] = ["lock", "queue"].map(|name| directory.path().join(name));
+        (Turnstile { lock, queue }, directory)
+    }
+
+    fn soon() -> Deadline {
+        Deadline::after(Duration::from_mins(1))
+    }
+
+    /// Waits until somebody holds the queue, who is the next in line then.
+    fn until_somebody_waits(turnstile: &Turnstile) {
+        let queue = file::open_lock(&turnstile.queue).unwrap();
+        let deadline = soon();
+        while try_lock(&queue).unwrap() {
+            fs2::FileExt::unlock(&queue).unwrap();
+            assert!(!deadline.has_passed(), "nobody waits");
+            thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn one_who_has_given_up_keeps_the_lock_from_nobody() {
+        let (turnstile, _directory) = turnstile();
+        let held = turnstile.attempt().unwrap().unwrap();
+        let late = Deadline::after(Duration::from_millis(1));
+        assert!(turnstile.wait(late, || Ok(false)).unwrap().is_none());
+        assert!(turnstile.wait(soon(), || Ok(true)).unwrap().is_none());
+        // Both threads are still in line.
+        until_somebody_waits(&turnstile);
+        drop(held);
+        assert!(turnstile.wait(soon(), || Ok(false)).unwrap().is_some());
+    }
+
+    #[test]
+    fn whoever_lets_go_and_wants_the_lock_again_comes_after_those_who_wait() {
+        let (turnstile, _directory) = turnstile();
+        let held = turnstile.attempt().unwrap().unwrap();
+        assert!(turnstile.line_up_again().unwrap().is_none(), "nobody waits");
+        let (sender, order) = mpsc::channel();
+        thread::scope(|scope| {
+            let (other, mine) = (sender.clone(), sender);
+            scope.spawn(|| {
+                let turn = turnstile.wait(soon(), || Ok(false)).unwrap();
+                other.send("the other").unwrap();
+                drop((other, turn));
+            });
+            until_somebody_waits(&turnstile);
+            let place = turnstile.line_up_again().unwrap().unwrap();
+            drop(held);
+            assert!(turnstile.attempt().unwrap().is_none(), "the other's turn is not taken from it");
+            let turn = place.wait(soon(), || Ok(false)).unwrap();
+            mine.send("the last holder").unwrap();
+            drop((mine, turn));
+        });
+        assert_eq!(order.iter().collect::<Vec<_>>(), ["the other", "the last holder"]);
+    }
+
+    #[test]
+    fn one_who_knows_no_queue_is_kept_out_and_keeps_others_out() {
+        let (turnstile, _directory) = turnstile();
+        let alone = file::open_lock(&turnstile.lock).unwrap();
+        let held = turnstile.attempt().unwrap().unwrap();
+        assert!(!try_lock(&alone).unwrap());
+        drop(held);
+        assert!(try_lock(&alone).unwrap());
+        assert!(turnstile.attempt().unwrap().is_none());
+    }
 }

@@ -2,13 +2,15 @@
 //!
 //! ```text
 //! <dataDir>/            mode 0700
-//!   lock                held for the moment of a transition, never across a network call
+//!   lock                held for the moment of a transition, never across a network call; its length says how many
+//!                       records are active
 //!   assigning/<key>     an ADD's intent, durable before ECS is asked
 //!   active/<key>        addresses in use
 //!   address/<eni>-<ip>  another name of the active record that names this address
 //!   releasing/<key>.<time>.<unique>   DEL came at this time, ECS has not confirmed
 //!   quarantine/         files that could not be read, set aside
 //!   eni/<id>.lock       held across one mutation of that ENI in the cloud
+//!   eni/<id>.queue      held by the next in line for that lock
 //!   eni/<id>.json       what is remembered of that ENI from one process to the next
 //!   cache/              what can be found out again
 //! ```
@@ -18,7 +20,11 @@
 //!
 //! Locks are taken in one order: an ENI's, then the store's.
 
+mod active_count;
 mod adding;
+mod claim;
+mod damaged;
+mod digest;
 mod eni_lock;
 mod eni_state;
 mod error;
@@ -33,19 +39,22 @@ mod record_name;
 mod releasing;
 mod schema;
 mod trust;
+mod waiting;
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 pub(crate) use adding::{Begun, Committed};
 pub(crate) use eni_lock::EniLock;
-pub(crate) use eni_state::{Backoff, EniState, IN_DOUBT_FOR};
+pub(crate) use eni_state::{Backoff, EniState, IN_DOUBT_FOR, MAX_WAIT};
 pub use error::Error;
 pub(crate) use error::Result;
 pub(crate) use intent::{AddIntent, OpenIntent};
 pub(crate) use listing::Listed;
 pub use listing::State;
+pub(crate) use lock::LOOK;
 pub(crate) use record::{Active, Allocation, AssignRequest, Release, ReleaseProgress, join};
-pub(crate) use releasing::ReleaseId;
+pub(crate) use releasing::{BegunRelease, ReleaseId};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -94,6 +103,10 @@ impl Store {
         self.directory.join("eni")
     }
 
+    fn quarantine_directory(&self) -> PathBuf {
+        self.directory.join("quarantine")
+    }
+
     /// Whether anything is recorded for `owner`. It takes no lock, creates no directory and parses nothing.
     pub fn knows(&self, owner: &Attachment) -> Result<bool> {
         let name = record_name(owner);
@@ -103,7 +116,7 @@ impl Store {
                 return Ok(true);
             }
         }
-        Ok(!self.releasing_names(&name)?.is_empty())
+        Ok(!self.releasing_names(&name)?.is_empty() || !self.set_aside(owner)?.is_empty())
     }
 
     /// The addresses that `owner` has in use.
@@ -132,20 +145,42 @@ impl Store {
         }
     }
 
-    /// Takes the lock of `eni` if nobody holds it.
+    /// Takes the lock of `eni` if nobody holds it and nobody waits for it.
     pub fn try_lock_eni(&self, eni: &EniId) -> Result<Option<EniLock<'_>>> {
-        match lock::attempt(&self.eni_lock(eni)?)? {
+        match self.turnstile(eni)?.attempt()? {
             Some(lock) => EniLock::new(self, eni.clone(), lock).map(Some),
             None => Ok(None),
         }
     }
 
-    /// Takes the lock of `eni`, waiting for it until `deadline`.
+    /// Takes the lock of `eni` in turn, waiting for it until `deadline`.
     ///
     /// # Errors
-    /// [`Error::Busy`] and the system's.
+    /// [`Error::EniBusy`] and the system's.
     pub fn lock_eni(&self, eni: &EniId, deadline: Deadline) -> Result<EniLock<'_>> {
-        EniLock::new(self, eni.clone(), lock::wait(&self.eni_lock(eni)?, deadline)?)
+        let started = Instant::now();
+        self.lock_eni_unless(eni, deadline, || Ok(false))?
+            .ok_or_else(|| self.eni_busy(eni, started.elapsed()))
+    }
+
+    /// Takes the lock of `eni` in turn; `None` if `deadline` passes before, or the wait becomes `needless`.
+    pub fn lock_eni_unless(
+        &self,
+        eni: &EniId,
+        deadline: Deadline,
+        needless: impl FnMut() -> Result<bool>,
+    ) -> Result<Option<EniLock<'_>>> {
+        match self.turnstile(eni)?.wait(deadline, needless)? {
+            Some(lock) => EniLock::new(self, eni.clone(), lock).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// That the lock of `eni` was waited for in vain, and behind how many others.
+    #[must_use]
+    pub fn eni_busy(&self, eni: &EniId, waited: Duration) -> Error {
+        let behind = self.turnstile(eni).ok().as_ref().and_then(waiting::calls_before);
+        Error::EniBusy { eni: eni.clone(), waited, behind }
     }
 
     /// The directory for what can be found out again: temporary keys, and facts of the node. It may be deleted at any time.
@@ -175,13 +210,21 @@ impl Store {
         file::check_room(existing)
     }
 
-    fn eni_lock(&self, eni: &EniId) -> Result<PathBuf> {
-        file::make_directory(&self.eni_directory())?;
-        Ok(self.eni_directory().join(format!("{eni}.lock")))
+    fn turnstile(&self, eni: &EniId) -> Result<lock::Turnstile> {
+        let directory = self.eni_directory();
+        file::make_directory(&directory)?;
+        Ok(lock::Turnstile {
+            lock: directory.join(format!("{eni}.lock")),
+            queue: directory.join(format!("{eni}.queue")),
+        })
+    }
+
+    fn lock_path(&self) -> PathBuf {
+        self.directory.join("lock")
     }
 
     fn lock(&self, deadline: Deadline) -> Result<lock::Lock> {
-        lock::wait(&self.directory.join("lock"), deadline)
+        lock::wait(&self.lock_path(), deadline)
     }
 
     /// Sets a damaged file aside; the error says where it is, or why it could not be moved.
@@ -190,7 +233,7 @@ impl Store {
             Misread::Damaged(why) => why,
             newer @ Misread::Newer(_) => return newer.into_error(path),
         };
-        let quarantine = self.directory.join("quarantine");
+        let quarantine = self.quarantine_directory();
         let state = path.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let moved = file::make_directory(&quarantine)
@@ -199,6 +242,9 @@ impl Store {
                 let to = quarantine.join(name);
                 file::rename(path, &to).map(|()| to)
             });
+        if state == "active" {
+            self.lose_active_count();
+        }
         match moved {
             Ok(path) => Error::Quarantined { path, why },
             Err(error) => error,

@@ -2,15 +2,15 @@
 //!
 //! The name is durable before the record becomes active, and is removed once the address is known to be off the ENI. A name
 //! that stays behind does no harm: it counts only if the record that it leads to is active and names the address. Every
-//! caller holds the ENI's lock.
+//! caller holds the ENI's lock, or the store's.
 
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::base::attachment::Attachment;
 use crate::base::eni::EniId;
 use crate::store::error::Result;
-use crate::store::record::Active;
+use crate::store::record::{Active, Release};
 use crate::store::{Store, file};
 
 impl Store {
@@ -42,6 +42,19 @@ impl Store {
             draft.name_too(&path)?;
         }
         file::sync_directory(&self.address_directory())
+    }
+
+    /// Makes a changed release durable. The entries that are names of the old file become names of the new one, so that they
+    /// tell what it is about if it is damaged one day. That is a precaution: its failure stops no release.
+    pub(super) fn replace_release(&self, path: &Path, release: &Release) -> Result<()> {
+        let draft = file::Draft::write(&self.releasing_directory(), &release.encode(path)?, |_| Ok(()))?;
+        for entry in release.allocation.ips().map(|ip| self.address_path(&release.allocation.eni, ip)) {
+            if file::is_same(&entry, path) {
+                let _ = file::remove(&entry).and_then(|()| draft.name_too(&entry));
+            }
+        }
+        draft.replace(path)?;
+        file::sync_directory(&self.releasing_directory())
     }
 
     /// Forgets the owner of an address that is off the ENI.

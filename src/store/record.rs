@@ -8,7 +8,9 @@
 //!                 "addresses": [{"address": "192.168.0.112/24", "gateway": "192.168.0.253"}],
 //!                 "pod": {"namespace": "default", "name": "web-0", "uid": "..."},
 //!                 "bootId": "...", "since": "2026-11-22T09:12:44.250Z"},
-//!  "release": {"attempts": 1, "lastError": "...", "notBefore": null, "unanswered": []}}
+//!  "release": {"attempts": 1, "lastError": "...", "notBefore": null, "unanswered": []},
+//!  "clock": {"bootId": "...", "bootBegan": "2026-11-20T17:01:09.730Z"},
+//!  "digest": "..."}
 //! ```
 //! A file moves from `active/` to `releasing/` as it is; `release` appears when there is something to tell.
 
@@ -25,8 +27,10 @@ use crate::base::attachment::{Attachment, Pod};
 use crate::base::clock::Timestamp;
 use crate::base::eni::EniId;
 use crate::base::region::RegionId;
+use crate::store::digest::seal;
+use crate::store::eni_state::{IN_DOUBT_FOR, MAX_WAIT};
 use crate::store::error::Result;
-use crate::store::schema::{Misread, SCHEMA, encode, parse};
+use crate::store::schema::{Misread, SCHEMA, encode_with_clock, parse};
 
 /// Addresses on an ENI, and the attachment that owns them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,8 +99,7 @@ pub struct AssignRequest {
     pub region: RegionId,
     /// The `ClientToken`, by which ECS recognises a repetition.
     pub client_token: String,
-    /// From this moment on no copy of the request that was ever sent can still take effect. Before it, that a repetition
-    /// is refused does not prove that there is nothing to release.
+    /// From this moment on no copy of the request that was ever sent can still take effect.
     #[serde(rename = "openUntil")]
     pub in_doubt_until: Timestamp,
     /// IPv6 addresses instead of IPv4 ones.
@@ -111,8 +114,7 @@ pub struct AssignRequest {
     /// The ENI's primary addresses, as far as they are known: an answer with one of them is none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub primary: Vec<IpAddr>,
-    /// Set once the request has had an answer that is not one to it. From then on its refusal alone does not end it, and it
-    /// is left alone until this moment.
+    /// Nobody looks into the request before this moment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Timestamp>,
 }
@@ -173,11 +175,26 @@ impl Active {
     }
 
     pub(super) fn encode(&self, path: &Path) -> Result<Vec<u8>> {
-        encode(&Document { schema: SCHEMA, allocation: self.0.clone(), release: None }, path)
+        encode_with_clock(&Document { schema: SCHEMA, allocation: self.0.clone(), release: None }, path)
+            .map(seal)
     }
 }
 
 impl Release {
+    /// Lets nothing wait longer than it can have been meant to: what lies further ahead than [`MAX_WAIT`] was written before
+    /// the clock was set back, in another boot or by a version that did not write its clock. Whoever calls holds the ENI's
+    /// lock, so all copies of the requests were sent before `now`. Returns whether that changed anything.
+    pub(super) fn bound_waits(&mut self, now: Timestamp) -> bool {
+        let (most, lapses) = (now.plus(MAX_WAIT), now.plus(IN_DOUBT_FOR));
+        let before = self.progress.clone();
+        self.progress.not_before = self.progress.not_before.filter(|moment| *moment <= most);
+        for ask in &mut self.progress.in_doubt {
+            ask.in_doubt_until = if ask.in_doubt_until > most { lapses } else { ask.in_doubt_until };
+            ask.not_before = ask.not_before.map(|moment| if moment > most { now } else { moment });
+        }
+        self.progress != before
+    }
+
     pub(super) fn parse(name: &str, content: &[u8]) -> std::result::Result<Self, Misread> {
         let Document { allocation, release, .. } = parse(content)?;
         Ok(Self { name: name.to_owned(), allocation, progress: release.unwrap_or_default() })
@@ -185,6 +202,7 @@ impl Release {
 
     pub(super) fn encode(&self, path: &Path) -> Result<Vec<u8>> {
         let release = Some(self.progress.clone());
-        encode(&Document { schema: SCHEMA, allocation: self.allocation.clone(), release }, path)
+        encode_with_clock(&Document { schema: SCHEMA, allocation: self.allocation.clone(), release }, path)
+            .map(seal)
     }
 }

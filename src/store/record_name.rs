@@ -1,13 +1,16 @@
 //! The names of files.
 
+use std::net::IpAddr;
 use std::path::Path;
 
 use sha1::{Digest, Sha1};
 
 use crate::base::attachment::Attachment;
 use crate::base::clock::Timestamp;
+use crate::base::eni::EniId;
 use crate::base::random;
 use crate::store::error::{Error, Result};
+use crate::store::record::{Allocation, AssignRequest};
 
 /// How much of a container ID a name shows, for the person who looks into the directory.
 const SHOWN_ID_CHARACTERS: usize = 24;
@@ -32,29 +35,122 @@ pub(super) fn unique_name(prefix: &str) -> Result<String> {
     Ok(format!("{prefix}.{}", &unique[..16]))
 }
 
-/// The name of a release of this record that begins now. The name says when, because a DEL only renames the record.
-pub(super) fn release_name(record_name: &str) -> Result<String> {
-    unique_name(&format!("{record_name}.{}", Timestamp::now().to_seconds()))
+/// The longest name that a release gets: file systems allow 255 bytes, and a draft or the quarantine add some.
+const MAX_NAME_BYTES: usize = 200;
+
+/// The name of a release that begins now. It says since when, of which ENI and which addresses, so that nobody has to open
+/// the files of releases that do not matter to him, and because a DEL only renames the record. The ENI and the addresses are
+/// left out where they are too many for a name, or where a request in doubt may add to them.
+pub(super) fn release_name(allocation: &Allocation, in_doubt: &[AssignRequest]) -> Result<String> {
+    let began = Timestamp::now().to_seconds();
+    let name = unique_name(&format!("{}.{began}", record_name(&allocation.owner)))?;
+    let addresses = allocation.ips().map(|ip| ip.to_string()).collect::<Vec<_>>().join("_");
+    let whole = format!("{name}.{}.{addresses}", allocation.eni);
+    Ok(if in_doubt.is_empty() && whole.len() <= MAX_NAME_BYTES { whole } else { name })
 }
 
-/// When the release with this name began; `None` where the name does not say so, as those of older versions do not.
-pub(super) fn release_began(name: &str) -> Option<Timestamp> {
-    humantime::parse_rfc3339(name.split('.').nth(1)?).ok().map(Timestamp::from)
+/// What the name of a release tells without its file being opened.
+pub(super) struct ReleaseName<'a> {
+    name: &'a str,
+}
+
+impl<'a> ReleaseName<'a> {
+    pub(super) fn of(name: &'a str) -> Self {
+        Self { name }
+    }
+
+    /// The name of the record that was released.
+    pub(super) fn record(&self) -> &'a str {
+        self.name.split('.').next().unwrap_or_default()
+    }
+
+    /// When the release began; `None` where the name does not say so, as those of older versions do not.
+    pub(super) fn began(&self) -> Option<Timestamp> {
+        humantime::parse_rfc3339(self.name.split('.').nth(1)?).ok().map(Timestamp::from)
+    }
+
+    /// Whether this may be a release from `eni`.
+    pub(super) fn may_be_of(&self, eni: &EniId) -> bool {
+        self.whole().is_none_or(|(named, _)| named == eni.as_str())
+    }
+
+    /// Whether the release may name any of `addresses` of `eni`.
+    pub(super) fn may_name(&self, eni: &EniId, addresses: &[IpAddr]) -> bool {
+        self.whole().is_none_or(|(named, list)| {
+            let mut listed = list.split('_').map(str::parse::<IpAddr>);
+            named == eni.as_str() && listed.any(|it| it.is_ok_and(|it| addresses.contains(&it)))
+        })
+    }
+
+    /// The ENI and the addresses, where the name has them.
+    fn whole(&self) -> Option<(&'a str, &'a str)> {
+        let mut parts = self.name.splitn(5, '.').skip(3);
+        Some((parts.next()?, parts.next()?))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::address::Address;
+    use crate::base::region::RegionId;
+
+    fn allocation(addresses: &[&str]) -> Allocation {
+        Allocation {
+            owner: owner("c1", "eth0"),
+            network: "pods".into(),
+            eni: EniId::try_from("eni-1".to_owned()).unwrap(),
+            region: RegionId::try_from("cn-hangzhou".to_owned()).unwrap(),
+            addresses: addresses.iter().map(|text| Address::alone(text.parse().unwrap())).collect(),
+            pod: None,
+            boot_id: String::new(),
+            since: Timestamp::now(),
+        }
+    }
 
     #[test]
-    fn the_name_of_a_release_says_when_it_began() {
+    fn the_name_of_a_release_says_when_it_began_and_what_it_is_about() {
         let before = Timestamp::now().to_seconds();
-        let name = release_name("c1-0123").unwrap();
-        let began = release_began(&name).unwrap().to_seconds();
+        let name = release_name(&allocation(&["192.168.0.7", "2001:db8::7"]), &[]).unwrap();
+        let said = ReleaseName::of(&name);
+        let began = said.began().unwrap().to_seconds();
         assert!((before..=Timestamp::now().to_seconds()).contains(&began), "{name}");
-        assert_eq!(name.split_once('.').unwrap().0, "c1-0123");
-        for other in ["", "c1-0123", "c1-0123.4f1c4f1c4f1c4f1c", "c1-0123.2026-13-01T00:00:00Z.4f1c"] {
-            assert_eq!(release_began(other), None, "{other}");
+        assert_eq!(said.record(), record_name(&owner("c1", "eth0")));
+        let [this, other] = ["eni-1", "eni-2"].map(|id| EniId::try_from(id.to_owned()).unwrap());
+        assert!(said.may_be_of(&this) && !said.may_be_of(&other), "{name}");
+        let ips = |text: &str| vec![text.parse().unwrap()];
+        for named in ["192.168.0.7", "2001:db8::7"] {
+            assert!(said.may_name(&this, &ips(named)) && !said.may_name(&other, &ips(named)), "{name}");
+        }
+        assert!(!said.may_name(&this, &ips("192.168.0.8")), "{name}");
+    }
+
+    #[test]
+    fn a_name_that_does_not_say_what_a_release_is_about_may_be_about_anything() {
+        let many: Vec<String> = (0..20).map(|number| format!("192.168.0.{number}")).collect();
+        let many =
+            release_name(&allocation(&many.iter().map(String::as_str).collect::<Vec<_>>()), &[]).unwrap();
+        let request = AssignRequest {
+            eni: EniId::try_from("eni-1".to_owned()).unwrap(),
+            region: RegionId::try_from("cn-hangzhou".to_owned()).unwrap(),
+            client_token: "token".into(),
+            in_doubt_until: Timestamp::now(),
+            ipv6: false,
+            addresses: Vec::new(),
+            block: None,
+            primary: Vec::new(),
+            not_before: None,
+        };
+        let unknown = release_name(&allocation(&["192.168.0.7"]), &[request]).unwrap();
+        let old = ["c1-0123.4f1c4f1c4f1c4f1c", "c1-0123.2026-11-26T00:00:00Z.4f1c4f1c4f1c4f1c"];
+        let eni = EniId::try_from("eni-9".to_owned()).unwrap();
+        for name in [many.as_str(), unknown.as_str(), old[0], old[1]] {
+            let said = ReleaseName::of(name);
+            assert!(name.len() <= MAX_NAME_BYTES, "{name}");
+            assert!(said.may_be_of(&eni) && said.may_name(&eni, &["10.0.0.1".parse().unwrap()]), "{name}");
+        }
+        for name in ["", "c1-0123", old[0], "c1-0123.2026-13-01T00:00:00Z.4f1c"] {
+            assert_eq!(ReleaseName::of(name).began(), None, "{name}");
         }
     }
 

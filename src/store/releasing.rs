@@ -1,12 +1,15 @@
 //! The life of a release in the store: from the DEL, or another caller that begins it, until ECS has confirmed.
 
 use crate::base::attachment::Attachment;
+use crate::base::clock::Timestamp;
 use crate::base::deadline::Deadline;
 use crate::base::eni::EniId;
 use crate::base::region::RegionId;
-use crate::store::error::Result;
+use crate::store::error::{Error, Result};
+use crate::store::lock::Lock;
 use crate::store::record::{Active, Allocation, Release, ReleaseProgress};
-use crate::store::record_name::{record_name, release_name};
+use crate::store::record_name::{ReleaseName, record_name, release_name};
+use crate::store::schema::Misread;
 use crate::store::{Store, file, intent};
 
 /// A release under way: the name of its record, and the ENI that has to be locked for it.
@@ -19,30 +22,54 @@ pub struct ReleaseId {
     pub region: RegionId,
 }
 
+impl ReleaseId {
+    /// Whether its record has this name.
+    pub(super) fn is(&self, name: &str) -> bool {
+        self.name == name
+    }
+}
+
+/// What a DEL has begun: from here on the attachment has nothing in use, and that is durable.
+#[derive(Debug)]
+pub struct BegunRelease {
+    /// The attachment's releases that ECS has not confirmed, older ones included.
+    pub pending: Vec<ReleaseId>,
+    /// Why more could not be done at once. A durable file names the addresses all the same, and later calls find it.
+    pub unfinished: Option<Error>,
+}
+
 impl Store {
     /// Begins a DEL: moves the record of `owner` to releasing, and marks an ADD of `owner` that is still running, so that the
-    /// ADD undoes itself. Returns every release of `owner` that ECS has not confirmed, older ones included.
+    /// ADD undoes itself. The move needs no room on the disk.
     ///
     /// # Errors
     /// [`Busy`](super::Error::Busy), [`Quarantined`](super::Error::Quarantined) and the system's.
-    pub fn begin_release(&self, owner: &Attachment, deadline: Deadline) -> Result<Vec<ReleaseId>> {
-        let _lock = self.lock(deadline)?;
-        let name = record_name(owner);
-        let path = self.assigning_directory().join(&name);
+    pub fn begin_release(&self, owner: &Attachment, deadline: Deadline) -> Result<BegunRelease> {
+        let lock = self.lock(deadline)?;
+        let path = self.assigning_directory().join(record_name(owner));
+        let mut unfinished = None;
         match intent::find(&path)? {
             Some(intent::Found::Alive(file)) => intent::mark(&file, &path)?,
-            Some(intent::Found::Dead(dead)) => self.end_dead_intent(&path, &dead)?,
+            Some(intent::Found::Dead(dead)) => match self.end_dead_intent(&path, &dead) {
+                // The intent stays, and is as durable as the release that it could not become.
+                Err(error @ Error::Io { .. }) => unfinished = Some(error),
+                ended => ended?,
+            },
             None => {}
         }
-        if self.active(owner)?.is_some() {
-            self.move_to_releasing(&name)?;
-            return self.pending(owner);
+        if let Some(active) = self.active(owner)? {
+            let moved = self.move_to_releasing(&active, &lock)?;
+            let pending = self.pending(owner).unwrap_or_else(|error| {
+                unfinished = Some(error);
+                vec![moved]
+            });
+            return Ok(BegunRelease { pending, unfinished });
         }
         let pending = self.pending(owner)?;
         if !pending.is_empty() {
             self.make_moves_durable()?;
         }
-        Ok(pending)
+        Ok(BegunRelease { pending, unfinished })
     }
 
     /// Begins the release of exactly this record, for callers other than a DEL: an ADD that nobody reads the result of, GC, a
@@ -51,18 +78,31 @@ impl Store {
     /// # Errors
     /// [`Busy`](super::Error::Busy), [`Quarantined`](super::Error::Quarantined) and the system's.
     pub fn begin_release_of(&self, active: &Active, deadline: Deadline) -> Result<Vec<ReleaseId>> {
-        let _lock = self.lock(deadline)?;
+        let lock = self.lock(deadline)?;
         let owner = &active.0.owner;
         if self.active(owner)?.as_ref() != Some(active) {
             return Ok(Vec::new());
         }
-        self.move_to_releasing(&record_name(owner))?;
+        self.move_to_releasing(active, &lock)?;
         self.pending(owner)
     }
 
-    fn move_to_releasing(&self, name: &str) -> Result<()> {
-        let to = self.releasing_directory().join(release_name(name)?);
-        file::rename(&self.active_directory().join(name), &to)
+    fn move_to_releasing(&self, Active(allocation): &Active, lock: &Lock) -> Result<ReleaseId> {
+        let name = release_name(allocation, &[])?;
+        let from = self.active_directory().join(record_name(&allocation.owner));
+        let to = self.releasing_directory().join(&name);
+        let moved = match file::rename(&from, &to) {
+            // Even a name can need a block more. What can be found out again makes room for it.
+            Err(error) if error.is_full_disk() && file::exists(&from)? => {
+                log::warn!("{error}: the cache is removed to make room");
+                file::clear(&self.cache_directory());
+                file::rename(&from, &to)
+            }
+            moved => moved,
+        };
+        moved.inspect_err(|_| lock.lose_count())?;
+        lock.one_less();
+        Ok(ReleaseId { name, eni: allocation.eni.clone(), region: allocation.region.clone() })
     }
 
     /// Makes it durable that records have moved from active to releasing. The process that moved them may have died before
@@ -101,7 +141,7 @@ impl Store {
     pub fn put_releasing(&self, allocation: Allocation, progress: ReleaseProgress) -> Result<ReleaseId> {
         file::make_directory(&self.releasing_directory())?;
         file::make_directory(&self.eni_directory())?;
-        let name = release_name(&record_name(&allocation.owner))?;
+        let name = release_name(&allocation, &progress.in_doubt)?;
         let path = self.releasing_directory().join(&name);
         let releasing = Release { name, allocation, progress };
         file::replace(&path, &releasing.encode(&path)?)?;
@@ -111,12 +151,19 @@ impl Store {
     pub(super) fn read_releasing(&self, name: &str) -> Result<Option<Release>> {
         let path = self.releasing_directory().join(name);
         let Some(content) = file::read(&path)? else { return Ok(None) };
-        Release::parse(name, &content).map(Some).map_err(|misread| self.misread(&path, misread))
+        match Release::parse(name, &content) {
+            Ok(release) => Ok(Some(release)),
+            Err(Misread::Damaged(why)) => match self.mend_release(name)? {
+                Some(mended) => Ok(Some(mended)),
+                None => Err(self.misread(&path, Misread::Damaged(why))),
+            },
+            Err(newer) => Err(self.misread(&path, newer)),
+        }
     }
 
     pub(super) fn releasing_names(&self, record_name: &str) -> Result<Vec<String>> {
         let mut names = file::names(&self.releasing_directory())?;
-        names.retain(|name| name.split_once('.').is_some_and(|(record, _)| record == record_name));
+        names.retain(|name| ReleaseName::of(name).record() == record_name);
         Ok(names)
     }
 }
@@ -133,6 +180,12 @@ impl Release {
     pub fn pending(&self) -> ReleaseId {
         let Allocation { eni, region, .. } = &self.allocation;
         ReleaseId { name: self.name.clone(), eni: eni.clone(), region: region.clone() }
+    }
+
+    /// When it began: when the DEL came. Of a release that an older version began, when its addresses were assigned.
+    #[must_use]
+    pub fn began(&self) -> Timestamp {
+        ReleaseName::of(&self.name).began().unwrap_or(self.allocation.since)
     }
 
     /// Whether this is the record behind `pending`.

@@ -1,11 +1,12 @@
-//! The store's JSON forms carry a version, so that a later one is told from damage.
+//! The store's JSON forms carry a version, so that a later one is told from damage, and the clock by which they were written.
 
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::clock::Clock;
 use crate::store::error::{Error, Result};
-use crate::store::file;
+use crate::store::{digest, file};
 
 /// The version of the store's JSON forms. A reader refuses later ones and leaves them as they are.
 pub(super) const SCHEMA: u32 = 1;
@@ -28,19 +29,35 @@ impl Misread {
     }
 }
 
-/// Reads any of the store's JSON forms that carry a schema version, so that a later version is told from damage.
+/// Reads any of the store's JSON forms that carry a schema version, so that a later version is told from damage. Its moments
+/// are by the present clock.
 pub(super) fn parse<T: for<'de> Deserialize<'de>>(content: &[u8]) -> std::result::Result<T, Misread> {
+    parse_parts(content).map(|(document, _)| document)
+}
+
+/// The same, and the clock by which the writer of this form writes what follows it.
+pub(super) fn parse_parts<T: for<'de> Deserialize<'de>>(
+    content: &[u8],
+) -> std::result::Result<(T, Option<Clock>), Misread> {
     #[derive(Deserialize)]
     struct Versioned {
         schema: u32,
+        #[serde(default)]
+        clock: Option<Clock>,
     }
     check_length(content)?;
-    match serde_json::from_slice::<Versioned>(content) {
-        Ok(Versioned { schema: SCHEMA }) => {}
-        Ok(Versioned { schema }) => return Err(Misread::Newer(schema)),
+    let clock = match serde_json::from_slice::<Versioned>(content) {
+        Ok(Versioned { schema: SCHEMA, clock }) => clock,
+        Ok(Versioned { schema, .. }) => return Err(Misread::Newer(schema)),
         Err(error) => return Err(Misread::Damaged(error.to_string())),
+    };
+    if !digest::is_intact(content) {
+        return Err(Misread::Damaged("its digest does not match what it says".into()));
     }
-    serde_json::from_slice(content).map_err(|error| Misread::Damaged(error.to_string()))
+    match Clock::translate(clock.as_ref(), || serde_json::from_slice(content)) {
+        Ok(document) => Ok((document, clock)),
+        Err(error) => Err(Misread::Damaged(error.to_string())),
+    }
 }
 
 /// What is longer than any file of the store has not been read to its end.
@@ -51,6 +68,18 @@ pub(super) fn check_length(content: &[u8]) -> std::result::Result<(), Misread> {
     } else {
         Err(Misread::Damaged(format!("it is larger than {max} bytes")))
     }
+}
+
+/// The bytes of a form with moments, one line: it says by which clock they are.
+pub(super) fn encode_with_clock(value: &impl Serialize, path: &Path) -> Result<Vec<u8>> {
+    #[derive(Serialize)]
+    struct Dated<'a, T> {
+        #[serde(flatten)]
+        value: &'a T,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        clock: Option<&'static Clock>,
+    }
+    encode(&Dated { value, clock: Clock::present() }, path)
 }
 
 /// The bytes of any of the store's JSON forms, one line.

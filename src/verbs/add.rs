@@ -51,15 +51,23 @@ pub(super) fn add(
         Begun::Busy => Err(Failure::StillAssigning),
         Begun::New(intent) => {
             let mut attempt = Attempt::new(&context.store, intent, context.deadline);
-            let done = assign(context, &mut attempt, call, &settings).and_then(|active| answer(&active));
-            if done.is_err()
-                && let Err(error) = attempt.undo().map_err(Failure::from).and_then(|it| context.release(&it))
-            {
-                log::error!(
-                    "the addresses of this failed ADD could not be released and stay recorded: {error}"
-                );
+            let done = assign(context, &mut attempt, call, &settings)
+                .and_then(|active| answer(&active).map(|()| active));
+            match done {
+                Ok(Active(allocation)) => {
+                    context.release_backlog(&allocation.eni, &allocation.region);
+                    Ok(())
+                }
+                Err(failure) => {
+                    let undone = attempt.undo().map_err(Failure::from);
+                    if let Err(error) = undone.and_then(|pending| context.release(&pending)) {
+                        log::error!(
+                            "the addresses of this failed ADD could not be released and stay recorded: {error}"
+                        );
+                    }
+                    Err(failure)
+                }
             }
-            done
         }
     }
 }
@@ -71,7 +79,11 @@ fn assign<'s>(
     call: &Add,
     settings: &AddressSettings,
 ) -> Result<Active> {
-    let place = find_placement(context.client()?, &context.store, settings, context.deadline)?;
+    let client = context.client()?;
+    let place = find_placement(client, &context.store, settings, context.deadline)?;
+    let endpoint = client.endpoint(&place.region);
+    let cloud = endpoint.is_loopback().then(|| endpoint.authority());
+    context.store.claim(&place.eni, cloud.as_deref(), context.deadline)?;
     let wanted = place.wanted(&call.arguments.requested)?;
     attempt.run(context.releaser(&place.region)?, &place, &wanted)
 }

@@ -5,10 +5,11 @@ use std::time::Duration;
 use crate::base::attachment::Attachment;
 use crate::cni::Del;
 use crate::config::Ipam;
-use crate::store::Store;
+use crate::store::{BegunRelease, Store};
 
 use crate::context::CallContext;
 use crate::failure::{Failure, Result};
+use crate::node::facts::known_region;
 
 /// How often the end of an ADD is looked for.
 const POLL: Duration = Duration::from_millis(20);
@@ -31,16 +32,39 @@ pub(super) fn open(call: &Del) -> Result<Option<CallContext<'_>>> {
 /// Serves a DEL. It needs nothing but the attachment: no network namespace, no prevResult, no network name, and no ADD before.
 ///
 /// # Errors
-/// When the store cannot be used, or, where `onReleaseFailure` is `fail`, when ECS did not confirm in time. Nothing is lost:
-/// the record is active or releasing, and the next DEL goes on with it.
+/// When it cannot be made durable that the attachment has nothing in use, or, where `onReleaseFailure` is `fail`, when ECS did
+/// not confirm in time. Nothing is lost: the record is active or releasing, and the next DEL goes on with it.
 pub(super) fn del(context: &CallContext<'_>, call: &Del) -> Result<()> {
     let owner = &call.attachment;
-    let mut pending = context.store.begin_release(owner, context.deadline)?;
-    if pending.is_empty() && context.ipam.fails_when_not_released()? {
+    let BegunRelease { mut pending, unfinished } = begin_release(context, call)?;
+    let fails = context.ipam.fails_when_not_released()?;
+    match unfinished {
+        Some(error) if fails => return Err(error.into()),
+        Some(error) => log::warn!("the rest of this DEL is left to later calls: {error}"),
+        None => {}
+    }
+    if pending.is_empty() && fails {
         wait_for_add(context, owner)?;
         pending = context.store.pending(owner)?;
     }
-    context.release(&pending)
+    context.release(&pending)?;
+    if let Some(one) = pending.first() {
+        context.release_backlog(&one.eni, &one.region);
+    }
+    Ok(())
+}
+
+/// Makes what is recorded of the attachment releasing. A damaged record cannot be moved: it is set aside, by this call or by an
+/// earlier one, and becomes a release if the store knows otherwise what it named.
+fn begin_release(context: &CallContext<'_>, call: &Del) -> Result<BegunRelease> {
+    let Del { attachment: owner, network, .. } = call;
+    let region = || known_region(&context.store, &context.ipam.address().ok()?);
+    loop {
+        let begun = context.store.begin_release(owner, context.deadline);
+        if !context.store.release_set_aside(owner, &network.name, region, context.deadline)? {
+            return Ok(begun?);
+        }
+    }
 }
 
 /// Waits until an ADD that is still under way has undone itself, as the DEL's mark tells it to, or has died: DEL must not

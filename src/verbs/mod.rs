@@ -22,9 +22,11 @@ use crate::failure::{Failure, Result};
 /// Whatever makes the call fail; the runtime is to be told by [`Failure::to_cni`].
 pub fn serve(call: &Call, print: &mut dyn FnMut(&Value) -> io::Result<()>) -> Result<()> {
     match call {
-        Call::Add(call) => add::open(call)?.run_then_write_metrics(|context| add::add(context, call, print)),
+        Call::Add(call) => {
+            add::open(call)?.run_then_write_kept_metrics(|context| add::add(context, call, print))
+        }
         Call::Del(call) => match del::open(call)? {
-            Some(context) => context.run_then_write_metrics(|context| del::del(context, call)),
+            Some(context) => context.run_then_write_kept_metrics(|context| del::del(context, call)),
             None => Ok(()),
         },
         Call::Check(call) => check::check(call),

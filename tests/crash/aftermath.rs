@@ -1,11 +1,16 @@
 //! What may come after a call that was interrupted. None of it may lose an address or take a live pod's.
 
+use std::time::Duration;
+
 use harness::Node;
 
 use crate::checks::{Recorded, guarded};
 use crate::course::NEXT;
 use crate::moment::Moment;
 use crate::scenario::{NEIGHBOUR, ORPHAN, POD};
+
+/// Longer than anything is in doubt or held back.
+pub(crate) const IN_DOUBT: Duration = Duration::from_mins(6);
 
 /// Every way of going on from the present moment.
 pub(crate) fn all(node: &Node) {
@@ -38,24 +43,22 @@ fn another_pod_comes(node: &Node) {
     end(node);
 }
 
-/// With the pod and all others gone and a `flush` nothing is left but the neighbour's addresses. What an old request may
-/// still take away is held back for a minute first, of which the files are made to say that it is over.
+/// With the pod and all others gone and a `flush` nothing is left but the neighbour's addresses. What is in doubt waits until
+/// no old request can take effect any more, of which the files are made to say that it is so.
 pub(crate) fn end(node: &Node) {
     let recorded = Recorded::read(&Moment::of(node).tree).expect("a store that can be read");
     for pod in recorded.active.keys().filter(|pod| ![POD, NEIGHBOUR].contains(&pod.as_str())) {
         guarded(node, &[pod], || node.del(pod)).ok();
     }
-    if node.on_eni().contains(&ORPHAN) {
-        let _ = guarded(node, &[], || node.operator(&["reconcile", "--release-orphans", "--yes"]));
-    }
     if guarded(node, &[], || node.operator(&["flush"])).status() != 0 {
-        let mut moment = Moment::of(node);
-        moment.let_a_minute_pass();
-        moment.restore(node);
+        node.let_time_pass(IN_DOUBT);
         let flushed = guarded(node, &[], || node.operator(&["flush"]));
         if flushed.status() != 0 {
             flushed.fail("nothing left over");
         }
+    }
+    if node.on_eni().contains(&ORPHAN) {
+        let _ = guarded(node, &[], || node.operator(&["reconcile", "--release-orphans", "--yes"]));
     }
     let moment = Moment::of(node);
     let recorded = Recorded::read(&moment.tree).expect("a store that can be read");

@@ -3,6 +3,8 @@
 //! Whatever fails, the plugin says so in one document with a code, or succeeds because it could do without; nothing is lost,
 //! and the next call, of which nothing fails, recovers.
 
+pub(crate) mod lasting;
+
 use std::collections::BTreeSet;
 
 use harness::Node;
@@ -80,7 +82,6 @@ fn survives(scenario: &Scenario) {
 /// The calls that are to fail, and how: each in every way, or in one, in turn. What comes before the configuration is read is
 /// the loader's and the runtime library's.
 fn failing(calls: &[SystemCall], in_one_way: bool) -> Vec<(SystemCall, &'static str)> {
-    let own = |call: &SystemCall| call.text.starts_with("read(0,") || call.text.contains("pods.conflist");
     // A situation that begins later has that behind it.
     let begin = calls.iter().position(own).unwrap_or_default();
     let mut failing = Vec::new();
@@ -96,6 +97,11 @@ fn failing(calls: &[SystemCall], in_one_way: bool) -> Vec<(SystemCall, &'static 
         failing.extend(tried.map(|(_, effect)| (call.clone(), *effect)));
     }
     failing
+}
+
+/// Whether the plugin reads its configuration, with which its own calls begin.
+fn own(call: &SystemCall) -> bool {
+    call.text.starts_with("read(0,") || (call.name == "openat" && call.text.contains("pods.conflist"))
 }
 
 /// The same call again, and then the pod's end.

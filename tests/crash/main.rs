@@ -1,4 +1,4 @@
-//! Nothing is ever lost: the plugin is killed at every system call, has every file operation fail once, has its writes cut
+//! Nothing is ever lost: the plugin is killed at every system call, has every file operation fail once, has every one from a moment on fail, has its writes cut
 //! short at every byte, and loses its power at every moment, and each time what is left must keep the two promises of
 //! [`checks`].
 //!
@@ -35,6 +35,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let modules = [
         failing_calls::tests(),
+        failing_calls::lasting::tests(),
         kill_points::tests(),
         moment::tests(),
         power_cuts::tests(),

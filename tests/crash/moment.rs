@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use harness::{Node, Saved};
-use serde_json::{Value, json};
 
 harness::tests! {
     needs []:
@@ -69,21 +68,6 @@ impl Moment {
         node.cloud.clear_faults();
         node.cloud.clear_ledger();
         node.cloud.restore(&self.cloud);
-    }
-
-    /// Ends what the store remembers for a minute: that an old request may still take an address away, and that an address
-    /// is not to be released yet.
-    pub(crate) fn let_a_minute_pass(&mut self) {
-        for (path, entry) in &mut self.tree {
-            let Entry::File(content) = entry else { continue };
-            let Ok(mut document) = serde_json::from_slice::<Value>(content) else { continue };
-            if path.starts_with("releasing") {
-                document["release"]["notBefore"] = Value::Null;
-            } else if path.starts_with("eni") {
-                document["suspects"] = json!([]);
-            }
-            *content = format!("{document}\n").into_bytes();
-        }
     }
 
     /// The same text for all moments that differ in nothing but times, random names and drafts: what a call does next
@@ -148,15 +132,24 @@ fn without_request_ids(text: &str) -> String {
     parts.fold(first.to_owned(), |plain, part| plain + part.get(LENGTH..).unwrap_or_default())
 }
 
-/// With all its moments that much later.
+/// With all its moments that much later, and without the digest of a record that says what it was before.
 fn later(content: &[u8], time: Duration) -> Vec<u8> {
     let Ok(text) = std::str::from_utf8(content) else { return content.to_vec() };
     let shifted = |part: &str| match humantime::parse_rfc3339(part) {
         Ok(moment) => humantime::format_rfc3339_millis(moment + time).to_string(),
         Err(_) => part.to_owned(),
     };
-    let parts: Vec<_> = text.split('"').map(shifted).collect();
-    parts.join("\"").into_bytes()
+    // Only what stands at the end is one.
+    let unsealed = match text.split_once(",\"digest\":\"") {
+        Some((before, digest)) if !digest.contains(',') => format!("{before}}}\n"),
+        _ => text.to_owned(),
+    };
+    // When the boot began does not depend on when the file was written.
+    let parts: Vec<_> = unsealed.split('"').collect();
+    let is_clock = |index: usize| index > 1 && parts[index - 2] == "bootBegan";
+    let later = parts.iter().enumerate();
+    let later = later.map(|(index, part)| if is_clock(index) { (*part).to_owned() } else { shifted(part) });
+    later.collect::<Vec<_>>().join("\"").into_bytes()
 }
 
 /// Whether this is a moment such as 2026-11-22T09:12:44.250Z.
@@ -181,9 +174,12 @@ fn unhexed(text: &str) -> String {
 }
 
 fn time_passes_for_moments_alone() {
-    let text = |since: &str| format!("{{\"since\":\"{since}\",\"address\":\"192.168.0.1/24\"}}\n");
+    let clock = "\"clock\":{\"bootBegan\":\"2026-11-22T09:12:44.250Z\"}";
+    let text = |since: &str| format!("{{\"since\":\"{since}\",\"address\":\"192.168.0.1/24\",{clock}}}\n");
     let shifted = later(text("2026-11-22T09:12:44.250Z").as_bytes(), Duration::from_millis(61_000));
     assert_eq!(shifted, text("2026-11-22T09:13:45.250Z").as_bytes());
+    let sealed = text("2026-11-22T09:12:44.250Z").replace("}\n", ",\"digest\":\"0123\"}\n");
+    assert_eq!(later(sealed.as_bytes(), Duration::from_millis(61_000)), shifted);
 }
 
 fn the_name_of_a_release_differs_by_its_pod_alone() {

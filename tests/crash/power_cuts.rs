@@ -24,6 +24,7 @@ harness::tests! {
         of_pods_with_addresses_of_both_families,
         of_an_add_that_was_killed_and_of_its_del,
         of_a_killed_adds_successor,
+        of_a_flush_after_an_add_that_was_killed_before_its_record_was_durable,
         of_an_add_that_gives_back_what_it_got,
         of_a_release_whose_outcome_nobody_saw,
         of_an_address_that_is_handed_out_while_its_release_is_pending,
@@ -167,6 +168,15 @@ fn of_a_killed_adds_successor() {
         calls.killed("ADD", "a", "recvfrom", 1);
         calls.add("a");
         calls.del("a");
+    });
+}
+
+fn of_a_flush_after_an_add_that_was_killed_before_its_record_was_durable() {
+    survives("flush after an ADD that was killed before its record was durable", &[], |calls| {
+        calls.add("neighbour");
+        // Of its intent and of that one's name, of its record, of the address's name: the next is that of the record's name.
+        calls.killed("ADD", "a", "fsync", 5);
+        calls.flush();
     });
 }
 

@@ -7,6 +7,7 @@ use harness::simulator::AddressPolicy;
 use harness::{Answer, Calling, Fault, Node, World};
 use serde_json::json;
 
+use crate::aftermath;
 use crate::checks::guarded;
 use crate::course::{self, Course, UNASSIGN};
 use crate::outcome;
@@ -141,6 +142,8 @@ pub(crate) const FLUSH: Scenario =
         neighbour(node);
         killed_dels(node, ["first", "second"]);
         killed(node, add(node), "recvfrom", 1);
+        // Its request may have got an address that is being released, of which only time tells.
+        node.let_time_pass(aftermath::IN_DOUBT);
     });
 
 pub(crate) const RELEASE: Scenario = Scenario {

@@ -16,7 +16,7 @@ use crate::checks::guarded;
 use crate::course::{ASSIGN, is_marked, wait_until};
 use crate::moment::Moment;
 use crate::scenario::{At, NEIGHBOUR, POD};
-use crate::tracer::{self, Tracing, trace_of};
+use crate::tracer::{self, SystemCall, Tracing, trace_of};
 
 harness::tests! {
     needs []: of_an_add, of_a_dels_mark_in_a_living_adds_intent;
@@ -125,7 +125,8 @@ fn of_a_living_adds_request_before_its_dels_mark() {
     let (start, trace) = (Moment::of(&node), trace_of(&node));
     let _ = Tracing::Watch.apply(limitable(node.call("ADD", POD)), &trace).run().address();
     let calls = tracer::calls(&trace);
-    let asks: Vec<_> = calls.iter().filter(|call| call.text.contains("{\\\"ask\\\"")).collect();
+    let is_ask = |call: &&SystemCall| call.name == "write" && call.text.contains("{\\\"ask\\\"");
+    let asks: Vec<_> = calls.iter().filter(is_ask).collect();
     let [_, second] = asks.as_slice() else { panic!("two requests among {calls:#?}") };
     let length: usize = second.text.rsplit(' ').next().and_then(|it| it.parse().ok()).expect("a length");
     let cuts = tracer::chosen((0..length).collect());

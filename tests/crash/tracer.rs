@@ -81,6 +81,8 @@ pub(crate) enum Tracing {
     Record { kill: Option<(String, usize)> },
     /// One call, counted among those of its name, does not take place: instead something happens, in strace's words.
     Inject { name: String, nth: usize, effect: &'static str },
+    /// From the call of each name with this number on none takes place: instead something happens, in strace's words.
+    InjectFrom { first: BTreeMap<&'static str, usize>, effect: &'static str },
 }
 
 impl Tracing {
@@ -100,7 +102,7 @@ impl Tracing {
         let mut arguments = ["-f", "-qq", "-e", "signal=none", "-o", &output].map(str::to_owned).to_vec();
         let kill = "signal=SIGKILL";
         let injection = match self {
-            Self::Watch => None,
+            Self::Watch | Self::InjectFrom { .. } => None,
             Self::Record { kill: it } => {
                 // A question mark, because not every architecture has them all.
                 let names: Vec<_> = RECORDED.iter().map(|name| format!("?{name}")).collect();
@@ -113,6 +115,17 @@ impl Tracing {
                 Some((name, nth, *effect))
             }
         };
+        if let Self::InjectFrom { first, effect } = self {
+            let names: Vec<_> = first.keys().copied().collect();
+            arguments.extend([
+                "--seccomp-bpf".to_owned(),
+                "-e".to_owned(),
+                format!("trace={},flock", names.join(",")),
+            ]);
+            for (name, first) in first {
+                arguments.extend(["-e".to_owned(), format!("inject={name}:{effect}:when={first}+")]);
+            }
+        }
         if let Some((name, nth, effect)) = injection {
             arguments.extend(["-e".to_owned(), format!("inject={name}:{effect}:when={nth}")]);
             if effect == STOP {

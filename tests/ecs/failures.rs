@@ -1,6 +1,8 @@
 //! What goes wrong on the way: what is then known of the outcome, and that nothing outlasts the deadline.
 
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::thread;
 use std::time::Duration;
 
 use aliyun_eni_ipam::inside::base::Deadline;
@@ -109,6 +111,35 @@ fn where_no_connection_is_made_nothing_was_sent() {
         assert_eq!((error.kind, error.transient), (ErrorKind::NotSent, true), "{error}");
         assert!(error.to_string().contains(words), "{error}");
     }
+}
+
+#[test]
+fn a_server_is_reached_at_whichever_of_its_addresses_listens() {
+    // The name stands for ::1, too, on most machines, and nothing listens there.
+    let simulator = simulator();
+    let endpoint = simulator.endpoint().replace("127.0.0.1", "localhost");
+    let client = Client::new(settings_for(&endpoint, "http://127.0.0.1:1"));
+    assert!(client.describe(&region(), &eni(), soon()).unwrap().is_some());
+}
+
+#[test]
+fn a_connection_ends_without_a_reset_once_its_request_is_answered() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let server = thread::spawn(move || {
+        let (mut connection, _) = listener.accept().unwrap();
+        let mut head = Vec::new();
+        let mut piece = [0; 4096];
+        while !head.ends_with(b"\r\n\r\n") {
+            let length = connection.read(&mut piece).unwrap();
+            head.extend_from_slice(&piece[..length]);
+        }
+        connection.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 17\r\n\r\n{\"RequestId\":\"1\"}").unwrap();
+        connection.read(&mut piece).unwrap()
+    });
+    let client = Client::new(settings_for(&endpoint, "http://127.0.0.1:1"));
+    client.unassign(&region(), &eni(), &[address("192.168.0.77")], soon()).unwrap();
+    assert_eq!(ends(|| server.join().unwrap()), 0);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
 
 use harness::{Node, RawServer};
 use proptest::collection::vec;
@@ -66,12 +67,12 @@ impl Stage {
         self.node.set("endpoint", self.endpoint.clone());
         self.start.restore(&self.node);
         let directory = self.node.store();
-        if cloud.old {
-            let record = fs::read_dir(directory.join("active")).unwrap().next().unwrap().unwrap().path();
-            let mut content: Value = serde_json::from_slice(&fs::read(&record).unwrap()).unwrap();
-            content["allocation"]["since"] = "2026-01-01T00:00:00Z".into();
-            fs::write(&record, content.to_string()).unwrap();
-        }
+        // A stage that has stood for a while does not make a record old.
+        let young = humantime::format_rfc3339_millis(SystemTime::now()).to_string();
+        let record = fs::read_dir(directory.join("active")).unwrap().next().unwrap().unwrap().path();
+        let mut content: Value = serde_json::from_slice(&fs::read(&record).unwrap()).unwrap();
+        content["allocation"]["since"] = if cloud.old { "2026-01-01T00:00:00Z".into() } else { young.into() };
+        fs::write(&record, content.to_string()).unwrap();
         if cloud.suspect {
             let state = json!({"schema": 1, "inFlight": [self.address]}).to_string();
             fs::write(directory.join("eni").join(format!("{}.json", Node::ENI)), state).unwrap();
@@ -122,6 +123,22 @@ impl Stage {
             || says("DescribeNetworkInterfaces", &cloud.describe, &missing)
     }
 
+    /// The cloud is itself again. One call is enough for what is not in doubt: a `flush` goes on until nothing is left that may
+    /// be asked for. When nothing waits any more, a second one ends what was in doubt and releases what that had brought.
+    fn recover(&mut self, cloud: &Cloud) {
+        make(self.node.call("DEL", "c1")).ok();
+        // Whoever has time does not meet the deadline.
+        self.node.set("timeoutSeconds", 60);
+        command(self.node.command(&["flush"]));
+        assert!(self.node.on_eni().is_subset(&self.node.recorded()), "{cloud:?}\n{}", self.node.scene());
+        assert_eq!(self.node.overdue(), Vec::<String>::new(), "{cloud:?}\n{}", self.node.scene());
+        self.node.let_time_pass(Node::NOTHING_WAITS);
+        command(self.node.command(&["flush"]));
+        let left = (self.node.on_eni(), self.node.records());
+        assert_eq!(left, (BTreeSet::new(), Vec::new()), "{cloud:?}\n{}", self.node.scene());
+        self.node.set("timeoutSeconds", 1);
+    }
+
     fn play(&mut self, cloud: &Cloud) {
         self.arrange(cloud);
         let (asked, _) = self.meet(cloud, "DEL", "c0");
@@ -137,14 +154,11 @@ impl Stage {
             assert!(cloud.assign.readable().iter().any(named), "{given} in {cloud:?}\n{}", self.node.scene());
             assert!(self.node.recorded().contains(&given), "{given} in {cloud:?}\n{}", self.node.scene());
         }
-        // The cloud is itself again. What it was said to have lost, it may still have.
-        make(self.node.call("DEL", "c1")).ok();
-        command(self.node.command(&["flush"]));
-        let mut on_eni = self.node.on_eni();
         if !is_recorded {
-            on_eni.remove(&self.address);
+            // The cloud has said so, and here it is true.
+            self.node.cloud.unassign(Node::ENI, self.address);
         }
-        assert!(on_eni.is_subset(&self.node.recorded()), "{cloud:?}\n{}", self.node.scene());
+        self.recover(cloud);
         assert!(!self.node.log().contains("panic: "), "{}", self.node.scene());
     }
 }

@@ -1,11 +1,15 @@
 //! The plugin as runtimes and people meet it, like the suite `plugin`, where a test needs what not every machine has: root,
-//! `strace`, or another plugin to compare with. What is missing is reported as ignored, with the reason; with
-//! `PEERS_TESTS=required` it fails instead.
+//! network namespaces, `strace`, or another plugin to compare with. What is missing is reported as ignored, with the reason;
+//! with `PEERS_TESTS=required` it fails instead.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod claim;
+mod disk;
 mod host_local;
+mod late_delivery;
 mod metrics;
+mod network;
 mod owner;
 
 use std::process::ExitCode;
@@ -13,7 +17,17 @@ use std::process::ExitCode;
 use harness::Node;
 
 fn main() -> ExitCode {
-    harness::run_suite("PEERS_TESTS", [host_local::tests(), metrics::tests(), owner::tests()])
+    harness::run_suite(
+        "PEERS_TESTS",
+        [
+            claim::tests(),
+            disk::tests(),
+            host_local::tests(),
+            late_delivery::tests(),
+            metrics::tests(),
+            owner::tests(),
+        ],
+    )
 }
 
 /// A node with the plugin under test.

@@ -115,12 +115,12 @@ fn a_gateway_that_is_not_on_the_link_is_refused_before_an_address_is_assigned() 
 
 #[test]
 fn an_eni_that_is_not_this_nodes_is_not_touched() {
-    let other = harness::simulator::Eni::new(
+    let mut other = harness::simulator::Eni::new(
         "eni-bp1other00000000000001",
         "00:16:3e:00:00:99",
         [192, 168, 0, 99].into(),
     );
-    let other = harness::simulator::Eni { instance_id: Some("i-another".into()), ..other };
+    other.instance_id = Some("i-another".into());
     let node = crate::node_in(harness::World::single_node().with_eni(other))
         .with("networkInterfaceId", "eni-bp1other00000000000001");
     let text = node.add("c0").error(113);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::net::IpAddr;
 
 use harness::{Answer, Effect, Fault, Node, World};
 use serde_json::{Value, json};
@@ -130,6 +131,57 @@ fn an_interface_that_is_another_eni_by_now_is_noticed_without_a_reboot() {
     let asked = node.cloud.metadata_requests().len();
     let _ = node.add("c2").address();
     assert_eq!(node.cloud.metadata_requests().len(), asked);
+}
+
+/// A pod on an ENI whose link is on this machine: every machine has one with this hardware address.
+fn with_link(node: &Node) -> IpAddr {
+    node.cloud.with_world(|world| world.eni_mut(Node::ENI).mac = "00:00:00:00:00:00".into());
+    node.add("c0").address()
+}
+
+/// The link of the ENI goes: what is found where it was is another's.
+fn take_link_away(node: &Node) {
+    let path = node.store().join(format!("cache/link-{}.json", Node::ENI));
+    let known = fs::read_to_string(&path).unwrap();
+    assert!(known.contains("\"link\":\""), "{known}");
+    fs::write(&path, known.replace("00:00:00:00:00:00", "00:16:3e:00:00:77")).unwrap();
+}
+
+#[test]
+fn an_eni_that_was_moved_within_a_boot_gets_nothing_released_from_here() {
+    let node = node();
+    let address = with_link(&node);
+    attach_to(&node, Some("i-another"));
+    take_link_away(&node);
+    node.del("c0").ok();
+    let flushed = node.operator(&["flush"]);
+    assert!(flushed.status() == 1 && flushed.stdout().contains("i-another"), "{flushed:?}");
+    assert_eq!((node.cloud.count(UNASSIGN), node.counts()), (0, [0, 0, 1, 0]), "{}", node.scene());
+    // Nor do pods get addresses of it.
+    assert!(node.add("c1").error(113).contains("not attached to this instance"));
+    // It comes back.
+    attach_to(&node, Some(World::INSTANCE_ID));
+    assert_eq!(node.operator(&["flush"]).status(), 0, "{}", node.scene());
+    assert!(!node.on_eni().contains(&address), "{}", node.scene());
+}
+
+#[test]
+fn whether_an_eni_was_moved_is_asked_only_when_its_link_has_gone() {
+    let node = node();
+    let _ = with_link(&node);
+    let _ = (node.add("c1").address(), node.add("c2").address(), node.add("c3").address());
+    let asked = || node.cloud.metadata_requests().len();
+    let before = asked();
+    node.del("c0").ok();
+    assert_eq!(asked(), before);
+    take_link_away(&node);
+    node.del("c1").ok();
+    let once = asked();
+    assert!(once > before);
+    node.del("c2").ok();
+    node.del("c3").ok();
+    assert_eq!(asked(), once);
+    assert!(node.on_eni().is_empty() && node.records().is_empty(), "{}", node.scene());
 }
 
 #[test]

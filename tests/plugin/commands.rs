@@ -1,10 +1,11 @@
 //! `release`, and what all commands have in common.
 
 use std::collections::BTreeSet;
-use std::fs::{self, Permissions};
+use std::fs::{self, File, Permissions};
 use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use harness::{Answer, Effect, Fault, Node};
 use serde_json::json;
@@ -262,4 +263,26 @@ fn wrong_usage_is_status_2_and_does_nothing() {
         assert!(answer.stderr().contains("--help") && answer.stdout().is_empty());
     }
     assert!(node.cloud.ledger().is_empty());
+}
+
+#[test]
+fn a_flush_sweeps_up_the_drafts_of_killed_calls_in_every_directory() {
+    let (node, _) = with_pods(1);
+    let draft = |directory: &str, name: &str| node.store().join(directory).join(name);
+    let directories = ["assigning", "active", "releasing", "eni", "cache"];
+    let (old, fresh) = (".0123456789abcdef0123456789abcdef", ".1123456789abcdef0123456789abcdef");
+    for directory in directories {
+        for name in [old, fresh] {
+            fs::write(draft(directory, name), "{").unwrap();
+        }
+        let long_ago = SystemTime::now() - Duration::from_hours(2);
+        File::options().write(true).open(draft(directory, old)).unwrap().set_modified(long_ago).unwrap();
+    }
+    let cached = fs::read_dir(node.store().join("cache")).unwrap().count();
+    assert_eq!(node.operator(&["flush"]).status(), 0);
+    for directory in directories {
+        assert!(!draft(directory, old).exists(), "{directory}/");
+        assert!(draft(directory, fresh).exists(), "{directory}/: its call may still be running");
+    }
+    assert_eq!(fs::read_dir(node.store().join("cache")).unwrap().count(), cached - 1);
 }

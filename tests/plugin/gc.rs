@@ -143,7 +143,7 @@ fn a_gc_that_cannot_find_out_what_a_killed_add_was_given_says_so() {
     let expected = format!("an interrupted ADD on {} is still releasing", Node::ENI);
     assert!(text.contains(&expected) && text.contains("ServiceUnavailable"), "{text}");
     let log = node.log();
-    assert!(log.contains(&format!("releases from {} are deferred: ", Node::ENI)), "{log}");
+    assert!(log.contains(&format!("requests in doubt on {} stay so for now: ", Node::ENI)), "{log}");
 }
 
 #[test]

@@ -52,6 +52,50 @@ fn every_call_that_changes_something_brings_the_file_up_to_date() {
     assert_eq!(drafts(&node), [""; 0], "nothing is left beside it");
 }
 
+/// STATUS, which counts what ADD and DEL do not.
+fn status(node: &Node) {
+    let without = ["CNI_CONTAINERID", "CNI_IFNAME", "CNI_NETNS"];
+    without.into_iter().fold(node.call("STATUS", ""), harness::Calling::without).run().ok();
+}
+
+#[test]
+fn an_add_and_a_del_know_how_many_records_are_active_without_listing_them() {
+    let node = with_metrics();
+    let _ = node.add("c0").address();
+    // What nobody has counted is seen by those who list.
+    let stray = |number: usize| node.store().join(format!("active/stray-{number}"));
+    (0..5).for_each(|number| fs::write(stray(number), "{").unwrap());
+    let _ = node.add("c1").address();
+    assert_eq!(records(&node), [0, 2, 0, 0]);
+    node.del("c1").ok();
+    assert_eq!(records(&node), [0, 1, 0, 0]);
+    // As after a kill: whoever counts puts the number right.
+    status(&node);
+    assert_eq!(records(&node), [0, 6, 0, 0]);
+    (0..5).for_each(|number| fs::remove_file(stray(number)).unwrap());
+    node.del("c0").ok();
+    assert_eq!(records(&node), [0, 5, 0, 0]);
+    assert_eq!(node.operator(&["flush"]).status(), 0);
+    assert_eq!(records(&node), [0; 4]);
+}
+
+#[test]
+fn the_number_of_active_records_survives_networks_and_calls_without_metrics() {
+    let node = with_metrics();
+    let _ = node.add("c0").address();
+    let without =
+        |config: &mut serde_json::Value| drop(config["ipam"].as_object_mut().unwrap().remove("metricsFile"));
+    let _ = node.call("ADD", "c1").config(without).run().address();
+    let _ = node.call("ADD", "c2").config(without).run().address();
+    node.call("DEL", "c1").config(without).run().ok();
+    let _ = node.add("c3").address();
+    assert_eq!(records(&node), [0, 3, 0, 0]);
+    // An earlier version leaves a lock of any length alone, and a new one of none is counted anew.
+    fs::write(node.store().join("lock"), "").unwrap();
+    node.del("c3").ok();
+    assert_eq!(records(&node), [0, 2, 0, 0]);
+}
+
 #[test]
 fn each_metric_is_explained_once_before_its_samples() {
     let node = with_metrics();
@@ -102,8 +146,7 @@ fn status_and_reconcile_bring_the_file_up_to_date_too() {
     let node = with_metrics();
     let _ = node.add("c0").address();
     fs::remove_file(file(&node)).unwrap();
-    let without = ["CNI_CONTAINERID", "CNI_IFNAME", "CNI_NETNS"];
-    without.into_iter().fold(node.call("STATUS", ""), harness::Calling::without).run().ok();
+    status(&node);
     assert_eq!(records(&node), [0, 1, 0, 0]);
     fs::remove_file(file(&node)).unwrap();
     assert_eq!(node.operator(&["reconcile"]).status(), 0);
@@ -123,6 +166,7 @@ fn records_are_counted_and_not_read() {
     let _ = node.add("c0").address();
     fs::write(node.store().join("active/damaged"), "{").unwrap();
     node.del("c0").ok();
+    status(&node);
     assert_eq!(records(&node), [0, 1, 0, 0]);
     assert_eq!(node.log(), "");
 }

@@ -1,11 +1,14 @@
 //! ADDs and DELs of the same attachment that cross, and runtimes that give up.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
-use harness::{Effect, Fault, Node};
+use harness::{Effect, Fault, Node, Running};
 
 use crate::{eventually, node};
 
@@ -97,6 +100,61 @@ fn what_a_killed_add_was_given_is_released_by_its_del() {
     assert!(node.on_eni().is_empty() && node.records().is_empty(), "{}", node.scene());
 }
 
+/// An ADD of `container` that has its address and waits for the store's lock, which the caller holds, to record it.
+fn add_before_its_record<'a>(node: &'a Node, container: &str) -> (Running<'a>, PathBuf) {
+    let add = node.call("ADD", container).start();
+    let intents = || fs::read_dir(node.store().join("assigning")).unwrap().flatten().map(|it| it.path());
+    let mut found = None;
+    eventually("the ADD has noted its answer", || {
+        let is_noted = |path: &PathBuf| fs::read_to_string(path).is_ok_and(|it| it.contains("\"answered\""));
+        found = intents().find(is_noted);
+        found.is_some()
+    });
+    (add, found.unwrap())
+}
+
+fn lock_store(node: &Node) -> fs::File {
+    let lock = fs::File::open(node.store().join("lock")).unwrap();
+    lock.lock().unwrap();
+    lock
+}
+
+#[test]
+fn an_answer_that_a_killed_add_had_read_needs_no_repetition() {
+    let node = node().with("onReleaseFailure", "fail");
+    let kept = node.add("c0").address();
+    let lock = lock_store(&node);
+    let (add, _) = add_before_its_record(&node, "c1");
+    add.kill();
+    drop(lock);
+    // The request cannot be repeated now: the account is over its share, or may not assign any more.
+    node.cloud.inject(Fault::on(ASSIGN).effect(Effect::code("Forbidden.RAM")));
+    assert_eq!(node.recorded(), node.on_eni(), "{}", node.scene());
+    node.del("c1").ok();
+    assert_eq!(node.on_eni(), BTreeSet::from([kept]), "{}", node.scene());
+    assert_eq!((node.cloud.count(ASSIGN), node.counts()), (2, [0, 1, 0, 0]), "{}", node.scene());
+}
+
+#[test]
+fn the_answer_of_an_add_that_was_killed_after_its_commit_takes_nothing_from_the_pod() {
+    let node = node();
+    let _ = node.add("c0").address();
+    let lock = lock_store(&node);
+    let (add, intent) = add_before_its_record(&node, "c1");
+    let noted = fs::read(&intent).unwrap();
+    drop(lock);
+    let address = add.wait().address();
+    // As if it had been killed before it removed its intent.
+    fs::write(&intent, noted).unwrap();
+    fs::set_permissions(&intent, fs::Permissions::from_mode(0o600)).unwrap();
+    assert_eq!(node.operator(&["flush"]).status(), 0, "{}", node.scene());
+    assert!(node.on_eni().contains(&address), "{}", node.scene());
+    // Its request was answered, and is not repeated.
+    assert_eq!((node.cloud.count(ASSIGN), node.counts()), (2, [0, 2, 0, 0]), "{}", node.scene());
+    node.del("c1").ok();
+    assert!(!node.on_eni().contains(&address), "{}", node.scene());
+}
+
 #[test]
 fn an_add_after_a_killed_one_of_the_same_attachment_leaves_one_address() {
     let node = node();
@@ -122,7 +180,7 @@ fn an_answer_that_is_lost_is_asked_for_again_and_brings_the_same_address() {
 
 #[test]
 fn an_add_that_never_sees_an_answer_leaves_a_record_that_leads_to_the_address() {
-    let node = node().with("timeoutSeconds", 1);
+    let node = node().with("timeoutSeconds", 3);
     node.cloud.inject(Fault::on(ASSIGN).effect(Effect::DropAfter));
     let _ = node.add("c0").error(11);
     assert_eq!(node.on_eni().len(), 1);

@@ -18,8 +18,10 @@ fn containers(count: usize) -> Vec<String> {
 
 /// A node on which each of `containers` has an address.
 fn with_pods(node: Node, containers: &[String]) -> Node {
+    // The time of the calls that are looked at is short.
+    let patient = |config: &mut serde_json::Value| config["ipam"]["timeoutSeconds"] = 30.into();
     for container in containers {
-        let _ = node.add(container).address();
+        let _ = node.call("ADD", container).config(patient).run().address();
     }
     node.cloud.clear_ledger();
     node

@@ -19,11 +19,6 @@ fn change_eni_state(node: &Node, change: impl FnOnce(&mut Value)) {
     fs::write(&path, state.to_string()).unwrap();
 }
 
-/// Lets the grace time pass.
-fn make_the_failure_look_old(node: &Node) {
-    change_eni_state(node, |state| state["backoff"]["since"] = "2026-01-01T00:00:00.000Z".into());
-}
-
 /// A CHECK with these addresses in prevResult.
 fn check(node: &Node, container: &str, addresses: &[&str]) -> Answer {
     let ips: Vec<_> = addresses.iter().map(|address| json!({"address": address})).collect();
@@ -106,6 +101,9 @@ fn a_node_that_was_full_once_does_not_stay_unavailable_until_an_add_that_never_c
     // An hour passes, in which others have made room in the vSwitch.
     change_eni_state(&node, |state| state["full"] = "2026-01-01T00:00:00.000Z".into());
     status(&node).ok();
+    // Or the clock was set back by a year.
+    change_eni_state(&node, |state| state["full"] = "2126-01-01T00:00:00.000Z".into());
+    status(&node).ok();
     // The next refusal counts anew.
     node.cloud.inject(
         Fault::on("AssignPrivateIpAddresses").times(1).effect(Effect::code("InvalidVSwitchId.IpNotEnough")),
@@ -115,15 +113,30 @@ fn a_node_that_was_full_once_does_not_stay_unavailable_until_an_add_that_never_c
 }
 
 #[test]
-fn a_release_that_only_a_person_can_help_fails_a_status_after_a_while() {
+fn releases_that_fail_fail_no_status_because_adds_succeed() {
     let node = node();
     let _ = node.add("c0").address();
     node.cloud.inject(Fault::on("UnassignPrivateIpAddresses").effect(Effect::code("Forbidden.RAM")));
     node.del("c0").ok();
+    // However long they have failed.
+    change_eni_state(&node, |state| state["backoff"]["since"] = "2026-01-01T00:00:00.000Z".into());
+    assert_eq!(node.counts(), [0, 0, 1, 0], "{}", node.scene());
+    let _ = node.add("c1").address();
     status(&node).ok();
-    make_the_failure_look_old(&node);
-    let text = status(&node).error(50);
-    assert!(text.contains("Forbidden.RAM") && text.contains("ecs:UnassignPrivateIpAddresses"), "{text}");
+}
+
+#[test]
+fn a_full_eni_of_another_network_fails_no_status() {
+    let mut node = node().with("statusFailsWhenFull", true);
+    node.cloud.inject(
+        Fault::on("AssignPrivateIpAddresses").times(1).effect(Effect::code("QuotaExceeded.PrivateIpAddress")),
+    );
+    let _ = node.add("c0").error(112);
+    let _ = status(&node).error(50);
+    // A network in the same store, whose pods get addresses of the primary ENI.
+    node.ipam.remove("networkInterfaceId");
+    let _ = node.add("c1").address();
+    status(&node).ok();
 }
 
 #[test]
@@ -145,18 +158,4 @@ fn a_check_names_what_is_wrong() {
     node.cloud.inject(Fault::on("UnassignPrivateIpAddresses").effect(Effect::code("Forbidden.RAM")));
     node.del("c0").ok();
     assert!(check(&node, "c0", &[&format!("{address}/24")]).error(103).contains("being released"));
-}
-
-#[test]
-fn a_failure_to_release_what_is_not_recorded_any_more_fails_no_status() {
-    let node = node();
-    let address = node.add("c0").address();
-    node.cloud.inject(Fault::on("UnassignPrivateIpAddresses").effect(Effect::code("Forbidden.RAM")));
-    node.del("c0").ok();
-    make_the_failure_look_old(&node);
-    let _ = status(&node).error(50);
-    // A person takes it off the ENI by hand, and ECS gives it to a pod again.
-    node.cloud.unassign(Node::ENI, address);
-    assert_eq!(node.call("ADD", "c1").env("CNI_ARGS", format!("IP={address}")).run().address(), address);
-    status(&node).ok();
 }

@@ -234,8 +234,8 @@ fn a_damaged_record_may_name_what_is_on_the_eni() {
     let (node, assigned) = left_in_doubt(&many(40_000));
     let record = files(&node.store().join("active")).remove(0);
     fs::write(record, "garbage").unwrap();
-    // The first command that reads it sets it aside.
-    let _ = node.del("kept").error(102);
+    // The first call that reads it sets it aside.
+    let _ = node.add("kept").error(102);
     answer_with(&node, &[assigned, address("192.168.0.222")]);
     let on_eni = node.on_eni();
     let _ = node.operator(&["flush"]);

@@ -16,4 +16,10 @@ impl Dice {
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         (mixed ^ (mixed >> 31)) % sides
     }
+
+    /// An index into so many things.
+    pub(crate) fn index(&mut self, count: usize) -> usize {
+        let side = self.roll(u64::try_from(count).unwrap_or(u64::MAX));
+        usize::try_from(side).unwrap_or_default()
+    }
 }

@@ -1,95 +1,124 @@
-//! The pods of a soak, and what happens to them.
+//! The pods of a node, and what their runtime knows of them.
 
-use std::collections::BTreeMap;
-use std::fmt;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::ops::AddAssign;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::thread;
-use std::time::{Duration, Instant};
 
-use harness::Node;
+use harness::{Answer, Node};
 
 use crate::dice::Dice;
+use crate::report::{Broken, Reports, Tally};
 
-/// The pods that live, by container, with their addresses.
+/// The pods of a node.
 #[derive(Default)]
 pub(crate) struct Pods {
+    /// Those that live, by container, with their addresses.
     live: Mutex<BTreeMap<String, IpAddr>>,
+    /// Those whose first ADD runs and will not be killed.
+    adding: Mutex<BTreeSet<String>>,
+    /// Those whose ADD was killed, and for which nobody calls DEL.
+    forgotten: Mutex<BTreeSet<String>>,
+    /// Those of which an old release came back from a backup.
+    restored: Mutex<BTreeSet<String>>,
     tally: Mutex<Tally>,
-    named: AtomicU32,
-}
-
-/// How often what was done.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Tally {
-    adds: u32,
-    failed_adds: u32,
-    dels: u32,
-    kills: u32,
+    named: AtomicU64,
 }
 
 impl Pods {
-    /// Adds, deletes and kills until `end`.
-    pub(crate) fn trouble(&self, node: &Node, mut dice: Dice, end: Instant) {
-        while Instant::now() < end {
-            match dice.roll(10) {
-                0..=4 => self.add(node, &mut dice),
-                5..=8 => self.delete(node, &mut dice),
-                // A timer's doing.
-                _ => drop(node.operator(&["flush"])),
-            }
-        }
+    /// A name that no pod has had.
+    pub(crate) fn name(&self) -> String {
+        format!("pod-{}", self.named.fetch_add(1, Ordering::Relaxed))
     }
 
-    fn add(&self, node: &Node, dice: &mut Dice) {
-        let container = format!("pod-{}", self.named.fetch_add(1, Ordering::Relaxed));
-        let call = node.call("ADD", &container).start();
-        if dice.roll(6) == 0 {
-            thread::sleep(Duration::from_millis(dice.roll(60)));
-            call.kill();
-            self.count(|tally| tally.kills += 1);
-            // What the runtime does then, or, every other time, does not do.
-            if dice.roll(2) == 0 {
-                let _ = node.del(&container);
-            }
+    /// The first ADD of a container begins, and will not be killed.
+    pub(crate) fn begin(&self, container: &str) {
+        lock(&self.adding).insert(container.to_owned());
+    }
+
+    /// That ADD has ended.
+    pub(crate) fn end(&self, container: &str) {
+        lock(&self.adding).remove(container);
+    }
+
+    /// The containers whose first ADD runs now and will not be killed.
+    pub(crate) fn adding(&self) -> BTreeSet<String> {
+        lock(&self.adding).clone()
+    }
+
+    /// A pod lives from its ADD's success on.
+    pub(crate) fn take(&self, reports: &Reports<'_>, container: &str, answer: &Answer) {
+        self.count(|tally| tally.adds += 1);
+        if answer.status() != 0 {
+            let _ = answer.any_error();
+            self.count(|tally| tally.failed_adds += 1);
             return;
         }
-        let answer = call.wait();
-        self.count(|tally| tally.adds += 1);
-        if answer.status() == 0 {
-            let address = answer.address();
-            let twin = self.live().insert(container, address);
-            assert!(twin.is_none());
-        } else {
-            self.count(|tally| tally.failed_adds += 1);
-            let _ = answer.any_error();
+        let address = answer.address();
+        let mut live = self.live();
+        if let Some((other, _)) = live.iter().find(|(_, it)| **it == address) {
+            reports.report(Broken::Theft, format!("{container} and {other} have {address}"));
+        }
+        live.insert(container.to_owned(), address);
+    }
+
+    /// A pod that ends. From the beginning of its DEL on it has no claim on its address.
+    pub(crate) fn let_one_end(&self, dice: &mut Dice) -> Option<(String, IpAddr)> {
+        let mut live = self.live();
+        let chosen = choose(&live, dice)?;
+        live.remove(&chosen.0);
+        Some(chosen)
+    }
+
+    /// This pod ends.
+    pub(crate) fn let_end(&self, container: &str) {
+        self.live().remove(container);
+    }
+
+    /// Whether each living pod's address is on the ENI: that must be so at any time.
+    pub(crate) fn look_at_living(&self, node: &Node, reports: &Reports<'_>) {
+        // Nobody's DEL begins meanwhile.
+        let live = self.live();
+        let on_eni = node.on_eni();
+        if let Some((container, address)) = live.iter().find(|(_, address)| !on_eni.contains(address)) {
+            reports
+                .report(Broken::Theft, format!("{address} of {container}, which lives, is not on the ENI"));
         }
     }
 
-    fn delete(&self, node: &Node, dice: &mut Dice) {
-        let chosen = {
-            let mut live = self.live();
-            let index = dice.roll(live.len().max(1) as u64);
-            let chosen = live.keys().nth(usize::try_from(index).unwrap_or_default()).cloned();
-            // From the beginning of its DEL on a pod has no claim on its address.
-            chosen.inspect(|container| {
-                live.remove(container);
-            })
-        };
-        let Some(container) = chosen else { return };
-        let call = node.call("DEL", &container).start();
-        if dice.roll(6) == 0 {
-            thread::sleep(Duration::from_millis(dice.roll(60)));
-            call.kill();
-            self.count(|tally| tally.kills += 1);
-        } else {
-            call.wait().ok();
-        }
-        self.count(|tally| tally.dels += 1);
-        // The runtime repeats it, whatever became of the first.
-        node.del(&container).ok();
+    /// Whether the pod lives and has this address.
+    pub(crate) fn has(&self, container: &str, address: IpAddr) -> bool {
+        self.live().get(container) == Some(&address)
+    }
+
+    /// The pods that live, with their addresses. None ends as long as this is held.
+    pub(crate) fn live(&self) -> MutexGuard<'_, BTreeMap<String, IpAddr>> {
+        lock(&self.live)
+    }
+
+    /// The container's ADD was killed, and nobody calls DEL.
+    pub(crate) fn forget(&self, container: String) {
+        lock(&self.forgotten).insert(container);
+    }
+
+    /// Whether nobody calls DEL for this container.
+    pub(crate) fn is_forgotten(&self, container: &str) -> bool {
+        lock(&self.forgotten).contains(container)
+    }
+
+    /// The runtime has called GC: nobody is forgotten any more.
+    pub(crate) fn forget_nobody(&self) {
+        lock(&self.forgotten).clear();
+    }
+
+    /// An old release of this container came back from a backup.
+    pub(crate) fn restore(&self, container: String) {
+        lock(&self.restored).insert(container);
+    }
+
+    /// Whether an old release of this container came back from a backup.
+    pub(crate) fn is_restored(&self, container: &str) -> bool {
+        lock(&self.restored).contains(container)
     }
 
     /// Deletes every pod.
@@ -99,41 +128,21 @@ impl Pods {
         }
     }
 
-    /// The addresses of the pods that live.
-    pub(crate) fn addresses(&self) -> Vec<IpAddr> {
-        self.live().values().copied().collect()
-    }
-
-    /// What was done since the last question.
+    /// What was done.
     pub(crate) fn tally(&self) -> Tally {
-        std::mem::take(&mut *self.tally.lock().unwrap_or_else(PoisonError::into_inner))
+        *lock(&self.tally)
     }
 
-    fn live(&self) -> MutexGuard<'_, BTreeMap<String, IpAddr>> {
-        self.live.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn count(&self, count: impl FnOnce(&mut Tally)) {
-        count(&mut self.tally.lock().unwrap_or_else(PoisonError::into_inner));
+    pub(crate) fn count(&self, count: impl FnOnce(&mut Tally)) {
+        count(&mut lock(&self.tally));
     }
 }
 
-impl AddAssign for Tally {
-    fn add_assign(&mut self, other: Self) {
-        self.adds += other.adds;
-        self.failed_adds += other.failed_adds;
-        self.dels += other.dels;
-        self.kills += other.kills;
-    }
+/// One of the pods that live.
+pub(crate) fn choose(live: &BTreeMap<String, IpAddr>, dice: &mut Dice) -> Option<(String, IpAddr)> {
+    live.iter().nth(dice.index(live.len().max(1))).map(|(container, address)| (container.clone(), *address))
 }
 
-impl fmt::Display for Tally {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { adds, failed_adds, dels, kills } = self;
-        let operations = adds + dels + kills;
-        write!(
-            f,
-            "{operations} operations ({adds} ADDs, {failed_adds} of them failed, {dels} DELs, {kills} kills)"
-        )
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

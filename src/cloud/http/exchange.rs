@@ -13,9 +13,12 @@ use ureq::config::Config;
 use ureq::http::{self, HeaderMap, Uri};
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::unversioned::resolver::DefaultResolver;
-use ureq::unversioned::transport::{ConnectionDetails, Connector, DefaultConnector, Transport};
+use ureq::unversioned::transport::{
+    ConnectProxyConnector, ConnectionDetails, Connector, RustlsConnector, Transport,
+};
 use ureq::{Agent, Body, Timeout};
 
+use super::connection::{Dial, Line};
 use super::date::parse_http_date;
 use super::endpoint::Endpoint;
 use super::proxy::Proxy;
@@ -115,13 +118,20 @@ impl Http {
         let ends_connecting = deadline.remaining() <= request.patience.connect;
         let connected = Arc::new(AtomicBool::new(false));
         let mark = Mark { target: uri, connected: Arc::clone(&connected) };
-        let agent =
-            Agent::with_parts(config, DefaultConnector::new().chain(mark), DefaultResolver::default());
-        agent.run(message).and_then(read).map_err(|error| {
+        let line = Line::default();
+        let connector =
+            ().chain(ConnectProxyConnector::default())
+                .chain(Dial { line: line.clone() })
+                .chain(RustlsConnector::default())
+                .chain(mark);
+        let agent = Agent::with_parts(config, connector, DefaultResolver::default());
+        let response = agent.run(message).and_then(read).map_err(|error| {
             let sent = connected.load(Ordering::Relaxed);
             let out_of_time = ends_connecting || deadline.has_passed();
             explain(&error, &self.route_to(request.endpoint), request.patience, out_of_time, sent)
-        })
+        })?;
+        line.end_well();
+        Ok(response)
     }
 
     /// Who is dialled to reach a server, for people.

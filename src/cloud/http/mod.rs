@@ -1,5 +1,6 @@
 //! One HTTP exchange, bounded in time and size: the endpoint, the proxy, TLS, the transport.
 
+mod connection;
 pub(crate) mod date;
 pub(crate) mod endpoint;
 mod exchange;

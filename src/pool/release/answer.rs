@@ -35,9 +35,17 @@ impl Releaser<'_> {
     /// Sends a recorded request to assign, once, and judges the answer.
     ///
     /// # Errors
-    /// When there is no answer, or a refusal.
+    /// When there is no answer, or a refusal, or no time for an answer.
     pub(crate) fn ask(&self, ask: &AssignRequest, limit: Deadline) -> Result<Answer, Error> {
         let (family, want) = request_of(ask);
+        if limit.remaining() < self.min_time() {
+            let left = limit.remaining().as_secs_f64();
+            let error = Error::not_sent(
+                action_of(family),
+                &format!("the {left:.1} s that are left are too short for an answer"),
+            );
+            return Err(Error { transient: true, ..error }.about(&ask.eni));
+        }
         let assigned = self.client.assign(self.region, &ask.eni, family, &want, &ask.client_token, limit)?;
         Ok(match misfit(ask, &assigned.addresses) {
             None => Answer::Fit(assigned.addresses),
@@ -46,6 +54,13 @@ impl Releaser<'_> {
                 Answer::Unfit { addresses: assigned.addresses, error }
             }
         })
+    }
+}
+
+fn action_of(family: Family) -> &'static str {
+    match family {
+        Family::V4 => "AssignPrivateIpAddresses",
+        Family::V6 => "AssignIpv6Addresses",
     }
 }
 

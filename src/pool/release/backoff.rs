@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use crate::base::clock::Timestamp;
 use crate::cloud::rpc::{Disposition, Error, ErrorKind};
-use crate::pool::release::decision::MIN_TIME_FOR_REQUEST;
 use crate::store::Backoff;
 
 /// No pause is longer, so that an ENI comes back soon after the cloud does.
@@ -48,7 +47,7 @@ fn until_next_minute(now: Timestamp) -> Duration {
 }
 
 /// What to remember of an ENI after `error`, for the next caller of [`decide`](super::decision::decide). A failure that no
-/// waiting can mend, and one whose pause outlasts the caller's time, make the caller give up for everybody.
+/// waiting can mend, and one whose pause outlasts `time_left` for another attempt, make the caller give up for everybody.
 pub(super) fn after(
     error: &Error,
     previous: Option<&Backoff>,
@@ -59,9 +58,7 @@ pub(super) fn after(
     let attempts = previous.map_or(0, |backoff| backoff.attempts).saturating_add(1);
     let permanent = matches!(error.kind, ErrorKind::Refused(Disposition::Permanent));
     let pause = pause(error, attempts, now, &jitter);
-    let gave_up = permanent
-        || pause + MIN_TIME_FOR_REQUEST >= time_left
-        || previous.is_some_and(|backoff| backoff.gave_up);
+    let gave_up = permanent || pause >= time_left || previous.is_some_and(|backoff| backoff.gave_up);
     let pause = if gave_up { pause.max(jitter(PAUSE_AFTER_GIVING_UP)) } else { pause };
     Backoff {
         attempts,
@@ -134,7 +131,7 @@ mod tests {
         assert_eq!((first.attempts, first.gave_up, first.permanent), (1, false, false));
         assert_eq!((first.not_before, first.since), (now.plus(FIRST), now));
         for (case, failure, previous, time_left) in [
-            ("no time for another attempt", &unknown, None, FIRST + MIN_TIME_FOR_REQUEST),
+            ("no time for another attempt", &unknown, None, FIRST),
             ("a person has to act", &refused, None, enough),
             (
                 "the one before has given up",

@@ -3,7 +3,7 @@
 use crate::base::clock::Timestamp;
 use crate::base::deadline::Deadline;
 use crate::pool::release::Releaser;
-use crate::pool::release::decision::{Decision, decide_now};
+use crate::pool::release::decision::Decision;
 use crate::pool::release::due::MAX_WAIT;
 use crate::pool::release::leader::Step;
 use crate::pool::release::step::step;
@@ -17,24 +17,34 @@ impl Releaser<'_> {
     /// # Errors
     /// The store's. Nothing is lost.
     pub(crate) fn drain(&self, any: &ReleaseId, anew: bool, deadline: Deadline) -> store::Result<()> {
+        let mut held: Option<EniLock<'_>> = None;
         if anew {
             let mut eni_lock = self.store.lock_eni(&any.eni, deadline)?;
             eni_lock.set_backoff(None)?;
+            eni_lock.set_resolving(None)?;
             forget_failures(&eni_lock)?;
+            held = Some(eni_lock);
         }
         loop {
-            match decide_now(self.store.eni_state(&any.eni)?.backoff.as_ref(), None, deadline) {
+            match self.decide(&self.store.eni_state(&any.eni)?, None, deadline) {
                 Decision::GiveUp(_) => return Ok(()),
-                Decision::WaitUntil(moment) => deadline.sleep(moment.wait(Timestamp::now(), MAX_WAIT)),
+                Decision::WaitUntil(moment) => {
+                    held = None;
+                    deadline.sleep(moment.wait(Timestamp::now(), MAX_WAIT));
+                }
                 Decision::Go => {}
             }
-            // Taken anew for every request, so that ADDs and DELs get their turn.
-            let mut eni_lock = self.store.lock_eni(&any.eni, deadline)?;
-            if decide_now(eni_lock.state().backoff.as_ref(), None, deadline) == Decision::Go
+            // ADDs and DELs that wait by now get their turn before the next request.
+            let mut eni_lock = match held.take() {
+                Some(eni_lock) => eni_lock.let_others_go_first(deadline)?,
+                None => self.store.lock_eni(&any.eni, deadline)?,
+            };
+            if self.decide(eni_lock.state(), None, deadline) == Decision::Go
                 && step(self, &mut eni_lock, None, deadline)? == Step::Nothing
             {
                 return Ok(());
             }
+            held = Some(eni_lock);
         }
     }
 }

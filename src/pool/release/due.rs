@@ -1,13 +1,8 @@
 //! What may be asked for now: a record, and each request to assign in it, can have a moment before which nobody asks.
 
-use std::time::Duration;
-
 use crate::base::clock::Timestamp;
-use crate::store::{AssignRequest, Release};
-
-/// No moment to wait for lies further ahead: the longest call (ten minutes), and the time after it in which its requests
-/// can still take effect.
-pub(super) const MAX_WAIT: Duration = Duration::from_mins(15);
+pub(super) use crate::store::MAX_WAIT;
+use crate::store::{AssignRequest, Backoff, Release};
 
 /// Whether nothing forbids to ask for this record's release.
 pub(super) fn is_record_due(record: &Release, now: Timestamp) -> bool {
@@ -24,9 +19,14 @@ pub(super) fn has_due_request(record: &Release, now: Timestamp) -> bool {
     record.progress.in_doubt.iter().any(|ask| is_request_due(ask, now))
 }
 
-/// Whether ECS can be asked for anything of this record now.
-pub(super) fn has_work(record: &Release, now: Timestamp) -> bool {
-    is_record_due(record, now) && (!record.allocation.addresses.is_empty() || has_due_request(record, now))
+/// From when on ECS can be asked for anything of this record: `now` if that is past, `None` if there is nothing to ask for.
+/// `resolving` holds up requests in doubt only.
+pub(super) fn due_at(record: &Release, resolving: Option<&Backoff>, now: Timestamp) -> Option<Timestamp> {
+    let addresses = (!record.allocation.addresses.is_empty()).then_some(now);
+    let paused = resolving.map_or(now, |it| it.not_before);
+    let requests = record.progress.in_doubt.iter().map(|ask| ask.not_before.unwrap_or(now).max(paused));
+    let first = addresses.into_iter().chain(requests).min_by_key(|it| it.wait(now, MAX_WAIT))?;
+    Some(record.progress.not_before.map_or(first, |moment| moment.max(first)))
 }
 
 fn is_past(not_before: Option<Timestamp>, now: Timestamp) -> bool {

@@ -1,31 +1,38 @@
 //! Checks that the ENI is still attached to this instance. A record may be older than this boot: since then the ENI may have
-//! been attached to another instance, or this node was cloned from an image and the record is the original's. The addresses
-//! may then be those of pods that this store does not know.
+//! been attached to another instance, or this node was cloned from an image and the record is the original's. It may have been
+//! moved within this boot, too; then its link has gone. The addresses may then be those of pods that this store does not know.
 
 use crate::base::clock::{Timestamp, boot_id};
 use crate::cloud::ecs::ownership;
 use crate::cloud::rpc::{Disposition, Error, ErrorKind, Subject};
+use crate::node::eni_link::EniLink;
 use crate::pool::release::backoff::MAX_PAUSE;
 use crate::pool::release::due::is_record_due;
 use crate::pool::release::leader::{Leader, Step};
 use crate::store;
 
 impl Leader<'_, '_, '_> {
-    /// Makes sure, before a record of an earlier boot is released, that no other instance has the ENI. ECS is asked once a
-    /// boot; the records of this boot were made by ADDs that had asked. `None` if the release may go on.
+    /// Makes sure, before a record of an earlier boot is released, and once the ENI's link has gone, that no other instance has
+    /// the ENI. Metadata is asked once a boot, and once after the link has gone; the records of this boot were made by ADDs
+    /// that had asked. `None` if the release may go on.
     pub(super) fn check_attachment(&mut self) -> store::Result<Option<Step>> {
         let (now, boot) = (Timestamp::now(), boot_id());
         let is_earlier = |record: &store::Release| record.allocation.boot_id != boot;
-        let mut due = self.records.iter().filter(|record| is_record_due(record, now));
-        if !due.any(is_earlier) || self.eni_lock.state().is_ours_in(&boot) {
+        let mut due = self.records.iter().filter(|record| is_record_due(record, now)).peekable();
+        let (store, eni) = (self.releaser.store, self.eni_lock.eni());
+        let has_gone = due.peek().is_some() && EniLink::has_gone(store, eni);
+        if !has_gone && (!due.any(is_earlier) || self.eni_lock.state().is_ours_in(&boot)) {
             return Ok(None);
         }
-        let other = match self.is_attached() {
-            Ok(true) => {
-                self.eni_lock.seen_here(&boot)?;
+        let other = match self.mac() {
+            Ok(Some(mac)) => {
+                EniLink::remember(store, eni, &mac)?;
+                if !self.eni_lock.state().is_ours_in(&boot) {
+                    self.eni_lock.seen_here(&boot)?;
+                }
                 return Ok(None);
             }
-            Ok(false) => self.other_instance(),
+            Ok(None) => self.other_instance(),
             Err(error) => Err(error),
         };
         match other {
@@ -38,7 +45,9 @@ impl Leader<'_, '_, '_> {
                     store = self.releaser.store.directory().display()
                 );
                 log::error!("{why}");
-                self.record_failure(is_earlier, &why, Some(now.plus(MAX_PAUSE)));
+                // Those of this boot were made while the ENI was this instance's: it is not, if its link has gone since.
+                let is_concerned = |record: &store::Release| has_gone || is_earlier(record);
+                self.record_failure(is_concerned, &why, Some(now.plus(MAX_PAUSE)));
                 Ok(Some(Step::Done))
             }
             Err(error) => self.failed(&[], &error).map(Some),
@@ -52,9 +61,9 @@ impl Leader<'_, '_, '_> {
         if error.subject() != Subject::EniGone {
             return None;
         }
-        match self.is_attached() {
-            Ok(false) => None,
-            Ok(true) => Some(Error {
+        match self.mac() {
+            Ok(None) => None,
+            Ok(Some(_)) => Some(Error {
                 kind: ErrorKind::Refused(Disposition::Permanent),
                 message: format!(
                     "{} But it is attached to this instance: check that `ipam.credentials` and `ipam.regionId` belong \
@@ -68,10 +77,11 @@ impl Leader<'_, '_, '_> {
         }
     }
 
-    fn is_attached(&self) -> Result<bool, Error> {
+    /// The hardware address of the ENI, if it is attached to this instance.
+    fn mac(&self) -> Result<Option<String>, Error> {
         let metadata = self.releaser.client.metadata();
         let mac = ownership::mac_of(metadata, self.eni_lock.eni(), self.limit());
-        mac.map(|mac| mac.is_some()).map_err(|error| self.unclear(&error.to_string()))
+        mac.map_err(|error| self.unclear(&error.to_string()))
     }
 
     /// The instance that has the ENI, if it is another one than this. Metadata knows an attachment a little late.

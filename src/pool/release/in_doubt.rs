@@ -1,93 +1,192 @@
-//! Requests to assign that an ADD left in doubt. They are repeated with the same ClientToken: that has no second effect, the
-//! answer tells what the first one assigned, and that is released.
+//! Requests to assign that an ADD left in doubt, and how they end.
 //!
-//! If the answer does not answer the request, the ENI decides: the request is over when no copy of it can take effect any more
-//! and a description shows no address without a record. An address that both the answer and the description name is
-//! released, but does not end the request, which may have brought another one.
+//! A request is in doubt until it is answered, or until it has lapsed: no copy of it can take effect any more, and a
+//! description shows what any of them did. A lapsed request that left no unexplained address on the ENI has assigned nothing,
+//! and one description ends all such requests. Otherwise the request is repeated with the same ClientToken: that has no second
+//! effect, and the answer tells what the first one assigned, which is released. A refusal tells nothing: ECS may refuse before
+//! it looks at the ClientToken.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use crate::base::address::Address;
 use crate::base::clock::Timestamp;
+use crate::base::random;
 use crate::cloud::rpc::{Disposition, Error, ErrorKind, Subject};
 use crate::pool::release::answer::some;
-use crate::pool::release::backoff::{MAX_PAUSE, PAUSE_AFTER_GIVING_UP};
-use crate::pool::release::due::{has_due_request, is_record_due, is_request_due};
+use crate::pool::release::backoff::{MAX_PAUSE, PAUSE_AFTER_GIVING_UP, pause};
+use crate::pool::release::due::{is_record_due, is_request_due};
 use crate::pool::release::leader::{Leader, Step, count_failure};
-use crate::pool::release::{Answer, DESCRIBE_LAG, Releaser};
-use crate::store::{self, AssignRequest, IN_DOUBT_FOR, Release, ReleaseId, State};
+use crate::pool::release::unexplained::{Unexplained, unexplained};
+use crate::pool::release::{Answer, DESCRIBE_LAG, REQUEST_TIMEOUT};
+use crate::store::{self, AssignRequest, IN_DOUBT_FOR, Release, ReleaseId};
 
 /// No request asks ECS for more addresses, so of an answer that names more nothing at all is believed.
 const LONGEST_ANSWER: usize = 49;
 
-/// The first record that has such a request and may be worked on: the caller's own, or any.
-pub(super) fn find(records: &[Release], mine: Option<&ReleaseId>, now: Timestamp) -> Option<usize> {
-    let has = |record: &Release| is_record_due(record, now) && has_due_request(record, now);
-    let own = records.iter().position(|record| mine.is_some_and(|mine| record.is(mine)) && has(record));
-    own.or_else(|| records.iter().position(has))
-}
-
-/// What is known of a request after it was looked into.
-enum Resolution {
-    /// It brought these addresses, or none.
-    Brought(Vec<IpAddr>),
-    /// It was refused, but a copy of it can still take effect.
-    CopyUnderWay(Error),
-    /// It has had an answer that does not answer it, now or before.
-    InDoubt(InDoubt),
-    /// ECS did not answer.
-    Failed(Error),
-}
-
-/// What is known of a request that has had such an answer.
-struct InDoubt {
-    /// It is left alone until then.
-    until: Timestamp,
-    why: String,
-    /// Whether the outcome of the copy that was sent just now is unknown as well.
-    unknown: bool,
-    /// Addresses that the answer names and the ENI has, and that are to be released.
-    borne_out: BTreeSet<IpAddr>,
-}
-
-/// Repeats the record's requests, so that it names their addresses afterwards.
-pub(super) fn resolve(leader: &mut Leader<'_, '_, '_>, index: usize) -> store::Result<Step> {
-    let now = Timestamp::now();
-    let due = leader.records[index].progress.in_doubt.iter().filter(|ask| is_request_due(ask, now));
-    for ask in due.cloned().collect::<Vec<AssignRequest>>() {
-        let brought = match look_into(leader, &ask) {
-            Resolution::Brought(addresses) => addresses,
-            Resolution::CopyUnderWay(error) => return hold_back(leader, index, ask.in_doubt_until, &error),
-            Resolution::InDoubt(doubt) => {
-                log::error!("the request of an interrupted ADD on {} is in doubt: {}", ask.eni, doubt.why);
-                name(leader, index, &ask, &doubt.borne_out)?;
-                leave_in_doubt(&mut leader.records[index], &ask, doubt);
-                leader.eni_lock.update(&leader.records[index])?;
-                continue;
-            }
-            Resolution::Failed(error) => {
-                let record = &mut leader.records[index];
-                if error.kind == ErrorKind::Unknown {
-                    extend(record, &ask, Timestamp::now());
-                }
-                count_failure(record, error.to_string());
-                leader.eni_lock.update(&leader.records[index])?;
-                return leader.failed(&[], &error);
-            }
-        };
-        name(leader, index, &ask, &brought)?;
-        let record = &mut leader.records[index];
-        record.progress.in_doubt.retain(|other| other.client_token != ask.client_token);
-        // A record that nothing is left of is removed below. Were it written once more and the process killed then, it would
-        // stay for ever: it names nothing that anybody could ask ECS for.
-        if !record.is_over() {
-            leader.eni_lock.update(&leader.records[index])?;
+/// Looks into the first due request of the record at `index`, so that it ends, its addresses are named, or it waits.
+///
+/// Before a request has lapsed, only its own attachment's call repeats it without looking at the ENI: repeated, a request
+/// that never arrived assigns an address, and many such requests would fill the ENI.
+pub(super) fn resolve(
+    leader: &mut Leader<'_, '_, '_>,
+    index: usize,
+    mine: Option<&ReleaseId>,
+) -> store::Result<Step> {
+    let asked = Timestamp::now();
+    let record = leader.records[index].clone();
+    let Some(ask) = record.progress.in_doubt.iter().find(|ask| is_request_due(ask, asked)).cloned() else {
+        return Ok(Step::Nothing);
+    };
+    if !is_lapsed(&ask, asked) && mine.is_some_and(|mine| record.is(mine)) {
+        return repeat(leader, index, &ask, asked, None);
+    }
+    // What a description shows, it shows for every request of this ENI.
+    leader.read_all()?;
+    let Some(index) = leader.records.iter().position(|it| it.name == record.name) else {
+        return Ok(Step::Done);
+    };
+    let shown = unexplained(leader, ask.ipv6);
+    if let Ok(Some(shown)) = &shown {
+        // What the ENI does not have any more may come back as a request's.
+        keep_foreign(leader, ask.ipv6, &shown.foreign)?;
+    }
+    match shown {
+        Ok(shown) if shown.as_ref().is_some_and(Unexplained::is_empty) => end_lapsed(leader, ask.ipv6, asked),
+        Ok(shown) => repeat(leader, index, &ask, asked, shown),
+        Err(error) => {
+            let attempts = record.progress.attempts;
+            wait(leader, index, &ask, retry_at(&error, attempts), &error.to_string())?;
+            leader.resolving_failed(&error)?;
+            Ok(Step::Failed)
         }
     }
-    // A record that named nothing but these requests is over now if they had assigned nothing.
+}
+
+/// Ends every request of the family that had lapsed when it was `asked` what the ENI has: it has no unexplained address. The
+/// others wait until they have lapsed.
+fn end_lapsed(leader: &mut Leader<'_, '_, '_>, ipv6: bool, asked: Timestamp) -> store::Result<Step> {
+    // An address may be explained by a record whose name a power cut could still take back.
+    leader.eni_lock.make_moves_durable()?;
+    leader.eni_lock.set_resolving(None)?;
+    for record in leader.records.iter_mut().filter(|record| is_record_due(record, asked)) {
+        let before = record.progress.in_doubt.clone();
+        record.progress.in_doubt.retain(|ask| ask.ipv6 != ipv6 || !is_lapsed(ask, asked));
+        let ended = before.len() - record.progress.in_doubt.len();
+        if ended > 0 {
+            log::info!("{ended} requests of interrupted ADDs left no address on {}", leader.eni_lock.eni());
+        }
+        for ask in record.progress.in_doubt.iter_mut().filter(|ask| ask.ipv6 == ipv6) {
+            ask.not_before = Some(lapses_at(ask));
+        }
+        if record.progress.in_doubt != before && !record.is_over() {
+            leader.eni_lock.update(record)?;
+        }
+    }
     leader.eni_lock.finish(&mut leader.records, |_| false)?;
     Ok(Step::Done)
+}
+
+/// Sends the request again. `shown` is what the ENI had that nothing explains when this was `asked`, where it was looked at.
+fn repeat(
+    leader: &mut Leader<'_, '_, '_>,
+    index: usize,
+    ask: &AssignRequest,
+    asked: Timestamp,
+    shown: Option<Unexplained>,
+) -> store::Result<Step> {
+    // Written before it is sent: this process may be killed, and the copy take effect after that.
+    in_doubt_until(leader, index, ask, Timestamp::now().plus(REQUEST_TIMEOUT + IN_DOUBT_FOR));
+    leader.eni_lock.update(&leader.records[index])?;
+    let error = match leader.releaser.ask(ask, leader.limit()) {
+        Ok(Answer::Fit(brought)) => return answered(leader, index, ask, &brought, shown),
+        Ok(Answer::Unfit { addresses, error }) => {
+            return unfit(leader, index, ask, asked, Evidence { addresses, error, shown });
+        }
+        Err(error) => error,
+    };
+    let until = if error.kind == ErrorKind::Unknown {
+        Timestamp::now().plus(IN_DOUBT_FOR)
+    } else {
+        ask.in_doubt_until
+    };
+    in_doubt_until(leader, index, ask, until);
+    let unclear = leader.confirm_eni_gone(&error);
+    let is_gone = error.subject() == Subject::EniGone && unclear.is_none();
+    let error = unclear.unwrap_or(error);
+    let is_refused = matches!(error.kind, ErrorKind::Refused(Disposition::Permanent | Disposition::Released));
+    // Other software's addresses and a refusal together leave nothing that this request could have assigned.
+    let only_foreign = || is_lapsed(ask, asked) && shown.as_ref().is_some_and(|it| it.strange.is_empty());
+    let is_spent = error.token_is_spent() && is_lapsed(ask, asked);
+    if is_gone || is_spent || (is_refused && only_foreign()) {
+        return answered(leader, index, ask, &[], shown);
+    }
+    if !is_refused || error.subject().is_the_caller() {
+        let attempts = leader.records[index].progress.attempts;
+        wait(leader, index, ask, retry_at(&error, attempts), &error.to_string())?;
+        leader.resolving_failed(&error)?;
+        return Ok(Step::Failed);
+    }
+    let why = format!("the request of an interrupted ADD is still in doubt: {error}");
+    match shown {
+        Some(shown) if is_lapsed(ask, asked) => {
+            let why = format!("{why}; {}", to_be_looked_at(&shown.all()));
+            wait(leader, index, ask, asked.plus(MAX_PAUSE), &why)?;
+        }
+        _ => wait(leader, index, ask, lapses_at(ask), &why)?,
+    }
+    Ok(Step::Done)
+}
+
+/// The request is known to have brought these addresses, or none: they are named in its record, and it is over.
+fn answered(
+    leader: &mut Leader<'_, '_, '_>,
+    index: usize,
+    ask: &AssignRequest,
+    brought: &[IpAddr],
+    shown: Option<Unexplained>,
+) -> store::Result<Step> {
+    if brought.is_empty() {
+        log::info!("the request of an interrupted ADD assigned nothing on {}", ask.eni);
+    }
+    name(leader, index, ask, brought)?;
+    leader.eni_lock.set_resolving(None)?;
+    // An active record may name such an address; were its name lost in a power cut, nothing would.
+    leader.eni_lock.make_moves_durable()?;
+    let record = &mut leader.records[index];
+    record.progress.in_doubt.retain(|other| other.client_token != ask.client_token);
+    // A record that nothing is left of is removed below. Were it written once more and the process killed then, it would
+    // stay for ever: it names nothing that anybody could ask ECS for.
+    if !record.is_over() {
+        leader.eni_lock.update(&leader.records[index])?;
+    }
+    leader.eni_lock.finish(&mut leader.records, |_| false)?;
+    if let Some(mut shown) = shown {
+        shown.strange.retain(|it| !brought.contains(it));
+        remember_foreign(leader, ask.ipv6, &shown)?;
+    }
+    Ok(Step::Done)
+}
+
+/// What is left unexplained when the last request in doubt has been answered is other software's.
+fn remember_foreign(leader: &mut Leader<'_, '_, '_>, ipv6: bool, shown: &Unexplained) -> store::Result<()> {
+    let is_last = leader.records.iter().all(|record| record.progress.in_doubt.is_empty());
+    if is_last && shown.other_reason.is_none() {
+        keep_foreign(leader, ipv6, &shown.all())?;
+    }
+    Ok(())
+}
+
+/// Remembers these, and those of the other family, as other software's.
+fn keep_foreign(
+    leader: &mut Leader<'_, '_, '_>,
+    ipv6: bool,
+    foreign: &BTreeSet<IpAddr>,
+) -> store::Result<()> {
+    let others = leader.eni_lock.state().foreign.iter().filter(|it| it.is_ipv6() != ipv6).copied();
+    let foreign = foreign.iter().copied().chain(others).collect();
+    leader.eni_lock.set_foreign(foreign)
 }
 
 /// Adds to the record what a request had brought. The answer is that of the first time: an address in it may have been
@@ -107,205 +206,120 @@ fn name<'a>(
     Ok(())
 }
 
-/// Finds out what came of a request: by repeating it, and by what the ENI has where the answer proves nothing.
-fn look_into(leader: &Leader<'_, '_, '_>, ask: &AssignRequest) -> Resolution {
-    let asked = Timestamp::now();
-    let is_in_doubt = ask.not_before.is_some();
-    let mut shown = None;
-    if is_in_doubt && is_lapsed(ask, asked) {
-        shown = match unexplained(leader, ask) {
-            Ok(Some(none)) if none.is_empty() => {
-                log::info!("the request of an interrupted ADD left no address on {}", ask.eni);
-                return Resolution::Brought(Vec::new());
-            }
-            Ok(shown) => shown,
-            Err(why) => return Resolution::InDoubt(InDoubt::undescribed(asked, why, false)),
-        };
-    }
-    let (answered, error) = match leader.releaser.ask(ask, leader.limit()) {
-        Ok(Answer::Fit(addresses)) => return Resolution::Brought(addresses),
-        Ok(Answer::Unfit { addresses, error }) => (addresses, error),
-        Err(error) => match leader.confirm_eni_gone(&error) {
-            Some(error) => return Resolution::Failed(error),
-            None if !has_assigned_nothing(&error) => return Resolution::Failed(error),
-            None if may_copy_take_effect(ask, &error, asked) => return Resolution::CopyUnderWay(error),
-            None if !is_in_doubt
-                || error.token_is_spent()
-                || matches!(error.subject(), Subject::Eni | Subject::EniGone) =>
-            {
-                log::info!("an interrupted ADD had assigned nothing on {}: {error}", ask.eni);
-                return Resolution::Brought(Vec::new());
-            }
-            // An earlier answer did not answer the request. What it hid may be on the ENI all the same.
-            None => (Vec::new(), error),
-        },
-    };
-    let told = shown.is_some();
-    if !told && has_right_length(ask, &answered) {
-        shown = match unexplained(leader, ask) {
-            Ok(shown) => shown,
-            Err(why) => {
-                let unknown = error.kind == ErrorKind::Unknown;
-                return Resolution::InDoubt(InDoubt::undescribed(asked, why, unknown));
-            }
-        };
-    }
-    let evidence = Evidence { answered, error, shown: shown.unwrap_or_default(), told };
-    Resolution::InDoubt(evidence.weigh(ask, asked, Timestamp::now()))
-}
-
-/// What is known of a request whose answer does not answer it.
+/// An answer that does not answer the request.
 struct Evidence {
-    answered: Vec<IpAddr>,
+    addresses: Vec<IpAddr>,
     error: Error,
-    /// The ENI's addresses that no record names.
-    shown: BTreeSet<IpAddr>,
-    /// Whether they were looked for when no copy of the request could take effect any more.
-    told: bool,
+    shown: Option<Unexplained>,
 }
 
-impl Evidence {
-    /// Which addresses are to be released, and when to look again. The request was repeated after `asked`; its answer was
-    /// there at `now`.
-    fn weigh(self, ask: &AssignRequest, asked: Timestamp, now: Timestamp) -> InDoubt {
-        let Self { answered, error, shown, told } = self;
-        let unknown = error.kind == ErrorKind::Unknown;
-        let has_right_length = has_right_length(ask, &answered);
-        let answered = if answered.len() > LONGEST_ANSWER { Vec::new() } else { answered };
-        let mut borne_out: BTreeSet<IpAddr> =
-            answered.iter().copied().filter(|it| shown.contains(it)).collect();
-        // Either the whole answer is on the ENI, and is no longer than it may be; or all that is on the ENI is in the answer,
-        // at a time at which the ENI shows what the request can have brought. Anything else could be other software's.
-        let whole_answer = has_right_length && borne_out.len() == answered.len();
-        let whole_eni = told && borne_out == shown && borne_out.len() <= ask.count();
-        if !whole_answer && !whole_eni {
-            borne_out.clear();
-        }
-        let (until, why) = if shown.len() > borne_out.len() && is_lapsed(ask, asked) {
-            let left = &shown - &borne_out;
-            let why = format!(
-                "{error}; {} of the ENI's addresses are named by no record ({}): `aliyun-eni-ipam reconcile` shows \
-                 them; unassign in the ECS console those that nobody uses",
-                left.len(),
-                some(&left)
-            );
-            (asked.plus(MAX_PAUSE), why)
-        } else {
-            let in_doubt_until = if unknown { extended(ask, now) } else { ask.in_doubt_until };
-            let until = in_doubt_until.plus(DESCRIBE_LAG).max(asked.plus(PAUSE_AFTER_GIVING_UP));
-            (until, error.to_string())
-        };
-        InDoubt { until, why, unknown, borne_out }
-    }
-}
-
-/// Whether no copy of the request that was ever sent can take effect, and a description shows what any of them did.
-fn is_lapsed(ask: &AssignRequest, asked: Timestamp) -> bool {
-    ask.in_doubt_until.plus(DESCRIBE_LAG) <= asked
-}
-
-fn has_right_length(ask: &AssignRequest, answered: &[IpAddr]) -> bool {
-    (1..=ask.count()).contains(&answered.len())
-}
-
-impl InDoubt {
-    /// Of a request whose ENI could not be looked at.
-    fn undescribed(asked: Timestamp, why: String, unknown: bool) -> Self {
-        Self { until: asked.plus(PAUSE_AFTER_GIVING_UP), why, unknown, borne_out: BTreeSet::new() }
-    }
-}
-
-/// The secondary addresses of the ENI, of the request's family, that nothing in the store names; `None` where ECS does not
-/// show the ENI.
-fn unexplained(leader: &Leader<'_, '_, '_>, ask: &AssignRequest) -> Result<Option<BTreeSet<IpAddr>>, String> {
-    let Releaser { client, region, store, .. } = leader.releaser;
-    let described = client.describe(region, &ask.eni, leader.limit()).map_err(|error| error.to_string())?;
-    let Some(eni) = described else { return Ok(None) };
-    let listed = store.list().map_err(|error| error.to_string())?;
-    let named: BTreeSet<IpAddr> =
-        listed.iter().filter_map(|it| it.allocation.as_ref()).flat_map(store::Allocation::ips).collect();
-    let mut left = eni.addresses;
-    left.retain(|it| it.is_ipv6() == ask.ipv6 && !named.contains(it) && !leader.eni_lock.has_given(*it));
-    if left.is_empty() {
-        return Ok(Some(left));
-    }
-    // What may be another's is neither this request's nor proof that something is.
-    if let Some(damaged) = listed.iter().find(|it| it.state == State::Quarantined) {
-        let path = damaged.path.display();
-        return Err(format!(
-            "{path} cannot be read and may name {}: delete it if its pod is gone",
-            some(&left)
-        ));
-    }
-    let mut others = listed.iter().flat_map(|it| &it.progress.in_doubt);
-    let wanted = |other: &AssignRequest| {
-        other.client_token != ask.client_token && other.addresses.iter().any(|it| left.contains(it))
-    };
-    if others.any(wanted) {
-        return Err("another request whose outcome is open asks for one of the ENI's addresses".to_owned());
-    }
-    Ok(Some(left))
-}
-
-/// Leaves the request alone for a while. A record that has nothing else to do waits as well.
-fn leave_in_doubt(record: &mut Release, ask: &AssignRequest, doubt: InDoubt) {
-    if doubt.unknown {
-        extend(record, ask, Timestamp::now());
-    }
-    let asks = &mut record.progress.in_doubt;
-    for other in asks.iter_mut().filter(|other| other.client_token == ask.client_token) {
-        other.not_before = Some(doubt.until);
-    }
-    if record.allocation.addresses.is_empty()
-        && let Some(earliest) = asks.iter().map(|ask| ask.not_before).min().flatten()
-    {
-        record.progress.not_before = Some(earliest);
-    }
-    count_failure(record, doubt.why);
-}
-
-/// Whether an earlier copy of the request can take effect, or has, although this one was refused. That time may have ended
-/// after this one was `asked`.
-fn may_copy_take_effect(ask: &AssignRequest, error: &Error, asked: Timestamp) -> bool {
-    ask.in_doubt_until > asked && !error.token_is_spent()
-}
-
-/// Records that the outcome of the copy that was sent just now is unknown too.
-fn extend(record: &mut Release, ask: &AssignRequest, now: Timestamp) {
-    let asks = record.progress.in_doubt.iter_mut();
-    for other in asks.filter(|other| other.client_token == ask.client_token) {
-        other.in_doubt_until = extended(other, now);
-    }
-}
-
-/// Until when a copy that was sent before `now`, or an earlier one, can take effect.
-fn extended(ask: &AssignRequest, now: Timestamp) -> Timestamp {
-    now.plus(IN_DOUBT_FOR).max(ask.in_doubt_until)
-}
-
-/// Leaves the record alone until no copy of its request can take effect. The step is done: the caller can take others.
-fn hold_back(
+/// Such an answer ends nothing. An address that both the answer and the ENI have is released, but the request may have
+/// brought another one.
+fn unfit(
     leader: &mut Leader<'_, '_, '_>,
     index: usize,
-    until: Timestamp,
-    error: &Error,
+    ask: &AssignRequest,
+    asked: Timestamp,
+    evidence: Evidence,
 ) -> store::Result<Step> {
-    let record = &mut leader.records[index];
-    record.progress.not_before = Some(until);
-    record.progress.last_error =
-        Some(format!("the request of an interrupted ADD is still in doubt: {error}"));
-    leader.eni_lock.update(&leader.records[index])?;
+    let Evidence { addresses, error, shown } = evidence;
+    in_doubt_until(leader, index, ask, Timestamp::now().plus(IN_DOUBT_FOR));
+    let told = shown.is_some() && is_lapsed(ask, asked);
+    let has_right_length = (1..=ask.count()).contains(&addresses.len());
+    let shown = match shown {
+        None if has_right_length => unexplained(leader, ask.ipv6).ok().flatten(),
+        shown => shown,
+    };
+    let other_reason = shown.as_ref().and_then(|it| it.other_reason.clone());
+    let shown = shown.map(|it| it.all()).unwrap_or_default();
+    let addresses = if addresses.len() > LONGEST_ANSWER { Vec::new() } else { addresses };
+    let mut borne_out: BTreeSet<IpAddr> = addresses.iter().copied().filter(|it| shown.contains(it)).collect();
+    // Either the whole answer is on the ENI, and is no longer than it may be; or all that is on the ENI is in the answer, at
+    // a time at which the ENI shows what the request can have brought. Anything else could be other software's.
+    let whole_answer = has_right_length && borne_out.len() == addresses.len();
+    let whole_eni = told && borne_out == shown && borne_out.len() <= ask.count();
+    if (!whole_answer && !whole_eni) || other_reason.is_some() {
+        borne_out.clear();
+    }
+    name(leader, index, ask, &borne_out)?;
+    let left = &shown - &borne_out;
+    let (until, why) = if let Some(why) = other_reason.filter(|_| !left.is_empty()) {
+        (asked.plus(MAX_PAUSE), format!("{error}; {why}"))
+    } else if told && !left.is_empty() {
+        (asked.plus(MAX_PAUSE), format!("{error}; {}", to_be_looked_at(&left)))
+    } else {
+        (lapses_at(&in_record(leader, index, ask)), error.to_string())
+    };
+    wait(leader, index, ask, until.max(asked.plus(PAUSE_AFTER_GIVING_UP)), &why)?;
     Ok(Step::Done)
 }
 
-/// Whether the refusal of the repeated request proves that the first one had no effect: had it had one, the answer would
-/// have been that one's.
-fn has_assigned_nothing(error: &Error) -> bool {
-    match error.kind {
-        ErrorKind::Refused(Disposition::Permanent) => {
-            !error.subject().is_the_caller() || error.token_is_spent()
-        }
-        ErrorKind::Refused(Disposition::Released) => error.subject() == Subject::EniGone,
-        _ => false,
+fn to_be_looked_at(left: &BTreeSet<IpAddr>) -> String {
+    format!(
+        "{} of the ENI's addresses are named by no record ({}): `aliyun-eni-ipam reconcile` shows them; unassign in the \
+         ECS console those that nobody uses",
+        left.len(),
+        some(left)
+    )
+}
+
+/// Leaves the request alone until `until`; nothing else waits for it.
+fn wait(
+    leader: &mut Leader<'_, '_, '_>,
+    index: usize,
+    ask: &AssignRequest,
+    until: Timestamp,
+    why: &str,
+) -> store::Result<()> {
+    let record = &mut leader.records[index];
+    let asks = record.progress.in_doubt.iter_mut();
+    for other in asks.filter(|other| other.client_token == ask.client_token) {
+        other.not_before = Some(until);
     }
+    count_failure(record, why.to_owned());
+    leader.eni_lock.update(&leader.records[index])
+}
+
+/// When to ask again after `error`, by how often this record has failed before.
+fn retry_at(error: &Error, attempts: u32) -> Timestamp {
+    let now = Timestamp::now();
+    let pause = if matches!(error.kind, ErrorKind::Refused(Disposition::Permanent)) {
+        MAX_PAUSE
+    } else {
+        pause(error, attempts.saturating_add(1), now, random::jitter)
+    };
+    now.plus(pause.max(Duration::from_millis(1)))
+}
+
+/// From when on no copy of the request that was ever sent can take effect, and a description shows what any of them did.
+fn lapses_at(ask: &AssignRequest) -> Timestamp {
+    ask.in_doubt_until.plus(DESCRIBE_LAG)
+}
+
+fn is_lapsed(ask: &AssignRequest, asked: Timestamp) -> bool {
+    lapses_at(ask) <= asked
+}
+
+/// Whether this request is still to be heard of: it has been neither refused nor answered, and has not lapsed.
+pub(super) fn is_unheard(ask: &AssignRequest, now: Timestamp) -> bool {
+    !is_lapsed(ask, now) && ask.not_before.is_none_or(|moment| moment < lapses_at(ask))
+}
+
+/// Until `until`, or as long as before this copy was sent, a copy of the request can take effect.
+fn in_doubt_until(leader: &mut Leader<'_, '_, '_>, index: usize, ask: &AssignRequest, until: Timestamp) {
+    let asks = leader.records[index].progress.in_doubt.iter_mut();
+    for other in asks.filter(|other| other.client_token == ask.client_token) {
+        other.in_doubt_until = until.max(ask.in_doubt_until);
+    }
+}
+
+/// The request as its record has it now.
+fn in_record(leader: &Leader<'_, '_, '_>, index: usize, ask: &AssignRequest) -> AssignRequest {
+    let mut asks = leader.records[index].progress.in_doubt.iter();
+    asks.find(|other| other.client_token == ask.client_token).unwrap_or(ask).clone()
+}
+
+/// Whether the release is one of requests that are still to be heard of.
+pub(super) fn has_unheard(record: &Release) -> bool {
+    record.progress.in_doubt.iter().any(|ask| is_unheard(ask, Timestamp::now()))
 }

@@ -1,6 +1,7 @@
 //! The call that holds an ENI's lock, and what it remembers of a failure. It knows nothing of the steps that it takes.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use crate::base::clock::Timestamp;
 use crate::base::deadline::Deadline;
@@ -8,7 +9,7 @@ use crate::base::random;
 use crate::cloud::rpc::{Error, ErrorKind};
 use crate::pool::release::{REQUEST_TIMEOUT, Releaser, backoff};
 use crate::store;
-use crate::store::{EniLock, Release, join};
+use crate::store::{Backoff, EniLock, Release, join};
 
 /// How one request's worth of work went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,10 +28,41 @@ pub(super) struct Leader<'a, 'l, 's> {
     pub(super) eni_lock: &'l mut EniLock<'s>,
     /// The ENI's releasing records of the releaser's region.
     pub(super) records: Vec<Release>,
-    pub(super) deadline: Deadline,
+    deadline: Deadline,
+    /// How much time the call had left when this step began.
+    time_at_start: Duration,
+}
+
+impl<'a, 'l, 's> Leader<'a, 'l, 's> {
+    pub(super) fn new(
+        releaser: &'a Releaser<'a>,
+        eni_lock: &'l mut EniLock<'s>,
+        records: Vec<Release>,
+        deadline: Deadline,
+    ) -> Self {
+        Self { releaser, eni_lock, records, deadline, time_at_start: deadline.remaining() }
+    }
 }
 
 impl Leader<'_, '_, '_> {
+    /// Whether there is time for another request.
+    pub(super) fn has_time(&self) -> bool {
+        self.deadline.remaining() >= self.releaser.min_time()
+    }
+
+    /// Whether this call's own end cut its request short, and not the cloud: only a call that has waited for nearly all of
+    /// its time can tell.
+    fn ran_out_of_time(&self) -> bool {
+        self.deadline.has_passed() && self.time_at_start < self.releaser.timeout * 3 / 4
+    }
+
+    /// Reads every record of the ENI, and not only those that this step began with.
+    pub(super) fn read_all(&mut self) -> store::Result<()> {
+        self.records = self.eni_lock.releasing()?;
+        self.records.retain(|record| record.allocation.region == *self.releaser.region);
+        Ok(())
+    }
+
     /// By when the answer to one request must be there.
     pub(super) fn limit(&self) -> Deadline {
         self.deadline.at_most(REQUEST_TIMEOUT)
@@ -45,12 +77,27 @@ impl Leader<'_, '_, '_> {
         if error.kind == ErrorKind::Unknown {
             self.eni_lock.unknown()?;
         }
-        let previous = self.eni_lock.state().backoff.as_ref();
-        let (time_left, now) = (self.deadline.remaining(), Timestamp::now());
-        let backoff = backoff::after(error, previous, time_left, now, random::jitter);
-        self.eni_lock.acknowledge(Some(backoff))?;
+        let previous = self.eni_lock.state().backoff.clone();
+        let backoff = self.backoff_after(error, previous);
+        self.eni_lock.acknowledge(backoff)?;
         self.record_failure(naming(addresses), &error.to_string(), None);
         Ok(Step::Failed)
+    }
+
+    /// Remembers that the requests in doubt could not be looked into: releases do not wait for that.
+    pub(super) fn resolving_failed(&mut self, error: &Error) -> store::Result<()> {
+        log::warn!("requests in doubt on {} stay so for now: {error}", self.eni_lock.eni());
+        let previous = self.eni_lock.state().resolving.clone();
+        let resolving = self.backoff_after(error, previous);
+        self.eni_lock.set_resolving(resolving)
+    }
+
+    fn backoff_after(&self, error: &Error, previous: Option<Backoff>) -> Option<Backoff> {
+        if self.ran_out_of_time() {
+            return previous;
+        }
+        let time_left = self.deadline.remaining().saturating_sub(self.releaser.min_time());
+        Some(backoff::after(error, previous.as_ref(), time_left, Timestamp::now(), random::jitter))
     }
 
     /// Takes the record with `address` out of the way of the others for a while.

@@ -6,22 +6,23 @@
 //! time. What happened to a request is written into the records and the ENI's state, so that nobody repeats a call that
 //! just failed.
 //!
-//! From the top down: [`one_record`], [`drain`] and [`for_add`] are the callers of [`step`], and ask [`decision`] before
+//! From the top down: [`one_record`], [`drain`] and [`backlog`] are the callers of [`step`], and ask [`decision`] before
 //! each; a step is either of [`in_doubt`] or sends a [`batch`].
 
 mod answer;
+mod backlog;
 mod backoff;
 mod batch;
 mod decision;
 mod drain;
 mod due;
 mod eni_ownership;
-mod for_add;
 mod in_doubt;
 mod leader;
 mod one_record;
 mod releaser;
 mod step;
+mod unexplained;
 
 pub(crate) use answer::Answer;
 pub(crate) use backoff::pause as pause_after;

@@ -1,17 +1,16 @@
 //! A DEL's release of its own record, by this process or by another.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use crate::base::clock::Timestamp;
 use crate::base::deadline::Deadline;
 use crate::pool::release::Releaser;
-use crate::pool::release::decision::{Decision, Why, decide_now};
+use crate::pool::release::decision::{Decision, Why};
+use crate::pool::release::due::MAX_WAIT;
 use crate::pool::release::leader::Step;
 use crate::pool::release::step::step;
 use crate::store;
-use crate::store::ReleaseId;
-
-/// How often a follower looks whether its record is gone or the lock is free.
-const POLL: Duration = Duration::from_millis(10);
+use crate::store::{LOOK, Release, ReleaseId};
 
 /// How a release ended for the one who waited for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,36 +31,60 @@ impl Releaser<'_> {
     /// # Errors
     /// The store's. Nothing is lost: the record is still releasing.
     pub(crate) fn release(&self, mine: &ReleaseId, deadline: Deadline) -> store::Result<Outcome> {
-        let mut last = String::from("other calls held the lock of the ENI until the time ran out");
+        // For the turn that has not come yet.
+        let mut waited = Duration::ZERO;
         loop {
-            let Some(record) = self.store.releasing(mine)? else {
+            let Some((record, decision)) = self.look(mine, deadline)? else {
                 return Ok(Outcome::Released);
             };
-            last = record.progress.last_error.clone().unwrap_or(last);
-            match decide_now(self.store.eni_state(&mine.eni)?.backoff.as_ref(), Some(&record), deadline) {
+            match decision {
                 Decision::Go => {}
                 // Another call may release the record meanwhile.
-                Decision::WaitUntil(_) => {
-                    deadline.sleep(POLL);
+                Decision::WaitUntil(moment) => {
+                    deadline.sleep(moment.wait(Timestamp::now(), MAX_WAIT).min(LOOK));
                     continue;
                 }
                 Decision::GiveUp(Why::EniIsFailing(why)) => return Ok(Outcome::Deferred { why }),
                 Decision::GiveUp(Why::NoTime | Why::RecordWaits) => {
-                    return Ok(Outcome::Deferred { why: last });
+                    return Ok(self.deferred(mine, record, waited));
                 }
             }
-            let Some(mut eni_lock) = self.store.try_lock_eni(&mine.eni)? else {
-                deadline.sleep(POLL);
+            let started = Instant::now();
+            // In line, another call may release the record, or fail and give up for all.
+            let needless = || {
+                let look = self.look(mine, deadline)?;
+                Ok(!matches!(look, Some((_, Decision::Go | Decision::WaitUntil(_)))))
+            };
+            let Some(mut eni_lock) = self.store.lock_eni_unless(&mine.eni, deadline, needless)? else {
+                waited = started.elapsed();
                 continue;
             };
-            // Another call may have failed, or released this record, between the look and the lock.
-            let decision = decide_now(eni_lock.state().backoff.as_ref(), Some(&record), deadline);
+            waited = Duration::ZERO;
+            // The same, between the last look and the lock.
+            let decision = self.decide(eni_lock.state(), Some(&record), deadline);
             if decision != Decision::Go || !self.store.is_pending(mine)? {
                 continue;
             }
             if step(self, &mut eni_lock, Some(mine), deadline)? == Step::Nothing {
-                return Ok(Outcome::Deferred { why: last });
+                return Ok(self.deferred(mine, record, waited));
             }
         }
+    }
+
+    /// The record, and what to do about it; `None` if it is released.
+    fn look(&self, mine: &ReleaseId, deadline: Deadline) -> store::Result<Option<(Release, Decision)>> {
+        let Some(record) = self.store.releasing(mine)? else { return Ok(None) };
+        let decision = self.decide(&self.store.eni_state(&mine.eni)?, Some(&record), deadline);
+        Ok(Some((record, decision)))
+    }
+
+    /// Says what has kept the record: its last failure, or a turn that did not come in the time that was `waited`.
+    fn deferred(&self, mine: &ReleaseId, record: Release, waited: Duration) -> Outcome {
+        let why = match record.progress.last_error {
+            Some(error) => error,
+            None if waited.is_zero() => "this call had no time left to ask ECS".to_owned(),
+            None => self.store.eni_busy(&mine.eni, waited).to_string(),
+        };
+        Outcome::Deferred { why }
     }
 }

@@ -13,6 +13,9 @@ pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// this proves nothing. (Nobody states a bound; Terway waits up to ten seconds.)
 pub(crate) const DESCRIBE_LAG: Duration = Duration::from_mins(1);
 
+/// How long an answer usually takes.
+const USUAL_ANSWER: Duration = Duration::from_secs(3);
+
 /// Releases from the ENIs of one region.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Releaser<'a> {
@@ -24,4 +27,14 @@ pub(crate) struct Releaser<'a> {
     pub region: &'a RegionId,
     /// The most addresses in one request.
     pub max_per_request: usize,
+    /// How much time the whole call has had: `timeoutSeconds`.
+    pub timeout: Duration,
+}
+
+impl Releaser<'_> {
+    /// A request that has less time than this is not begun: its caller would give up before the answer is there, and leave
+    /// addresses in doubt that are not.
+    pub(crate) fn min_time(&self) -> Duration {
+        USUAL_ANSWER.min(self.timeout / 2)
+    }
 }

@@ -6,36 +6,38 @@ use crate::base::clock::Timestamp;
 use crate::base::deadline::Deadline;
 use crate::cloud::ecs::Eni;
 use crate::cloud::rpc::{Disposition, ErrorKind, Subject};
+use crate::pool::release::decision::may_resolve;
+use crate::pool::release::due::{has_due_request, is_record_due};
 use crate::pool::release::leader::{Leader, Step};
 use crate::pool::release::{DESCRIBE_LAG, Releaser, batch, in_doubt};
 use crate::store;
 use crate::store::{EniLock, Release, ReleaseId, join};
 
-/// Takes one step: repeats the requests in doubt of one record, or releases one batch of addresses.
+/// Takes one step: looks into the ENI's requests in doubt, or releases one batch of addresses. The caller's own record comes
+/// first; then both take turns, in the order in which their releases began, so that neither waits for all of the other.
 pub(super) fn step(
     releaser: &Releaser<'_>,
     eni_lock: &mut EniLock<'_>,
     mine: Option<&ReleaseId>,
     deadline: Deadline,
 ) -> store::Result<Step> {
-    let mut records = eni_lock.releasing()?;
-    // ECS answers for one region: that the ENI is not in it says nothing of a record that names another.
-    records.retain(|record| record.allocation.region == *releaser.region);
-    let mut leader = Leader { releaser, eni_lock, records, deadline };
+    let now = Timestamp::now();
+    let records = gather(releaser, eni_lock, mine, now)?;
+    let mut leader = Leader::new(releaser, eni_lock, records, deadline);
     if let Some(step) = leader.check_attachment()? {
         return Ok(step);
     }
-    let now = Timestamp::now();
-    if let Some(index) = in_doubt::find(&leader.records, mine, now) {
-        return in_doubt::resolve(&mut leader, index);
+    let chosen = batch::choose(&leader.records, releaser.max_per_request, now);
+    if let Some(index) = leader.next_in_doubt(now)
+        && leader.records[..=index].iter().all(|record| !chosen_from(record, &chosen))
+    {
+        return in_doubt::resolve(&mut leader, index, mine);
     }
-    let chosen = batch::choose(&leader.records, mine, releaser.max_per_request, now);
     if leader.leave_to_owners(&chosen)? {
         return Ok(Step::Done);
     }
-    let is_others = |record: &Release| {
-        !mine.is_some_and(|mine| record.is(mine)) && record.allocation.ips().any(|ip| chosen.contains(&ip))
-    };
+    let is_others =
+        |record: &Release| !mine.is_some_and(|mine| record.is(mine)) && chosen_from(record, &chosen);
     if leader.records.iter().any(is_others) {
         leader.eni_lock.make_moves_durable()?;
     }
@@ -48,6 +50,38 @@ pub(super) fn step(
     }
 }
 
+fn chosen_from(record: &Release, chosen: &[IpAddr]) -> bool {
+    record.allocation.ips().any(|ip| chosen.contains(&ip))
+}
+
+/// The records that this step is about: as many of the oldest as have something to be done now.
+fn gather(
+    releaser: &Releaser<'_>,
+    eni_lock: &EniLock<'_>,
+    mine: Option<&ReleaseId>,
+    now: Timestamp,
+) -> store::Result<Vec<Release>> {
+    // ECS answers for one region: that the ENI is not in it says nothing of a record that names another.
+    let is_of_region = |record: &Release| record.allocation.region == *releaser.region;
+    let mut batch: Vec<IpAddr> = Vec::new();
+    let enough = |record: &Release| {
+        if !is_of_region(record) || !is_record_due(record, now) {
+            return false;
+        }
+        let is_request = batch.is_empty()
+            && record.allocation.addresses.is_empty()
+            && has_due_request(record, now)
+            && may_resolve(eni_lock.state().resolving.as_ref(), now);
+        let first = batch.first().copied();
+        let fits = |ip: &IpAddr| first.is_none_or(|first| first.is_ipv4() == ip.is_ipv4());
+        batch.extend(record.allocation.ips().filter(fits));
+        is_request || batch.len() >= releaser.max_per_request
+    };
+    let mut records = eni_lock.oldest_releases(mine, enough)?;
+    records.retain(is_of_region);
+    Ok(records)
+}
+
 /// What a look at the ENI has left to be done.
 enum Look {
     /// These addresses are still to be released.
@@ -57,6 +91,14 @@ enum Look {
 }
 
 impl Leader<'_, '_, '_> {
+    /// The first record with a request in doubt that may be looked into now.
+    fn next_in_doubt(&self, now: Timestamp) -> Option<usize> {
+        let has_one = |record: &Release| is_record_due(record, now) && has_due_request(record, now);
+        may_resolve(self.eni_lock.state().resolving.as_ref(), now)
+            .then(|| self.records.iter().position(has_one))
+            .flatten()
+    }
+
     /// Ends the release of those of `addresses` that somebody has in use, and says whether there were any: such an address is
     /// released with that one's record. An ADD ends the releases of what it is given, so this is the last of several guards.
     fn leave_to_owners(&mut self, addresses: &[IpAddr]) -> store::Result<bool> {
@@ -141,14 +183,15 @@ impl Leader<'_, '_, '_> {
     fn look_then_send(&mut self, addresses: &[IpAddr]) -> store::Result<Step> {
         match self.look(addresses)? {
             Look::Left(left) if left.is_empty() => Ok(Step::Done),
-            Look::Left(left) => self.send(&left),
-            Look::Failed => Ok(Step::Failed),
+            Look::Left(left) if self.has_time() => self.send(&left),
+            Look::Left(_) | Look::Failed => Ok(Step::Failed),
         }
     }
 
     /// The same for a request that was refused because of one of its addresses: it must not be sent as it was.
     fn look_then_send_less(&mut self, addresses: &[IpAddr]) -> store::Result<Step> {
         match self.look(addresses)? {
+            Look::Left(_) if !self.has_time() => Ok(Step::Failed),
             Look::Left(left) if left.len() < addresses.len() && !left.is_empty() => self.send(&left),
             Look::Left(left) => self.one_by_one(&left),
             Look::Failed => Ok(Step::Failed),
@@ -188,7 +231,7 @@ impl Leader<'_, '_, '_> {
 
     fn one_by_one(&mut self, addresses: &[IpAddr]) -> store::Result<Step> {
         for address in addresses {
-            if self.deadline.has_passed() || self.send(&[*address])? == Step::Failed {
+            if !self.has_time() || self.send(&[*address])? == Step::Failed {
                 return Ok(Step::Failed);
             }
         }

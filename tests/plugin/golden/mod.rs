@@ -88,7 +88,7 @@ fn files(directory: &Path) -> BTreeMap<String, Vec<u8>> {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     let files =
         entries.map(|entry| (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap()));
-    let is_lock = |name: &str| Path::new(name).extension().is_some_and(|it| it == "lock");
+    let is_lock = |name: &str| Path::new(name).extension().is_some_and(|it| it == "lock" || it == "queue");
     files.filter(|(name, _)| !is_lock(name) && !name.starts_with('.')).collect()
 }
 
@@ -198,8 +198,11 @@ fn a_store_is_still_written_as_schema_1_has_it() {
     }
     for directory in DIRECTORIES {
         let shapes = |store: &Path| {
-            let files = files(&store.join(directory));
-            let mut shapes: Vec<_> = files.values().map(|content| shape_of_file(content)).collect();
+            let mut files = files(&store.join(directory));
+            // The cache may be deleted at any time: a file that has come to it is not missed by those who know it not.
+            files.retain(|name, _| !name.starts_with("link-"));
+            let mut shapes: Vec<_> =
+                files.values().map(|content| shape_of_file(content, directory == "address")).collect();
             shapes.sort();
             shapes.join("\n\n")
         };
@@ -208,16 +211,22 @@ fn a_store_is_still_written_as_schema_1_has_it() {
     }
 }
 
-/// The keys of a file's texts and the types of their values.
-fn shape_of_file(content: &[u8]) -> String {
+/// The keys of a file's texts and the types of their values. An entry of an address may be a name of the record's file as it was
+/// before its release failed, or after that.
+fn shape_of_file(content: &[u8], is_entry: bool) -> String {
     let texts = content.split(|&byte| byte == 0x1e).filter(|text| !text.is_empty());
-    let shapes =
-        texts.map(|text| serde_json::from_slice(text).map_or("damaged".into(), |it: Value| shape(&it)));
+    let shapes = texts.map(|text| {
+        let Ok(mut text) = serde_json::from_slice::<Value>(text) else { return "damaged".into() };
+        if let Some(object) = text.as_object_mut().filter(|_| is_entry) {
+            object.remove("release");
+        }
+        shape(&text)
+    });
     shapes.collect::<Vec<_>>().join("\n")
 }
 
 /// Optional keys that schema 1 has got since the golden store was written. Readers that do not know them ignore them.
-const ADDED: [&str; 2] = ["block", "primary"];
+const ADDED: [&str; 4] = ["block", "clock", "digest", "primary"];
 
 fn shape(value: &Value) -> String {
     match value {
@@ -247,7 +256,7 @@ fn file_with(node: &Node, directory: &str, text: &str) -> PathBuf {
 
 /// A node whose calls have left a record in every state.
 fn written() -> Node {
-    let node = node_in(world()).with("timeoutSeconds", 1);
+    let node = node_in(world()).with("timeoutSeconds", 3);
     let add = |container: &str, key: &str, value: Value| -> Answer {
         node.call("ADD", container).config(|config| config["ipam"][key] = value).run()
     };
@@ -264,7 +273,9 @@ fn written() -> Node {
 
     let damaged = file_with(&node, "active", "c-damaged");
     OpenOptions::new().write(true).open(&damaged).unwrap().set_len(100).unwrap();
-    let _ = node.del("c-damaged").error(102);
+    let result = json!({"cniVersion": "1.1.0", "ips": []});
+    let check = node.call("CHECK", "c-damaged").config(|config| config["prevResult"] = result);
+    let _ = check.run().error(102);
 
     // Killed with a request on its way, in a later boot than that of its ADD: whose the ENI is was looked for before.
     let record = file_with(&node, "active", "c-in-flight");
@@ -279,6 +290,15 @@ fn written() -> Node {
         fs::read_to_string(&state).is_ok_and(|content| content.contains("inFlight"))
     });
     del.kill();
+    node.cloud.clear_faults();
+
+    // Refused for good, and of unknown outcome.
+    node.cloud.inject(Fault::on(UNASSIGN).times(1).effect(Effect::code("InvalidIp.IpAssigned")));
+    node.del("c-tried").ok();
+    node.cloud.inject(Fault::on(UNASSIGN).effect(Effect::DropBefore));
+    node.cloud.inject(Fault::on(DESCRIBE).effect(Effect::DropBefore));
+    node.del("c-unseen").ok();
+    node.cloud.clear_faults();
 
     // ADDs that are killed with a request on its way.
     node.cloud.inject(Fault::on(ASSIGN).effect(Effect::Stall));
@@ -295,13 +315,6 @@ fn written() -> Node {
         add.kill();
     }
     node.cloud.clear_faults();
-
-    // Refused for good, and of unknown outcome.
-    node.cloud.inject(Fault::on(UNASSIGN).times(1).effect(Effect::code("InvalidIp.IpAssigned")));
-    node.del("c-tried").ok();
-    node.cloud.inject(Fault::on(UNASSIGN).effect(Effect::DropBefore));
-    node.cloud.inject(Fault::on(DESCRIBE).effect(Effect::DropBefore));
-    node.del("c-unseen").ok();
 
     // Left to whoever has the ENI's lock.
     let lock = node.store().join("eni").join(format!("{}.lock", Node::ENI));

@@ -123,7 +123,11 @@ const SITUATIONS: &[Situation] = &[
         node.cloud.inject(Fault::on(UNASSIGN).effect(Effect::code("Forbidden.RAM")));
         node.del("c1")
     }),
-    ("DEL of a damaged record", |node| damaged(node, "{").del("c1")),
+    ("DEL of a damaged record that no address leads to", |node| {
+        damaged(node, "{");
+        fs::remove_dir_all(node.store().join("address")).unwrap();
+        node.del("c1")
+    }),
     ("DEL of a record of a newer version", |node| damaged(node, "{\"schema\":2}").del("c1")),
     ("DEL while another call holds the lock of the store", |node| {
         node.set("timeoutSeconds", 1);

@@ -54,6 +54,7 @@ fn name_of(failure: &Failure) -> &'static str {
         Failure::Withheld { .. } => "Withheld",
         Failure::NoUsableAddress { .. } => "NoUsableAddress",
         Failure::StillAssigning => "StillAssigning",
+        Failure::EarlierInDoubt { .. } => "EarlierInDoubt",
         Failure::Deleted => "Deleted",
         Failure::NotReleased { .. } => "NotReleased",
         Failure::Output(_) => "Output",
@@ -80,6 +81,7 @@ fn failures() -> Vec<Failure> {
             expected: "\"env\" or a URL".into(),
         }),
         Failure::Store(store::Error::Busy { path: "/store/lock".into(), waited: Duration::from_secs(5) }),
+        Failure::Store(store::Error::EniBusy { eni: eni(), waited: Duration::from_secs(5), behind: None }),
         Failure::from(refusal("Forbidden.RAM")),
         Failure::from(refusal("QuotaExceeded.PrivateIpAddress")),
         Failure::Ecs(Box::new(rpc::Error {
@@ -101,6 +103,7 @@ fn failures() -> Vec<Failure> {
         Failure::Withheld { address, error: Box::new(refusal("Forbidden.RAM")) },
         Failure::NoUsableAddress { eni: eni() },
         Failure::StillAssigning,
+        Failure::EarlierInDoubt { eni: eni(), why: "Why.".into() },
         Failure::Deleted,
         Failure::NotReleased { eni: eni(), why: refusal("Forbidden.RAM").to_string() },
         Failure::Output(io::Error::from_raw_os_error(32)),
@@ -150,6 +153,10 @@ pub(super) fn of_the_store() -> Section {
         },
         store::Error::NewerSchema { path: path(), schema: 2 },
         store::Error::Busy { path: path(), waited: Duration::from_secs(5) },
+        store::Error::EniBusy { eni: eni(), waited: Duration::from_secs(5), behind: None },
+        store::Error::EniBusy { eni: eni(), waited: Duration::from_secs(5), behind: Some(1) },
+        store::Error::EniBusy { eni: eni(), waited: Duration::from_secs(5), behind: Some(12) },
+        store::Error::Claimed { eni: eni(), by: "/store".into(), this: "/other".into() },
     ];
     let name = |error: &store::Error| match error {
         store::Error::Io { .. } => "Io",
@@ -157,6 +164,8 @@ pub(super) fn of_the_store() -> Section {
         store::Error::Quarantined { .. } => "Quarantined",
         store::Error::NewerSchema { .. } => "NewerSchema",
         store::Error::Busy { .. } => "Busy",
+        store::Error::EniBusy { .. } => "EniBusy",
+        store::Error::Claimed { .. } => "Claimed",
     };
     let messages = errors
         .into_iter()

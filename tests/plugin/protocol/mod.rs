@@ -14,6 +14,7 @@ mod wording;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use harness::{Answer, Node};
 use serde_json::{Value, json};
@@ -62,6 +63,8 @@ fn for_each<T: Sync>(items: &[T], work: impl Fn(&T) + Sync) {
 #[track_caller]
 fn expect_nothing_lost(node: &Node) {
     assert!(node.on_eni().is_subset(&node.recorded()), "an address is lost\n{}", node.scene());
+    // As long as a request stays in doubt.
+    node.let_time_pass(Duration::from_mins(3));
     let flushed = node.operator(&["flush"]);
     if flushed.status() != 0 || node.counts()[2] != 0 {
         flushed.fail("that everything can be released");

@@ -76,6 +76,7 @@ impl<'a, 'c> Exchange<'a, 'c> {
         for effect in effects {
             match effect {
                 Effect::Delay(time) => self.shared.end.wait(time)?,
+                Effect::Hold => self.shared.end.wait_while_late_held()?,
                 decisive => return self.take_effect(&decisive, admitted),
             }
         }

@@ -47,6 +47,9 @@ pub enum Effect {
     },
     /// Waits before the request is handled. The ENI is not busy meanwhile, and further faults may follow.
     Delay(Duration),
+    /// Waits before the request is handled, as long as what is late is held back
+    /// ([`hold_late`](crate::Simulator::hold_late)). The ENI is not busy meanwhile.
+    Hold,
     /// Acts at once, answers later.
     DelayAnswer(Duration),
     /// Closes the connection without acting.

@@ -124,6 +124,10 @@ impl Ledger {
         lock(&self.book).entries.clone()
     }
 
+    pub(crate) fn last(&self, is_meant: impl Fn(&Entry) -> bool) -> Option<Entry> {
+        lock(&self.book).entries.iter().rev().find(|entry| is_meant(entry)).cloned()
+    }
+
     pub(crate) fn count(&self, action: &str) -> usize {
         lock(&self.book).entries.iter().filter(|entry| entry.action == action).count()
     }

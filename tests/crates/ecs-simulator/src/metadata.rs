@@ -97,6 +97,7 @@ fn with_faults(
     for effect in effects {
         match effect {
             Effect::Delay(time) | Effect::DelayAnswer(time) => shared.end.wait(time)?,
+            Effect::Hold => shared.end.wait_while_late_held()?,
             Effect::Error { status, message, .. } => {
                 return connection.respond(&Response::text(status, message));
             }

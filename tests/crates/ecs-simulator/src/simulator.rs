@@ -91,6 +91,12 @@ impl Simulator {
         self.shared.ledger.entries()
     }
 
+    /// The last call in the ledger that is meant, without a copy of the others.
+    #[must_use]
+    pub fn last_call(&self, is_meant: impl Fn(&Entry) -> bool) -> Option<Entry> {
+        self.shared.ledger.last(is_meant)
+    }
+
     /// Forgets the calls so far.
     pub fn clear_ledger(&self) {
         self.shared.ledger.clear();
@@ -148,6 +154,27 @@ impl Simulator {
         });
     }
 
+    /// Sets for how long the descriptions of an ENI do not show what a call has changed. What was changed before, they show
+    /// from now on.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such ENI.
+    pub fn set_description_lag(&self, eni: &str, lag: Duration) {
+        self.with_world(|world| {
+            let eni = world.eni_mut(eni);
+            eni.description_lag = lag;
+            eni.changes.clear();
+        });
+    }
+
+    /// The addresses that were assigned under a `ClientToken`, none where nothing was.
+    #[must_use]
+    pub fn assigned_under(&self, client_token: &str) -> Vec<IpAddr> {
+        let cloud = lock(&self.shared.cloud);
+        cloud.assignments.get(client_token).map(|it| it.addresses.clone()).unwrap_or_default()
+    }
+
     /// Changes the world, or looks at it. The simulator waits meanwhile: the closure must not call its methods.
     pub fn with_world<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
         change(&mut lock(&self.shared.cloud).world)
@@ -198,8 +225,8 @@ impl Simulator {
         self.shared.end.hold(action);
     }
 
-    /// Holds back from now on what is late ([`Effect::Late`]) and would act otherwise, until [`let_go`](Self::let_go): a
-    /// request whose caller is gone comes when a test wants it to.
+    /// Holds back from now on what is late ([`Effect::Late`]) and would act otherwise, and what is to be held
+    /// ([`Effect::Hold`]), until [`let_go`](Self::let_go): a request whose caller is gone comes when a test wants it to.
     pub fn hold_late(&self) {
         self.shared.end.hold_late();
     }

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ipnetwork::{Ipv4Network, Ipv6Network};
 
@@ -113,6 +113,10 @@ pub struct Eni {
     pub addresses: BTreeSet<IpAddr>,
     /// The addresses that it is described with in their place, while descriptions lag behind.
     pub described: Option<BTreeSet<IpAddr>>,
+    /// For how long descriptions do not show what a call has changed.
+    pub description_lag: Duration,
+    /// What calls have changed lately, the latest last.
+    pub changes: Vec<Change>,
     /// Whether a cloud service owns it. Such an ENI cannot be changed.
     pub service_managed: bool,
     /// Its name.
@@ -121,6 +125,17 @@ pub struct Eni {
     pub security_group_ids: Vec<String>,
     /// Its tags.
     pub tags: BTreeMap<String, String>,
+}
+
+/// What a call has done to an ENI.
+#[derive(Clone, Copy, Debug)]
+pub struct Change {
+    /// When.
+    pub at: Instant,
+    /// Which address it was.
+    pub address: IpAddr,
+    /// Whether it was assigned, and not unassigned.
+    pub assigned: bool,
 }
 
 /// What an ENI is to its instance.
@@ -238,6 +253,8 @@ impl Eni {
             primary_ip,
             addresses: BTreeSet::new(),
             described: None,
+            description_lag: Duration::ZERO,
+            changes: Vec::new(),
             service_managed: false,
             name: String::new(),
             security_group_ids: vec!["sg-bp1simulated00000001".to_owned()],
@@ -247,22 +264,51 @@ impl Eni {
 
     /// The IPv4 addresses that it is described with, the primary one first.
     pub(crate) fn ipv4s(&self) -> impl Iterator<Item = Ipv4Addr> {
-        let secondary = self.shown().iter().filter_map(|address| match address {
-            IpAddr::V4(address) => Some(*address),
+        let secondary = self.shown().into_iter().filter_map(|address| match address {
+            IpAddr::V4(address) => Some(address),
             IpAddr::V6(_) => None,
         });
         std::iter::once(self.primary_ip).chain(secondary)
     }
 
-    fn shown(&self) -> &BTreeSet<IpAddr> {
-        self.described.as_ref().unwrap_or(&self.addresses)
+    fn shown(&self) -> BTreeSet<IpAddr> {
+        if let Some(described) = &self.described {
+            return described.clone();
+        }
+        let mut shown = self.addresses.clone();
+        for change in self.changes.iter().rev().filter(|it| it.at.elapsed() < self.description_lag) {
+            if change.assigned {
+                shown.remove(&change.address);
+            } else {
+                shown.insert(change.address);
+            }
+        }
+        shown
+    }
+
+    /// Puts addresses on the ENI, as a call does.
+    pub(crate) fn assign(&mut self, addresses: &[IpAddr]) {
+        self.addresses.extend(addresses);
+        self.note(addresses, true);
+    }
+
+    /// Takes addresses off the ENI, as a call does.
+    pub(crate) fn unassign(&mut self, addresses: &[IpAddr]) {
+        self.addresses.retain(|address| !addresses.contains(address));
+        self.note(addresses, false);
+    }
+
+    fn note(&mut self, addresses: &[IpAddr], assigned: bool) {
+        let (at, lag) = (Instant::now(), self.description_lag);
+        self.changes.retain(|change| change.at.elapsed() < lag);
+        self.changes.extend(addresses.iter().map(|&address| Change { at, address, assigned }));
     }
 
     /// The IPv6 addresses that it is described with.
     pub(crate) fn ipv6s(&self) -> impl Iterator<Item = Ipv6Addr> {
-        self.shown().iter().filter_map(|address| match address {
+        self.shown().into_iter().filter_map(|address| match address {
             IpAddr::V4(_) => None,
-            IpAddr::V6(address) => Some(*address),
+            IpAddr::V6(address) => Some(address),
         })
     }
 }

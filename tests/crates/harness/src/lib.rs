@@ -19,8 +19,10 @@ mod call;
 mod conversation;
 mod node;
 mod patience;
+mod progress;
 mod raw;
 mod suite;
+mod time;
 
 pub mod needs;
 

@@ -23,6 +23,8 @@ pub enum Need {
     Valgrind,
     /// The plugin as users get it: [`release_binary`].
     ReleaseBinary,
+    /// To make network namespaces and to join them.
+    NetworkNamespaces,
     /// A kernel that makes `macvlan` interfaces.
     Macvlan,
     /// A kernel that makes `ipvlan` interfaces.
@@ -54,7 +56,8 @@ impl Need {
             | Self::HostLocal
             | Self::Containerd
             | Self::Valgrind
-            | Self::ReleaseBinary => true,
+            | Self::ReleaseBinary
+            | Self::NetworkNamespaces => true,
             #[cfg(test)]
             Self::Unicorn => true,
             #[cfg(test)]
@@ -85,6 +88,7 @@ impl Need {
             }
             Self::Valgrind => why_no_valgrind(),
             Self::ReleaseBinary => why_no_release_binary(),
+            Self::NetworkNamespaces => why_no_namespaces(),
             Self::Macvlan => why_no_link("macvlan"),
             Self::Ipvlan => why_no_link("ipvlan"),
             #[cfg(test)]
@@ -149,6 +153,16 @@ fn why_no_release_binary() -> Option<String> {
         }
         None => Some("needs a release binary; BUDGETS_BINARY has its path".to_owned()),
     }
+}
+
+/// Tries to join one with another.
+fn why_no_namespaces() -> Option<String> {
+    let script =
+        "ip link add one type veth peer name other netns $PPID && nsenter --net=/proc/self/ns/net true";
+    let mut command = Command::new("unshare");
+    command.args(["--net", "unshare", "--net", "--fork", "sh", "-c", script]);
+    let possible = command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|it| it.success());
+    (!possible).then(|| "needs root, unshare, nsenter and ip, to make network namespaces".to_owned())
 }
 
 /// Tries to make such an interface, on top of another one.

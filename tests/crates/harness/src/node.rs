@@ -26,6 +26,23 @@ pub struct Node {
     pub version: String,
     plugin: PathBuf,
     directory: TempDir,
+    _claims: Claims,
+}
+
+/// What calls as root leave in `/run` about the ENIs of a node's cloud: a server of its own stands for that.
+#[derive(Debug)]
+struct Claims(String);
+
+impl Drop for Claims {
+    fn drop(&mut self) {
+        for entry in fs::read_dir("/run/aliyun-eni-ipam").into_iter().flatten().flatten() {
+            let of_this = entry.file_name().to_str().is_some_and(|name| name.ends_with(&self.0));
+            if of_this {
+                // Nobody else's, and a file that stays does no harm.
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
 }
 
 /// One entry of `list --json`.
@@ -62,6 +79,8 @@ impl Node {
             "logLevel": "debug",
             "timeoutSeconds": 10,
         });
+        let claims =
+            Claims(format!("@{}", cloud.endpoint().trim_start_matches("http://").trim_end_matches('/')));
         Self {
             cloud,
             ipam: ipam.as_object().cloned().unwrap_or_default(),
@@ -69,6 +88,7 @@ impl Node {
             version: "1.1.0".into(),
             plugin: plugin.as_ref().to_owned(),
             directory,
+            _claims: claims,
         }
     }
 

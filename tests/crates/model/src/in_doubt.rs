@@ -7,7 +7,7 @@ use crate::state::{Call, Releasing, Reply};
 use crate::turn::Turn;
 
 impl Turn<'_> {
-    /// This request of one of these records was chosen.
+    /// `Leader::next_in_doubt` has chosen this request of one of these records.
     pub(crate) fn look_into(&mut self, records: Set, token: u8) -> Option<()> {
         let disk = &self.state.disk;
         let has = |&name: &u8| disk.record(name).is_some_and(|record| record.due_requests().has(token));

@@ -137,7 +137,7 @@ pub(super) fn unassign(context: Context<'_>, rules: &Rules) -> Outcome {
         return Err(ApiError::unassigned(*stranger));
     }
     let id = eni.id.clone();
-    cloud.world.eni_mut(&id).addresses.retain(|address| !addresses.contains(address));
+    cloud.world.eni_mut(&id).unassign(&addresses);
     Ok(Answer { body: json!({}), changed: true, assigned: None })
 }
 
@@ -157,7 +157,7 @@ pub(super) fn assign(context: Context<'_>, rules: &Rules) -> Outcome {
     }
     changeable(&cloud.world, call)?;
     let addresses = choose(&mut cloud.world, id, rules, wish)?;
-    cloud.world.eni_mut(id).addresses.extend(&addresses);
+    cloud.world.eni_mut(id).assign(&addresses);
     if let Some(token) = token {
         let assignment = Assignment { substance: call.substance(), addresses: addresses.clone() };
         cloud.assignments.insert(token.to_owned(), assignment);

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
-use crate::client::{Answer, Client, DESCRIBE, ENI, single_node};
+use crate::client::{ASSIGN, Answer, Client, DESCRIBE, ENI, UNASSIGN, single_node};
 use ecs_simulator::{Eni, Simulator, World};
 use serde_json::Value;
 
@@ -47,6 +48,27 @@ fn an_eni_is_described_with_all_its_addresses() {
         ips.iter().map(|ip| (ip["PrivateIpAddress"].as_str().unwrap(), &ip["Primary"])).collect();
     assert_eq!(ips, [("192.168.0.11", &Value::Bool(true)), ("192.168.0.50", &Value::Bool(false))]);
     assert_eq!(eni["Ipv6Sets"]["Ipv6Set"][0]["Ipv6Address"], "2001:db8:1234:1a00::5");
+}
+
+#[test]
+fn a_description_that_lags_shows_neither_what_was_assigned_lately_nor_that_something_was_unassigned() {
+    let simulator = single_node();
+    let client = Client::new(&simulator);
+    let of = |address: &'static str| [("NetworkInterfaceId", ENI), ("PrivateIpAddress.1", address)];
+    let shown = || {
+        let answer = client.call(DESCRIBE, &[("NetworkInterfaceId.1", ENI)]);
+        enis(&answer)[0]["PrivateIpSets"]["PrivateIpSet"].as_array().unwrap().len() - 1
+    };
+    simulator.set_description_lag(ENI, Duration::from_hours(1));
+    client.call(ASSIGN, &of("192.168.0.50"));
+    assert_eq!((shown(), simulator.addresses(ENI).len()), (0, 1));
+    client.call(UNASSIGN, &of("192.168.0.50"));
+    assert_eq!((shown(), simulator.addresses(ENI).len()), (0, 0));
+    client.call(ASSIGN, &of("192.168.0.51"));
+    simulator.set_description_lag(ENI, Duration::ZERO);
+    assert_eq!(shown(), 1);
+    client.call(UNASSIGN, &of("192.168.0.51"));
+    assert_eq!(shown(), 0);
 }
 
 #[test]

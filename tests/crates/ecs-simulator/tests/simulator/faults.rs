@@ -136,6 +136,27 @@ fn a_late_request_that_is_held_back_is_carried_out_when_it_is_let_go() {
 }
 
 #[test]
+fn a_request_that_is_held_is_answered_when_it_is_let_go() {
+    let simulator = single_node();
+    let client = Client::new(&simulator);
+    let (held, other) = (ADDRESS, "192.168.0.51");
+    for address in [held, other] {
+        simulator.assign(ENI, address.parse().unwrap());
+    }
+    simulator.inject(Fault::on(UNASSIGN).address(held.parse().unwrap()).effect(Effect::Hold));
+    simulator.hold_late();
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| client.unassign(&[held]).status);
+        eventually(|| simulator.count(UNASSIGN) == 1);
+        assert_eq!(client.unassign(&[other]).status, 200, "others are not held back");
+        assert!(is_assigned(&simulator) && !waiting.is_finished());
+        simulator.let_go();
+        assert_eq!(waiting.join().unwrap(), 200);
+    });
+    assert!(!is_assigned(&simulator));
+}
+
+#[test]
 fn a_state_that_is_brought_back_knows_no_request_that_came_later() {
     let simulator = single_node();
     let client = Client::new(&simulator);

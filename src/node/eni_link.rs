@@ -1,0 +1,60 @@
+//! The link of an ENI on this machine. By it a call notices, without asking anybody, that the ENI was moved to another instance
+//! while this one runs.
+//!
+//! One file is looked at, however many links the pods have: all of them are searched only when the ENI is found out, once a
+//! boot, and after its link has gone. An ENI whose link was not there then, because it is in another network namespace, is one
+//! of which nothing can be noticed.
+
+use std::fs;
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::clock::boot_id;
+use crate::base::eni::EniId;
+use crate::store;
+use crate::store::Store;
+
+/// Where the kernel shows the links of this network namespace.
+const LINKS: &str = "/sys/class/net";
+
+/// What was known of an ENI when metadata last said that it is this instance's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct EniLink {
+    boot_id: String,
+    mac: String,
+    /// The name of the link with that hardware address, if there was one.
+    link: Option<String>,
+}
+
+impl EniLink {
+    /// Looks for the link of an ENI that has this hardware address, and remembers it.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub(crate) fn remember(store: &Store, eni: &EniId, mac: &str) -> store::Result<()> {
+        store.remember(&cache_name(eni), &Self { boot_id: boot_id(), mac: mac.to_owned(), link: find(mac) })
+    }
+
+    /// Whether the link of the ENI was there earlier in this boot and is not there any more.
+    pub(crate) fn has_gone(store: &Store, eni: &EniId) -> bool {
+        let Some(Self { boot_id: boot, mac, link: Some(link) }) = store.remembered(&cache_name(eni)) else {
+            return false;
+        };
+        boot == boot_id() && mac_of(&link).as_deref() != Some(&mac)
+    }
+}
+
+fn cache_name(eni: &EniId) -> String {
+    format!("link-{eni}")
+}
+
+fn find(mac: &str) -> Option<String> {
+    let mut names =
+        fs::read_dir(LINKS).ok()?.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    names.find(|name| mac_of(name).as_deref() == Some(mac))
+}
+
+fn mac_of(link: &str) -> Option<String> {
+    fs::read_to_string(format!("{LINKS}/{link}/address")).ok().map(|mac| mac.trim().to_owned())
+}

@@ -1,0 +1,78 @@
+//! How many calls are before this one at a lock, as the kernel lists them.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use crate::store::lock::Turnstile;
+
+/// How many other processes hold the lock or wait before this one. `None` where the kernel does not tell: the file system
+/// numbers its files in another way, or they are in another PID namespace.
+pub(super) fn calls_before(turnstile: &Turnstile) -> Option<usize> {
+    let locks = fs::read_to_string("/proc/locks").ok()?;
+    let (lock, queue) = (kernel_name(&turnstile.lock)?, kernel_name(&turnstile.queue)?);
+    count(&locks, &lock, &queue, &std::process::id().to_string())
+}
+
+/// Device and inode, as `/proc/locks` has them.
+fn kernel_name(path: &Path) -> Option<String> {
+    let metadata = fs::metadata(path).ok()?;
+    let (major, minor) = (libc::major(metadata.dev()), libc::minor(metadata.dev()));
+    Some(format!("{major:02x}:{minor:02x}:{}", metadata.ino()))
+}
+
+/// Counts those before `me`: at the lock itself, which is the head of the line, then at the queue.
+fn count(locks: &str, lock: &str, queue: &str, me: &str) -> Option<usize> {
+    let at = |file| locks.lines().filter_map(holder_or_waiter).filter(move |it| it.1 == file).map(|it| it.0);
+    let before: BTreeSet<&str> = at(lock).chain(at(queue)).take_while(|&process| process != me).collect();
+    (!before.is_empty()).then_some(before.len())
+}
+
+/// The process and the file of a line such as `7: -> FLOCK  ADVISORY  WRITE 4711 fe:00:1234 0 EOF`. Those who wait follow the
+/// holder, in their order.
+fn holder_or_waiter(line: &str) -> Option<(&str, &str)> {
+    let mut words = line.split_ascii_whitespace().skip(1).filter(|&word| word != "->");
+    let ["FLOCK", _, _, process, file] =
+        [words.next()?, words.next()?, words.next()?, words.next()?, words.next()?]
+    else {
+        return None;
+    };
+    Some((process, file))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOCKS: &str = "\
+1: POSIX  ADVISORY  READ 900 fe:00:11 128 128
+2: FLOCK  ADVISORY  WRITE 100 fe:00:11 0 EOF
+2: -> FLOCK  ADVISORY  WRITE 101 fe:00:11 0 EOF
+3: FLOCK  ADVISORY  WRITE 101 fe:00:12 0 EOF
+3: -> FLOCK  ADVISORY  WRITE 102 fe:00:12 0 EOF
+3:  -> FLOCK  ADVISORY  WRITE 103 fe:00:12 0 EOF
+3:   -> FLOCK  ADVISORY  WRITE 104 fe:00:12 0 EOF
+4: FLOCK  ADVISORY  WRITE 800 fe:00:13 0 EOF
+";
+
+    fn before(me: &str) -> Option<usize> {
+        count(LOCKS, "fe:00:11", "fe:00:12", me)
+    }
+
+    #[test]
+    fn who_holds_the_lock_or_came_earlier_is_before_one_and_nobody_else() {
+        assert_eq!(before("101"), Some(1));
+        assert_eq!(before("102"), Some(2));
+        assert_eq!(before("103"), Some(3));
+        // It has given up its place.
+        assert_eq!(before("105"), Some(5));
+    }
+
+    #[test]
+    fn no_number_is_made_up_where_the_kernel_shows_no_locks() {
+        assert_eq!(count("", "fe:00:11", "fe:00:12", "101"), None);
+        assert_eq!(count("some other text\n", "fe:00:11", "fe:00:12", "101"), None);
+        assert_eq!(count(LOCKS, "fe:01:11", "fe:01:12", "101"), None);
+    }
+}

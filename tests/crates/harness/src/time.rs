@@ -1,0 +1,122 @@
+//! Time that passes without anybody waiting for it: the store's clock is what its files say.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::Node;
+
+/// Stands before each text of an ADD's intent.
+const BEGIN: u8 = 0x1e;
+
+impl Node {
+    /// Makes everything in the store older by `time`, as if nobody had called the plugin for that long. No call may be
+    /// running.
+    ///
+    /// Every moment in a file goes back, so that what is apart stays apart. Only the `clock` of a document stays: it says by
+    /// which setting of the wall clock the moments are, and time that passes sets no clock.
+    ///
+    /// # Panics
+    /// When the store cannot be read or written.
+    #[expect(clippy::expect_used, reason = "a test without them is no test")]
+    pub fn let_time_pass(&self, time: Duration) {
+        make_store_older(&self.store(), time).expect("the store can be read and written");
+    }
+}
+
+fn make_store_older(store: &Path, time: Duration) -> io::Result<()> {
+    let mut seen = BTreeSet::new();
+    for directory in ["assigning", "active", "releasing", "eni", "cache"] {
+        for entry in fs::read_dir(store.join(directory)).into_iter().flatten() {
+            let entry = entry?;
+            // A record has a second name.
+            if seen.insert(entry.metadata()?.ino()) {
+                make_older(&entry.path(), time)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Rewrites a file in place, under all of its names.
+fn make_older(file: &Path, time: Duration) -> io::Result<()> {
+    let content = fs::read(file)?;
+    let texts: Vec<_> = content.split(|&byte| byte == BEGIN).map(|text| older_text(text, time)).collect();
+    fs::write(file, texts.join(&BEGIN))
+}
+
+/// A JSON text that is older; whatever else it is stays as it is.
+fn older_text(text: &[u8], time: Duration) -> Vec<u8> {
+    let Ok(mut value) = serde_json::from_slice(text) else { return text.to_owned() };
+    shift(&mut value, time);
+    // It would be that of another text. Without one, a record is read all the same.
+    if let Value::Object(document) = &mut value {
+        document.remove("digest");
+    }
+    [value.to_string().as_bytes(), b"\n"].concat()
+}
+
+fn shift(value: &mut Value, time: Duration) {
+    match value {
+        Value::String(text) => {
+            if let Some(moment) = humantime::parse_rfc3339(text).ok().and_then(|it| it.checked_sub(time)) {
+                *text = humantime::format_rfc3339_millis(moment).to_string();
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(|value| shift(value, time)),
+        Value::Object(members) => {
+            members.iter_mut().filter(|(key, _)| *key != "clock").for_each(|(_, value)| shift(value, time));
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const MINUTE: Duration = Duration::from_mins(1);
+
+    fn older(value: &Value) -> Value {
+        let mut value = value.clone();
+        shift(&mut value, MINUTE);
+        value
+    }
+
+    #[test]
+    fn every_moment_goes_back_and_nothing_else_changes() {
+        let record = json!({"since": "2026-11-22T09:12:44.250Z", "id": "pod-2026", "attempts": 3,
+            "requests": [{"openUntil": "2026-11-22T00:00:30Z", "notBefore": null}]});
+        let expected = json!({"since": "2026-11-22T09:11:44.250Z", "id": "pod-2026", "attempts": 3,
+            "requests": [{"openUntil": "2026-11-21T23:59:30.000Z", "notBefore": null}]});
+        assert_eq!(older(&record), expected);
+    }
+
+    #[test]
+    fn the_setting_of_the_clock_stays() {
+        let clock = json!({"bootId": "b", "bootBegan": "2026-11-20T17:01:09.730Z"});
+        let document = |since: &str| json!({"since": since, "clock": clock});
+        assert_eq!(older(&document("2026-11-22T09:12:44.250Z")), document("2026-11-22T09:11:44.250Z"));
+    }
+
+    #[test]
+    fn a_digest_does_not_outlive_its_text() {
+        let record = br#"{"since":"2026-11-22T09:12:44.250Z","digest":"0f"}"#;
+        assert_eq!(older_text(record, MINUTE), b"{\"since\":\"2026-11-22T09:11:44.250Z\"}\n");
+    }
+
+    #[test]
+    fn each_text_of_an_intent_is_one_of_its_own_and_what_is_torn_stays_torn() {
+        let intent = b"\x1e{\"since\":\"2026-11-22T09:12:44.250Z\"}\n\x1e{\"deleted\"";
+        let texts: Vec<_> =
+            intent.split(|&byte| byte == BEGIN).map(|text| older_text(text, MINUTE)).collect();
+        let expected = b"\x1e{\"since\":\"2026-11-22T09:11:44.250Z\"}\n\x1e{\"deleted\"";
+        assert_eq!(texts.join(&BEGIN), expected);
+    }
+}

@@ -1,0 +1,185 @@
+//! The soak can fail: eight changes of the plugin's source, each of which breaks one of its guards, and each of which the soak
+//! reports.
+//!
+//! A change is a text of the source that occurs once, and what stands in its place. If the source moves on, the change is
+//! adapted: `each_change_applies` says when.
+
+use std::collections::BTreeSet;
+use std::env;
+use std::fs;
+use std::io;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::soak::{Settings, soak};
+use crate::{NODES, number};
+
+/// A change that makes the plugin lose or steal.
+struct Mutation {
+    name: &'static str,
+    file: &'static str,
+    is: &'static str,
+    becomes: &'static str,
+}
+
+const MUTATIONS: &[Mutation] = &[
+    Mutation {
+        name: "DEL leaves no mark in a living ADD's intent",
+        file: "src/store/releasing.rs",
+        is: "Some(intent::Found::Alive(file)) => intent::mark(&file, &path)?,",
+        becomes: "Some(intent::Found::Alive(_)) => {}",
+    },
+    Mutation {
+        name: "an address in doubt is given to a pod",
+        file: "src/pool/assign.rs",
+        is: "match (owner, eni_lock.state().is_in_doubt(address, asked), usable) {",
+        becomes: "match (owner, eni_lock.state().is_in_doubt(address, asked) && false, usable) {",
+    },
+    Mutation {
+        name: "nobody writes down which request is under way",
+        file: "src/store/eni_lock.rs",
+        is: "        self.state.in_flight = addresses.to_vec();
+        self.save()",
+        becomes: "        self.state.in_flight = addresses.to_vec();
+        Ok(())",
+    },
+    Mutation {
+        name: "a description is taken not to lag",
+        file: "src/pool/release/releaser.rs",
+        is: "DESCRIBE_LAG: Duration = Duration::from_mins(1);",
+        becomes: "DESCRIBE_LAG: Duration = Duration::ZERO;",
+    },
+    Mutation {
+        name: "a refused repetition ends a request in doubt",
+        file: "src/pool/release/in_doubt.rs",
+        is: "(is_refused && only_foreign())",
+        becomes: "(is_refused && (only_foreign() || true))",
+    },
+    Mutation {
+        name: "a release is sent although a pod has the address",
+        file: "src/pool/release/step.rs",
+        is: "if leader.leave_to_owners(&chosen)? {",
+        becomes: "if false && leader.leave_to_owners(&chosen)? {",
+    },
+    Mutation {
+        name: "what a dead ADD had got is released although a pod has it",
+        file: "src/pool/release/in_doubt.rs",
+        is: "        if leader.eni_lock.owner_of(address)?.is_none() {",
+        becomes: "        if leader.eni_lock.owner_of(address)?.is_none() || true {",
+    },
+    Mutation {
+        name: "an ADD lets go of the ENI's lock before its undoing is recorded",
+        file: "src/pool/attempt.rs",
+        is: "            None => Ok(store.abandon(&intent, got)?.into_iter().collect()),",
+        becomes: "            None => {
+                drop(_eni_lock);
+                Ok(store.abandon(&intent, got)?.into_iter().collect())
+            }",
+    },
+];
+
+impl Mutation {
+    /// The changed file.
+    fn apply(&self) -> io::Result<String> {
+        let text = fs::read_to_string(root().join(self.file))?;
+        let (file, name) = (self.file, self.name);
+        assert_eq!(
+            text.matches(self.is).count(),
+            1,
+            "{name:?} no longer applies to {file}: adapt it\n{}",
+            self.is
+        );
+        Ok(text.replacen(self.is, self.becomes, 1))
+    }
+
+    /// Builds the plugin with this change. Its dependencies are built once.
+    fn build(&self) -> io::Result<PathBuf> {
+        let place = root().join("target/mutations");
+        let tree = place.join("tree");
+        copy(&root().join("src"), &tree.join("src"))?;
+        for file in ["Cargo.toml", "Cargo.lock"] {
+            fs::copy(root().join(file), tree.join(file))?;
+        }
+        // Cargo.toml names tests, which are not built.
+        let tests = tree.join("tests");
+        if !tests.exists() {
+            symlink(root().join("tests"), tests)?;
+        }
+        fs::write(tree.join(self.file), self.apply()?)?;
+        let built = Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--locked", "--bin", "aliyun-eni-ipam", "--target-dir"])
+            .arg(place.join("target"))
+            .env("RUSTFLAGS", "-Awarnings")
+            .current_dir(&tree)
+            .status()?;
+        assert!(built.success(), "{:?} does not compile any more: adapt it", self.name);
+        Ok(place.join("target/debug/aliyun-eni-ipam"))
+    }
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Copies a directory, without what it had before. Every copy is newer than what was built before.
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    if to.exists() {
+        fs::remove_dir_all(to)?;
+    }
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if from.is_dir() {
+            copy(&from, &to)?;
+        } else {
+            fs::write(&to, fs::read(&from)?)?;
+        }
+    }
+    Ok(())
+}
+
+/// The changes whose name contains `SOAK_ONLY`.
+fn chosen() -> impl Iterator<Item = &'static Mutation> {
+    let only = env::var("SOAK_ONLY").unwrap_or_default();
+    MUTATIONS.iter().filter(move |mutation| mutation.name.contains(&only))
+}
+
+#[test]
+fn each_change_applies() {
+    for mutation in MUTATIONS {
+        assert_ne!(mutation.apply().unwrap(), "");
+    }
+}
+
+#[test]
+#[ignore = "takes minutes: cargo test --test soak mutations -- --ignored --nocapture"]
+fn the_soak_reports_each_change() {
+    let seed = number("SOAK_SEED").unwrap_or_else(|| u64::from(std::process::id()));
+    let (runs, seconds) = (number("SOAK_RUNS").unwrap_or(1), number("SOAK_SECONDS").unwrap_or(60));
+    println!("SOAK_SEED={seed}\n| change | operations | seconds | report |\n|---|---|---|---|");
+    let mut survived = BTreeSet::new();
+    for mutation in chosen() {
+        let plugin = mutation.build().unwrap();
+        for run in 0..runs {
+            let start = Instant::now();
+            let outcome = soak(&Settings {
+                plugin: plugin.clone(),
+                length: Duration::from_secs(seconds),
+                operations: 0,
+                nodes: NODES,
+                seed: seed + run,
+            });
+            let report =
+                outcome.broken.map_or("NOTHING".to_owned(), |(kind, what)| format!("{kind}: {what:.100}"));
+            if report == "NOTHING" {
+                survived.insert(mutation.name);
+            }
+            let (operations, seconds) = (outcome.tally.operations(), start.elapsed().as_secs());
+            println!("| {} | {operations} | {seconds} | {report} |", mutation.name);
+        }
+    }
+    assert!(survived.is_empty(), "the soak does not see {survived:?}");
+}
