@@ -51,14 +51,6 @@ pub enum Mistake {
     LapsedInOneRecord,
     /// Lapsed requests end although a description shows an address that nothing explains.
     EndsWithUnexplained,
-    /// What nothing explains is remembered as foreign although a request is still in doubt that can have brought it.
-    ForeignTooEarly,
-    /// The same, because the intents of ADDs are not looked at.
-    ForeignIgnoresIntents,
-    /// The same, because of a record that was not there yet when the records were read.
-    ForeignByOldList,
-    /// What has just been released, and is shown all the same, is remembered as foreign.
-    ForeignIgnoresReleases,
     /// A lapsed request is repeated although a description shows that it left nothing.
     RepeatsAnyway,
     /// A request whose repetition is refused does not wait before the next one.
@@ -83,7 +75,4 @@ pub enum Mistake {
     NobodyLooks,
     /// The cloud: a request may be carried out however late.
     LateWithoutBound,
-    /// Others: what they have put on the ENI they take off again, ECS hands it out to an ADD that is killed, and refuses the
-    /// repetition.
-    OthersLeave,
 }

@@ -55,8 +55,6 @@ pub struct Disk {
     pub in_flight: Set,
     /// `eni/<id>.json`: what a request of unknown outcome may still take away.
     pub in_doubt: Set,
-    /// `eni/<id>.json`: what the ENI has and no request of this node can have brought.
-    pub foreign: Set,
 }
 
 /// The file of an ADD's intent.

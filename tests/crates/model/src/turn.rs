@@ -119,8 +119,6 @@ impl Turn<'_> {
             At::InDoubtHoldBack => self.in_doubt_hold_back(),
             At::InDoubtUpdate => self.in_doubt_update(),
             At::InDoubtOver => self.in_doubt_over(),
-            At::LookForIntents => self.look_for_intents(),
-            At::RememberForeign => self.remember_foreign(),
             At::ReleaseBacklog => self.release_backlog(),
             At::BacklogDropEniLock => self.backlog_drop_eni_lock(),
             At::ReleaseDeadIntents => self.release_dead_intents(),
