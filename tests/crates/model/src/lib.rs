@@ -15,9 +15,9 @@
 //! time, whatever has become of it. A batch with an address that is not on the ENI is refused, and nobody says whether the
 //! rest of it was done. A request can be lost, or carried out with its answer lost, or carried out later: after its process
 //! has been killed or has given up waiting. ECS may look for room before it looks whether it knows the `ClientToken`; it may
-//! remember what it has refused; a description may lag, in what it shows and in what it does not show yet. Other software
-//! may have put addresses on the ENI before the beginning, and may take them off again at any moment: nothing on disk says
-//! which these are.
+//! remember what it has refused, but not in place of what it has assigned; a description may lag, in what it shows and in
+//! what it does not show yet. Other software may have put addresses on the ENI before the beginning, and may take them off
+//! again at any moment: nothing on disk says which these are.
 //!
 //! # Time
 //! There is none, but that a request is not carried out later than the plugin holds it to be in doubt
