@@ -102,7 +102,8 @@ fn call_gc(node: &Node, pods: &Pods) {
 
 /// Pods come and go, as many as there are addresses and requests in doubt to be released.
 fn pass_by(node: &Node, pods: &Pods) {
-    for _ in 0..node.left_behind() {
+    // One more, because what the last one has found out of a request is released by the next.
+    for _ in 0..=node.left_behind() {
         let container = pods.name();
         let _ = node.add(&container);
         node.del(&container).ok();

@@ -162,7 +162,10 @@ impl Turn<'_> {
 
     fn put_abandoned(&mut self, unanswered: Set) {
         let (owner, addresses) = (Some(self.me().owner), self.me().add.got);
-        let name = self.put_releasing(Releasing { owner, addresses, unanswered, ..Releasing::default() });
+        let intent = self.state.disk.assigning[self.owner()];
+        let noted = intent.map_or(Set::EMPTY, |intent| intent.noted).common(unanswered);
+        let name =
+            self.put_releasing(Releasing { owner, addresses, unanswered, noted, ..Releasing::default() });
         self.me().mine = Set::of(name);
     }
 

@@ -170,11 +170,21 @@ impl Protocol {
         };
         state.broken.taken |= state.disk.in_use().has_any(done);
         state.broken.robbed |= state.cloud.others.has_any(done);
-        state.cloud.assigned = state.cloud.assigned.without(done);
-        if self.ghosts {
-            state.cloud.ghosts = state.cloud.ghosts.and(done);
-        }
+        self.off_the_eni(state, done);
         Some(reply)
+    }
+
+    /// Other software takes these of its addresses off the ENI.
+    pub(crate) fn others_leave(&self, state: &mut State, addresses: Set) {
+        state.cloud.others = state.cloud.others.without(addresses);
+        self.off_the_eni(state, addresses);
+    }
+
+    fn off_the_eni(&self, state: &mut State, addresses: Set) {
+        state.cloud.assigned = state.cloud.assigned.without(addresses);
+        if self.ghosts {
+            state.cloud.ghosts = state.cloud.ghosts.and(addresses);
+        }
     }
 }
 

@@ -121,26 +121,27 @@ impl Turn<'_> {
     /// `Store::end_dead_intent`: the intent's lock is held, and the store's.
     pub(crate) fn bury(&mut self) -> Option<()> {
         let owner = self.owner();
-        let Intent { asks, noted, .. } = self.state.disk.assigning[owner]?;
-        // What it was given is known, unless it is in use: it may have been killed after its record was active.
-        let given = self.state.cloud.assigned_by(noted);
-        let given = given.without(self.state.disk.in_use());
-        let asks = asks.without(noted);
-        if asks.is_empty() && given.is_empty() {
+        let Intent { mut asks, mut noted, .. } = self.state.disk.assigning[owner]?;
+        if asks.is_empty() {
             return self.bury_remove();
+        }
+        let mut given = Set::EMPTY;
+        if self.makes(Mistake::NotedIsReleasedAtOnce) {
+            given = self.state.cloud.assigned_by(noted).without(self.state.disk.in_use());
+            (asks, noted) = (asks.without(noted), Set::EMPTY);
         }
         if self.makes(Mistake::BuryRemovesFirst) {
             self.state.disk.assigning[owner] = None;
             self.me().leader.over = asks;
         } else {
-            self.put_buried(given, asks);
+            self.put_buried(given, asks, noted);
         }
         self.go(At::BuryRemove)
     }
 
-    fn put_buried(&mut self, addresses: Set, unanswered: Set) {
+    fn put_buried(&mut self, addresses: Set, unanswered: Set, noted: Set) {
         let owner = Some(self.me().owner);
-        self.put_releasing(Releasing { owner, addresses, unanswered, ..Releasing::default() });
+        self.put_releasing(Releasing { owner, addresses, unanswered, noted, ..Releasing::default() });
     }
 
     pub(crate) fn bury_remove(&mut self) -> Option<()> {
@@ -148,7 +149,7 @@ impl Turn<'_> {
         self.state.disk.assigning[owner] = None;
         let removed_first = std::mem::take(&mut self.me().leader.over);
         if !removed_first.is_empty() {
-            self.put_buried(Set::EMPTY, removed_first);
+            self.put_buried(Set::EMPTY, removed_first, Set::EMPTY);
         }
         let then = self.me().after_bury;
         self.go(then)

@@ -7,7 +7,7 @@ use crate::state::{Call, Releasing, Reply};
 use crate::turn::Turn;
 
 impl Turn<'_> {
-    /// This request of one of these records was chosen.
+    /// `Leader::next_in_doubt` has chosen this request of one of these records.
     pub(crate) fn look_into(&mut self, records: Set, token: u8) -> Option<()> {
         let disk = &self.state.disk;
         let has = |&name: &u8| disk.record(name).is_some_and(|record| record.due_requests().has(token));
@@ -20,6 +20,11 @@ impl Turn<'_> {
     /// for, as it does to everybody when no copy of the request can take effect any more.
     pub(crate) fn resolve(&mut self) -> Option<()> {
         let Leader { own, record, token, .. } = self.me().leader;
+        if self.record_at_work()?.noted.has(token) {
+            let found = self.state.cloud.assigned_by(Set::of(token)).first();
+            self.me().leader.found = found;
+            return self.go(At::OwnerOf);
+        }
         let lapsed = self.lapsed().has(token);
         self.go(if own == Some(record) && !lapsed { At::Repeat } else { At::Describe })
     }
@@ -45,7 +50,7 @@ impl Turn<'_> {
             _ => return None,
         };
         let leader = &mut self.me().leader;
-        (leader.shown, leader.lapsed, leader.ghosts) = (shown, lapsed, !ghosts.is_empty());
+        (leader.shown, leader.lapsed) = (shown, lapsed);
         self.go(At::Described)
     }
 
@@ -53,10 +58,10 @@ impl Turn<'_> {
         if self.makes(Mistake::LapseJudgedByAnswer) {
             self.me().leader.lapsed = self.lapsed();
         }
-        let Leader { shown, lapsed, .. } = self.me().leader;
-        let shown = self.unexplained(shown);
-        self.me().leader.shown = shown;
-        let is_proof = shown.is_empty() || (self.makes(Mistake::EndsWithUnexplained) && !lapsed.is_empty());
+        let shown = std::mem::take(&mut self.me().leader.shown);
+        let lapsed = self.me().leader.lapsed;
+        let is_proof = self.unexplained(shown).is_empty()
+            || (self.makes(Mistake::EndsWithUnexplained) && !lapsed.is_empty());
         if !is_proof || self.makes(Mistake::RepeatsAnyway) {
             return self.go(At::Repeat);
         }
@@ -82,23 +87,30 @@ impl Turn<'_> {
     fn lapsed(&mut self) -> Set {
         let records = self.me().leader.records;
         let records = || records.iter().filter_map(|name| self.state.disk.record(name));
-        let lapsed = records().fold(Set::EMPTY, |all, record| all.and(record.lapsed));
+        let ends_noted = self.makes(Mistake::NotedIsEnded);
+        let noted = |record: &Releasing| if ends_noted { Set::EMPTY } else { record.noted };
+        let lapsed = records().fold(Set::EMPTY, |all, record| all.and(record.lapsed.without(noted(record))));
         if self.makes(Mistake::LapsedInOneRecord) {
             return lapsed;
         }
         records().fold(lapsed, |all, record| all.without(record.unanswered.without(record.lapsed)))
     }
 
-    /// What of this no record names, and no ADD that has been given it.
+    /// What of this no record names, no noted answer, and no ADD that has been given it.
     fn unexplained(&mut self, shown: Set) -> Set {
         let mut named = self.state.disk.in_use();
         if matches!(self.me().verb, Verb::Add(_)) {
             named = named.and(self.me().add.got);
         }
+        let mut noted = Set::EMPTY;
         for record in self.state.disk.releasing.iter().flatten() {
             named = named.and(record.addresses);
+            noted = noted.and(record.noted);
         }
-        shown.without(named)
+        for intent in self.state.disk.assigning.iter().flatten() {
+            noted = noted.and(intent.noted);
+        }
+        shown.without(named).without(self.state.cloud.assigned_by(noted))
     }
 
     /// Until when this copy can take effect is written before it is sent, because its sender can be killed: with
@@ -113,8 +125,8 @@ impl Turn<'_> {
     }
 
     pub(crate) fn repeat_answered(&mut self) -> Option<()> {
-        let Leader { lapsed, token, shown, .. } = self.me().leader;
-        let only_foreign = self.state.disk.foreign.has_all(shown);
+        let Leader { lapsed, token, .. } = self.me().leader;
+        let is_lapsed = lapsed.has(token);
         match self.reply()? {
             Reply::Assigned(address) => {
                 self.me().leader.found = Some(address);
@@ -124,14 +136,12 @@ impl Turn<'_> {
                 self.me().leader.found = Some(address);
                 self.go(At::OwnerOf)
             }
-            // Before it is looked at whether the request is known, it may be looked at whether there is room for it. But beside
-            // others' addresses alone, a refusal leaves nothing that a lapsed request could have assigned.
-            Reply::Full if lapsed.has(token) && (only_foreign || self.makes(Mistake::RefusalCrossesOff)) => {
-                self.go(At::InDoubtUpdate)
-            }
             // It was refused for good the first time.
-            Reply::Spent => self.go(At::InDoubtUpdate),
-            Reply::Full | Reply::Refused => self.go(At::InDoubtHoldBack),
+            Reply::Spent if is_lapsed => self.go(At::InDoubtUpdate),
+            Reply::Full if is_lapsed && self.makes(Mistake::RefusalCrossesOff) => self.go(At::InDoubtUpdate),
+            // Before it is looked at whether the request is known, it may be looked at whether there is room for it.
+            // It is repeated again later; the room may be there then.
+            Reply::Spent | Reply::Full | Reply::Refused => self.go(At::InDoubtHoldBack),
             Reply::Unknown | Reply::Unfit(_) | Reply::Done | Reply::IpUnassigned => {
                 self.me().leader.unknown = true;
                 self.go(At::InDoubtHoldBack)
@@ -183,7 +193,7 @@ impl Turn<'_> {
         if !updated.is_over() || missing || self.makes(Mistake::EmptyRecordWritten) {
             *self.record_at_work()? = updated;
         }
-        if updated.is_over() || missing { self.go(At::InDoubtOver) } else { self.resolved() }
+        if updated.is_over() || missing { self.go(At::InDoubtOver) } else { self.finish(Outcome::Done) }
     }
 
     /// `EniLock::finish` of a record of which nothing is left.
@@ -193,39 +203,6 @@ impl Turn<'_> {
         match found.filter(|_| self.makes(Mistake::CrossedOffBeforeNamed)) {
             Some(address) => self.record_at_work()?.addresses = Set::of(address),
             None => self.state.disk.releasing[name] = None,
-        }
-        self.resolved()
-    }
-
-    fn resolved(&mut self) -> Option<()> {
-        let shown = self.me().leader.shown;
-        let left = self.unexplained(shown);
-        self.me().leader.shown = left;
-        if left.is_empty() { self.finish(Outcome::Done) } else { self.go(At::LookForIntents) }
-    }
-
-    /// The intents first: one that is turned into a release meanwhile is among the records then.
-    pub(crate) fn look_for_intents(&mut self) -> Option<()> {
-        let asks = self.state.disk.assigning.iter().flatten().any(|intent| !intent.asks.is_empty());
-        // What was released just before may have been shown all the same.
-        let ghosts = self.me().leader.ghosts;
-        if (asks && !self.makes(Mistake::ForeignIgnoresIntents))
-            || (ghosts && !self.makes(Mistake::ForeignIgnoresReleases))
-        {
-            return self.finish(Outcome::Done);
-        }
-        self.go(At::RememberForeign)
-    }
-
-    /// What no request of this node can have brought is somebody else's.
-    pub(crate) fn remember_foreign(&mut self) -> Option<()> {
-        let Leader { shown, records, .. } = self.me().leader;
-        let mut named = self.state.disk.names(|record| !record.unanswered.is_empty());
-        if self.makes(Mistake::ForeignByOldList) {
-            named = named.common(records);
-        }
-        if named.is_empty() || self.makes(Mistake::ForeignTooEarly) {
-            self.state.disk.foreign = shown;
         }
         self.finish(Outcome::Done)
     }

@@ -1,7 +1,7 @@
 //! What the holder of the ENI's lock does: `src/pool/release/step.rs`.
 
 use crate::mistake::Mistake;
-use crate::process::{At, Leader, Outcome, Verb};
+use crate::process::{At, Leader, Outcome};
 use crate::set::Set;
 use crate::state::{Call, Releasing, Reply};
 use crate::turn::{BATCHES, Turn};
@@ -41,22 +41,8 @@ impl Turn<'_> {
             return None;
         }
         self.me().leader.batch = batch;
-        let mut in_use = self.state.disk.in_use();
-        if matches!(self.me().verb, Verb::Add(_)) {
-            in_use = in_use.and(self.me().add.got);
-        }
-        if self.model.notes_answers && batch.has_any(in_use) && !self.makes(Mistake::TakesFromOwners) {
-            self.me().leader.over = batch.common(in_use);
-            return self.go(At::LeaveToOwners);
-        }
         let in_doubt = self.state.disk.in_doubt.has_any(batch);
         self.go(if in_doubt { At::Look } else { At::Sending })
-    }
-
-    /// What somebody has in use is not released, but the release of it ends.
-    pub(crate) fn leave_to_owners(&mut self) -> Option<()> {
-        self.settle_one();
-        if self.has_to_settle() { Some(()) } else { self.finish(Outcome::Done) }
     }
 
     pub(crate) fn sending(&mut self) -> Option<()> {

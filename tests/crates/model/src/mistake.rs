@@ -17,8 +17,10 @@ pub enum Mistake {
     SendingNotWritten,
     /// What a repeated request had assigned is released even if it is somebody's by now.
     NoInUseGuard,
-    /// What is releasing is sent even if somebody has it in use: an answer that a dead ADD had noted is older than that.
-    TakesFromOwners,
+    /// What a dead ADD had noted becomes a release without the ENI's lock: an ADD may just have been given the address.
+    NotedIsReleasedAtOnce,
+    /// A description also ends requests whose answers were noted, and which explain what they had assigned.
+    NotedIsEnded,
     /// An ADD that makes room does not know the addresses that it has got already.
     GotNotInUse,
     /// GC, or an ADD whose result nobody reads, releases what the pod has, even if a later ADD has got it.
@@ -51,14 +53,6 @@ pub enum Mistake {
     LapsedInOneRecord,
     /// Lapsed requests end although a description shows an address that nothing explains.
     EndsWithUnexplained,
-    /// What nothing explains is remembered as foreign although a request is still in doubt that can have brought it.
-    ForeignTooEarly,
-    /// The same, because the intents of ADDs are not looked at.
-    ForeignIgnoresIntents,
-    /// The same, because of a record that was not there yet when the records were read.
-    ForeignByOldList,
-    /// What has just been released, and is shown all the same, is remembered as foreign.
-    ForeignIgnoresReleases,
     /// A lapsed request is repeated although a description shows that it left nothing.
     RepeatsAnyway,
     /// A request whose repetition is refused does not wait before the next one.
@@ -83,7 +77,4 @@ pub enum Mistake {
     NobodyLooks,
     /// The cloud: a request may be carried out however late.
     LateWithoutBound,
-    /// Others: what they have put on the ENI they take off again, ECS hands it out to an ADD that is killed, and refuses the
-    /// repetition.
-    OthersLeave,
 }

@@ -91,9 +91,8 @@ pub enum At {
     EniLockNew,
     // `step::step`
     Step,
-    LeaveToOwners, // `Leader::leave_to_owners`
-    Sending,       // `EniLock::sending`
-    Unassign,      // `Leader::send`
+    Sending,  // `EniLock::sending`
+    Unassign, // `Leader::send`
     UnassignAnswered,
     Unknown,  // `EniLock::unknown`
     Failed,   // `Leader::failed`
@@ -112,9 +111,6 @@ pub enum At {
     InDoubtHoldBack, // `EniLock::update`
     InDoubtUpdate,   // `EniLock::update`
     InDoubtOver,     // `EniLock::finish`
-    // `in_doubt::remember_foreign`
-    LookForIntents,
-    RememberForeign,
     // `Releaser::release_backlog`
     ReleaseBacklog, // `Store::try_lock_eni`
     BacklogDropEniLock,
@@ -228,10 +224,8 @@ pub struct Leader {
     pub token: u8,
     /// The requests that had lapsed when the ENI was described.
     pub lapsed: Set,
-    /// What the description shows; from [`At::Described`] on, what of that nothing explains.
+    /// What the description shows.
     pub shown: Set,
-    /// Whether something had been released just before.
-    pub ghosts: bool,
     /// The outcome of the repetition is unknown as well.
     pub unknown: bool,
     /// What the repeated request had assigned.

@@ -71,6 +71,8 @@ pub struct Protocol {
     pub left_behind: Vec<(u8, Left)>,
     /// Addresses that other software has put on the ENI.
     pub others: Set,
+    /// Whether it takes them off again, at any moment.
+    pub others_leave: bool,
     /// Addresses that another node has, until it gives them back.
     pub elsewhere: Set,
     /// What may go wrong.
@@ -137,6 +139,7 @@ impl Protocol {
             active: Vec::new(),
             left_behind: Vec::new(),
             others: Set::EMPTY,
+            others_leave: false,
             elsewhere: Set::EMPTY,
             faults: Faults::default(),
             mistake: None,
@@ -268,7 +271,7 @@ impl Model for Protocol {
         }
         actions.extend(state.disk.in_doubt.iter().map(Action::DoubtEnds));
         actions.extend(state.cloud.elsewhere.iter().map(Action::FreedElsewhere));
-        if self.mistake == Some(Mistake::OthersLeave) {
+        if self.others_leave {
             actions.extend(state.cloud.others.iter().map(Action::TakenByOthers));
         }
         if !state.cloud.ghosts.is_empty() {
@@ -305,11 +308,7 @@ impl Model for Protocol {
             Action::FreedElsewhere(address) => {
                 next.cloud.elsewhere = next.cloud.elsewhere.without(Set::of(address));
             }
-            Action::TakenByOthers(address) => {
-                let cloud = &mut next.cloud;
-                cloud.others = cloud.others.without(Set::of(address));
-                cloud.assigned = cloud.assigned.without(Set::of(address));
-            }
+            Action::TakenByOthers(address) => self.others_leave(&mut next, Set::of(address)),
             Action::GhostsFade => next.cloud.ghosts = Set::EMPTY,
             Action::Lapse => self.lapse(&mut next)?,
             Action::MayBeReleased(name) => {

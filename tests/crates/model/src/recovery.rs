@@ -9,7 +9,7 @@ use ahash::RandomState;
 use crate::process::{At, Process, Verb};
 use crate::protocol::Protocol;
 use crate::set::Set;
-use crate::state::{Broken, Faults, PROCESSES, Pid, State};
+use crate::state::{Active, Broken, Faults, PROCESSES, Pid, Releasing, State};
 
 /// The place of the `flush`.
 const FLUSH: Pid = PROCESSES - 1;
@@ -144,8 +144,11 @@ impl Protocol {
                 let grown = state.cloud.assigned.len().saturating_sub(before);
                 cost.grown = cost.grown.max(u16::try_from(grown).ok()?);
             }
-            if Self::is_clean(&state) || (time > 0 && self.waits_for_room(&state)) {
+            if Self::is_clean(&state) {
                 return Some(cost);
+            }
+            if time > 0 && self.waits_for_room(&state) {
+                return self.ends_with_room(state).then_some(cost);
             }
             for stray in 0..state.cloud.strays.len() {
                 state = self.executed_late(&state, stray).unwrap_or(state);
@@ -177,6 +180,30 @@ impl Protocol {
         taken == Set::below(self.addresses)
             && state.disk.releasing.iter().flatten().all(|it| it.addresses.is_empty() && !it.is_over())
             && state.disk.assigning.iter().all(Option::is_none)
+    }
+
+    /// Whether all that is left to do gets done when there is room again: others and other nodes give their addresses back, and
+    /// pods end. There is none that could be given back where ECS looks for room first and all the addresses there are came
+    /// from the very requests that wait.
+    fn ends_with_room(&self, mut state: State) -> bool {
+        let others = state.cloud.others;
+        let theirs = others.and(state.cloud.elsewhere).and(state.disk.in_use());
+        let by_requests = state.cloud.assigned_by(state.disk.open_requests());
+        if self.room_comes_first && theirs.is_empty() && by_requests.has_all(Set::below(self.addresses)) {
+            return true;
+        }
+        state.cloud.elsewhere = Set::EMPTY;
+        self.others_leave(&mut state, others);
+        let mut places = state.disk.releasing.iter_mut().filter(|place| place.is_none());
+        for active in &mut state.disk.active {
+            if let Some(Active { addresses, .. }) = active.take() {
+                let Some(place) = places.next() else { return false };
+                *place = Some(Releasing { addresses, ..Releasing::default() });
+            }
+        }
+        Self::time_passes(&mut state);
+        !self.waits_for_room(&state)
+            && self.flushed(state).is_some_and(|cost| u32::from(cost.requests()) <= allowed(&state))
     }
 
     fn executed_late(&self, state: &State, stray: usize) -> Option<State> {

@@ -32,9 +32,6 @@ impl fmt::Display for State {
         if !self.disk.in_doubt.is_empty() {
             write!(f, ", in_doubt {:?}", self.disk.in_doubt)?;
         }
-        if !self.disk.foreign.is_empty() {
-            write!(f, ", foreign {:?}", self.disk.foreign)?;
-        }
         for call in self.cloud.strays.iter().flatten() {
             write!(f, ", on its way {call:?}")?;
         }

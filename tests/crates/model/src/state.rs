@@ -55,8 +55,6 @@ pub struct Disk {
     pub in_flight: Set,
     /// `eni/<id>.json`: what a request of unknown outcome may still take away.
     pub in_doubt: Set,
-    /// `eni/<id>.json`: what the ENI has and no request of this node can have brought.
-    pub foreign: Set,
 }
 
 /// The file of an ADD's intent.
@@ -92,6 +90,8 @@ pub struct Releasing {
     pub addresses: Set,
     /// Requests to assign whose answers nobody has seen.
     pub unanswered: Set,
+    /// Those of them whose answers the ADD had noted.
+    pub noted: Set,
     /// Those of them of which no copy can take effect any more, and of which a description shows all that they assigned:
     /// `AssignRequest::in_doubt_until` and the lag are over.
     pub lapsed: Set,
@@ -122,7 +122,7 @@ impl Releasing {
 
     /// Crosses requests off.
     pub fn cross_off(&mut self, requests: Set) {
-        for all in [&mut self.unanswered, &mut self.lapsed, &mut self.waiting] {
+        for all in [&mut self.unanswered, &mut self.noted, &mut self.lapsed, &mut self.waiting] {
             *all = all.without(requests);
         }
     }

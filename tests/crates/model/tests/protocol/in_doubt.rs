@@ -1,7 +1,7 @@
 //! What becomes of requests in doubt: all that must hold does, also where a refusal proves nothing, others use the ENI, and
 //! descriptions lag.
 
-use protocol_model::process::Verb::{Add, Del, Flush};
+use protocol_model::process::Verb::{self, Add, Del, Flush};
 use protocol_model::protocol::{Left, Protocol};
 use protocol_model::set::Set;
 use protocol_model::state::Faults;
@@ -17,6 +17,32 @@ fn addresses_that_others_have_put_on_the_eni() {
     let left_behind = vec![(0, Left::OnEni(1))];
     let model = Protocol { addresses: 3, left_behind, others, faults, ..Protocol::of(&[Add(0), Flush]) };
     holds("ADD, flush, its own request left that had an effect, others", model);
+}
+
+/// What others take off the ENI, ECS may hand out to an ADD that is killed, and refuse the repetition of its request.
+#[test]
+fn others_that_take_their_addresses_off_the_eni_at_any_moment() {
+    let (others, others_leave, room_comes_first) = (Set::of(0), true, true);
+    let beside_others = |verbs: &[Verb], faults| Protocol {
+        left_behind: vec![(0, Left::Nothing)],
+        others,
+        others_leave,
+        room_comes_first,
+        faults,
+        ..Protocol::of(verbs)
+    };
+    let model = beside_others(&[Flush, Add(1), Del(1)], Faults { kills: 1, ..NONE });
+    holds("flush, ADD, DEL, others that leave", model);
+    let model = beside_others(&[Flush, Add(1)], Faults { kills: 1, lost: 1, late: 1, ..NONE });
+    holds("flush, ADD, others that leave, an answer lost", model);
+    let left_behind = vec![(0, Left::Nothing), (2, Left::OnEni(1))];
+    let faults = Faults { kills: 1, ..NONE };
+    let model =
+        Protocol { addresses: 3, ghosts: true, left_behind, faults, ..Protocol::of(&[Flush, Add(1)]) };
+    holds(
+        "flush, ADD, two requests left, others that leave, descriptions lag",
+        Protocol { others, others_leave, room_comes_first, ..model },
+    );
 }
 
 #[test]

@@ -61,7 +61,7 @@ fn releasing_what_is_somebodys_by_now() {
     notices(Mistake::NoInUseGuard, NOT_SENT, after_a_dead_add());
     let left_behind = vec![(0, Left::Noted(0))];
     let model = Protocol { addresses: 1, notes_answers: true, left_behind, ..Protocol::of(&[Add(1), Flush]) };
-    notices(Mistake::TakesFromOwners, NOT_SENT, model);
+    notices(Mistake::NotedIsReleasedAtOnce, NOT_SENT, model);
     let (others, elsewhere) = (Set::of(1), Set::of(2));
     let model = Protocol { addresses: 3, others, elsewhere, ..two_addresses(NONE) };
     notices(Mistake::GotNotInUse, ON_ENI, model);
@@ -103,11 +103,6 @@ fn believing_what_is_not_an_answer() {
     notices(Mistake::UnfitBelieved, NAMED, two_dead(1));
 }
 
-/// `flush`, while another pod's ADD begins and its DEL comes.
-fn beside_a_flush(left_behind: Vec<(u8, Left)>, faults: Faults) -> Protocol {
-    Protocol { room_comes_first: true, left_behind, faults, ..Protocol::of(&[Flush, Add(1), Del(1)]) }
-}
-
 #[test]
 fn ending_a_request_that_may_have_had_an_effect() {
     let room_comes_first = Protocol { addresses: 1, room_comes_first: true, ..one_pod(KILLED) };
@@ -121,22 +116,10 @@ fn ending_a_request_that_may_have_had_an_effect() {
     notices(Mistake::LapsedInOneRecord, NAMED, Protocol { faults, ..Protocol::of(&[Add(0), Del(0)]) });
     let left_behind = vec![(0, Left::OnEni(0))];
     notices(Mistake::EndsWithUnexplained, NAMED, Protocol { left_behind, ..Protocol::of(&[Flush]) });
-}
-
-#[test]
-fn taking_what_is_its_own_for_foreign() {
-    let killed = Faults { kills: 1, ..NONE };
-    let left_behind = vec![(0, Left::OnEni(0)), (1, Left::OnEni(1))];
-    let verbs = [Flush, Add(2)];
-    let model = Protocol { addresses: 3, wanted: 2, room_comes_first: true, ..Protocol::of(&verbs) };
-    let model = Protocol { left_behind, ..model };
-    notices(Mistake::ForeignTooEarly, NAMED, model);
-    for mistake in [Mistake::ForeignIgnoresIntents, Mistake::ForeignByOldList] {
-        notices(mistake, NAMED, beside_a_flush(vec![(0, Left::Nothing)], killed));
-    }
-    let left_behind = vec![(0, Left::OnEni(0)), (0, Left::Nothing)];
-    let model = Protocol { ghosts: true, ..beside_a_flush(left_behind, killed) };
-    notices(Mistake::ForeignIgnoresReleases, NAMED, model);
+    let (left_behind, faults) = (vec![(0, Left::Nothing)], Faults { kills: 1, ..NONE });
+    let notes_answers = true;
+    let model = Protocol { left_behind, notes_answers, faults, ..Protocol::of(&[Add(1), Flush]) };
+    notices(Mistake::NotedIsEnded, NAMED, model);
 }
 
 #[test]
@@ -151,13 +134,6 @@ fn what_takes_too_long() {
     let model = Protocol { addresses: 1, left_behind, others: Set::of(0), ..Protocol::of(&[Flush]) };
     notices(Mistake::RefusedIsRepeated, RELEASED, model);
     notices(Mistake::WaitsWithoutDeadline, IN_TIME, Protocol::of(&[Add(0), Add(1)]));
-}
-
-/// What nobody promises: that what other software has put on the ENI stays there, if ECS looks for room first.
-#[test]
-fn others_that_leave_unseen() {
-    let model = beside_a_flush(vec![(0, Left::Nothing)], Faults { kills: 1, ..NONE });
-    notices(Mistake::OthersLeave, NAMED, Protocol { others: Set::of(0), ..model });
 }
 
 #[test]

@@ -35,13 +35,49 @@ fn one_address_more_at_most_is_on_the_eni_while_requests_are_repeated() {
     );
 }
 
+/// What two calls of `flush` ask of ECS for this request on an ENI that others have filled, and what one does after they have
+/// left.
+fn cost_of_waiting(left: Left, remembers_refusals: bool) -> [Option<Cost>; 2] {
+    [Set::of(0), Set::EMPTY].map(|others| {
+        let (addresses, left_behind) = (if left == Left::Nothing { 1 } else { 2 }, vec![(0, left)]);
+        let model = Protocol { addresses, others, left_behind, remembers_refusals, ..Protocol::of(&[]) };
+        let model = Protocol { room_comes_first: true, ..model };
+        let mut state = model.init_states().remove(0);
+        Protocol::time_passes(&mut state);
+        model.flushed(state)
+    })
+}
+
 #[test]
-fn a_refusal_ends_a_request_beside_addresses_that_are_known_to_be_others() {
-    let left_behind = vec![(0, Left::Nothing)];
-    let model = Protocol { addresses: 1, others: Set::of(0), left_behind, ..Protocol::of(&[]) };
-    let mut state = model.init_states().remove(0);
-    state.disk.foreign = Set::of(0);
-    Protocol::time_passes(&mut state);
-    let once = Cost { descriptions: 1, assigns: 1, ..Cost::default() };
-    assert_eq!(model.flushed(state), Some(once));
+fn a_request_that_is_refused_beside_others_waits_until_there_is_room() {
+    let waiting = Cost { descriptions: 2, assigns: 2, ..Cost::default() };
+    let described = Cost { descriptions: 1, ..Cost::default() };
+    assert_eq!(cost_of_waiting(Left::Nothing, false), [Some(waiting), Some(described)]);
+    let released = Cost { assigns: 1, unassigns: 1, ..described };
+    assert_eq!(cost_of_waiting(Left::OnEni(1), false), [Some(waiting), Some(released)]);
+}
+
+/// Nobody's address makes room there but what a person unassigns: it is in no pod, and the requests keep it from being lost.
+#[test]
+fn an_eni_that_requests_in_doubt_alone_have_filled_waits_if_ecs_looks_for_room_first() {
+    let left_behind = vec![(0, Left::OnEni(0))];
+    let cost = |room_comes_first| {
+        let model = Protocol {
+            addresses: 1,
+            room_comes_first,
+            left_behind: left_behind.clone(),
+            ..Protocol::of(&[])
+        };
+        let mut state = model.init_states().remove(0);
+        Protocol::time_passes(&mut state);
+        model.flushed(state)
+    };
+    assert_eq!(cost(true), Some(Cost { descriptions: 2, assigns: 2, ..Cost::default() }));
+    assert_eq!(cost(false), Some(Cost { descriptions: 1, assigns: 1, unassigns: 1, grown: 0 }));
+}
+
+#[test]
+fn a_request_whose_refusal_ecs_remembers_ends_on_a_full_eni_too() {
+    let refused = Cost { descriptions: 2, assigns: 2, ..Cost::default() };
+    assert_eq!(cost_of_waiting(Left::Nothing, true)[0], Some(refused));
 }
