@@ -248,6 +248,24 @@ fn a_refused_repetition_does_not_prove_that_nothing_was_assigned() {
 }
 
 #[test]
+fn on_a_full_eni_one_request_in_doubt_is_repeated_and_the_others_wait_for_room() {
+    let node = with_pods(node(), 1);
+    for number in 0..5 {
+        kill_before_it_acts(&node, &format!("lost-{number}"));
+    }
+    let _ = kill_after_it_acted(&node, "killed");
+    node.let_time_pass(LAPSES);
+    node.cloud.inject(Fault::on(ASSIGN).effect(Effect::code("QuotaExceeded.PrivateIpAddress")));
+    node.cloud.clear_ledger();
+    let _ = node.operator(&["flush"]);
+    assert_eq!(node.cloud.count(ASSIGN), 1, "{}", node.scene());
+    assert_eq!(in_doubt(&node), 6, "{}", node.scene());
+    node.cloud.clear_faults();
+    assert_eq!(node.operator(&["flush"]).status(), 0, "{}", node.scene());
+    assert_eq!((node.on_eni().len(), node.counts()), (1, [0, 1, 0, 0]), "{}", node.scene());
+}
+
+#[test]
 fn other_softwares_address_does_not_keep_requests_in_doubt_for_ever() {
     let node = with_pods(node(), 1);
     let foreign: IpAddr = "192.168.0.200".parse().unwrap();

@@ -81,8 +81,8 @@ const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "only a DEL resolves requests in doubt",
         file: "src/pool/release/step.rs",
-        is: "if let Some(index) = in_doubt::find(&leader.records, mine, now) {",
-        becomes: "if let Some(index) = in_doubt::find(&leader.records, mine, now).filter(|_| mine.is_some()) {",
+        is: "if let Some(index) = leader.next_in_doubt(now)",
+        becomes: "if let Some(index) = leader.next_in_doubt(now).filter(|_| mine.is_some())",
     },
 ];
 

@@ -128,6 +128,10 @@ fn repeat(
         leader.resolving_failed(&error)?;
         return Ok(Step::Failed);
     }
+    if error.subject().is_full() {
+        // The others would be refused as well, until a release has made room.
+        leader.resolving_failed(&error)?;
+    }
     let why = format!("the request of an interrupted ADD is still in doubt: {error}");
     match shown {
         Some(shown) if is_lapsed(ask, asked) => {

@@ -242,7 +242,9 @@ impl Leader<'_, '_, '_> {
         // In this order: killed in between, the next leader looks once more for what is long gone.
         self.eni_lock.finish(&mut self.records, done)?;
         self.eni_lock.acknowledge(None)?;
+        // There is room now, which a request in doubt may have waited for.
         self.eni_lock.set_full(false)?;
+        self.eni_lock.set_resolving(None)?;
         Ok(Step::Done)
     }
 }
