@@ -100,7 +100,7 @@ fn call_gc(node: &Node, pods: &Pods) {
     pods.forget_nobody();
 }
 
-/// Pods come and go, as many as there are addresses and requests in doubt to be released.
+/// Pods come and go, as many as there are addresses and requests in doubt to be released, and killed ADDs.
 fn pass_by(node: &Node, pods: &Pods) {
     // One more, because what the last one has found out of a request is released by the next.
     for _ in 0..=node.left_behind() {
@@ -141,6 +141,9 @@ fn look_that_nothing_is_left(node: &Node, pods: &Pods, reports: &Reports<'_>) {
 fn look_that_nothing_releases(node: &Node, reports: &Reports<'_>) {
     for release in Books::read(node).releasing {
         reports.report(Broken::Stall, format!("a release stays: {}", release.text));
+    }
+    for intent in &Books::read(node).assigning {
+        reports.report(Broken::Stall, format!("nobody ends the ADD of {}", intent.name));
     }
 }
 

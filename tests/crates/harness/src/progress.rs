@@ -23,16 +23,17 @@ impl Node {
         self.releases().filter(|text| !waits(text, now)).collect()
     }
 
-    /// How many addresses and requests in doubt are to be released.
+    /// How many addresses and requests in doubt are to be released, and ADDs to be ended. No ADD may be running.
     #[must_use]
     pub fn left_behind(&self) -> usize {
-        self.releases()
-            .map(|text| {
-                let record: Value = serde_json::from_str(&text).unwrap_or_default();
-                let count = |list: &Value| list.as_array().map_or(0, Vec::len);
-                count(&record["allocation"]["addresses"]) + count(&record["release"]["unanswered"])
-            })
-            .sum()
+        let intents = fs::read_dir(self.store().join("assigning")).into_iter().flatten().flatten();
+        let finished = intents.filter(|file| !file.file_name().to_string_lossy().starts_with('.'));
+        let releases = self.releases().map(|text| {
+            let record: Value = serde_json::from_str(&text).unwrap_or_default();
+            let count = |list: &Value| list.as_array().map_or(0, Vec::len);
+            count(&record["allocation"]["addresses"]) + count(&record["release"]["unanswered"])
+        });
+        releases.sum::<usize>() + finished.count()
     }
 
     fn releases(&self) -> impl Iterator<Item = String> {
