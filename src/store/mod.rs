@@ -7,7 +7,7 @@
 //!   assigning/<key>     an ADD's intent, durable before ECS is asked
 //!   active/<key>        addresses in use
 //!   address/<eni>-<ip>  another name of the active record that names this address
-//!   releasing/<key>.<time>.<unique>   DEL came at this time, ECS has not confirmed
+//!   releasing/<key>.<time>.<unique>.<eni>.<ip>   DEL came at this time, ECS has not confirmed
 //!   quarantine/         files that could not be read, set aside
 //!   eni/<id>.lock       held across one mutation of that ENI in the cloud
 //!   eni/<id>.queue      held by the next in line for that lock
