@@ -4,8 +4,7 @@ use crate::base::attachment::Attachment;
 use crate::base::clock::Timestamp;
 use crate::base::deadline::Deadline;
 use crate::base::eni::EniId;
-use crate::pool::release::decision::{Decision, may_resolve};
-use crate::pool::release::due::{has_due_request, is_record_due};
+use crate::pool::release::decision::Decision;
 use crate::pool::release::leader::{Leader, Step};
 use crate::pool::release::step::step;
 use crate::pool::release::{Releaser, in_doubt};
@@ -54,19 +53,13 @@ impl Releaser<'_> {
         let is_here = |it: &ReleaseId| it.eni == *eni_lock.eni() && it.region == *self.region;
         let pending: Vec<ReleaseId> = pending.into_iter().filter(is_here).collect();
         for mine in pending {
+            // An ADD asks ECS in any case, so it waits for no moment before which nobody should ask about this request.
             while let Some(record) = self.store.releasing(&mine)? {
-                let now = Timestamp::now();
-                let is_next = is_record_due(&record, now)
-                    && has_due_request(&record, now)
-                    && may_resolve(eni_lock.state().resolving.as_ref(), now);
-                if !in_doubt::has_unheard(&record) {
-                    break;
-                }
+                let Some(ask) = in_doubt::unheard(&record, Timestamp::now()) else { break };
                 let mut leader = Leader::new(self, eni_lock, vec![record], deadline);
-                if !is_next || in_doubt::resolve(&mut leader, 0, Some(&mine))? != Step::Done {
+                if in_doubt::hear(&mut leader, &ask)? != Step::Done {
                     let record = self.store.releasing(&mine)?;
-                    let why = record.and_then(|record| record.progress.last_error);
-                    return Ok(Some(why.unwrap_or_else(|| "it was not looked into yet".to_owned())));
+                    return Ok(record.and_then(|record| record.progress.last_error));
                 }
             }
         }

@@ -128,15 +128,15 @@ fn repeat(
         leader.resolving_failed(&error)?;
         return Ok(Step::Failed);
     }
-    if error.subject().is_full() {
-        // The others would be refused as well, until a release has made room.
-        leader.resolving_failed(&error)?;
-    }
     let why = format!("the request of an interrupted ADD is still in doubt: {error}");
     match shown {
         Some(shown) if is_lapsed(ask, asked) => {
             let why = format!("{why}; {}", to_be_looked_at(&shown.addresses));
             wait(leader, index, ask, asked.plus(MAX_PAUSE), &why)?;
+            if error.subject().is_full() {
+                // The others would be refused as well, until a release has made room.
+                leader.resolving_failed(&error)?;
+            }
         }
         _ => wait(leader, index, ask, lapses_at(ask), &why)?,
     }
@@ -279,9 +279,20 @@ fn is_lapsed(ask: &AssignRequest, asked: Timestamp) -> bool {
     lapses_at(ask) <= asked
 }
 
-/// Whether this request is still to be heard of: it has been neither refused nor answered, and has not lapsed.
-pub(super) fn is_unheard(ask: &AssignRequest, now: Timestamp) -> bool {
-    !is_lapsed(ask, now) && ask.not_before.is_none_or(|moment| moment < lapses_at(ask))
+/// A request of this release that is still to be heard of: it has been neither refused nor answered, and has not lapsed.
+pub(super) fn unheard(record: &Release, now: Timestamp) -> Option<AssignRequest> {
+    let mut asks = record.progress.in_doubt.iter();
+    let is_refused = |ask: &AssignRequest| ask.not_before.is_some_and(|moment| moment >= lapses_at(ask));
+    asks.find(|ask| !is_lapsed(ask, now) && !is_refused(ask)).cloned()
+}
+
+/// Hears of a request of the leader's only record, for the next call of its attachment.
+pub(super) fn hear(leader: &mut Leader<'_, '_, '_>, ask: &AssignRequest) -> store::Result<Step> {
+    if ask.answered.is_empty() {
+        repeat(leader, 0, ask, Timestamp::now(), None)
+    } else {
+        answered(leader, 0, ask, &ask.answered)
+    }
 }
 
 /// Until `until`, or as long as before this copy was sent, a copy of the request can take effect.
@@ -296,9 +307,4 @@ fn in_doubt_until(leader: &mut Leader<'_, '_, '_>, index: usize, ask: &AssignReq
 fn in_record(leader: &Leader<'_, '_, '_>, index: usize, ask: &AssignRequest) -> AssignRequest {
     let mut asks = leader.records[index].progress.in_doubt.iter();
     asks.find(|other| other.client_token == ask.client_token).unwrap_or(ask).clone()
-}
-
-/// Whether the release is one of requests that are still to be heard of.
-pub(super) fn has_unheard(record: &Release) -> bool {
-    record.progress.in_doubt.iter().any(|ask| is_unheard(ask, Timestamp::now()))
 }
