@@ -188,16 +188,9 @@ mod tests {
 
     fn asking(ipv6: bool, addresses: &[&str]) -> Listed {
         let ask = AssignRequest {
-            eni: eni("eni-1"),
-            region: RegionId::try_from("cn-hangzhou".to_owned()).unwrap(),
-            client_token: "token".into(),
-            in_doubt_until: Timestamp::now(),
             ipv6,
             addresses: addresses.iter().map(|text| address(text)).collect(),
-            block: None,
-            primary: Vec::new(),
-            answered: Vec::new(),
-            not_before: None,
+            ..AssignRequest::example()
         };
         let progress = ReleaseProgress { in_doubt: vec![ask], ..ReleaseProgress::default() };
         Listed { progress, ..record(State::Releasing, "eni-1", &[]) }

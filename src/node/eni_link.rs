@@ -6,6 +6,7 @@
 //! of which nothing can be noticed.
 
 use std::fs;
+use std::io;
 
 use serde::{Deserialize, Serialize};
 
@@ -41,7 +42,7 @@ impl EniLink {
         let Some(Self { boot_id: boot, mac, link: Some(link) }) = store.remembered(&cache_name(eni)) else {
             return false;
         };
-        boot == boot_id() && mac_of(&link).as_deref() != Some(&mac)
+        boot == boot_id() && !has_mac(&link, &mac)
     }
 }
 
@@ -49,12 +50,17 @@ fn cache_name(eni: &EniId) -> String {
     format!("link-{eni}")
 }
 
+fn has_mac(link: &str, mac: &str) -> bool {
+    mac_of(link).is_ok_and(|of_link| of_link == mac)
+}
+
 fn find(mac: &str) -> Option<String> {
     let mut names =
         fs::read_dir(LINKS).ok()?.flatten().filter_map(|entry| entry.file_name().into_string().ok());
-    names.find(|name| mac_of(name).as_deref() == Some(mac))
+    names.find(|name| has_mac(name, mac))
 }
 
-fn mac_of(link: &str) -> Option<String> {
-    fs::read_to_string(format!("{LINKS}/{link}/address")).ok().map(|mac| mac.trim().to_owned())
+/// The hardware address of the link with this name.
+pub(super) fn mac_of(link: &str) -> io::Result<String> {
+    fs::read_to_string(format!("{LINKS}/{link}/address")).map(|mac| mac.trim().to_owned())
 }

@@ -5,7 +5,6 @@
 //! attached to this instance and belongs to no cloud service: a wrong id must not cost other pods their addresses.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
@@ -21,7 +20,7 @@ use crate::cloud::metadata::Metadata;
 use crate::config;
 use crate::config::{AddressSettings, Family4};
 
-use super::eni_link::EniLink;
+use super::eni_link::{EniLink, mac_of};
 use super::placement::{EniPlacement, Subnet};
 use crate::failure::{Failure, Result};
 use crate::store::Store;
@@ -258,8 +257,8 @@ fn check_gateway(block: IpNetwork, gateway: IpAddr) -> Result<()> {
 /// The hardware address of the interface that `interface` names; `None` if the configuration names the ENI another way.
 fn mac_of_configured_interface(settings: &AddressSettings) -> Result<Option<String>> {
     let (None, Some(interface)) = (&settings.eni, &settings.interface) else { return Ok(None) };
-    match fs::read_to_string(format!("/sys/class/net/{interface}/address")) {
-        Ok(mac) => Ok(Some(mac.trim().to_owned())),
+    match mac_of(interface) {
+        Ok(mac) => Ok(Some(mac)),
         Err(error) => Err(Failure::Interface { name: interface.clone(), error }),
     }
 }

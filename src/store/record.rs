@@ -123,6 +123,23 @@ pub struct AssignRequest {
 }
 
 impl AssignRequest {
+    /// A request for one IPv4 address, of which nothing more is known: for tests, which change what they are about.
+    #[cfg(test)]
+    pub(crate) fn example() -> Self {
+        Self {
+            eni: EniId::try_from("eni-1".to_owned()).unwrap(),
+            region: RegionId::try_from("cn-hangzhou".to_owned()).unwrap(),
+            client_token: "token".into(),
+            in_doubt_until: Timestamp::now(),
+            ipv6: false,
+            addresses: Vec::new(),
+            block: None,
+            primary: Vec::new(),
+            answered: Vec::new(),
+            not_before: None,
+        }
+    }
+
     /// How many addresses it asks for.
     #[must_use]
     pub fn count(&self) -> usize {

@@ -130,19 +130,7 @@ mod tests {
         let many: Vec<String> = (0..20).map(|number| format!("192.168.0.{number}")).collect();
         let many =
             release_name(&allocation(&many.iter().map(String::as_str).collect::<Vec<_>>()), &[]).unwrap();
-        let request = AssignRequest {
-            eni: EniId::try_from("eni-1".to_owned()).unwrap(),
-            region: RegionId::try_from("cn-hangzhou".to_owned()).unwrap(),
-            client_token: "token".into(),
-            in_doubt_until: Timestamp::now(),
-            ipv6: false,
-            addresses: Vec::new(),
-            block: None,
-            primary: Vec::new(),
-            answered: Vec::new(),
-            not_before: None,
-        };
-        let unknown = release_name(&allocation(&["192.168.0.7"]), &[request]).unwrap();
+        let unknown = release_name(&allocation(&["192.168.0.7"]), &[AssignRequest::example()]).unwrap();
         let old = ["c1-0123.4f1c4f1c4f1c4f1c", "c1-0123.2026-11-26T00:00:00Z.4f1c4f1c4f1c4f1c"];
         let eni = EniId::try_from("eni-9".to_owned()).unwrap();
         for name in [many.as_str(), unknown.as_str(), old[0], old[1]] {

@@ -54,6 +54,14 @@ impl Assigned {
     }
 }
 
+/// The action that assigns addresses of a family.
+pub(crate) fn assign_action(family: Family) -> &'static str {
+    match family {
+        Family::V4 => "AssignPrivateIpAddresses",
+        Family::V6 => "AssignIpv6Addresses",
+    }
+}
+
 impl Client {
     /// Takes secondary addresses of one family off an ENI: `UnassignPrivateIpAddresses` or `UnassignIpv6Addresses`.
     /// One attempt. ECS takes at most ten addresses a request on every kind of ENI.
@@ -98,9 +106,10 @@ impl Client {
         client_token: &str,
         deadline: Deadline,
     ) -> Result<Assigned, Error> {
-        let (name, count, parameter) = match family {
-            Family::V4 => ("AssignPrivateIpAddresses", "SecondaryPrivateIpAddressCount", "PrivateIpAddress"),
-            Family::V6 => ("AssignIpv6Addresses", "Ipv6AddressCount", "Ipv6Address"),
+        let name = assign_action(family);
+        let (count, parameter) = match family {
+            Family::V4 => ("SecondaryPrivateIpAddressCount", "PrivateIpAddress"),
+            Family::V6 => ("Ipv6AddressCount", "Ipv6Address"),
         };
         let mut parameters = target(region, eni);
         parameters.push(("ClientToken".to_owned(), client_token.to_owned()));

@@ -8,6 +8,7 @@ pub mod ownership;
 mod settings;
 
 pub use actions::Want;
+pub(crate) use actions::assign_action;
 pub use client::Client;
 pub(crate) use describe::Eni;
 pub use describe::EniKind;

@@ -64,6 +64,11 @@ impl Error {
         }
     }
 
+    /// A call that was not sent now, and may be later without anybody changing anything.
+    pub(crate) fn not_now(action: &'static str, message: &str) -> Self {
+        Self { transient: true, ..Self::not_sent(action, message) }
+    }
+
     /// An answer that is none, or none that is understood.
     pub(crate) fn unknown(action: &'static str, message: &str) -> Self {
         Self { kind: ErrorKind::Unknown, transient: true, ..Self::not_sent(action, message) }

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use crate::base::deadline::Deadline;
 use crate::base::region::Family;
-use crate::cloud::ecs::Want;
+use crate::cloud::ecs::{Want, assign_action};
 use crate::cloud::rpc::Error;
 use crate::pool::release::Releaser;
 use crate::store::{AssignRequest, join};
@@ -40,11 +40,8 @@ impl Releaser<'_> {
         let (family, want) = request_of(ask);
         if limit.remaining() < self.min_time() {
             let left = limit.remaining().as_secs_f64();
-            let error = Error::not_sent(
-                action_of(family),
-                &format!("the {left:.1} s that are left are too short for an answer"),
-            );
-            return Err(Error { transient: true, ..error }.about(&ask.eni));
+            let why = format!("the {left:.1} s that are left are too short for an answer");
+            return Err(Error::not_now(assign_action(family), &why).about(&ask.eni));
         }
         let assigned = self.client.assign(self.region, &ask.eni, family, &want, &ask.client_token, limit)?;
         Ok(match misfit(ask, &assigned.addresses) {
@@ -54,13 +51,6 @@ impl Releaser<'_> {
                 Answer::Unfit { addresses: assigned.addresses, error }
             }
         })
-    }
-}
-
-fn action_of(family: Family) -> &'static str {
-    match family {
-        Family::V4 => "AssignPrivateIpAddresses",
-        Family::V6 => "AssignIpv6Addresses",
     }
 }
 
@@ -114,22 +104,12 @@ pub(super) fn some<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::clock::Timestamp;
-    use crate::base::eni::EniId;
-    use crate::base::region::RegionId;
 
     fn ask() -> AssignRequest {
         AssignRequest {
-            eni: EniId::try_from("eni-1".to_owned()).unwrap(),
-            region: RegionId::try_from("cn-hangzhou".to_owned()).unwrap(),
-            client_token: "token".into(),
-            in_doubt_until: Timestamp::now(),
-            ipv6: false,
-            addresses: Vec::new(),
             block: Some("192.168.0.0/24".parse().unwrap()),
             primary: vec!["192.168.0.2".parse().unwrap()],
-            answered: Vec::new(),
-            not_before: None,
+            ..AssignRequest::example()
         }
     }
 

@@ -109,16 +109,8 @@ mod tests {
     fn record(addresses: usize, not_before: Option<Timestamp>, requests: &[Option<Timestamp>]) -> Release {
         let eni = EniId::try_from("eni-1".to_owned()).unwrap();
         let request = |not_before: &Option<Timestamp>| AssignRequest {
-            eni: eni.clone(),
-            region: RegionId::try_from("cn-hangzhou".to_owned()).unwrap(),
-            client_token: "token".into(),
-            in_doubt_until: Timestamp::now(),
-            ipv6: false,
-            addresses: Vec::new(),
-            block: None,
-            primary: Vec::new(),
-            answered: Vec::new(),
             not_before: *not_before,
+            ..AssignRequest::example()
         };
         let in_doubt = requests.iter().map(request).collect();
         Release {

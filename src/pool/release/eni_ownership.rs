@@ -99,7 +99,6 @@ impl Leader<'_, '_, '_> {
 
     fn unclear(&self, why: &str) -> Error {
         let message = format!("cannot tell whether the ENI is attached to this instance: {why}");
-        Error { transient: true, ..Error::not_sent("UnassignPrivateIpAddresses", &message) }
-            .about(self.eni_lock.eni())
+        Error::not_now("UnassignPrivateIpAddresses", &message).about(self.eni_lock.eni())
     }
 }

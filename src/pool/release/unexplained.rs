@@ -21,12 +21,11 @@ pub(super) struct Unexplained {
 pub(super) fn unexplained(leader: &Leader<'_, '_, '_>, ipv6: bool) -> Result<Option<Unexplained>, Error> {
     let Releaser { client, region, store, .. } = leader.releaser;
     let eni_lock = &leader.eni_lock;
-    let unclear = |why: String| {
-        let error = Error::not_sent("AssignPrivateIpAddresses", &why);
-        Error { transient: true, ..error }.about(eni_lock.eni())
+    let unclear = |error: crate::store::Error| {
+        Error::not_now("AssignPrivateIpAddresses", &error.to_string()).about(eni_lock.eni())
     };
     let Some(eni) = client.describe(region, eni_lock.eni(), leader.limit())? else { return Ok(None) };
-    let listed = store.list().map_err(|error| unclear(error.to_string()))?;
+    let listed = store.list().map_err(unclear)?;
     let recorded = listed.iter().filter_map(|it| it.allocation.as_ref()).flat_map(Allocation::ips);
     let noted = listed.iter().flat_map(|it| &it.progress.in_doubt).flat_map(|ask| &ask.answered).copied();
     let named: BTreeSet<IpAddr> = recorded.chain(noted).collect();
