@@ -164,15 +164,18 @@ impl Store {
             || !file::names(&self.assigning_directory())?.is_empty())
     }
 
-    /// Turns the intent of one dead ADD into a release, if there is one. It looks at a few only.
+    /// Turns the intent of one dead ADD into a release, if there is one. It looks at a few only, and passes over those that it
+    /// cannot read.
     ///
     /// # Errors
-    /// The first failure.
+    /// When the directory cannot be read.
     pub fn release_a_dead_intent(&self, deadline: Deadline) -> Result<()> {
         for name in file::names(&self.assigning_directory())?.into_iter().take(MOST_PROBED) {
             let path = self.assigning_directory().join(name);
-            if !self.release_dead_intent(&path, deadline, |_| true)?.is_empty() {
-                break;
+            match self.release_dead_intent(&path, deadline, |_| true) {
+                Ok(released) if released.is_empty() => {}
+                Ok(_) => break,
+                Err(error) => log::warn!("{error}"),
             }
         }
         Ok(())

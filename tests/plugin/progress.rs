@@ -342,6 +342,20 @@ fn an_add_releases_what_nobody_has_tried_to_release_and_cleans_up_after_an_inter
 }
 
 #[test]
+fn an_intent_that_nobody_can_read_keeps_no_call_from_releasing_what_is_left() {
+    let node = with_pods(node(), 2).with("timeoutSeconds", 2);
+    node.cloud.inject(Fault::on(UNASSIGN).effect(Effect::code("ServiceUnavailable")));
+    node.del("pod-0").ok();
+    node.cloud.clear_faults();
+    node.let_time_pass(LAPSES);
+    // A later version's ADD was killed.
+    fs::write(node.store().join("assigning").join("later"), "\u{1e}{\"schema\":2,\"intention\":{}}\n")
+        .unwrap();
+    let _ = node.add("new").address();
+    assert_eq!((node.on_eni().len(), node.counts()), (2, [0, 2, 0, 1]), "{}", node.scene());
+}
+
+#[test]
 fn a_call_reads_no_more_of_what_is_left_than_it_can_release() {
     let node = with_pods(node(), 2);
     let template = fs::read_dir(node.store().join("active")).unwrap().next().unwrap().unwrap().path();
