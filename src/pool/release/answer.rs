@@ -40,7 +40,9 @@ impl Releaser<'_> {
         let (family, want) = request_of(ask);
         if limit.remaining() < self.min_time() {
             let left = limit.remaining().as_secs_f64();
-            let why = format!("the {left:.1} s that are left are too short for an answer");
+            let why = format!(
+                "the {left:.1} s that are left are too short for an answer; if this persists, raise ipam.timeoutSeconds"
+            );
             return Err(Error::not_now(assign_action(family), &why).about(&ask.eni));
         }
         let assigned = self.client.assign(self.region, &ask.eni, family, &want, &ask.client_token, limit)?;
