@@ -3,7 +3,6 @@
 use std::fmt;
 
 use crate::base::suggestion::meant;
-use crate::base::text::clean;
 
 /// One key.
 #[derive(Clone, Copy, Debug)]
@@ -96,14 +95,14 @@ impl UnknownKey {
     /// What the log says of it.
     pub(crate) fn warning(&self) -> String {
         let meant = self.meant.as_ref().map(|meant| format!("; did you mean ipam.{meant}?"));
-        let name = clean(&self.name, 100);
+        let name = &self.name;
         format!("ipam.{name} is unknown to this version and has no effect{}", meant.unwrap_or_default())
     }
 }
 
 impl fmt::Display for UnknownKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = clean(&self.name, 100);
+        let name = &self.name;
         match &self.meant {
             Some(meant) => write!(f, "ipam.{name} (did you mean ipam.{meant}?)"),
             None => write!(f, "ipam.{name}"),
