@@ -15,7 +15,6 @@ mod reconcile;
 mod release;
 mod releasing;
 mod run;
-mod suggestion;
 mod table;
 mod unreleased;
 
