@@ -1,6 +1,6 @@
 //! The differences between what ECS shows on one ENI and what the store records.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use serde_json::{Value, json};
@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::base::attachment::Attachment;
 use crate::base::clock::Timestamp;
 use crate::base::eni::EniId;
+use crate::base::foreign::ForeignAddresses;
 use crate::base::region::RegionId;
 use crate::commands::output::short_id;
 use crate::pool::release::DESCRIBE_LAG;
@@ -20,6 +21,9 @@ pub(super) struct Comparison {
     pub(super) region: RegionId,
     /// Addresses on the ENI that no record names and no request in doubt can have assigned.
     pub(super) orphans: BTreeSet<IpAddr>,
+    /// Addresses on the ENI that `foreignAddresses` leaves to other software: no difference. Where a record names one all the
+    /// same, what that means.
+    pub(super) foreign: BTreeMap<IpAddr, Option<String>>,
     /// Addresses on the ENI that a damaged record or a request in doubt may have, each with the explanation.
     pub(super) in_doubt: Vec<(IpAddr, String)>,
     /// Recorded addresses that are not on the ENI.
@@ -39,8 +43,8 @@ pub(super) struct Ghost {
 impl Comparison {
     /// An ENI before it is compared.
     pub(super) fn new(eni: EniId, region: RegionId, problem: Option<String>) -> Self {
-        let (orphans, in_doubt, ghosts) = (BTreeSet::new(), Vec::new(), Vec::new());
-        Self { eni, region, orphans, in_doubt, ghosts, problem }
+        let (orphans, foreign) = (BTreeSet::new(), BTreeMap::new());
+        Self { eni, region, orphans, foreign, in_doubt: Vec::new(), ghosts: Vec::new(), problem }
     }
 
     /// Whether there is no difference.
@@ -51,9 +55,18 @@ impl Comparison {
             && self.problem.is_none()
     }
 
-    /// Sorts the ENI's secondary addresses into recorded ones, those in doubt and orphans.
-    pub(super) fn find_orphans(&mut self, on_eni: &BTreeSet<IpAddr>, listed: &[Listed]) {
+    /// Sorts the ENI's secondary addresses into recorded ones, other software's, those in doubt and orphans.
+    pub(super) fn find_orphans(
+        &mut self,
+        on_eni: &BTreeSet<IpAddr>,
+        listed: &[Listed],
+        foreign: &ForeignAddresses,
+    ) {
         for &address in on_eni {
+            if foreign.contains(address) {
+                self.foreign.insert(address, recorded_all_the_same(address, listed));
+                continue;
+            }
             match reason(address, &self.eni, listed) {
                 Reason::Recorded => {}
                 Reason::InDoubt(why) => self.in_doubt.push((address, why)),
@@ -92,6 +105,7 @@ impl Comparison {
             "networkInterfaceId": self.eni,
             "regionId": self.region,
             "orphans": self.orphans,
+            "foreign": self.foreign.keys().collect::<Vec<_>>(),
             "ghosts": self.ghosts.iter().map(ghost).collect::<Vec<_>>(),
             "undecided": self.in_doubt.iter().map(in_doubt).collect::<Vec<_>>(),
             "problem": self.problem,
@@ -108,6 +122,8 @@ impl Comparison {
         rows.extend(
             self.orphans.iter().map(|it| row("orphan", Some(*it), "no record has this address".to_owned())),
         );
+        let recorded = self.foreign.iter().filter_map(|(address, why)| Some((address, why.as_ref()?)));
+        rows.extend(recorded.map(|(it, why)| row("foreign", Some(*it), why.clone())));
         rows.extend(self.in_doubt.iter().map(|(it, why)| row("in-doubt", Some(*it), why.clone())));
         rows.extend(self.ghosts.iter().map(|Ghost { address, owner, state }| {
             let id = short_id(&owner.container_id);
@@ -116,6 +132,18 @@ impl Comparison {
         }));
         rows
     }
+}
+
+/// What it means that a record names an address of other software; `None` if none does.
+fn recorded_all_the_same(address: IpAddr, listed: &[Listed]) -> Option<String> {
+    let is_active = |it: &&Listed| it.state == State::Active;
+    let record = listed.iter().filter(is_active).find(|it| {
+        it.allocation.as_ref().is_some_and(|allocation| allocation.ips().any(|ip| ip == address))
+    })?;
+    let id = short_id(&record.owner.container_id);
+    Some(format!(
+        "container {id} uses it, but ipam.foreignAddresses names it: it stays when the pod is deleted"
+    ))
 }
 
 /// Why an address is on an ENI.

@@ -79,12 +79,19 @@ fn assign<'s>(
     call: &Add,
     settings: &AddressSettings,
 ) -> Result<Active> {
+    let foreign = context.foreign()?;
+    if let Some(it) = call.arguments.requested.iter().find(|it| foreign.contains(it.address)) {
+        return Err(Failure::RequestedForeign { address: it.address });
+    }
     let client = context.client()?;
     let place = find_placement(client, &context.store, settings, context.deadline)?;
     let endpoint = client.endpoint(&place.region);
     let cloud = endpoint.is_loopback().then(|| endpoint.authority());
     context.store.claim(&place.eni, cloud.as_deref(), context.deadline)?;
     let wanted = place.wanted(&call.arguments.requested)?;
+    if let Some(it) = wanted.iter().find(|it| foreign.covers(it.subnet.block)) {
+        return Err(Failure::AllForeign { subnet: it.subnet.block });
+    }
     attempt.run(context.releaser(&place.region)?, &place, &wanted)
 }
 

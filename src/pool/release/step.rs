@@ -33,7 +33,7 @@ pub(super) fn step(
     {
         return in_doubt::resolve(&mut leader, index, mine);
     }
-    if leader.leave_to_owners(&chosen)? {
+    if leader.leave_to_other_software(&chosen)? || leader.leave_to_owners(&chosen)? {
         return Ok(Step::Done);
     }
     let is_others =
@@ -97,6 +97,22 @@ impl Leader<'_, '_, '_> {
         may_resolve(self.eni_lock.state().resolving.as_ref(), now)
             .then(|| self.records.iter().position(has_one))
             .flatten()
+    }
+
+    /// Ends the release of those of `addresses` that are on the ENI for other software, and says whether there were any. A
+    /// record can name one that a pod had before the configuration named it, or that ECS gave to an interrupted ADD.
+    fn leave_to_other_software(&mut self, addresses: &[IpAddr]) -> store::Result<bool> {
+        let foreign = self.releaser.foreign;
+        let left: Vec<IpAddr> = addresses.iter().copied().filter(|it| foreign.contains(*it)).collect();
+        if left.is_empty() {
+            return Ok(false);
+        }
+        let eni = self.eni_lock.eni();
+        log::warn!("{} stays on {eni}, left to other software: ipam.foreignAddresses names it", join(&left));
+        // A power cut must not bring a record back as active whose release has ended.
+        self.eni_lock.make_moves_durable()?;
+        self.eni_lock.finish(&mut self.records, |address| left.contains(&address))?;
+        Ok(true)
     }
 
     /// Ends the release of those of `addresses` that somebody has in use, and says whether there were any: such an address is
