@@ -161,7 +161,7 @@ impl Leader<'_, '_, '_> {
             }
             (
                 ErrorKind::Refused(Disposition::Permanent),
-                Subject::Address | Subject::Request | Subject::ClientToken,
+                Subject::Address | Subject::Request | Subject::Forbidden | Subject::ClientToken,
             ) if alone => {
                 self.eni_lock.acknowledge(None)?;
                 self.hold_back(addresses[0], &error.to_string());
@@ -169,7 +169,7 @@ impl Leader<'_, '_, '_> {
             }
             (
                 ErrorKind::Refused(Disposition::Permanent),
-                Subject::Address | Subject::Request | Subject::ClientToken,
+                Subject::Address | Subject::Request | Subject::Forbidden | Subject::ClientToken,
             ) => {
                 self.eni_lock.acknowledge(None)?;
                 self.one_by_one(addresses)
