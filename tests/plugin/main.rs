@@ -20,6 +20,7 @@ mod figures;
 mod gc;
 mod golden;
 mod layers;
+mod lost_store;
 mod messages;
 mod metrics;
 mod progress;
