@@ -1,6 +1,6 @@
 //! The differences between what ECS shows on one ENI and what the store records.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::Path;
 
@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::base::attachment::Attachment;
 use crate::base::clock::Timestamp;
 use crate::base::eni::EniId;
+use crate::base::foreign::ForeignAddresses;
 use crate::base::region::RegionId;
 use crate::commands::adoptable::{Adoptable, Conflict};
 use crate::commands::output::short_id;
@@ -27,6 +28,9 @@ pub(super) struct Comparison {
     pub(super) in_use: Vec<InUse>,
     /// Addresses on the ENI that a record names, and that another attachment has got since.
     pub(super) conflicts: Vec<Conflict>,
+    /// Addresses on the ENI that `foreignAddresses` leaves to other software: no difference. Where a record names one all the
+    /// same, what that means.
+    pub(super) foreign: BTreeMap<IpAddr, Option<String>>,
     /// Addresses on the ENI that a damaged record or a request in doubt may have, each with the explanation.
     pub(super) in_doubt: Vec<(IpAddr, String)>,
     /// Recorded addresses that are not on the ENI.
@@ -64,6 +68,7 @@ impl Comparison {
             orphans: BTreeSet::new(),
             in_use: Vec::new(),
             conflicts: Vec::new(),
+            foreign: BTreeMap::new(),
             in_doubt: Vec::new(),
             ghosts: Vec::new(),
             problem,
@@ -81,11 +86,23 @@ impl Comparison {
             && self.problem.is_none()
     }
 
-    /// Sorts the ENI's secondary addresses into recorded ones, those in doubt, those that pods use without a record, and orphans.
-    /// `directory` is that of the store.
-    pub(super) fn find_orphans(&mut self, on_eni: &BTreeSet<IpAddr>, listed: &[Listed], directory: &Path) {
+    /// Sorts the ENI's secondary addresses into other software's, recorded ones, those in doubt, those that pods use without a
+    /// record, and orphans. `directory` is that of the store.
+    pub(super) fn find_orphans(
+        &mut self,
+        on_eni: &BTreeSet<IpAddr>,
+        listed: &[Listed],
+        foreign: &ForeignAddresses,
+        directory: &Path,
+    ) {
         let adoptable = Adoptable { pods: &self.pods, store: directory, listed };
+        let mut own = on_eni.clone();
         for &address in on_eni {
+            if foreign.contains(address) {
+                self.foreign.insert(address, recorded_all_the_same(address, listed));
+                own.remove(&address);
+                continue;
+            }
             match reason(address, &self.eni, listed) {
                 Reason::Recorded => {}
                 Reason::InDoubt(why) => self.in_doubt.push((address, why)),
@@ -97,8 +114,8 @@ impl Comparison {
                 },
             }
         }
-        self.conflicts = adoptable.conflicts(on_eni, Timestamp::now());
-        self.refuse_parts(on_eni, listed);
+        self.conflicts = adoptable.conflicts(&own, Timestamp::now());
+        self.refuse_parts(&own, listed);
     }
 
     /// Lets nothing be recorded of an attachment that has another address on the ENI which cannot be: a record is whole, because
@@ -182,6 +199,7 @@ impl Comparison {
             "orphans": self.orphans,
             "inUse": self.in_use.iter().map(in_use).collect::<Vec<_>>(),
             "conflicts": self.conflicts.iter().map(conflict).collect::<Vec<_>>(),
+            "foreign": self.foreign.keys().collect::<Vec<_>>(),
             "ghosts": self.ghosts.iter().map(ghost).collect::<Vec<_>>(),
             "undecided": self.in_doubt.iter().map(in_doubt).collect::<Vec<_>>(),
             "problem": self.problem,
@@ -212,6 +230,8 @@ impl Comparison {
             );
             row("conflict", Some(it.address), text)
         }));
+        let recorded = self.foreign.iter().filter_map(|(address, why)| Some((address, why.as_ref()?)));
+        rows.extend(recorded.map(|(it, why)| row("foreign", Some(*it), why.clone())));
         rows.extend(self.in_doubt.iter().map(|(it, why)| row("in-doubt", Some(*it), why.clone())));
         rows.extend(self.ghosts.iter().map(|Ghost { address, owner, state }| {
             let id = short_id(&owner.container_id);
@@ -225,6 +245,18 @@ impl Comparison {
 /// Why an address cannot be recorded for who uses it.
 fn but(adopter: &Result<Attachment, String>) -> String {
     adopter.as_ref().err().map(|why| format!(", but {why}")).unwrap_or_default()
+}
+
+/// What it means that a record names an address of other software; `None` if none does.
+fn recorded_all_the_same(address: IpAddr, listed: &[Listed]) -> Option<String> {
+    let is_active = |it: &&Listed| it.state == State::Active;
+    let record = listed.iter().filter(is_active).find(|it| {
+        it.allocation.as_ref().is_some_and(|allocation| allocation.ips().any(|ip| ip == address))
+    })?;
+    let id = short_id(&record.owner.container_id);
+    Some(format!(
+        "container {id} uses it, but ipam.foreignAddresses names it: it stays when the pod is deleted"
+    ))
 }
 
 /// Why an address is on an ENI.

@@ -17,7 +17,6 @@ mod reconcile;
 mod release;
 mod releasing;
 mod run;
-mod suggestion;
 mod table;
 mod unreleased;
 

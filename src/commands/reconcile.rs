@@ -134,7 +134,7 @@ fn look<'s>(
     eni: &EniId,
     region: &RegionId,
 ) -> failure::Result<(Comparison, EniLock<'s>)> {
-    let client = context.client()?;
+    let (client, foreign) = (context.client()?, context.foreign()?);
     let is_ours = ownership::mac_of(client.metadata(), eni, context.deadline)?.is_some();
     let eni_lock = context.store.lock_eni(eni, context.deadline)?;
     let described = client.describe(region, eni, context.deadline.at_most(REQUEST_TIMEOUT))?;
@@ -152,7 +152,7 @@ fn look<'s>(
             } else if it.service_managed {
                 comparison.problem = Some(Failure::ServiceManaged { eni: eni.clone() }.to_string());
             } else {
-                comparison.find_orphans(&it.addresses, &listed, context.store.directory());
+                comparison.find_orphans(&it.addresses, &listed, foreign, context.store.directory());
             }
         }
     }

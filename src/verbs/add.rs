@@ -37,7 +37,7 @@ pub(super) fn add(
 ) -> Result<()> {
     context.ipam.check_all()?;
     for key in context.ipam.unknown_keys() {
-        log::warn!("ipam.{key} is unknown to this version and is ignored");
+        log::warn!("{}", key.warning());
     }
     let settings = context.ipam.address()?;
     let dns = read_dns(&settings)?;
@@ -97,12 +97,19 @@ fn assign<'s>(
     call: &Add,
     settings: &AddressSettings,
 ) -> Result<Active> {
+    let foreign = context.foreign()?;
+    if let Some(it) = call.arguments.requested.iter().find(|it| foreign.contains(it.address)) {
+        return Err(Failure::RequestedForeign { address: it.address });
+    }
     let client = context.client()?;
     let place = find_placement(client, &context.store, settings, context.deadline)?;
     let endpoint = client.endpoint(&place.region);
     let cloud = endpoint.is_loopback().then(|| endpoint.authority());
     context.store.claim(&place.eni, cloud.as_deref(), context.deadline)?;
     let wanted = place.wanted(&call.arguments.requested)?;
+    if let Some(it) = wanted.iter().find(|it| foreign.covers(it.subnet.block)) {
+        return Err(Failure::AllForeign { subnet: it.subnet.block });
+    }
     attempt.run(context.releaser(&place.region)?, &place, &wanted)
 }
 

@@ -258,6 +258,19 @@ fn an_address_that_is_primary_or_not_on_the_eni_is_not_recorded() {
 }
 
 #[test]
+fn an_address_of_other_software_is_not_recorded() {
+    let node = node().with("foreignAddresses", json!(["192.168.0.77"]));
+    let live = node.add_pod("c0").address();
+    let foreign = "192.168.0.77".parse().unwrap();
+    node.cloud.assign(Node::ENI, foreign);
+    lose(&node);
+    node.cache("c0", &[live, foreign]);
+    assert_eq!(addresses_at(&adopt(&node).json(), "adopted"), BTreeSet::from([live]));
+    node.del_pod("c0").ok();
+    assert_eq!(node.on_eni(), BTreeSet::from([foreign]));
+}
+
+#[test]
 fn what_an_interrupted_add_may_have_got_stays_undecided() {
     let node = node().with("timeoutSeconds", 2);
     let live = node.add_pod("c0").address();

@@ -17,6 +17,7 @@ mod doctor;
 mod documentation;
 mod examples;
 mod figures;
+mod foreign;
 mod gc;
 mod golden;
 mod layers;
