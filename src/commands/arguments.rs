@@ -27,7 +27,7 @@ pub(super) enum Command {
     Flush,
     /// `reconcile`
     Reconcile {
-        /// Whether to release orphans.
+        /// What to do about the differences.
         orphans: Orphans,
     },
     /// `doctor`
@@ -81,6 +81,7 @@ impl Arguments {
                 Arg::Long("json") => json = true,
                 Arg::Long("yes") => words.yes = true,
                 Arg::Long("release-orphans") => words.release_orphans = true,
+                Arg::Long("restore") => words.restore = true,
                 Arg::Value(word) if words.command.is_none() => words.command = Some(word.string()?),
                 Arg::Value(word) => words.operands.push(word.string()?),
                 Arg::Long(option) => return Err(unknown("option", "--", option, &OPTIONS).into()),
@@ -99,6 +100,7 @@ struct Words {
     operands: Vec<String>,
     yes: bool,
     release_orphans: bool,
+    restore: bool,
 }
 
 /// An option that replaces the command.
@@ -124,6 +126,10 @@ impl Words {
             "list" => Command::List,
             "release" => Command::Release { addresses: addresses(&self.operands)?, consent },
             "flush" => Command::Flush,
+            "reconcile" if self.release_orphans && self.restore => {
+                return Err("`reconcile` takes either --release-orphans or --restore".to_owned());
+            }
+            "reconcile" if self.restore => Command::Reconcile { orphans: Orphans::ShownGhostsRestored },
             "reconcile" if self.release_orphans => Command::Reconcile { orphans: Orphans::Released(consent) },
             "reconcile" => Command::Reconcile { orphans: Orphans::Shown },
             "doctor" => Command::Doctor,
@@ -144,6 +150,9 @@ impl Words {
         }
         if self.release_orphans && name != "reconcile" {
             return Err(format!("`{name}` does not take --release-orphans; only `reconcile` does"));
+        }
+        if self.restore && name != "reconcile" {
+            return Err(format!("`{name}` does not take --restore; only `reconcile` does"));
         }
         let taken = usize::from(name == "help");
         match self.operands.get(taken) {
@@ -194,6 +203,7 @@ mod tests {
         assert_eq!(command(&["--release-orphans", "reconcile"]), released);
         let released = reconcile(Orphans::Released(Consent::Given));
         assert_eq!(command(&["reconcile", "--yes", "--release-orphans"]), released);
+        assert_eq!(command(&["reconcile", "--restore"]), reconcile(Orphans::ShownGhostsRestored));
     }
 
     #[test]
@@ -240,6 +250,9 @@ mod tests {
             &["release", "10.0.0.1", "--release-orphans"],
             &["reconcile", "10.0.0.1"],
             &["reconcile", "--yes"],
+            &["reconcile", "--restore", "--yes"],
+            &["reconcile", "--restore", "--release-orphans"],
+            &["flush", "--restore"],
             &["flush", "--yes"],
             &["doctor", "now"],
             &["help", "list", "flush"],

@@ -11,7 +11,8 @@ Container runtimes call it by the CNI protocol. For the person who runs the node
   aliyun-eni-ipam release ADDRESS...   give up these active records and release their addresses now
   aliyun-eni-ipam flush                retry every pending release and clean up after interrupted ADDs; for a timer
   aliyun-eni-ipam reconcile            compare with ECS: orphans (on the ENI, no record) and ghosts (recorded, not on
-                                       the ENI); --release-orphans releases the orphans
+                                       the ENI); --release-orphans releases the orphans; --restore asks ECS for the
+                                       addresses of ghosts, so that their pods work again
   aliyun-eni-ipam doctor               check configuration, store, credentials, clock, endpoint, permissions, quota
   aliyun-eni-ipam help [COMMAND]       explain a command
   aliyun-eni-ipam version              print the version
@@ -69,10 +70,12 @@ pub(super) const COMMANDS: [(&str, &str); 7] = [
     (
         "reconcile",
         about!(
-            "reconcile [--release-orphans [--yes]]",
+            "reconcile [--restore | --release-orphans [--yes]]",
             "Compares the records with what ECS shows on the ENIs of this node.\n\
              An orphan is on the ENI without a record; a ghost is recorded but not on the ENI; in-doubt means that a\n\
-             damaged record or an interrupted ADD may have the address. --release-orphans asks and releases the orphans."
+             damaged record or an interrupted ADD may have the address. --release-orphans asks and releases the orphans.\n\
+             --restore asks ECS for the very addresses of active ghosts, which somebody has unassigned, so that their pods\n\
+             work again. It releases nothing and asks nothing."
         ),
     ),
     (
@@ -88,8 +91,8 @@ pub(super) const COMMANDS: [(&str, &str); 7] = [
 ];
 
 /// Every long option.
-pub(super) const OPTIONS: [&str; 7] =
-    ["config", "network", "json", "yes", "release-orphans", "help", "version"];
+pub(super) const OPTIONS: [&str; 8] =
+    ["config", "network", "json", "yes", "release-orphans", "restore", "help", "version"];
 
 /// The text about the command of this name.
 pub(super) fn help_of(name: &str) -> Result<&'static str, String> {

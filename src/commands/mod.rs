@@ -14,6 +14,7 @@ mod output;
 mod reconcile;
 mod release;
 mod releasing;
+mod restore;
 mod run;
 mod suggestion;
 mod table;

@@ -1,4 +1,5 @@
-//! `reconcile`: compares the records with what ECS shows on this node's ENIs, and releases orphans on request.
+//! `reconcile`: compares the records with what ECS shows on this node's ENIs. On request it releases orphans, or asks ECS for what
+//! pods have lost.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -11,12 +12,13 @@ use crate::base::clock::{Timestamp, boot_id};
 use crate::base::eni::EniId;
 use crate::base::region::RegionId;
 use crate::cloud::ecs::ownership;
-use crate::commands::compare::Comparison;
+use crate::commands::compare::{Comparison, Ghost};
 use crate::commands::consent::Consent;
 use crate::commands::error::CommandError;
 use crate::commands::networks::Network;
 use crate::commands::output::{print, print_json, print_lines};
 use crate::commands::releasing::{Outcome, release_now};
+use crate::commands::restore::{self, restore_on};
 use crate::commands::table;
 use crate::context::CallContext;
 use crate::failure;
@@ -25,13 +27,15 @@ use crate::node::facts::find_eni;
 use crate::pool::release::REQUEST_TIMEOUT;
 use crate::store::{Allocation, EniLock, Listed, ReleaseId, ReleaseProgress, join};
 
-/// Whether to release orphans.
+/// What to do about the differences.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Orphans {
     /// They are only shown.
     Shown,
     /// They are released, with this consent.
     Released(Consent),
+    /// They are only shown, and ghosts are restored.
+    ShownGhostsRestored,
 }
 
 /// Compares, and releases the orphans if the person wants that.
@@ -39,6 +43,12 @@ pub(super) fn reconcile(network: &Network, orphans: Orphans, as_json: bool) -> R
     CallContext::open(network.ipam())?.run_then_write_metrics(resolve_interrupted)?;
     let mut found = CallContext::open(network.ipam())?.run_then_write_metrics(compare_all)?;
     let mut outcome = Outcome::default();
+    let mut restored = Vec::new();
+    if orphans == Orphans::ShownGhostsRestored {
+        let context = CallContext::open(network.ipam())?;
+        restored =
+            context.run_then_write_metrics(|context| restore_ghosts(context, network.name(), &mut found))?;
+    }
     if let Orphans::Released(consent) = orphans
         && found.iter().any(|it| !it.orphans.is_empty())
         && consent.obtain(&question(&found))
@@ -50,9 +60,13 @@ pub(super) fn reconcile(network: &Network, orphans: Orphans, as_json: bool) -> R
     if as_json {
         let enis: Vec<_> = found.iter().map(Comparison::to_json).collect();
         let left: Vec<IpAddr> = outcome.left_addresses().collect();
-        print_json(&json!({ "enis": enis, "released": outcome.released, "left": left }))?;
+        let restored: Vec<IpAddr> = restored.iter().map(|it| it.address).collect();
+        print_json(
+            &json!({ "enis": enis, "restored": restored, "released": outcome.released, "left": left }),
+        )?;
     } else {
         show(&found)?;
+        restore::print(&restored, &found)?;
         outcome.print()?;
     }
     let clean = outcome.left.is_empty() && found.iter().all(Comparison::is_clean);
@@ -101,6 +115,25 @@ fn compare_all(context: &CallContext<'_>) -> failure::Result<Vec<Comparison>> {
     Ok(found)
 }
 
+/// Asks ECS for the ghosts of all ENIs, and updates `found`. Returns those that are no ghosts any more.
+fn restore_ghosts(
+    context: &CallContext<'_>,
+    network: &str,
+    found: &mut [Comparison],
+) -> failure::Result<Vec<Ghost>> {
+    let mut restored = Vec::new();
+    for comparison in found.iter_mut().filter(|it| restore::has_any(it)) {
+        match look(context, &comparison.eni, &comparison.region) {
+            Ok((now, eni_lock)) => {
+                *comparison = now;
+                restored.extend(restore_on(context, network, comparison, eni_lock)?);
+            }
+            Err(failure) => comparison.problem = Some(failure.to_string()),
+        }
+    }
+    Ok(restored)
+}
+
 /// Compares one ENI. The comparison is valid while the returned lock is held: an ADD holds it from before its request to ECS
 /// until its record is active, and a release holds it until the record is gone.
 fn look<'s>(
@@ -129,7 +162,10 @@ fn look<'s>(
             }
         }
     }
-    comparison.find_ghosts(&everything, &listed, Timestamp::now());
+    let now = Timestamp::now();
+    let recorded = listed.iter().filter_map(|it| it.allocation.as_ref()).flat_map(Allocation::ips);
+    everything.extend(recorded.filter(|address| eni_lock.state().is_assigned_again(*address, now)));
+    comparison.find_ghosts(&everything, &listed, now);
     Ok((comparison, eni_lock))
 }
 
@@ -213,9 +249,10 @@ fn show(found: &[Comparison]) -> Result<(), CommandError> {
     if found.iter().any(|it| !it.orphans.is_empty()) {
         print("Orphans: to release them, run `aliyun-eni-ipam reconcile --release-orphans`.")?;
     }
-    if found.iter().any(|it| !it.ghosts.is_empty()) {
+    if found.iter().flat_map(|it| &it.ghosts).any(|it| it.why.is_none()) {
         print(
-            "Ghosts: the pod of an active one has no network, so delete the pod; a releasing one ends by itself.",
+            "Ghosts: the pod of an active one has no network; to ask ECS for its address again, run `aliyun-eni-ipam \
+             reconcile --restore`. A releasing one ends by itself.",
         )?;
     }
     Ok(())
