@@ -140,7 +140,10 @@ pub enum Failure {
         why: String,
     },
     /// A DEL for the same attachment came before the ADD was done.
-    #[error("a DEL came while this ADD was running, so its addresses are released again")]
+    #[error(
+        "a DEL came while this ADD was running, so the pod gets no address; what the ADD was given is released, now or \
+         by a later call"
+    )]
     Deleted,
     /// ECS did not confirm a release in time, and the configuration wants that to fail.
     #[error("the release from {eni} stays recorded and is retried: {why}")]
@@ -152,7 +155,7 @@ pub enum Failure {
     },
     /// Nobody reads the result.
     #[error(
-        "the runtime does not read it any more ({0}); addresses that this call assigned are released again"
+        "the runtime does not read it any more ({0}); what this ADD was given is released, now or by a later call"
     )]
     Output(io::Error),
     /// No randomness.
@@ -214,6 +217,12 @@ impl Failure {
             Self::Store(store::Error::NewerSchema { .. }) => {
                 (code::RECORD, "a record of the store is of a newer version")
             }
+            Self::Withheld { error, .. } if error.subject() == Subject::AddressTaken => {
+                (code::REQUESTED_ADDRESS, "the requested address is in use")
+            }
+            Self::Withheld { error, .. } if error.subject() == Subject::Address => {
+                (code::REQUESTED_ADDRESS, "the requested address is not available")
+            }
             Self::Ecs(error) | Self::Withheld { error, .. } => kind_of_refusal(error),
             Self::Metadata(_) => (Code::TRY_AGAIN_LATER, "cannot read instance metadata"),
             Self::NotOurs { .. }
@@ -254,16 +263,27 @@ fn kind_of_refusal(error: &rpc::Error) -> (Code, &'static str) {
         (ErrorKind::Refused(Disposition::Permanent | Disposition::Released), _) => {
             (code::REFUSED, "ECS refused the request")
         }
+        (ErrorKind::Refused(Disposition::Throttled), _) => {
+            (Code::TRY_AGAIN_LATER, "ECS is limiting requests")
+        }
+        (ErrorKind::Refused(Disposition::Retry), _) => {
+            (Code::TRY_AGAIN_LATER, "ECS cannot do this at the moment")
+        }
         (ErrorKind::NotSent, _) if !error.transient => (code::CREDENTIALS, "cannot call ECS"),
+        (ErrorKind::NotSent, _) => (Code::TRY_AGAIN_LATER, "cannot call ECS at the moment"),
         _ => (Code::TRY_AGAIN_LATER, "the request to ECS did not succeed"),
     }
 }
 
 fn withheld(address: IpAddr, error: &rpc::Error) -> String {
-    if error.subject() == Subject::Address {
-        format!("{address} was requested but cannot be assigned: choose another address ({error})")
-    } else {
-        format!("cannot assign the requested address {address}: {error}")
+    match error.subject() {
+        Subject::AddressTaken => {
+            format!("{address} was requested but is already in use: choose another address ({error})")
+        }
+        Subject::Address => {
+            format!("{address} was requested but ECS does not accept it: choose another address ({error})")
+        }
+        _ => format!("cannot assign the requested address {address}: {error}"),
     }
 }
 

@@ -13,5 +13,6 @@ pub mod logging;
 pub(crate) mod printable;
 pub(crate) mod random;
 pub(crate) mod region;
+pub(crate) mod suggestion;
 pub(crate) mod text;
 pub(crate) mod user;

@@ -6,10 +6,10 @@ use std::path::PathBuf;
 
 use lexopt::{Arg, Parser, ValueExt};
 
+use crate::base::suggestion::unknown;
 use crate::commands::consent::Consent;
 use crate::commands::help::{OPTIONS, help_of, unknown_command};
 use crate::commands::reconcile::Orphans;
-use crate::commands::suggestion::unknown;
 
 /// A command with its own arguments.
 #[derive(Debug, PartialEq, Eq)]
@@ -226,7 +226,8 @@ mod tests {
             (&["lst"][..], "unknown command `lst`; did you mean `list`?"),
             (&["relaese", "10.0.0.1"], "unknown command `relaese`; did you mean `release`?"),
             (&["help", "flsh"], "unknown command `flsh`; did you mean `flush`?"),
-            (&["list", "--network-name", "a"], "unknown option `--network-name`"),
+            (&["list", "--network-name", "a"], "unknown option `--network-name`; did you mean `--network`?"),
+            (&["list", "--netns", "a"], "unknown option `--netns`"),
             (&["list", "--confg", "/a"], "unknown option `--confg`; did you mean `--config`?"),
             (&["list", "--jsn"], "unknown option `--jsn`; did you mean `--json`?"),
             (&["add"], "unknown command `add`"),

@@ -1,6 +1,6 @@
 //! The texts of `help`, and the names of all commands and options.
 
-use crate::commands::suggestion::unknown;
+use crate::base::suggestion::unknown;
 
 /// The text of `--help`.
 pub(super) const HELP: &str = "\

@@ -16,7 +16,6 @@ mod release;
 mod releasing;
 mod restore;
 mod run;
-mod suggestion;
 mod table;
 mod unreleased;
 

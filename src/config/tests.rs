@@ -305,8 +305,15 @@ fn a_long_value_is_shortened() {
 fn a_key_that_is_not_known_is_told_from_one_that_is() {
     let section = section(&json!({"regionID": "x", "ranges": [], "dataDir": "/a",
         "credentials": {"source": "ecs-ram-role", "rolename": "r"}}));
-    let unknown: Vec<_> = Ipam::new(&section).unknown_keys().into_iter().collect();
-    assert_eq!(unknown, ["credentials.rolename", "ranges", "regionID"]);
+    let unknown: Vec<_> = Ipam::new(&section).unknown_keys().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        unknown,
+        [
+            "ipam.credentials.rolename (did you mean ipam.credentials.roleName?)",
+            "ipam.ranges",
+            "ipam.regionID (did you mean ipam.regionId?)"
+        ]
+    );
     assert_eq!(Ipam::new(&section).check_all(), Ok(()));
 }
 

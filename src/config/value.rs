@@ -30,8 +30,13 @@ impl<'a> Reader<'a> {
     }
 
     /// A reader of the object under `key`; `prefix` is the key with a dot. What else stands there may be a secret.
-    pub(super) fn object(&self, key: &str, prefix: &'static str) -> Result<Option<Reader<'a>>, Error> {
-        self.read_secret(key, "an object", |value| Some(Reader { object: value.as_object()?, prefix }))
+    pub(super) fn object(
+        &self,
+        key: &str,
+        prefix: &'static str,
+        expected: &str,
+    ) -> Result<Option<Reader<'a>>, Error> {
+        self.read_secret(key, expected, |value| Some(Reader { object: value.as_object()?, prefix }))
     }
 
     /// As [`Self::read`], for a value that no error may repeat.

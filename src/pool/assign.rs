@@ -8,7 +8,7 @@ use crate::base::clock::Timestamp;
 use crate::base::deadline::Deadline;
 use crate::base::random;
 use crate::base::region::Family;
-use crate::cloud::rpc::{Disposition, Error, ErrorKind, Subject};
+use crate::cloud::rpc::{Disposition, Error, ErrorKind};
 use crate::pool::attempt::Attempt;
 use crate::pool::release;
 use crate::pool::release::{Answer, DESCRIBE_LAG, Releaser};
@@ -110,7 +110,7 @@ impl<'s> Assigner<'_, 's> {
             let full = error.subject().is_full();
             self.eni_lock()?.set_full(full)?;
             // A release that is still to be done may hold the address that is wanted.
-            let may_help = full || (want.address.is_some() && error.subject() == Subject::Address);
+            let may_help = full || (want.address.is_some() && error.subject().is_an_address());
             if may_help && std::mem::take(&mut may_make_room) && self.make_room()? {
                 continue;
             }
@@ -246,13 +246,15 @@ impl<'s> Assigner<'_, 's> {
                 // An old request to release it can still take it from a pod.
                 (None, true, _) => {
                     log::warn!(
-                        "{address} is not given to the pod and is released later, because an earlier release of it \
+                        "{address} is not given to the pod and will be released later, because an earlier release of it \
                          is in doubt"
                     );
                     release_at(eni_lock, now.plus(IN_DOUBT_FOR))?;
                 }
                 (None, false, Some(_)) => {
-                    log::warn!("{address} is not given to the pod and is released: it has one already");
+                    log::warn!(
+                        "{address} is not given to the pod, which has one already, and will be released"
+                    );
                     release_at(eni_lock, now)?;
                 }
                 (None, false, None) => {

@@ -45,7 +45,7 @@ impl<'a> EniLock<'a> {
             // Nobody knows which requests were under way, so every releasing address is in doubt.
             Some(Err(Misread::Damaged(why))) => {
                 log::warn!(
-                    "{} could not be read ({why}) and is replaced by a new one",
+                    "{} could not be read ({why}): starting a new one",
                     eni_lock.state_path().display()
                 );
                 let all: Vec<_> = eni_lock

@@ -36,7 +36,7 @@ pub(super) fn add(
 ) -> Result<()> {
     context.ipam.check_all()?;
     for key in context.ipam.unknown_keys() {
-        log::warn!("ipam.{key} is unknown to this version and is ignored");
+        log::warn!("{}", key.warning());
     }
     let settings = context.ipam.address()?;
     let dns = read_dns(&settings)?;

@@ -194,7 +194,7 @@ fn name<'a>(
 ) -> store::Result<()> {
     for &address in brought {
         if leader.eni_lock.owner_of(address)?.is_none() {
-            log::info!("an interrupted ADD had assigned {address} on {}, which is released now", ask.eni);
+            log::info!("an interrupted ADD had assigned {address} on {}: releasing it", ask.eni);
             leader.records[index].allocation.add(Address::alone(address));
         } else {
             // It may have been off the ENI, and this request have brought it back.

@@ -156,7 +156,7 @@ impl Leader<'_, '_, '_> {
         match (error.kind, error.subject()) {
             (ErrorKind::Refused(Disposition::Released), Subject::EniGone) => {
                 log::info!(
-                    "{} does not exist any more, so all its addresses are released",
+                    "{} does not exist any more, and its addresses with it: ending their releases",
                     self.eni_lock.eni()
                 );
                 self.records.iter_mut().for_each(|record| record.progress.in_doubt.clear());
@@ -177,7 +177,7 @@ impl Leader<'_, '_, '_> {
             }
             (
                 ErrorKind::Refused(Disposition::Permanent),
-                Subject::Address | Subject::Request | Subject::ClientToken,
+                Subject::Address | Subject::AddressTaken | Subject::Request | Subject::ClientToken,
             ) if alone => {
                 self.eni_lock.acknowledge(None)?;
                 self.hold_back(addresses[0], &error.to_string());
@@ -185,7 +185,7 @@ impl Leader<'_, '_, '_> {
             }
             (
                 ErrorKind::Refused(Disposition::Permanent),
-                Subject::Address | Subject::Request | Subject::ClientToken,
+                Subject::Address | Subject::AddressTaken | Subject::Request | Subject::ClientToken,
             ) => {
                 self.eni_lock.acknowledge(None)?;
                 self.one_by_one(addresses)

@@ -57,6 +57,12 @@ const HAPPENINGS: &[Happening] = &[
         node.set("colour", "blue");
         let _ = node.add("c1").address();
     }),
+    ("ADD with keys that are nearly known", |node| {
+        for key in ["networkInterfaceID", "vswitch", "dataDirectory"] {
+            node.set(key, "x");
+        }
+        let _ = node.add("c1").address();
+    }),
     ("ADD that is refused for a while", |node| {
         node.cloud.inject(Fault::on(ASSIGN).times(1).effect(Effect::code("Operation.Conflict")));
         let _ = node.add("c1").address();

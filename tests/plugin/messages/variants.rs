@@ -87,6 +87,17 @@ fn failures() -> Vec<Failure> {
         Failure::Store(store::Error::EniBusy { eni: eni(), waited: Duration::from_secs(5), behind: None }),
         Failure::from(refusal("Forbidden.RAM")),
         Failure::from(refusal("QuotaExceeded.PrivateIpAddress")),
+        Failure::from(refusal("Throttling.User")),
+        Failure::from(refusal("Operation.Conflict")),
+        Failure::from(rpc::Error {
+            kind: rpc::ErrorKind::NotSent,
+            code: None,
+            row: None,
+            message: "cannot connect to ecs.example.com".into(),
+            request_id: None,
+            transient: true,
+            ..refusal("")
+        }),
         Failure::Ecs(Box::new(rpc::Error {
             kind: rpc::ErrorKind::Unknown,
             code: None,
