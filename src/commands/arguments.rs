@@ -27,7 +27,7 @@ pub(super) enum Command {
     Flush,
     /// `reconcile`
     Reconcile {
-        /// What to do about addresses without a record.
+        /// What to do about the differences.
         orphans: Orphans,
     },
     /// `doctor`
@@ -82,6 +82,7 @@ impl Arguments {
                 Arg::Long("yes") => words.yes = true,
                 Arg::Long("release-orphans") => words.release_orphans = true,
                 Arg::Long("adopt") => words.adopt = true,
+                Arg::Long("restore") => words.restore = true,
                 Arg::Value(word) if words.command.is_none() => words.command = Some(word.string()?),
                 Arg::Value(word) => words.operands.push(word.string()?),
                 Arg::Long(option) => return Err(unknown("option", "--", option, &OPTIONS).into()),
@@ -101,6 +102,7 @@ struct Words {
     yes: bool,
     release_orphans: bool,
     adopt: bool,
+    restore: bool,
 }
 
 /// An option that replaces the command.
@@ -126,10 +128,13 @@ impl Words {
             "list" => Command::List,
             "release" => Command::Release { addresses: addresses(&self.operands)?, consent },
             "flush" => Command::Flush,
-            "reconcile" if self.release_orphans && self.adopt => {
-                return Err("`reconcile` takes either --release-orphans or --adopt".to_owned());
+            "reconcile"
+                if [self.release_orphans, self.adopt, self.restore].iter().filter(|it| **it).count() > 1 =>
+            {
+                return Err("`reconcile` takes one of --release-orphans, --adopt and --restore".to_owned());
             }
             "reconcile" if self.adopt => Command::Reconcile { orphans: Orphans::Adopted },
+            "reconcile" if self.restore => Command::Reconcile { orphans: Orphans::ShownGhostsRestored },
             "reconcile" if self.release_orphans => Command::Reconcile { orphans: Orphans::Released(consent) },
             "reconcile" => Command::Reconcile { orphans: Orphans::Shown },
             "doctor" => Command::Doctor,
@@ -153,6 +158,9 @@ impl Words {
         }
         if self.adopt && name != "reconcile" {
             return Err(format!("`{name}` does not take --adopt; only `reconcile` does"));
+        }
+        if self.restore && name != "reconcile" {
+            return Err(format!("`{name}` does not take --restore; only `reconcile` does"));
         }
         let taken = usize::from(name == "help");
         match self.operands.get(taken) {
@@ -204,6 +212,7 @@ mod tests {
         let released = reconcile(Orphans::Released(Consent::Given));
         assert_eq!(command(&["reconcile", "--yes", "--release-orphans"]), released);
         assert_eq!(command(&["reconcile", "--adopt"]), reconcile(Orphans::Adopted));
+        assert_eq!(command(&["reconcile", "--restore"]), reconcile(Orphans::ShownGhostsRestored));
     }
 
     #[test]
@@ -253,7 +262,11 @@ mod tests {
             &["reconcile", "--yes"],
             &["reconcile", "--adopt", "--yes"],
             &["reconcile", "--adopt", "--release-orphans"],
+            &["reconcile", "--adopt", "--restore"],
             &["flush", "--adopt"],
+            &["reconcile", "--restore", "--yes"],
+            &["reconcile", "--restore", "--release-orphans"],
+            &["flush", "--restore"],
             &["flush", "--yes"],
             &["doctor", "now"],
             &["help", "list", "flush"],

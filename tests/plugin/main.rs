@@ -29,6 +29,7 @@ mod protocol;
 mod race;
 mod readme;
 mod reconcile;
+mod restore;
 mod shared_release;
 mod status;
 mod terminal;
