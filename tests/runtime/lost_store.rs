@@ -70,9 +70,8 @@ fn where_containerd_has_forgotten_the_hosts_route_keeps_a_pods_address() {
 
     for words in [&["reconcile", "--release-orphans", "--yes"][..], &["reconcile", "--adopt"]] {
         let answer = operator(&stage, words);
-        let in_use = &answer.json()["enis"][0]["inUse"];
-        let entries = in_use.as_array().into_iter().flatten();
-        let entry = entries.filter(|it| it["address"] == json!(address)).next_back().expect("the address");
+        let in_use = answer.json()["enis"][0]["inUse"].as_array().cloned().unwrap_or_default();
+        let entry = in_use.iter().find(|it| it["address"] == json!(address)).expect("the address");
         assert!(entry["by"].as_str().is_some_and(|by| by.contains("route")), "{answer:?}");
         assert!(answer.status() == 1 && stage.node.on_eni() == on_eni, "{answer:?}");
         assert!(answer.json()["unseen"].to_string().contains("pods-half-eth0"));
