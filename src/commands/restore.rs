@@ -2,7 +2,7 @@
 //! them in the console or with another tool.
 
 use crate::base::clock::Timestamp;
-use crate::cloud::rpc::{Error, Subject};
+use crate::cloud::rpc::Error;
 use crate::commands::compare::{Comparison, Ghost};
 use crate::commands::error::CommandError;
 use crate::commands::output::print_lines;
@@ -15,6 +15,11 @@ use crate::store::{EniLock, Listed, State};
 /// Whether there is anything to restore on this ENI.
 pub(super) fn has_any(comparison: &Comparison) -> bool {
     comparison.ghosts.iter().any(is_of_pod)
+}
+
+/// Whether a person is to be told to restore it: the ENI can be compared, and nobody has just tried.
+pub(super) fn is_advisable(comparison: &Comparison) -> bool {
+    comparison.problem.is_none() && comparison.ghosts.iter().any(|it| is_of_pod(it) && it.why.is_none())
 }
 
 /// A releasing ghost ends by itself.
@@ -31,11 +36,13 @@ pub(super) fn restore_on(
     mut eni_lock: EniLock<'_>,
 ) -> Result<Vec<Ghost>> {
     if comparison.problem.is_some() {
+        give_up(comparison);
         return Ok(Vec::new());
     }
     // Another store's pod may have got the address.
     if let Err(failure) = context.claim(&comparison.eni, &comparison.region) {
         comparison.problem = Some(failure.to_string());
+        give_up(comparison);
         return Ok(Vec::new());
     }
     let releaser = context.releaser(&comparison.region)?;
@@ -64,6 +71,13 @@ pub(super) fn restore_on(
     }
     comparison.ghosts = left;
     Ok(restored)
+}
+
+/// Leaves all ghosts as they are.
+pub(super) fn give_up(comparison: &mut Comparison) {
+    for ghost in comparison.ghosts.iter_mut().filter(|it| is_of_pod(it)) {
+        ghost.why = Some(format!("there is a problem with {}", comparison.eni));
+    }
 }
 
 /// Why ECS is not asked for this ghost.
@@ -99,7 +113,7 @@ const FINDS_OUT: &str = "later calls find out; run `aliyun-eni-ipam reconcile` i
 fn refused(ghost: &Ghost, error: &Error) -> String {
     match error.subject() {
         // A person may have assigned it again a moment ago, which ECS does not show yet.
-        Subject::Address => format!(
+        subject if subject.is_an_address() => format!(
             "ECS refuses it ({error}). If it is still a ghost in a minute, delete {}, which then gets another address",
             ghost.whose()
         ),
@@ -109,7 +123,7 @@ fn refused(ghost: &Ghost, error: &Error) -> String {
                 ghost.whose()
             )
         }
-        _ => format!("{error}"),
+        _ => format!("nothing was assigned ({error}). Run this again when the cause is gone"),
     }
 }
 
