@@ -1,5 +1,5 @@
-//! `reconcile`: compares the records with what ECS shows on this node's ENIs. On request it releases orphans, or asks ECS for what
-//! pods have lost.
+//! `reconcile`: compares the records with what ECS shows on this node's ENIs. On request it releases orphans, records again what
+//! pods have, or asks ECS for what pods have lost.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -12,6 +12,7 @@ use crate::base::clock::{Timestamp, boot_id};
 use crate::base::eni::EniId;
 use crate::base::region::RegionId;
 use crate::cloud::ecs::ownership;
+use crate::commands::adopt::Adoption;
 use crate::commands::compare::{Comparison, Ghost};
 use crate::commands::consent::Consent;
 use crate::commands::error::CommandError;
@@ -24,6 +25,7 @@ use crate::context::CallContext;
 use crate::failure;
 use crate::failure::Failure;
 use crate::node::facts::find_eni;
+use crate::node::pods::NodePods;
 use crate::pool::release::REQUEST_TIMEOUT;
 use crate::store::{Allocation, EniLock, Listed, ReleaseId, ReleaseProgress, State, join};
 
@@ -34,6 +36,8 @@ pub(super) enum Orphans {
     Shown,
     /// They are released, with this consent.
     Released(Consent),
+    /// What pods have is recorded again.
+    Adopted,
     /// They are only shown, and ghosts are restored.
     ShownGhostsRestored,
 }
@@ -42,8 +46,12 @@ pub(super) enum Orphans {
 pub(super) fn reconcile(network: &Network, orphans: Orphans, as_json: bool) -> Result<(), CommandError> {
     CallContext::open(network.ipam())?.run_then_write_metrics(resolve_interrupted)?;
     let mut found = CallContext::open(network.ipam())?.run_then_write_metrics(compare_all)?;
-    let mut outcome = Outcome::default();
-    let mut restored = Vec::new();
+    let (mut outcome, mut adoption, mut restored) = (Outcome::default(), Adoption::default(), Vec::new());
+    if orphans == Orphans::Adopted {
+        let context = CallContext::open(network.ipam())?;
+        outcome =
+            context.run_then_write_metrics(|context| adopt(context, network, &mut found, &mut adoption))?;
+    }
     if orphans == Orphans::ShownGhostsRestored {
         let context = CallContext::open(network.ipam())?;
         restored =
@@ -60,14 +68,29 @@ pub(super) fn reconcile(network: &Network, orphans: Orphans, as_json: bool) -> R
     if as_json {
         let enis: Vec<_> = found.iter().map(Comparison::to_json).collect();
         let left: Vec<IpAddr> = outcome.left_addresses().collect();
+        let unseen = unseen(&found);
         let restored: Vec<IpAddr> = restored.iter().map(|it| it.address).collect();
-        print_json(
-            &json!({ "enis": enis, "restored": restored, "released": outcome.released, "left": left }),
-        )?;
+        print_json(&json!({
+            "enis": enis,
+            "adopted": adoption.addresses(),
+            "restored": restored,
+            "released": outcome.released,
+            "left": left,
+            "unseen": unseen,
+        }))?;
     } else {
+        adoption.print()?;
         show(&found)?;
         restore::print(&restored, &found)?;
         outcome.print()?;
+        if !outcome.released.is_empty() || found.iter().any(|it| !it.orphans.is_empty()) {
+            let unseen = unseen(&found);
+            print_lines(
+                unseen
+                    .iter()
+                    .map(|it| format!("Not looked at, so it may show that a pod has an orphan: {it}")),
+            )?;
+        }
     }
     let clean = outcome.left.is_empty() && found.iter().all(Comparison::is_clean);
     if clean { Ok(()) } else { Err(CommandError::LeftOver) }
@@ -150,6 +173,7 @@ fn look<'s>(
     let described = client.describe(region, eni, context.deadline.at_most(REQUEST_TIMEOUT))?;
     let listed: Vec<Listed> = context.store.list()?;
     let mut comparison = Comparison::new(eni.clone(), region.clone(), None);
+    comparison.pods = NodePods::look();
     let mut everything = BTreeSet::new();
     // An address can be called an orphan only if the ENI surely belongs to this node.
     match described {
@@ -161,7 +185,7 @@ fn look<'s>(
             } else if it.service_managed {
                 comparison.problem = Some(Failure::ServiceManaged { eni: eni.clone() }.to_string());
             } else {
-                comparison.find_orphans(&it.addresses, &listed, foreign);
+                comparison.find_orphans(&it.addresses, &listed, foreign, context.store.directory());
             }
         }
     }
@@ -173,6 +197,28 @@ fn look<'s>(
 }
 
 const GONE: &str = "it was deleted, is in another region, or the credentials are not allowed to see it";
+
+/// Records what pods of this node have, and updates `found`.
+fn adopt(
+    context: &CallContext<'_>,
+    network: &Network,
+    found: &mut [Comparison],
+    adoption: &mut Adoption,
+) -> failure::Result<Outcome> {
+    for comparison in found.iter_mut().filter(|it| !it.adopters().is_empty()) {
+        let (eni, region) = (comparison.eni.clone(), comparison.region.clone());
+        let adopted = look(context, &eni, &region).and_then(|(now, eni_lock)| {
+            adoption.adopt(context, network.name(), (&eni_lock, &now));
+            drop(eni_lock);
+            look(context, &eni, &region)
+        });
+        match adopted {
+            Ok((now, _eni_lock)) => *comparison = now,
+            Err(failure) => comparison.problem = Some(failure.to_string()),
+        }
+    }
+    adoption.release_ended(context)
+}
 
 /// Releases the orphans in `found` that are still orphans, and updates `found`.
 fn release(
@@ -228,6 +274,15 @@ fn record(
     Ok(context.store.put_releasing(allocation, ReleaseProgress::default())?)
 }
 
+/// What it means that an address is called an orphan.
+const LOOKED_AT: &str = "No pod of this node is seen to use them: neither libcni's cache nor a route of this host names one. But pods \
+                         of ipvlan and macvlan have no route, and a runtime may keep its cache elsewhere.";
+
+/// What could not be looked at, and may show that a pod has an address.
+fn unseen(found: &[Comparison]) -> BTreeSet<&str> {
+    found.iter().flat_map(|it| it.pods.unseen()).map(String::as_str).collect()
+}
+
 fn question(found: &[Comparison]) -> Vec<String> {
     let mut lines =
         vec!["These addresses are on this node's ENIs, but no record of this plugin has them:".to_owned()];
@@ -238,6 +293,8 @@ fn question(found: &[Comparison]) -> Vec<String> {
         "Whatever uses one of them loses it: other software, a network with another dataDir, a person."
             .to_owned(),
     );
+    lines.push(LOOKED_AT.to_owned());
+    lines.extend(unseen(found).iter().map(|what| format!("Not looked at: {what}")));
     lines.push("Release them?".to_owned());
     lines
 }
@@ -252,6 +309,7 @@ fn show(found: &[Comparison]) -> Result<(), CommandError> {
     if found.iter().any(|it| !it.orphans.is_empty()) {
         print("Orphans: to release them, run `aliyun-eni-ipam reconcile --release-orphans`.")?;
     }
+    advise_on_pods(found)?;
     if found.iter().any(restore::is_advisable) {
         print(
             "Ghosts: the pod of an active one has no network; to ask ECS for its address again, run `aliyun-eni-ipam \
@@ -262,4 +320,30 @@ fn show(found: &[Comparison]) -> Result<(), CommandError> {
         print("A releasing ghost ends by itself.")?;
     }
     Ok(())
+}
+
+/// Says what to do about what pods have and no record of theirs names. None of it may cost a pod its address.
+fn advise_on_pods(found: &[Comparison]) -> Result<(), CommandError> {
+    let in_use = || found.iter().flat_map(|it| &it.in_use).map(|it| it.adopter.is_ok());
+    let conflicts = || found.iter().flat_map(|it| &it.conflicts).map(|it| it.adopter.is_ok());
+    let advice = [
+        (
+            in_use().any(|can_be_adopted| can_be_adopted),
+            "In use: a pod has the address though no record says so. To record it again, run `aliyun-eni-ipam reconcile --adopt`.",
+        ),
+        (
+            in_use().any(|can_be_adopted| !can_be_adopted),
+            "In use, but: leave it alone; if it is not recorded, it is an orphan when its pod has ended.",
+        ),
+        (
+            conflicts().any(|can_be_adopted| can_be_adopted),
+            "Conflicts: the record is out of date, and its release would take the address from the pod that has it now. Do not \
+             release it; run `aliyun-eni-ipam reconcile --adopt`, which gives the address to that pod.",
+        ),
+        (
+            conflicts().any(|can_be_adopted| !can_be_adopted),
+            "Conflicts, but: do not release the record; delete the pod that uses the address, so that it gets another one.",
+        ),
+    ];
+    print_lines(advice.iter().filter(|(applies, _)| *applies).map(|(_, text)| text))
 }

@@ -46,11 +46,11 @@ pub(super) fn restore_on(
         return Ok(Vec::new());
     }
     let releaser = context.releaser(&comparison.region)?;
-    let (listed, pods) = (context.store.list()?, NodePods::look());
+    let listed = context.store.list()?;
     let (mut restored, mut left) = (Vec::new(), Vec::new());
     for mut ghost in std::mem::take(&mut comparison.ghosts) {
         if is_of_pod(&ghost) {
-            ghost.why = reason_against(&releaser, &eni_lock, &ghost, &listed, &pods)?;
+            ghost.why = reason_against(&releaser, &eni_lock, &ghost, &listed, &comparison.pods)?;
             if ghost.why.is_none() {
                 match releaser.restore(&mut eni_lock, network, ghost.address, context.deadline)? {
                     Restored::Yes => {

@@ -21,6 +21,7 @@ mod foreign;
 mod gc;
 mod golden;
 mod layers;
+mod lost_store;
 mod messages;
 mod metrics;
 mod progress;

@@ -56,8 +56,8 @@ fn a_node_on_which_all_is_recorded_has_nothing_to_reconcile() {
     let _ = node.add("c0").addresses();
     let expected = json!({"enis": [{
         "networkInterfaceId": Node::ENI, "regionId": World::REGION_ID,
-        "orphans": [], "foreign": [], "ghosts": [], "undecided": [], "problem": null,
-    }], "restored": [], "released": [], "left": []});
+        "orphans": [], "inUse": [], "conflicts": [], "foreign": [], "ghosts": [], "undecided": [], "problem": null,
+    }], "adopted": [], "restored": [], "released": [], "left": [], "unseen": []});
     assert_eq!(reconcile(&node).result(), expected);
     let text = node.operator(&["reconcile"]);
     assert!(text.status() == 0 && text.stdout().contains(Node::ENI), "{text:?}");
