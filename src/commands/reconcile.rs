@@ -27,7 +27,7 @@ use crate::failure::Failure;
 use crate::node::facts::find_eni;
 use crate::node::pods::NodePods;
 use crate::pool::release::REQUEST_TIMEOUT;
-use crate::store::{Allocation, EniLock, Listed, ReleaseId, ReleaseProgress, join};
+use crate::store::{Allocation, EniLock, Listed, ReleaseId, ReleaseProgress, State, join};
 
 /// What to do about the differences.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,7 +151,10 @@ fn restore_ghosts(
                 *comparison = now;
                 restored.extend(restore_on(context, network, comparison, eni_lock)?);
             }
-            Err(failure) => comparison.problem = Some(failure.to_string()),
+            Err(failure) => {
+                comparison.problem = Some(failure.to_string());
+                restore::give_up(comparison);
+            }
         }
     }
     Ok(restored)
@@ -307,11 +310,14 @@ fn show(found: &[Comparison]) -> Result<(), CommandError> {
         print("Orphans: to release them, run `aliyun-eni-ipam reconcile --release-orphans`.")?;
     }
     advise_on_pods(found)?;
-    if found.iter().flat_map(|it| &it.ghosts).any(|it| it.why.is_none()) {
+    if found.iter().any(restore::is_advisable) {
         print(
             "Ghosts: the pod of an active one has no network; to ask ECS for its address again, run `aliyun-eni-ipam \
-             reconcile --restore`. A releasing one ends by itself.",
+             reconcile --restore`.",
         )?;
+    }
+    if found.iter().flat_map(|it| &it.ghosts).any(|it| it.state == State::Releasing) {
+        print("A releasing ghost ends by itself.")?;
     }
     Ok(())
 }
