@@ -10,7 +10,6 @@ use crate::base::attachment::Attachment;
 use crate::base::clock::{Timestamp, boot_id};
 use crate::base::eni::EniId;
 use crate::base::region::RegionId;
-use crate::cloud::ecs::ownership;
 use crate::commands::compare::Comparison;
 use crate::commands::consent::Consent;
 use crate::commands::error::CommandError;
@@ -22,6 +21,7 @@ use crate::context::CallContext;
 use crate::failure;
 use crate::failure::Failure;
 use crate::node::facts::find_eni;
+use crate::node::ownership;
 use crate::pool::release::REQUEST_TIMEOUT;
 use crate::store::{Allocation, EniLock, Listed, ReleaseId, ReleaseProgress, join};
 
@@ -109,7 +109,6 @@ fn look<'s>(
     region: &RegionId,
 ) -> failure::Result<(Comparison, EniLock<'s>)> {
     let client = context.client()?;
-    let is_ours = ownership::mac_of(client.metadata(), eni, context.deadline)?.is_some();
     let eni_lock = context.store.lock_eni(eni, context.deadline)?;
     let described = client.describe(region, eni, context.deadline.at_most(REQUEST_TIMEOUT))?;
     let listed: Vec<Listed> = context.store.list()?;
@@ -120,7 +119,8 @@ fn look<'s>(
         None => comparison.problem = Some(format!("ECS does not show {eni} in {region}: {GONE}")),
         Some(it) => {
             everything = &it.addresses | &it.primary;
-            if !is_ours {
+            let mac = ownership::mac_of_described(&context.store, client, &it, context.deadline);
+            if mac?.is_none() {
                 comparison.problem = Some(Failure::NotOurs { eni: eni.clone() }.to_string());
             } else if it.service_managed {
                 comparison.problem = Some(Failure::ServiceManaged { eni: eni.clone() }.to_string());

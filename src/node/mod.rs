@@ -2,4 +2,5 @@
 
 pub(crate) mod eni_link;
 pub(crate) mod facts;
+pub(crate) mod ownership;
 pub(crate) mod placement;

@@ -79,6 +79,12 @@ impl Client {
         self.credentials.locate()
     }
 
+    /// Whether keys come from the role of the instance, and so from metadata, as far as this node knows by itself.
+    #[must_use]
+    pub fn has_role_of_instance(&self) -> bool {
+        self.credentials.is_role_of_instance()
+    }
+
     /// Calls an action about an ENI.
     pub(super) fn call(
         &self,
