@@ -38,7 +38,7 @@ impl Client {
             Rc::clone(&api),
             Rc::clone(&metadata),
             settings.ca_file,
-            settings.sts_endpoint,
+            settings.sts,
             settings.cache_dir,
         );
         let credentials = Provider::new(settings.credentials, settings.environment, services);

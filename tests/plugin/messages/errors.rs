@@ -289,6 +289,8 @@ pub(super) fn of_the_configuration() -> Section {
         json!({"credentials": "secret"}),
         json!({"credentials": {"source": "vault"}}),
         json!({"credentials": {"source": "file"}}),
+        json!({"credentials": {"source": "oidc", "stsEndpoint": "sts.example.com"}}),
+        json!({"credentials": {"source": "oidc", "stsEndpoint": "http://sts.example.com"}}),
         json!({"signatureMethod": "MD5"}),
         json!({"timeoutSeconds": "1m"}),
         json!({"onReleaseFailure": "retry"}),
