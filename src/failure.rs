@@ -4,6 +4,8 @@ use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use ipnetwork::IpNetwork;
+
 use crate::base::eni::EniId;
 use crate::cloud::rpc::{Disposition, ErrorKind, Subject};
 use crate::cloud::{metadata, rpc};
@@ -114,6 +116,32 @@ pub enum Failure {
         /// On which ENI.
         eni: EniId,
     },
+    /// An address was asked for that is other software's.
+    #[error(
+        "{address} was requested, but ipam.foreignAddresses leaves it to other software: request another address, or remove \
+         it from ipam.foreignAddresses"
+    )]
+    RequestedForeign {
+        /// Which.
+        address: IpAddr,
+    },
+    /// `foreignAddresses` leaves nothing for pods.
+    #[error(
+        "ipam.foreignAddresses names all of {subnet}, which pods get their addresses from: name only what other software has"
+    )]
+    AllForeign {
+        /// The block.
+        subnet: IpNetwork,
+    },
+    /// ECS assigned only addresses that are other software's.
+    #[error(
+        "ECS assigned only addresses on {eni} that ipam.foreignAddresses names; they stay there for other software: name \
+         fewer addresses, or reserve them in the vSwitch so that ECS does not assign them"
+    )]
+    OnlyForeign {
+        /// On which ENI.
+        eni: EniId,
+    },
     /// Another ADD for the same attachment is under way.
     #[error("another ADD for this container and interface is still running: try again later")]
     StillAssigning,
@@ -187,6 +215,7 @@ impl Failure {
             Self::Config(_) | Self::ResolvConf { .. } | Self::Interface { .. } => {
                 (Code::INVALID_CONFIG, "invalid ipam configuration")
             }
+            Self::AllForeign { .. } => (Code::INVALID_CONFIG, "invalid ipam configuration"),
             Self::Unfound { .. } => (Code::INVALID_CONFIG, "incomplete ipam configuration"),
             Self::Store(store::Error::Busy { .. }) => {
                 (Code::TRY_AGAIN_LATER, "the store is locked by other calls")
@@ -216,10 +245,11 @@ impl Failure {
             Self::NotOurs { .. }
             | Self::ServiceManaged { .. }
             | Self::Store(store::Error::Claimed { .. }) => (code::ENI, "the ENI cannot be used"),
-            Self::RequestedAddress { .. } => {
+            Self::RequestedAddress { .. } | Self::RequestedForeign { .. } => {
                 (code::REQUESTED_ADDRESS, "the requested address is not available")
             }
             Self::NoUsableAddress { .. }
+            | Self::OnlyForeign { .. }
             | Self::StillAssigning
             | Self::EarlierInDoubt { .. }
             | Self::Deleted => (Code::TRY_AGAIN_LATER, "no address was assigned"),

@@ -8,6 +8,7 @@ pub(crate) mod deadline;
 pub(crate) mod eni;
 pub(crate) mod environment;
 pub(crate) mod file_lock;
+pub(crate) mod foreign;
 pub mod logging;
 pub(crate) mod printable;
 pub(crate) mod random;

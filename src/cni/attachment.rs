@@ -34,6 +34,11 @@ pub(super) fn is_plain_name(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
 }
 
+/// The attachment that has both, where a file and not a call says so.
+pub(crate) fn check_attachment(id: &str, name: &str) -> Result<Attachment, Error> {
+    Ok(Attachment { container_id: container_id(id)?, ifname: ifname(name)? })
+}
+
 /// A valid `CNI_CONTAINERID`. It may be longer than a file name.
 pub(super) fn container_id(id: &str) -> Result<String, Error> {
     if is_plain_name(id) {

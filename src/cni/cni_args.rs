@@ -45,6 +45,15 @@ impl CniArgs {
     }
 }
 
+/// The pod that pairs of `CNI_ARGS` name; `None` if they name none.
+pub(crate) fn pod_of<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Option<Pod> {
+    let mut pod = Pod::default();
+    for (key, value) in pairs {
+        set(&mut pod, key, value);
+    }
+    Some(pod).filter(|pod| *pod != Pod::default())
+}
+
 /// Takes one pair of `CNI_ARGS` if its key is one of a pod. Returns whether it is.
 fn set(pod: &mut Pod, key: &str, value: &str) -> bool {
     let field = match key {

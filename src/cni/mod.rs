@@ -34,12 +34,14 @@ mod tests;
 
 pub use address_request::AddressRequest;
 pub use arguments::Arguments;
+pub(crate) use attachment::check_attachment;
 pub use call::{Add, Call, Check, Del, Gc, Network, Refusal, Status, read_call};
+pub(crate) use cni_args::pod_of;
 pub use dns::Dns;
 pub use environment::Environment;
 pub use error::{Code, Error};
 pub use output::{print, print_about};
-pub use prev_result::PrevResult;
+pub use prev_result::{PrevResult, addresses_of};
 pub use result::IpamResult;
 pub use route::{Route, parse_cidr};
 pub use version::{Version, version_reply};

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::document::{Document, kind, object, present};
 use super::{Code, Error, parse_cidr};
+use crate::base::address::Address;
 
 /// What ADD gave, as far as an IPAM plugin is concerned.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,36 +28,48 @@ impl PrevResult {
             .map_err(|reason| Error::new(Code::INVALID_CONFIG, "invalid prevResult").with_details(reason))
     }
 
-    /// Takes addresses from wherever a version of the protocol has them: `ips`, or `ip4` and `ip6`. The document's own
-    /// `cniVersion` is not asked: it cannot make an address that stands there disappear.
     fn parse(result: &Map<String, Value>) -> Result<Self, String> {
-        let mut addresses = Vec::new();
-        for family in ["ip4", "ip6"] {
-            if let Some(entry) = present(result, family) {
-                addresses.push(address(entry, "ip").map_err(|reason| format!("{family}: {reason}"))?);
-            }
-        }
-        match present(result, "ips") {
-            None => {}
-            Some(Value::Array(entries)) => {
-                for (index, entry) in entries.iter().enumerate() {
-                    let address = address(entry, "address")
-                        .map_err(|reason| format!("ips, entry {index}: {reason}"))?;
-                    addresses.push(address);
-                }
-            }
-            Some(other) => return Err(format!("ips must be a list, but is {}", kind(other))),
-        }
-        Ok(Self { addresses })
+        let found = addresses_of(result)?;
+        Ok(Self { addresses: found.into_iter().map(|it| it.address).collect() })
     }
 }
 
-fn address(entry: &Value, key: &str) -> Result<IpNetwork, String> {
-    match entry.get(key) {
-        Some(Value::String(text)) => parse_cidr(text).ok_or_else(|| format!("invalid CIDR address {text}")),
-        Some(other) => Err(format!("{key} must be a string, but is {}", kind(other))),
-        None => Err(format!("it must be an object with the key {key}")),
+/// Takes the addresses of a result from wherever a version of the protocol has them: `ips`, or `ip4` and `ip6`. The document's
+/// own `cniVersion` is not asked: it cannot make an address that stands there disappear. A gateway that is none is left out.
+///
+/// # Errors
+/// What of it is no list of addresses.
+pub fn addresses_of(result: &Map<String, Value>) -> Result<Vec<Address>, String> {
+    let mut addresses = Vec::new();
+    for family in ["ip4", "ip6"] {
+        if let Some(entry) = present(result, family) {
+            addresses.push(address(entry, "ip").map_err(|reason| format!("{family}: {reason}"))?);
+        }
     }
+    match present(result, "ips") {
+        None => {}
+        Some(Value::Array(entries)) => {
+            for (index, entry) in entries.iter().enumerate() {
+                let address =
+                    address(entry, "address").map_err(|reason| format!("ips, entry {index}: {reason}"))?;
+                addresses.push(address);
+            }
+        }
+        Some(other) => return Err(format!("ips must be a list, but is {}", kind(other))),
+    }
+    Ok(addresses)
+}
+
+fn address(entry: &Value, key: &str) -> Result<Address, String> {
+    let address = match entry.get(key) {
+        Some(Value::String(text)) => {
+            parse_cidr(text).ok_or_else(|| format!("invalid CIDR address {text}"))?
+        }
+        Some(other) => return Err(format!("{key} must be a string, but is {}", kind(other))),
+        None => return Err(format!("it must be an object with the key {key}")),
+    };
+    let gateway = entry.get("gateway").and_then(Value::as_str).and_then(|text| text.parse().ok());
+    Ok(Address { address, gateway })
 }
 
 #[cfg(test)]
@@ -83,7 +96,7 @@ mod tests {
                 {"version": "6", "address": "2001:db8::2/64"},
             ]}),
             json!({"cniVersion": "1.1.0", "ips": [
-                {"interface": 1, "address": "10.9.0.2/24"}, {"address": "2001:db8::2/64"},
+                {"interface": 1, "address": "10.9.0.2/24", "gateway": 5}, {"address": "2001:db8::2/64"},
             ], "routes": 5}),
         ] {
             assert_eq!(prev_result(&shape), Ok(vec!["10.9.0.2/24".to_owned(), "2001:db8::2/64".to_owned()]));

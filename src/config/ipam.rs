@@ -10,6 +10,7 @@ use super::cloud::CloudSettings;
 use super::error::Error;
 use super::keys::UnknownKey;
 use super::value::Reader;
+use crate::base::foreign::ForeignAddresses;
 
 /// The `ipam` section, not yet judged.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +54,11 @@ impl<'a> Ipam<'a> {
     pub fn max_per_request(&self) -> Result<usize, Error> {
         let most = self.0.integer("maxAddressesPerCall", 1..=10, 10)?;
         Ok(usize::try_from(most).unwrap_or(10))
+    }
+
+    /// `foreignAddresses`: what is on the ENI for other software.
+    pub fn foreign_addresses(&self) -> Result<ForeignAddresses, Error> {
+        self.0.blocks("foreignAddresses").map(|blocks| ForeignAddresses::new(blocks.unwrap_or_default()))
     }
 
     /// `gcGraceSeconds`: GC leaves records alone that are younger.
@@ -104,6 +110,7 @@ impl<'a> Ipam<'a> {
         self.timeout()?;
         self.fails_when_not_released()?;
         self.max_per_request()?;
+        self.foreign_addresses()?;
         self.gc_grace()?;
         self.status_fails_when_full()?;
         self.0.choice("logLevel", &["error", "warn", "info", "debug", "trace"])?;

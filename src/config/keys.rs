@@ -30,6 +30,7 @@ pub const KEYS: &[Key] = &[
     key("ipv6", "`false`"),
     key("subnet6", "instance metadata"),
     key("gateway6", "instance metadata"),
+    key("foreignAddresses", "none"),
     key("dataDir", "`/var/lib/cni/aliyun-eni-ipam`"),
     key("endpoint", "`https://ecs-vpc.<regionId>.aliyuncs.com`"),
     key("metadataEndpoint", "`http://100.100.100.200`"),

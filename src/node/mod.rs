@@ -1,6 +1,11 @@
-//! What this machine is: the ENI that pods get addresses of, its region and its vSwitch. Asked for once a boot and kept.
+//! What this machine is: the ENI that pods get addresses of, its region and its vSwitch, asked for once a boot and kept; and what
+//! its pods are seen to use.
 
+mod cni_cache;
 pub(crate) mod eni_link;
 pub(crate) mod facts;
+mod host_routes;
 pub(crate) mod ownership;
 pub(crate) mod placement;
+#[allow(dead_code, reason = "the commands that look at it follow")]
+pub(crate) mod pods;

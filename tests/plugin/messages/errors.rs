@@ -319,6 +319,7 @@ pub(super) fn codes_of_ecs() -> Section {
     }
     for (status, name) in [
         (400, "unknown code, HTTP 400"),
+        (403, "unknown code, HTTP 403"),
         (409, "unknown code, HTTP 409"),
         (429, "unknown code, HTTP 429"),
         (503, "unknown code, HTTP 503"),

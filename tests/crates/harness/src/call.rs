@@ -56,18 +56,21 @@ impl<'a> Calling<'a> {
         ] {
             call = call.env(name, value);
         }
-        call.with_access_key()
+        call.in_surroundings()
     }
 
     pub(crate) fn with_arguments(node: &'a Node, arguments: &[&str]) -> Self {
         let mut command = Command::new(node.plugin());
         command.env_clear().args(arguments);
         let what = format!("aliyun-eni-ipam {}", arguments.join(" "));
-        Self { node, command, stdin: Input::Bytes(Vec::new()), what }.with_access_key()
+        Self { node, command, stdin: Input::Bytes(Vec::new()), what }.in_surroundings()
     }
 
-    fn with_access_key(self) -> Self {
-        self.env("ALIBABA_CLOUD_ACCESS_KEY_ID", World::ACCESS_KEY_ID)
+    /// What a call finds whoever makes it: an access key, and a cache of libcni that is not this machine's.
+    fn in_surroundings(self) -> Self {
+        let cache = self.node.cni_cache();
+        self.env("CNI_CACHE_DIR", cache)
+            .env("ALIBABA_CLOUD_ACCESS_KEY_ID", World::ACCESS_KEY_ID)
             .env("ALIBABA_CLOUD_ACCESS_KEY_SECRET", World::ACCESS_KEY_SECRET)
     }
 

@@ -16,6 +16,7 @@
 mod answer;
 mod books;
 mod call;
+mod cni_cache;
 mod conversation;
 mod node;
 mod patience;

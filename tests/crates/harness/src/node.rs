@@ -68,6 +68,7 @@ impl Node {
     pub fn in_world(plugin: impl AsRef<Path>, world: World) -> Self {
         let cloud = Arc::new(Simulator::start(world).expect("the simulator listens"));
         let directory = tempfile::tempdir().expect("there is room for temporary files");
+        fs::create_dir_all(directory.path().join("cni/results")).expect("there is room for a cache");
         let ipam = json!({
             "type": "aliyun-eni-ipam",
             "networkInterfaceId": Self::ENI,
