@@ -46,6 +46,13 @@ impl EniLink {
     }
 }
 
+/// Whether a link of the ENI was known here, in any boot, and none has its hardware address now. Then this is not the node, but a
+/// container with another network or another kernel, or the node has lost the ENI.
+pub(crate) fn is_missing(store: &Store, eni: &EniId) -> bool {
+    let known: Option<EniLink> = store.remembered(&cache_name(eni));
+    known.is_some_and(|known| known.link.is_some() && find(&known.mac).is_none())
+}
+
 fn cache_name(eni: &EniId) -> String {
     format!("link-{eni}")
 }

@@ -22,6 +22,7 @@
 
 mod active_count;
 mod adding;
+mod boots;
 mod claim;
 mod damaged;
 mod digest;
