@@ -126,15 +126,22 @@ fn not_here(eni: &EniId) -> String {
 /// Why these addresses are somebody's although their record is of an earlier boot.
 fn why_in_use(pods: &NodePods, allocation: &Allocation) -> Option<String> {
     allocation.ips().find_map(|address| {
-        let by_route =
-            pods.link_to(address).map(|link| format!("this host has a route to {address} by {link}"));
-        let by_cache = || {
-            let mut cached = pods.attachments_with(address);
-            let cached = cached.find(|it| it.owner != allocation.owner || is_of_this_boot(it))?;
-            Some(format!("{} has {address} by {}", cached.owner, cached.path.display()))
-        };
-        let user = by_route.or_else(by_cache)?;
-        Some(format!("{user}; if no pod has it any more, run `aliyun-eni-ipam release {address}`"))
+        if let Some(link) = pods.link_to(address) {
+            return Some(format!(
+                "this host has a route to {address} by {link}; if no pod has it any more, run `aliyun-eni-ipam release {address}`"
+            ));
+        }
+        let mut cached = pods.attachments_with(address);
+        let cached = cached.find(|it| it.owner != allocation.owner || is_of_this_boot(it))?;
+        let (user, path) = (cached.user(), cached.path.display());
+        Some(if cached.owner == allocation.owner {
+            format!("{user} has {address} in this boot; if that pod is gone, delete {path}")
+        } else {
+            format!(
+                "{user} has {address}: run `aliyun-eni-ipam reconcile --adopt`, which gives the address to that pod; if that pod is \
+                 gone, delete {path}"
+            )
+        })
     })
 }
 

@@ -16,6 +16,8 @@ const TYPE: &str = "aliyun-eni-ipam";
 pub(super) struct Network {
     name: String,
     ipam: Map<String, Value>,
+    /// The file that configures it; empty for [`Network::with_defaults`].
+    file: PathBuf,
 }
 
 /// The contents of a file or a directory of configurations.
@@ -32,11 +34,16 @@ pub(super) struct Configuration {
 impl Network {
     /// A network without keys, for a node that has no configuration yet.
     pub(super) fn with_defaults() -> Self {
-        Self { name: String::new(), ipam: Map::from_iter([("type".to_owned(), TYPE.into())]) }
+        let ipam = Map::from_iter([("type".to_owned(), TYPE.into())]);
+        Self { name: String::new(), ipam, file: PathBuf::new() }
     }
 
     pub(super) fn name(&self) -> &str {
         &self.name
+    }
+
+    pub(super) fn file(&self) -> &Path {
+        &self.file
     }
 
     pub(super) fn ipam(&self) -> Ipam<'_> {
@@ -132,7 +139,9 @@ fn read(file: &Path) -> Result<(Vec<Network>, String), String> {
     let plugins = config["plugins"].as_array().map_or(std::slice::from_ref(&config), Vec::as_slice);
     let ours = plugins.iter().filter_map(|plugin| plugin["ipam"].as_object());
     let ours = ours.filter(|ipam| ipam.get("type").and_then(Value::as_str) == Some(TYPE));
-    let networks = ours.map(|ipam| Network { name: name.to_owned(), ipam: ipam.clone() }).collect();
+    let networks = ours
+        .map(|ipam| Network { name: name.to_owned(), ipam: ipam.clone(), file: file.to_owned() })
+        .collect();
     let types: Vec<_> = plugins.iter().map(|plugin| PluginType(plugin).to_string()).collect();
     Ok((networks, types.join(" and ")))
 }

@@ -14,6 +14,7 @@ use crate::context::CallContext;
 use crate::failure::{Failure, Result};
 use crate::node::facts::find_placement;
 use crate::node::placement::EniPlacement;
+use crate::node::pods::NodePods;
 use crate::pool::attempt::Attempt;
 use crate::pool::release::REQUEST_TIMEOUT;
 
@@ -38,7 +39,7 @@ pub(super) fn add(
 ) -> Result<()> {
     context.ipam.check_all()?;
     for key in context.ipam.unknown_keys() {
-        log::warn!("ipam.{key} is unknown to this version and is ignored");
+        log::warn!("{}", key.warning());
     }
     let settings = context.ipam.address()?;
     let dns = read_dns(&settings)?;
@@ -56,7 +57,10 @@ pub(super) fn add(
             report(undone.and_then(|pending| context.release(&pending)));
         }),
         Beginning::Busy => Err(Failure::StillAssigning),
-        Beginning::New(intent) => {
+        Beginning::New { intent, first } => {
+            if first {
+                report_lost_store(context);
+            }
             let mut attempt = Attempt::new(&context.store, intent, context.deadline);
             let done = assign(context, &mut attempt, call, &settings)
                 .and_then(|active| answer(&active).map(|()| active));
@@ -75,6 +79,20 @@ pub(super) fn add(
     }
 }
 
+/// Says so if the store is new while libcni remembers attachments that it should have records of: it was lost, and what those pods
+/// have is not released when they end.
+fn report_lost_store(context: &CallContext<'_>) {
+    let (pods, directory) = (NodePods::look(), context.store.directory());
+    match pods.without_record(directory, &[]).len() {
+        0 => {}
+        count => log::error!(
+            "{} is a new store, but libcni remembers attachments that should have records in it ({count}): if it was lost, run \
+             `aliyun-eni-ipam reconcile --adopt`, because without records their addresses are not released",
+            directory.display()
+        ),
+    }
+}
+
 /// What an ADD begins with.
 enum Beginning {
     /// The attachment has its addresses already.
@@ -83,8 +101,13 @@ enum Beginning {
     TakenOver(Active),
     /// Another ADD for the same attachment is under way.
     Busy,
-    /// Nothing but this intent.
-    New(OpenIntent),
+    /// Nothing but an intent.
+    New {
+        /// Its own.
+        intent: OpenIntent,
+        /// Whether it is the first in a new store.
+        first: bool,
+    },
 }
 
 /// Begins, and makes sure that a record of the attachment is one of this boot before anybody is told of it: otherwise `flush`
@@ -94,7 +117,7 @@ fn begin(context: &CallContext<'_>, call: &Add, settings: &AddressSettings) -> R
     loop {
         let found = match context.store.begin_add(&intention, context.deadline)? {
             Begun::Busy => return Ok(Beginning::Busy),
-            Begun::New(intent) => return Ok(Beginning::New(intent)),
+            Begun::New { intent, first } => return Ok(Beginning::New { intent, first }),
             Begun::Existing(active) => active,
         };
         let boot = &found.0.boot_id;
@@ -131,16 +154,14 @@ fn has_addresses(
     }
     let described = context.client()?.describe(region, eni, context.deadline.at_most(REQUEST_TIMEOUT))?;
     let described = described.ok_or_else(|| Failure::NotOurs { eni: eni.clone() })?;
-    Ok(allocation.ips().all(|address| described.addresses.contains(&address)))
+    let foreign = context.foreign()?;
+    Ok(allocation.ips().all(|address| described.addresses.contains(&address) && !foreign.contains(address)))
 }
 
 /// Finds out where addresses come from, and claims the ENI for this store.
 fn find_place(context: &CallContext<'_>, settings: &AddressSettings) -> Result<EniPlacement> {
-    let client = context.client()?;
-    let place = find_placement(client, &context.store, settings, context.deadline)?;
-    let endpoint = client.endpoint(&place.region);
-    let cloud = endpoint.is_loopback().then(|| endpoint.authority());
-    context.store.claim(&place.eni, cloud.as_deref(), context.deadline)?;
+    let place = find_placement(context.client()?, &context.store, settings, context.deadline)?;
+    context.claim(&place.eni, &place.region)?;
     Ok(place)
 }
 
@@ -151,8 +172,15 @@ fn assign<'s>(
     call: &Add,
     settings: &AddressSettings,
 ) -> Result<Active> {
+    let foreign = context.foreign()?;
+    if let Some(it) = call.arguments.requested.iter().find(|it| foreign.contains(it.address)) {
+        return Err(Failure::RequestedForeign { address: it.address });
+    }
     let place = find_place(context, settings)?;
     let wanted = place.wanted(&call.arguments.requested)?;
+    if let Some(it) = wanted.iter().find(|it| foreign.covers(it.subnet.block)) {
+        return Err(Failure::AllForeign { subnet: it.subnet.block });
+    }
     attempt.run(context.releaser(&place.region)?, &place, &wanted)
 }
 

@@ -7,7 +7,8 @@
 
 use Disposition::{Permanent, RefreshOnce, Released, Retry, Throttled};
 use Subject::{
-    Account, Address, ClientToken, Clock, Eni, EniFull, EniGone, Key, Nonce, Request, Service, VSwitchFull,
+    Account, Address, AddressTaken, ClientToken, Clock, Eni, EniFull, EniGone, Forbidden, Key, Nonce,
+    Request, Service, VSwitchFull,
 };
 
 /// What a refused caller does next.
@@ -30,6 +31,8 @@ pub enum Disposition {
 pub enum Subject {
     /// One of the addresses.
     Address,
+    /// An address that was asked for, and that something has already.
+    AddressTaken,
     /// The room on the ENI: it has as many addresses as its instance type allows.
     EniFull,
     /// The room in the vSwitch, which all its ENIs share.
@@ -48,6 +51,8 @@ pub enum Subject {
     Key,
     /// Who asks, from where, and how often.
     Account,
+    /// Probably who asks: the code is unknown, and the HTTP status, or the family of the code, says that it is forbidden.
+    Forbidden,
     /// What was asked; the code may be unknown.
     Request,
     /// The service itself.
@@ -59,6 +64,19 @@ impl Subject {
     #[must_use]
     pub fn is_the_caller(self) -> bool {
         matches!(self, Account | Key | Clock | Nonce)
+    }
+
+    /// Whether an address is to blame, so that the same about another one may be accepted.
+    #[must_use]
+    pub fn is_an_address(self) -> bool {
+        matches!(self, Address | AddressTaken)
+    }
+
+    /// Whether the caller lacks a permission or a valid key, as far as can be told. A release does not count on it: a refusal
+    /// that only looks like one may be about one of its addresses.
+    #[must_use]
+    pub fn denies_access(self) -> bool {
+        self.is_the_caller() || self == Forbidden
     }
 
     /// Whether there is no address left to give.
@@ -95,15 +113,22 @@ const fn open(code: &'static str, remedy: &'static str) -> Row {
 const BUSY: &str =
     "it is retried; if this persists, check the state of {eni} and of its instance in the ECS console";
 const SERVER: &str = "it is retried; if this persists, contact Alibaba Cloud support with the RequestId";
-const QUOTA: &str = "it is retried; if this persists, check the quota of {action} in the Quota Center";
+const QUOTA: &str = "ECS limits the requests of the whole account in a region by the minute, so it is retried in the next \
+                     one; if this persists, raise the quota of {action} in the Quota Center";
 const CLOCK: &str = "set the node's clock";
 const KEY: &str = "check the AccessKey that `ipam.credentials` selects";
 const ACCOUNT: &str = "check the account's status, payment and RAM settings in the console";
 const POLICY: &str = "grant {permission} to the RAM user or role of the credentials";
+const PROBABLY: &str = "probably a permission is missing: grant {permission} to the RAM user or role of the credentials; if it \
+                        is granted, look up this code in Alibaba Cloud's API error center";
 const ENI: &str = "check `ipam.networkInterfaceId` and the state of {eni} in the ECS console";
-const ROOM: &str = "use an instance type with more addresses per ENI, or another ENI";
+const ENI_FULL: &str = "{eni} has as many addresses as its instance type allows: delete pods (`aliyun-eni-ipam list` shows \
+                        which have one), or use an instance type with more addresses per ENI";
+const VSWITCH_FULL: &str = "no address is free in the vSwitch of {eni}: delete pods or other resources in the vSwitch, or use \
+                            an ENI in a larger vSwitch";
 const REQUEST: &str = "please report this as a bug, with the RequestId";
 const ADDRESS: &str = "compare the ENI with the records: `aliyun-eni-ipam reconcile`";
+const TAKEN: &str = "if a pod of this node has the address, `aliyun-eni-ipam list` shows which";
 
 /// Every known code and family, by subject.
 pub static CODES: &[Row] = &[
@@ -176,6 +201,8 @@ pub static CODES: &[Row] = &[
         Account,
         "check `ipam.regionId`: this region does not offer {action}",
     ),
+    code("Forbidden*", Permanent, Forbidden, PROBABLY),
+    code("NoPermission*", Permanent, Forbidden, PROBABLY),
     code("InvalidUserType.NotSupported", Permanent, Account, ACCOUNT),
     code("Abs.InvalidAccount.NotFound", Permanent, Account, ACCOUNT),
     // What was asked.
@@ -222,6 +249,18 @@ pub static CODES: &[Row] = &[
         Eni,
         "the instance type allows no more ENIs: use a larger one",
     ),
+    code(
+        "InvalidOperation.Ipv6NotSupport",
+        Permanent,
+        Eni,
+        "the instance type has no IPv6: set `ipam.ipv6` to false, or use another instance type",
+    ),
+    code(
+        "InvalidVSwitch.Ipv6NotTurnOn",
+        Permanent,
+        Eni,
+        "enable IPv6 for the vSwitch of {eni}, or set `ipam.ipv6` to false",
+    ),
     // Which addresses.
     code(
         "InvalidVSwitchId.IpInvalid",
@@ -229,32 +268,33 @@ pub static CODES: &[Row] = &[
         Address,
         "the address is outside the CIDR block of the vSwitch of {eni}",
     ),
-    code(
-        "InvalidVSwitchId.IpNotEnough",
-        Permanent,
-        VSwitchFull,
-        "the vSwitch of {eni} has no free address; use a larger vSwitch",
-    ),
-    // The API references of other products that give addresses of a vSwitch say that this is about the vSwitch.
+    code("InvalidVSwitchId.IpNotEnough", Permanent, VSwitchFull, VSWITCH_FULL),
+    // The API reference says "Don't have enough private IPs in this switch"; its name says something else.
     code(
         "QuotaExceeded.PrivateIpAddress",
         Permanent,
         VSwitchFull,
-        "{eni} or its vSwitch has no free address; use another ENI or a larger vSwitch",
+        "the vSwitch of {eni} or {eni} itself is full; if `aliyun-eni-ipam doctor` shows a full ENI, delete pods \
+         (`aliyun-eni-ipam list` shows which have an address) or use an instance type with more addresses per ENI; \
+         otherwise use an ENI in a larger vSwitch",
     ),
-    code("MaxEniPrivateIpsCountExceeded", Permanent, EniFull, ROOM),
-    code("InvalidOperation.Ipv4CountExceeded", Permanent, EniFull, ROOM),
-    code("InvalidOperation.Ipv6CountExceeded", Permanent, EniFull, ROOM),
-    code("InvalidIp.IpAssigned", Permanent, Address, ADDRESS),
-    code("InvalidIp.IpRepeated", Permanent, Address, ADDRESS),
+    code("MaxEniPrivateIpsCountExceeded", Permanent, EniFull, ENI_FULL),
+    code("MaxEniIpv6IpsCountExceeded", Permanent, EniFull, ENI_FULL),
+    code("InvalidOperation.Ipv4CountExceeded", Permanent, EniFull, ENI_FULL),
+    code("InvalidOperation.Ipv6CountExceeded", Permanent, EniFull, ENI_FULL),
     code("InvalidIp.Address", Permanent, Address, ADDRESS),
-    code("InvalidPrivateIpAddress.Duplicated", Permanent, Address, ADDRESS),
+    // Requests name an address once, so "repeated" and "duplicated" mean that it exists: "Change the IP address".
+    code("InvalidIp.IpAssigned", Permanent, AddressTaken, TAKEN),
+    code("InvalidIp.IpRepeated", Permanent, AddressTaken, TAKEN),
+    code("InvalidPrivateIpAddress.Duplicated", Permanent, AddressTaken, TAKEN),
+    code("InvalidIPAddress.AlreadyUsed", Permanent, AddressTaken, TAKEN),
 ];
 
 /// What is left when the code is not known: the HTTP status.
 static THROTTLED: Row = code("", Throttled, Account, QUOTA);
 static FAILED: Row = open("", SERVER);
 static CONFLICT: Row = code("", Retry, Eni, BUSY);
+static FORBIDDEN: Row = code("", Permanent, Forbidden, PROBABLY);
 static UNKNOWN: Row = code("", Permanent, Request, "look up this code in Alibaba Cloud's API error center");
 
 /// The code of a security token that has expired, and the other code and the words with which the API has been seen to say
@@ -279,6 +319,7 @@ pub fn by_status(status: u16) -> &'static Row {
         429 => &THROTTLED,
         408 | 500..=599 => &FAILED,
         409 => &CONFLICT,
+        401 | 403 => &FORBIDDEN,
         _ => &UNKNOWN,
     }
 }
@@ -346,5 +387,17 @@ mod tests {
             let row = judge("Never.Seen", "", status);
             assert_eq!((row.disposition, row.open), (disposition, open), "{status}");
         }
+    }
+
+    #[test]
+    fn what_is_forbidden_is_probably_a_permission_and_never_taken_for_the_whole_node() {
+        for (code, status) in
+            [("Never.Seen", 403), ("Never.Seen", 401), ("Forbidden.Later", 400), ("NoPermission", 400)]
+        {
+            let subject = judge(code, "", status).subject;
+            assert!(subject.denies_access() && !subject.is_the_caller(), "{code} {status}");
+        }
+        assert!(judge("Forbidden.RAM", "", 400).subject.is_the_caller());
+        assert!(!judge("Never.Seen", "", 400).subject.denies_access());
     }
 }

@@ -18,11 +18,12 @@ pub(super) fn configuration(network: &Network, report: &mut Report) {
     if let Err(error) = check_configuration(network.ipam()) {
         return report.fail(NAME, error);
     }
-    let unknown: Vec<_> = network.ipam().unknown_keys().into_iter().collect();
+    let unknown: Vec<_> = network.ipam().unknown_keys().iter().map(ToString::to_string).collect();
     if unknown.is_empty() {
         report.ok(NAME, format!("network {:?}, all keys are valid", network.name()));
     } else {
-        report.warn(NAME, format!("unknown keys, which have no effect: {}", unknown.join(", ")));
+        let file = network.file().display();
+        report.warn(NAME, format!("unknown keys in {file}, which have no effect: {}", unknown.join(", ")));
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::base::region::{Family, RegionId};
 use crate::cloud::ecs::{Client, Eni, Want};
-use crate::cloud::rpc::{Error, Subject};
+use crate::cloud::rpc::Error;
 use crate::commands::doctor::report::Report;
 use crate::context::CallContext;
 
@@ -65,5 +65,5 @@ fn names(family: Family) -> [&'static str; 2] {
 
 /// Whether ECS refused the request because of the address or the lack of one, so after it had checked the permission.
 fn proves_permission(error: &Error) -> bool {
-    error.subject() == Subject::Address || error.subject().is_full()
+    error.subject().is_an_address() || error.subject().is_full()
 }

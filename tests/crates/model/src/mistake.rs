@@ -81,6 +81,14 @@ pub enum Mistake {
     FlushDoesNotLookAgain,
     /// ADD makes its record one of this boot, whatever has become of it.
     RenewsUnlooked,
+    /// A restore asks for the address before a record names the request.
+    RestoreNotWritten,
+    /// A restore whose outcome is unknown ends its record.
+    RestoreUnknownEnds,
+    /// A restore takes a refusal that comes after an unknown outcome for the proof that nothing was assigned.
+    RestoreRefusalEnds,
+    /// A description that ends a request for one address ends all other lapsed requests as well, whatever it shows.
+    ProofOfOneEndsAll,
     /// The cloud: a request may be carried out however late.
     LateWithoutBound,
 }

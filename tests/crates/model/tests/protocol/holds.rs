@@ -1,6 +1,6 @@
 //! What must hold does, in every state that can be reached.
 
-use protocol_model::process::Verb::{Add, Del, Flush, Gc};
+use protocol_model::process::Verb::{Add, Del, Flush, Gc, Restore};
 use protocol_model::protocol::{Left, Protocol, steps_left_out};
 use protocol_model::set::Set;
 use protocol_model::state::Faults;
@@ -183,6 +183,7 @@ fn every_step_of_the_code_is_taken() {
             active: vec![(0, 0), (1, 1)],
             ..Protocol::of(&[Add(0), Flush])
         },
+        Protocol { verbs: vec![Restore(0)], console: true, ..in_use(vec![(0, 0)]) },
     ]
     .map(|model| holds("to see every step", model))
     .into_iter()
