@@ -68,6 +68,13 @@ impl<'a> CallContext<'a> {
         Ok(self.client.get_or_init(|| Client::new(settings)))
     }
 
+    /// Makes sure that this store is the only one of this node with addresses of `eni`, before ECS is asked to assign one.
+    pub(crate) fn claim(&self, eni: &EniId, region: &RegionId) -> Result<()> {
+        let endpoint = self.client()?.endpoint(region);
+        let cloud = endpoint.is_loopback().then(|| endpoint.authority());
+        Ok(self.store.claim(eni, cloud.as_deref(), self.deadline)?)
+    }
+
     /// What releases from ENIs of `region`.
     pub(crate) fn releaser<'s>(&'s self, region: &'s RegionId) -> Result<Releaser<'s>> {
         let (max_per_request, timeout) = (self.ipam.max_per_request()?, self.ipam.timeout()?);

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::base::attachment::Attachment;
+use crate::base::attachment::{Attachment, Pod};
 use crate::base::clock::Timestamp;
 use crate::base::eni::EniId;
 use crate::base::foreign::ForeignAddresses;
@@ -56,7 +56,20 @@ pub(super) struct InUse {
 pub(super) struct Ghost {
     pub(super) address: IpAddr,
     pub(super) owner: Attachment,
+    pub(super) pod: Option<Pod>,
     pub(super) state: State,
+    /// Why it is still one, after `--restore`.
+    pub(super) why: Option<String>,
+}
+
+impl Ghost {
+    /// Whose address it is, for people.
+    pub(super) fn whose(&self) -> String {
+        match &self.pod {
+            Some(pod) => format!("pod {pod}"),
+            None => format!("the pod of container {}", short_id(&self.owner.container_id)),
+        }
+    }
 }
 
 impl Comparison {
@@ -157,6 +170,7 @@ impl Comparison {
 
     /// Looks for the recorded addresses on the ENI. ECS describes an ENI with a delay, so a record younger than that delay is
     /// skipped.
+    /// An address that ECS has just assigned again is in `on_eni`.
     pub(super) fn find_ghosts(&mut self, on_eni: &BTreeSet<IpAddr>, listed: &[Listed], now: Timestamp) {
         for record in listed {
             let Some(it) = record.allocation.as_ref().filter(|it| it.eni == self.eni) else { continue };
@@ -165,7 +179,9 @@ impl Comparison {
                 self.ghosts.extend(absent.map(|address| Ghost {
                     address,
                     owner: record.owner.clone(),
+                    pod: it.pod.clone(),
                     state: record.state,
+                    why: None,
                 }));
             }
         }
@@ -178,6 +194,8 @@ impl Comparison {
                 "containerId": ghost.owner.container_id,
                 "ifname": ghost.owner.ifname,
                 "state": ghost.state.name(),
+                "pod": ghost.pod.as_ref().map(ToString::to_string),
+                "why": ghost.why,
             })
         };
         let in_use =
@@ -233,10 +251,10 @@ impl Comparison {
         let recorded = self.foreign.iter().filter_map(|(address, why)| Some((address, why.as_ref()?)));
         rows.extend(recorded.map(|(it, why)| row("foreign", Some(*it), why.clone())));
         rows.extend(self.in_doubt.iter().map(|(it, why)| row("in-doubt", Some(*it), why.clone())));
-        rows.extend(self.ghosts.iter().map(|Ghost { address, owner, state }| {
+        rows.extend(self.ghosts.iter().map(|Ghost { address, owner, pod, state, .. }| {
             let id = short_id(&owner.container_id);
-            let text = format!("{}, container {id}, {}", state.name(), owner.ifname);
-            row("ghost", Some(*address), text)
+            let pod = pod.as_ref().map(|pod| format!(", pod {pod}")).unwrap_or_default();
+            row("ghost", Some(*address), format!("{}, container {id}, {}{pod}", state.name(), owner.ifname))
         }));
         rows
     }

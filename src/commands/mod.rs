@@ -16,6 +16,7 @@ mod output;
 mod reconcile;
 mod release;
 mod releasing;
+mod restore;
 mod run;
 mod table;
 mod unreleased;

@@ -1,5 +1,5 @@
-//! `reconcile`: compares the records with what ECS shows on this node's ENIs, and on request releases orphans or records again
-//! what pods have.
+//! `reconcile`: compares the records with what ECS shows on this node's ENIs. On request it releases orphans, records again what
+//! pods have, or asks ECS for what pods have lost.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -11,24 +11,25 @@ use crate::base::attachment::Attachment;
 use crate::base::clock::{Timestamp, boot_id};
 use crate::base::eni::EniId;
 use crate::base::region::RegionId;
-use crate::cloud::ecs::ownership;
 use crate::commands::adopt::Adoption;
-use crate::commands::compare::Comparison;
+use crate::commands::compare::{Comparison, Ghost};
 use crate::commands::consent::Consent;
 use crate::commands::error::CommandError;
 use crate::commands::networks::Network;
 use crate::commands::output::{print, print_json, print_lines};
 use crate::commands::releasing::{Outcome, release_now};
+use crate::commands::restore::{self, restore_on};
 use crate::commands::table;
 use crate::context::CallContext;
 use crate::failure;
 use crate::failure::Failure;
 use crate::node::facts::find_eni;
+use crate::node::ownership;
 use crate::node::pods::NodePods;
 use crate::pool::release::REQUEST_TIMEOUT;
-use crate::store::{Allocation, EniLock, Listed, ReleaseId, ReleaseProgress, join};
+use crate::store::{Allocation, EniLock, Listed, ReleaseId, ReleaseProgress, State, join};
 
-/// What to do about addresses without a record.
+/// What to do about the differences.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Orphans {
     /// They are only shown.
@@ -37,17 +38,24 @@ pub(super) enum Orphans {
     Released(Consent),
     /// What pods have is recorded again.
     Adopted,
+    /// They are only shown, and ghosts are restored.
+    ShownGhostsRestored,
 }
 
 /// Compares, and releases the orphans if the person wants that.
 pub(super) fn reconcile(network: &Network, orphans: Orphans, as_json: bool) -> Result<(), CommandError> {
     CallContext::open(network.ipam())?.run_then_write_metrics(resolve_interrupted)?;
     let mut found = CallContext::open(network.ipam())?.run_then_write_metrics(compare_all)?;
-    let (mut outcome, mut adoption) = (Outcome::default(), Adoption::default());
+    let (mut outcome, mut adoption, mut restored) = (Outcome::default(), Adoption::default(), Vec::new());
     if orphans == Orphans::Adopted {
         let context = CallContext::open(network.ipam())?;
         outcome =
             context.run_then_write_metrics(|context| adopt(context, network, &mut found, &mut adoption))?;
+    }
+    if orphans == Orphans::ShownGhostsRestored {
+        let context = CallContext::open(network.ipam())?;
+        restored =
+            context.run_then_write_metrics(|context| restore_ghosts(context, network.name(), &mut found))?;
     }
     if let Orphans::Released(consent) = orphans
         && found.iter().any(|it| !it.orphans.is_empty())
@@ -61,9 +69,11 @@ pub(super) fn reconcile(network: &Network, orphans: Orphans, as_json: bool) -> R
         let enis: Vec<_> = found.iter().map(Comparison::to_json).collect();
         let left: Vec<IpAddr> = outcome.left_addresses().collect();
         let unseen = unseen(&found);
+        let restored: Vec<IpAddr> = restored.iter().map(|it| it.address).collect();
         print_json(&json!({
             "enis": enis,
             "adopted": adoption.addresses(),
+            "restored": restored,
             "released": outcome.released,
             "left": left,
             "unseen": unseen,
@@ -71,6 +81,7 @@ pub(super) fn reconcile(network: &Network, orphans: Orphans, as_json: bool) -> R
     } else {
         adoption.print()?;
         show(&found)?;
+        restore::print(&restored, &found)?;
         outcome.print()?;
         if !outcome.released.is_empty() || found.iter().any(|it| !it.orphans.is_empty()) {
             let unseen = unseen(&found);
@@ -127,6 +138,28 @@ fn compare_all(context: &CallContext<'_>) -> failure::Result<Vec<Comparison>> {
     Ok(found)
 }
 
+/// Asks ECS for the ghosts of all ENIs, and updates `found`. Returns those that are no ghosts any more.
+fn restore_ghosts(
+    context: &CallContext<'_>,
+    network: &str,
+    found: &mut [Comparison],
+) -> failure::Result<Vec<Ghost>> {
+    let mut restored = Vec::new();
+    for comparison in found.iter_mut().filter(|it| restore::has_any(it)) {
+        match look(context, &comparison.eni, &comparison.region) {
+            Ok((now, eni_lock)) => {
+                *comparison = now;
+                restored.extend(restore_on(context, network, comparison, eni_lock)?);
+            }
+            Err(failure) => {
+                comparison.problem = Some(failure.to_string());
+                restore::give_up(comparison);
+            }
+        }
+    }
+    Ok(restored)
+}
+
 /// Compares one ENI. The comparison is valid while the returned lock is held: an ADD holds it from before its request to ECS
 /// until its record is active, and a release holds it until the record is gone.
 fn look<'s>(
@@ -135,7 +168,6 @@ fn look<'s>(
     region: &RegionId,
 ) -> failure::Result<(Comparison, EniLock<'s>)> {
     let (client, foreign) = (context.client()?, context.foreign()?);
-    let is_ours = ownership::mac_of(client.metadata(), eni, context.deadline)?.is_some();
     let eni_lock = context.store.lock_eni(eni, context.deadline)?;
     let described = client.describe(region, eni, context.deadline.at_most(REQUEST_TIMEOUT))?;
     let listed: Vec<Listed> = context.store.list()?;
@@ -147,7 +179,8 @@ fn look<'s>(
         None => comparison.problem = Some(format!("ECS does not show {eni} in {region}: {GONE}")),
         Some(it) => {
             everything = &it.addresses | &it.primary;
-            if !is_ours {
+            let mac = ownership::mac_of_described(&context.store, client, &it, context.deadline);
+            if mac?.is_none() {
                 comparison.problem = Some(Failure::NotOurs { eni: eni.clone() }.to_string());
             } else if it.service_managed {
                 comparison.problem = Some(Failure::ServiceManaged { eni: eni.clone() }.to_string());
@@ -156,7 +189,10 @@ fn look<'s>(
             }
         }
     }
-    comparison.find_ghosts(&everything, &listed, Timestamp::now());
+    let now = Timestamp::now();
+    let recorded = listed.iter().filter_map(|it| it.allocation.as_ref()).flat_map(Allocation::ips);
+    everything.extend(recorded.filter(|address| eni_lock.state().is_assigned_again(*address, now)));
+    comparison.find_ghosts(&everything, &listed, now);
     Ok((comparison, eni_lock))
 }
 
@@ -274,10 +310,14 @@ fn show(found: &[Comparison]) -> Result<(), CommandError> {
         print("Orphans: to release them, run `aliyun-eni-ipam reconcile --release-orphans`.")?;
     }
     advise_on_pods(found)?;
-    if found.iter().any(|it| !it.ghosts.is_empty()) {
+    if found.iter().any(restore::is_advisable) {
         print(
-            "Ghosts: the pod of an active one has no network, so delete the pod; a releasing one ends by itself.",
+            "Ghosts: the pod of an active one has no network; to ask ECS for its address again, run `aliyun-eni-ipam \
+             reconcile --restore`.",
         )?;
+    }
+    if found.iter().flat_map(|it| &it.ghosts).any(|it| it.state == State::Releasing) {
+        print("A releasing ghost ends by itself.")?;
     }
     Ok(())
 }

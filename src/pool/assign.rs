@@ -11,7 +11,7 @@ use crate::base::region::Family;
 use crate::cloud::rpc::{Disposition, Error, ErrorKind};
 use crate::pool::attempt::Attempt;
 use crate::pool::release;
-use crate::pool::release::{Answer, Releaser};
+use crate::pool::release::{Answer, DESCRIBE_LAG, Releaser};
 use crate::store::{Active, Allocation, AssignRequest, Committed, EniLock, IN_DOUBT_FOR};
 
 use crate::failure::{Failure, Result};
@@ -228,10 +228,13 @@ impl<'s> Assigner<'_, 's> {
             let owner = eni_lock.owner_of(address)?;
             match (owner, eni_lock.state().is_in_doubt(address, asked), usable) {
                 // It was taken off the ENI behind the plugin's back. Its pod has it again, and keeps it.
-                (Some(owner), _, _) => log::warn!(
-                    "something else had removed {address} from {}; it is back and still belongs to {owner}",
-                    place.eni
-                ),
+                (Some(owner), _, _) => {
+                    log::warn!(
+                        "something else had removed {address} from {}; it is back and still belongs to {owner}",
+                        place.eni
+                    );
+                    eni_lock.assigned_again(address, now.plus(DESCRIBE_LAG))?;
+                }
                 (None, _, _) if foreign.contains(address) => {
                     left_to_others += 1;
                     log::warn!(

@@ -229,6 +229,13 @@ impl<'a> EniLock<'a> {
         self.save()
     }
 
+    /// Remembers that ECS has assigned `address` again, which an active record names: until this moment, a description that does
+    /// not show it proves nothing.
+    pub fn assigned_again(&mut self, address: IpAddr, until: Timestamp) -> Result<()> {
+        self.state.mark_assigned_again(address, until, Timestamp::now());
+        self.save()
+    }
+
     /// Remembers that the ENI was seen to be this instance's in this boot.
     pub fn seen_here(&mut self, boot_id: &str) -> Result<()> {
         self.state.ours_in = Some(boot_id.to_owned());

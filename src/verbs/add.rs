@@ -103,9 +103,7 @@ fn assign<'s>(
     }
     let client = context.client()?;
     let place = find_placement(client, &context.store, settings, context.deadline)?;
-    let endpoint = client.endpoint(&place.region);
-    let cloud = endpoint.is_loopback().then(|| endpoint.authority());
-    context.store.claim(&place.eni, cloud.as_deref(), context.deadline)?;
+    context.claim(&place.eni, &place.region)?;
     let wanted = place.wanted(&call.arguments.requested)?;
     if let Some(it) = wanted.iter().find(|it| foreign.covers(it.subnet.block)) {
         return Err(Failure::AllForeign { subnet: it.subnet.block });

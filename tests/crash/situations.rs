@@ -22,6 +22,7 @@ macro_rules! in_every_situation {
             of_a_gc_of_many: GC_OF_MANY,
             of_a_release_by_the_operator: RELEASE,
             of_a_reconcile: RECONCILE,
+            of_a_restore: RESTORE,
             of_an_adoption: ADOPT,
             of_an_adoption_from_a_stale_record: ADOPT_FROM_A_STALE_RECORD,
             of_an_add_whose_result_nobody_reads: UNREAD_ADD,

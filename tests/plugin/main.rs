@@ -29,12 +29,14 @@ mod protocol;
 mod race;
 mod readme;
 mod reconcile;
+mod restore;
 mod shared_release;
 mod status;
 mod terminal;
 mod trust;
 mod turns;
 mod unfit_answers;
+mod without_metadata;
 
 use harness::{Node, World, eventually};
 

@@ -7,8 +7,8 @@
 
 use Disposition::{Permanent, RefreshOnce, Released, Retry, Throttled};
 use Subject::{
-    Account, Address, AddressTaken, ClientToken, Clock, Eni, EniFull, EniGone, Key, Nonce, Request, Service,
-    VSwitchFull,
+    Account, Address, AddressTaken, ClientToken, Clock, Eni, EniFull, EniGone, Forbidden, Key, Nonce,
+    Request, Service, VSwitchFull,
 };
 
 /// What a refused caller does next.
@@ -51,6 +51,8 @@ pub enum Subject {
     Key,
     /// Who asks, from where, and how often.
     Account,
+    /// Probably who asks: the code is unknown, and the HTTP status, or the family of the code, says that it is forbidden.
+    Forbidden,
     /// What was asked; the code may be unknown.
     Request,
     /// The service itself.
@@ -68,6 +70,13 @@ impl Subject {
     #[must_use]
     pub fn is_an_address(self) -> bool {
         matches!(self, Address | AddressTaken)
+    }
+
+    /// Whether the caller lacks a permission or a valid key, as far as can be told. A release does not count on it: a refusal
+    /// that only looks like one may be about one of its addresses.
+    #[must_use]
+    pub fn denies_access(self) -> bool {
+        self.is_the_caller() || self == Forbidden
     }
 
     /// Whether there is no address left to give.
@@ -110,6 +119,8 @@ const CLOCK: &str = "set the node's clock";
 const KEY: &str = "check the AccessKey that `ipam.credentials` selects";
 const ACCOUNT: &str = "check the account's status, payment and RAM settings in the console";
 const POLICY: &str = "grant {permission} to the RAM user or role of the credentials";
+const PROBABLY: &str = "probably a permission is missing: grant {permission} to the RAM user or role of the credentials; if it \
+                        is granted, look up this code in Alibaba Cloud's API error center";
 const ENI: &str = "check `ipam.networkInterfaceId` and the state of {eni} in the ECS console";
 const ENI_FULL: &str = "{eni} has as many addresses as its instance type allows: delete pods (`aliyun-eni-ipam list` shows \
                         which have one), or use an instance type with more addresses per ENI";
@@ -190,6 +201,8 @@ pub static CODES: &[Row] = &[
         Account,
         "check `ipam.regionId`: this region does not offer {action}",
     ),
+    code("Forbidden*", Permanent, Forbidden, PROBABLY),
+    code("NoPermission*", Permanent, Forbidden, PROBABLY),
     code("InvalidUserType.NotSupported", Permanent, Account, ACCOUNT),
     code("Abs.InvalidAccount.NotFound", Permanent, Account, ACCOUNT),
     // What was asked.
@@ -281,6 +294,7 @@ pub static CODES: &[Row] = &[
 static THROTTLED: Row = code("", Throttled, Account, QUOTA);
 static FAILED: Row = open("", SERVER);
 static CONFLICT: Row = code("", Retry, Eni, BUSY);
+static FORBIDDEN: Row = code("", Permanent, Forbidden, PROBABLY);
 static UNKNOWN: Row = code("", Permanent, Request, "look up this code in Alibaba Cloud's API error center");
 
 /// The code of a security token that has expired, and the other code and the words with which the API has been seen to say
@@ -305,6 +319,7 @@ pub fn by_status(status: u16) -> &'static Row {
         429 => &THROTTLED,
         408 | 500..=599 => &FAILED,
         409 => &CONFLICT,
+        401 | 403 => &FORBIDDEN,
         _ => &UNKNOWN,
     }
 }
@@ -372,5 +387,17 @@ mod tests {
             let row = judge("Never.Seen", "", status);
             assert_eq!((row.disposition, row.open), (disposition, open), "{status}");
         }
+    }
+
+    #[test]
+    fn what_is_forbidden_is_probably_a_permission_and_never_taken_for_the_whole_node() {
+        for (code, status) in
+            [("Never.Seen", 403), ("Never.Seen", 401), ("Forbidden.Later", 400), ("NoPermission", 400)]
+        {
+            let subject = judge(code, "", status).subject;
+            assert!(subject.denies_access() && !subject.is_the_caller(), "{code} {status}");
+        }
+        assert!(judge("Forbidden.RAM", "", 400).subject.is_the_caller());
+        assert!(!judge("Never.Seen", "", 400).subject.denies_access());
     }
 }

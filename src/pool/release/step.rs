@@ -177,7 +177,11 @@ impl Leader<'_, '_, '_> {
             }
             (
                 ErrorKind::Refused(Disposition::Permanent),
-                Subject::Address | Subject::AddressTaken | Subject::Request | Subject::ClientToken,
+                Subject::Address
+                | Subject::AddressTaken
+                | Subject::Request
+                | Subject::Forbidden
+                | Subject::ClientToken,
             ) if alone => {
                 self.eni_lock.acknowledge(None)?;
                 self.hold_back(addresses[0], &error.to_string());
@@ -185,7 +189,11 @@ impl Leader<'_, '_, '_> {
             }
             (
                 ErrorKind::Refused(Disposition::Permanent),
-                Subject::Address | Subject::AddressTaken | Subject::Request | Subject::ClientToken,
+                Subject::Address
+                | Subject::AddressTaken
+                | Subject::Request
+                | Subject::Forbidden
+                | Subject::ClientToken,
             ) => {
                 self.eni_lock.acknowledge(None)?;
                 self.one_by_one(addresses)
