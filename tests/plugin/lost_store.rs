@@ -462,6 +462,30 @@ fn a_restored_release_takes_nothing_from_the_pod_that_has_the_address_since() {
 }
 
 #[test]
+fn to_find_out_about_an_interrupted_add_releases_nothing_of_a_restored_store() {
+    let node = frugal_node();
+    let address = node.add_pod("old").address();
+    node.cloud.inject(Fault::on(UNASSIGN).times(1).effect(Effect::code("Forbidden.RAM")));
+    node.del_pod("old").ok();
+    node.cloud.inject(Fault::on(ASSIGN).times(1).effect(Effect::StallAfter));
+    let add = node.call("ADD", "killed").start();
+    eventually("the address is assigned", || node.on_eni().len() == 2);
+    add.kill();
+    back_up(&node);
+    let _ = node.operator(&["flush"]);
+    assert_eq!(node.add_pod("new").address(), address);
+    restore(&node);
+    node.let_time_pass(A_WHILE);
+    for words in [&["reconcile"][..], &["reconcile", "--adopt"]] {
+        let _ = node.operator(words);
+        assert!(node.on_eni().contains(&address), "{}", node.scene());
+    }
+    let _ = node.operator(&["flush"]);
+    assert_eq!(node.on_eni(), BTreeSet::from([address]));
+    node.expect_in_use([address]);
+}
+
+#[test]
 fn a_conflict_that_does_not_tell_who_has_the_address_changes_nothing() {
     type Case = (&'static str, fn(&Node, IpAddr));
     let cases: [Case; 3] = [
