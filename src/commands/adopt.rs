@@ -66,11 +66,15 @@ impl Adoption {
         let (mut pending, mut addresses) = (Vec::new(), BTreeSet::new());
         for Record { active, .. } in &ended {
             log::info!("{} has ended meanwhile, so {} is released", active.0.owner, active.0);
-            let begun = context.store.begin_release_of(active, context.deadline)?;
-            if !begun.is_empty() {
-                addresses.extend(active.0.ips());
+            match context.store.begin_release_of(active, context.deadline) {
+                // It has another record by now.
+                Ok(begun) if begun.is_empty() => {}
+                Ok(begun) => {
+                    addresses.extend(active.0.ips());
+                    pending.extend(begun);
+                }
+                Err(error) => log::error!("the record of {} is still active: {error}", active.0.owner),
             }
-            pending.extend(begun);
         }
         release_now(context, &pending, &addresses)
     }

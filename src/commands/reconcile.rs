@@ -102,12 +102,24 @@ fn resolve_interrupted(context: &CallContext<'_>) -> failure::Result<()> {
     if let Err(error) = context.store.release_dead_intents(context.deadline, |_| true) {
         log::error!("{error}");
     }
-    if context.store.list()?.iter().any(|it| !it.progress.in_doubt.is_empty())
+    let listed = context.store.list()?;
+    if listed.iter().any(|it| !it.progress.in_doubt.is_empty())
+        && !is_out_of_date(&listed)
         && let Err(error) = context.drain(false)
     {
         log::warn!("{error}");
     }
     Ok(())
+}
+
+/// Whether a release names what a pod of another attachment is seen to use. Then the store is from a backup, and nothing may be
+/// released before `--adopt` has given the address to that pod.
+fn is_out_of_date(listed: &[Listed]) -> bool {
+    let pods = NodePods::look();
+    let is_anothers =
+        |it: &Listed, address| pods.attachments_with(address).any(|other| other.owner != it.owner);
+    let mut releasing = listed.iter().filter(|it| it.state == State::Releasing);
+    releasing.any(|it| it.allocation.iter().flat_map(Allocation::ips).any(|address| is_anothers(it, address)))
 }
 
 fn compare_all(context: &CallContext<'_>) -> failure::Result<Vec<Comparison>> {
