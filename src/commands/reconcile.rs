@@ -11,7 +11,6 @@ use crate::base::attachment::Attachment;
 use crate::base::clock::{Timestamp, boot_id};
 use crate::base::eni::EniId;
 use crate::base::region::RegionId;
-use crate::cloud::ecs::ownership;
 use crate::commands::adopt::Adoption;
 use crate::commands::compare::{Comparison, Ghost};
 use crate::commands::consent::Consent;
@@ -25,6 +24,7 @@ use crate::context::CallContext;
 use crate::failure;
 use crate::failure::Failure;
 use crate::node::facts::find_eni;
+use crate::node::ownership;
 use crate::node::pods::NodePods;
 use crate::pool::release::REQUEST_TIMEOUT;
 use crate::store::{Allocation, EniLock, Listed, ReleaseId, ReleaseProgress, State, join};
@@ -168,7 +168,6 @@ fn look<'s>(
     region: &RegionId,
 ) -> failure::Result<(Comparison, EniLock<'s>)> {
     let (client, foreign) = (context.client()?, context.foreign()?);
-    let is_ours = ownership::mac_of(client.metadata(), eni, context.deadline)?.is_some();
     let eni_lock = context.store.lock_eni(eni, context.deadline)?;
     let described = client.describe(region, eni, context.deadline.at_most(REQUEST_TIMEOUT))?;
     let listed: Vec<Listed> = context.store.list()?;
@@ -180,7 +179,8 @@ fn look<'s>(
         None => comparison.problem = Some(format!("ECS does not show {eni} in {region}: {GONE}")),
         Some(it) => {
             everything = &it.addresses | &it.primary;
-            if !is_ours {
+            let mac = ownership::mac_of_described(&context.store, client, &it, context.deadline);
+            if mac?.is_none() {
                 comparison.problem = Some(Failure::NotOurs { eni: eni.clone() }.to_string());
             } else if it.service_managed {
                 comparison.problem = Some(Failure::ServiceManaged { eni: eni.clone() }.to_string());
