@@ -79,6 +79,12 @@ const MUTATIONS: &[Mutation] = &[
             }",
     },
     Mutation {
+        name: "an ADD answers with a record of an earlier boot as it is",
+        file: "src/verbs/add.rs",
+        is: "if boot.is_empty() || *boot == intention.boot_id {",
+        becomes: "if true || boot.is_empty() {",
+    },
+    Mutation {
         name: "only a DEL resolves requests in doubt",
         file: "src/pool/release/step.rs",
         is: "if let Some(index) = leader.next_in_doubt(now)",
