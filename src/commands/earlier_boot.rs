@@ -10,7 +10,7 @@ use crate::base::clock::{booted_at, up_for};
 use crate::base::eni::EniId;
 use crate::context::CallContext;
 use crate::failure::{Failure, Result};
-use crate::node::eni_link;
+use crate::node::eni_link::EniLink;
 use crate::node::pods::{CachedAttachment, NodePods};
 use crate::store::{Active, Allocation, State, join};
 
@@ -58,7 +58,7 @@ impl EarlierBoot {
                 continue;
             };
             let eni = &allocation.eni;
-            let is_missing = || eni_link::is_missing(&context.store, eni);
+            let is_missing = || EniLink::has_left(&context.store, eni);
             let is_missing = *missing.entry(eni.clone()).or_insert_with(is_missing);
             let why = is_missing.then(|| not_here(eni)).or_else(|| why_in_use(pods, &allocation));
             if let Some(why) = why {

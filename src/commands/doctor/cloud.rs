@@ -5,14 +5,15 @@ use std::time::{Duration, SystemTime};
 use crate::base::clock::Timestamp;
 use crate::base::eni::EniId;
 use crate::base::region::RegionId;
-use crate::cloud::ecs::{Client, Eni, ownership};
+use crate::cloud::ecs::{Client, Eni};
 use crate::cloud::rpc::Error;
 use crate::commands::doctor::permissions;
 use crate::commands::doctor::report::Report;
 use crate::config::AddressSettings;
 use crate::context::CallContext;
 use crate::failure::{Failure, Result};
-use crate::node::facts::find_eni;
+use crate::node::facts::{asked_from_metadata, find_eni};
+use crate::node::ownership;
 
 /// The clock skew from which on `doctor` warns. A signature is valid for 15 minutes, and a request that ECS refuses because of
 /// its time is sent again with the time of ECS.
@@ -25,15 +26,16 @@ pub(super) fn cloud(context: &CallContext<'_>, is_configured: bool, report: &mut
         Ok(prepared) => prepared,
         Err(failure) => return report.not_tested("cloud", failure),
     };
-    let has_metadata = metadata(context, client, report);
+    let has_metadata = metadata(context, client, &settings, report);
     let has_key = credentials(context, client, report);
     let (region, eni) = match context
         .client()
         .and_then(|client| find_eni(client, &context.store, &settings, context.deadline))
     {
         Ok(found) => found,
-        Err(Failure::Metadata(_)) if !has_metadata => {
-            return report.not_tested("eni", "it is not known without instance metadata");
+        Err(Failure::Metadata { missing, .. }) if !has_metadata => {
+            let why = format!("it is not known without instance metadata: set {}", missing.join(", "));
+            return report.not_tested("eni", why);
         }
         Err(failure) => return report.fail("eni", failure),
     };
@@ -62,7 +64,12 @@ fn prepare<'s>(context: &'s CallContext<'_>) -> Result<(&'s Client, AddressSetti
 }
 
 /// Checks the metadata service; returns whether it answers.
-fn metadata(context: &CallContext<'_>, client: &Client, report: &mut Report) -> bool {
+fn metadata(
+    context: &CallContext<'_>,
+    client: &Client,
+    settings: &AddressSettings,
+    report: &mut Report,
+) -> bool {
     let metadata = client.metadata();
     match metadata.is_hardened(context.deadline).and_then(|hardened| {
         let instance = metadata.instance_id(context.deadline)?;
@@ -74,7 +81,12 @@ fn metadata(context: &CallContext<'_>, client: &Client, report: &mut Report) -> 
             true
         }
         Err(error) => {
-            report.fail("metadata", &error);
+            match asked_from_metadata(client, settings).join(", ") {
+                none if none.is_empty() => {
+                    report.warn("metadata", format!("{error}; this configuration does without it"));
+                }
+                keys => report.fail("metadata", format!("{error}; to do without metadata, set {keys}")),
+            }
             error.reachable
         }
     }
@@ -134,8 +146,10 @@ fn own(
     described: Option<Eni>,
     report: &mut Report,
 ) -> Option<Eni> {
-    let ours = ownership::mac_of(client.metadata(), eni, context.deadline);
     let not_ours = || Failure::NotOurs { eni: eni.clone() };
+    let ours = described.as_ref().map_or(Ok(None), |described| {
+        ownership::mac_of_described(&context.store, client, described, context.deadline)
+    });
     match (described, ours) {
         (_, Err(error)) => report.fail("eni", error),
         (None, _) | (_, Ok(None)) => report.fail("eni", not_ours()),
