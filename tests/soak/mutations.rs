@@ -60,8 +60,8 @@ const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "a release is sent although a pod has the address",
         file: "src/pool/release/step.rs",
-        is: "if leader.leave_to_owners(&chosen)? {",
-        becomes: "if false && leader.leave_to_owners(&chosen)? {",
+        is: "|| leader.leave_to_owners(&chosen)? {",
+        becomes: "|| (false && leader.leave_to_owners(&chosen)?) {",
     },
     Mutation {
         name: "what a dead ADD had got is released although a pod has it",
