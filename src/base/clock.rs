@@ -194,7 +194,7 @@ fn clocks() -> &'static Clocks {
 }
 
 /// By the clock that nobody sets, to the hundredth of a second: the first number in `/proc/uptime` (proc(5)).
-fn time_since_boot() -> Option<Duration> {
+pub(crate) fn time_since_boot() -> Option<Duration> {
     let uptime = fs::read_to_string("/proc/uptime").ok()?;
     Duration::try_from_secs_f64(uptime.split(' ').next()?.parse().ok()?).ok()
 }

@@ -7,20 +7,25 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 use crate::base::logging;
+use crate::base::text::reason;
 use crate::config::Ipam;
 
 /// The type of this plugin in a configuration.
-const TYPE: &str = "aliyun-eni-ipam";
+pub(super) const TYPE: &str = "aliyun-eni-ipam";
 
 /// A configured network that uses this plugin.
 pub(super) struct Network {
     name: String,
     ipam: Map<String, Value>,
+    /// The file that it is in.
+    pub(super) file: PathBuf,
 }
 
 /// The contents of a file or a directory of configurations.
 pub(super) struct Configuration {
     path: PathBuf,
+    /// The files, in the order in which a runtime looks at them.
+    pub(super) files: Vec<PathBuf>,
     /// The networks that use this plugin.
     pub(super) networks: Vec<Network>,
     /// The files that are not a readable configuration, each with the reason.
@@ -32,7 +37,8 @@ pub(super) struct Configuration {
 impl Network {
     /// A network without keys, for a node that has no configuration yet.
     pub(super) fn with_defaults() -> Self {
-        Self { name: String::new(), ipam: Map::from_iter([("type".to_owned(), TYPE.into())]) }
+        let ipam = Map::from_iter([("type".to_owned(), TYPE.into())]);
+        Self { name: String::new(), ipam, file: PathBuf::new() }
     }
 
     pub(super) fn name(&self) -> &str {
@@ -41,6 +47,11 @@ impl Network {
 
     pub(super) fn ipam(&self) -> Ipam<'_> {
         Ipam::new(&self.ipam)
+    }
+
+    /// The values of these keys, as they stand there.
+    pub(super) fn values(&self, keys: &[&str]) -> Vec<Option<&Value>> {
+        keys.iter().map(|key| self.ipam.get(*key).filter(|value| !value.is_null())).collect()
     }
 
     /// Starts the log that the network is configured to have, for the command of this name.
@@ -54,13 +65,13 @@ impl Network {
 impl Configuration {
     /// Reads the file or the directory `path`.
     pub(super) fn read(path: &Path) -> Result<Self, String> {
-        let mut found =
-            Self { path: path.to_owned(), networks: Vec::new(), broken: Vec::new(), others: Vec::new() };
-        for file in files(path)? {
-            match read(&file) {
+        let (path, files) = (path.to_owned(), files(path)?);
+        let mut found = Self { path, files, networks: Vec::new(), broken: Vec::new(), others: Vec::new() };
+        for file in &found.files {
+            match read(file) {
                 Ok((networks, _)) if !networks.is_empty() => found.networks.extend(networks),
-                Ok((_, types)) => found.others.push((file, types)),
-                Err(why) => found.broken.push((file, why)),
+                Ok((_, types)) => found.others.push((file.clone(), types)),
+                Err(why) => found.broken.push((file.clone(), why)),
             }
         }
         Ok(found)
@@ -125,14 +136,15 @@ fn files(config: &Path) -> Result<Vec<PathBuf>, String> {
 /// Reads the networks of one file that use this plugin, and the types of all plugins in it. The file is a list of plugins or
 /// a single one.
 fn read(file: &Path) -> Result<(Vec<Network>, String), String> {
-    let why = |error: &dyn Display| error.to_string();
-    let text = fs::read_to_string(file).map_err(|error| why(&error))?;
-    let config: Value = serde_json::from_str(&text).map_err(|error| why(&error))?;
+    let text = fs::read_to_string(file).map_err(|error| reason(&error))?;
+    let config: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
     let name = config["name"].as_str().unwrap_or_default();
     let plugins = config["plugins"].as_array().map_or(std::slice::from_ref(&config), Vec::as_slice);
     let ours = plugins.iter().filter_map(|plugin| plugin["ipam"].as_object());
     let ours = ours.filter(|ipam| ipam.get("type").and_then(Value::as_str) == Some(TYPE));
-    let networks = ours.map(|ipam| Network { name: name.to_owned(), ipam: ipam.clone() }).collect();
+    let network =
+        |ipam: &Map<_, _>| Network { name: name.to_owned(), ipam: ipam.clone(), file: file.to_owned() };
+    let networks = ours.map(network).collect();
     let types: Vec<_> = plugins.iter().map(|plugin| PluginType(plugin).to_string()).collect();
     Ok((networks, types.join(" and ")))
 }

@@ -1,0 +1,158 @@
+//! The store, as far as it needs nothing but this node: its directory, records, locks, releases, and whether a timer serves it.
+
+use std::time::Duration;
+
+use crate::base::clock::{Timestamp, boot_id, time_since_boot};
+use crate::base::deadline::Deadline;
+use crate::commands::doctor::report::Report;
+use crate::store;
+use crate::store::{Flushed, Listed, State, Store};
+
+/// How long `flush` may not have run before that is worth a warning. The timer of conf-examples runs it every five minutes.
+const FLUSH_WITHIN: Duration = Duration::from_hours(1);
+
+/// How long to wait for the store's lock, which nobody needs for longer than a moment.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Checks the store and its contents.
+pub(super) fn check(store: &Store, report: &mut Report) {
+    let or_fail = |report: &mut Report, name, check: fn(&Store, &mut Report) -> store::Result<()>| {
+        if let Err(error) = check(store, report) {
+            report.fail(name, error);
+        }
+    };
+    or_fail(report, "store", directory);
+    or_fail(report, "records", records);
+    or_fail(report, "interrupted", interrupted);
+    or_fail(report, "locks", locks);
+    or_fail(report, "releases", releases);
+    or_fail(report, "flush", flush);
+}
+
+/// Checks the mode and the free space. Its owner, and who may write to it, were checked when it was opened.
+fn directory(store: &Store, report: &mut Report) -> store::Result<()> {
+    store.check_room()?;
+    let path = store.directory().display();
+    match store.mode()? {
+        None => report.ok("store", format!("{path} does not exist yet: the first ADD creates it")),
+        Some(mode) if mode & 0o077 != 0 => {
+            report.warn(
+                "store",
+                format!("other users can read {path} (mode {mode:o}): run `chmod 700 {path}`"),
+            );
+        }
+        Some(mode) => report.ok("store", format!("{path}, mode {mode:o}, is writable")),
+    }
+    Ok(())
+}
+
+fn records(store: &Store, report: &mut Report) -> store::Result<()> {
+    let (listed, boot) = (store.list()?, boot_id());
+    let damaged = listed.iter().filter(|it| it.state == State::Quarantined);
+    let damaged: Vec<_> = damaged.filter_map(|it| it.progress.last_error.as_deref()).collect();
+    let is_of_earlier_boot = |it: &&Listed| {
+        it.state == State::Active && it.allocation.as_ref().is_some_and(|it| it.boot_id != boot)
+    };
+    let earlier = listed.iter().filter(is_of_earlier_boot).count();
+    let counts = State::ALL
+        .map(|state| format!("{} {}", listed.iter().filter(|it| it.state == state).count(), state.name()));
+    let counts = counts.join(", ");
+    if !damaged.is_empty() {
+        report.fail("records", format!("{counts}: {}", damaged.join("; ")));
+    } else if earlier > 0 {
+        report.warn(
+            "records",
+            format!(
+                "{counts}; {earlier} active since an earlier boot: if their pods are gone, the runtime's GC or \
+                 `aliyun-eni-ipam release` releases them"
+            ),
+        );
+    } else {
+        report.ok("records", counts);
+    }
+    Ok(())
+}
+
+/// Looks for what killed ADDs have left. Where there is nothing, there is no line.
+fn interrupted(store: &Store, report: &mut Report) -> store::Result<()> {
+    let dead = store.dead_intents(Deadline::after(PATIENCE))?;
+    if dead > 0 {
+        let (adds, their) =
+            if dead == 1 { ("1 ADD was", "its") } else { (&*format!("{dead} ADDs were"), "their") };
+        report.warn(
+            "interrupted",
+            format!("{adds} killed, and {their} addresses may be assigned: run `aliyun-eni-ipam flush`"),
+        );
+    }
+    Ok(())
+}
+
+fn locks(store: &Store, report: &mut Report) -> store::Result<()> {
+    let held: Vec<_> = store.held_locks()?.iter().map(|path| path.display().to_string()).collect();
+    if held.is_empty() {
+        report.ok("locks", "no lock is held");
+    } else {
+        let held = held.join(" ");
+        report.warn(
+            "locks",
+            format!("held by running calls: {held}; if this persists, `fuser {held}` shows who holds them"),
+        );
+    }
+    Ok(())
+}
+
+fn releases(store: &Store, report: &mut Report) -> store::Result<()> {
+    let (mut stuck, mut hopeless) = (Vec::new(), false);
+    for eni in store.known_enis()? {
+        let state = store.eni_state(&eni)?;
+        if let Some(full) = state.full_at(Timestamp::now()) {
+            stuck.push(format!("ECS had no free address for {eni} at {full}"));
+        }
+        if let Some(it) = state.backoff {
+            hopeless |= it.permanent;
+            let next = it.not_before.to_seconds();
+            let (since, attempts) = (it.since.to_seconds(), it.attempts);
+            stuck.push(format!(
+                "{eni}: {attempts} failed since {since}, next try not before {next}: {}",
+                it.error
+            ));
+        }
+    }
+    match stuck.join("; ") {
+        none if none.is_empty() => report.ok("releases", "no release has failed"),
+        stuck if hopeless => report.fail("releases", stuck),
+        stuck => report.warn("releases", stuck),
+    }
+    Ok(())
+}
+
+/// Checks that something runs `flush`, by when it last ran to its end. On a node without records there is nothing for it to do.
+fn flush(store: &Store, report: &mut Report) -> store::Result<()> {
+    const NAME: &str = "flush";
+    const TIMER: &str = "install the timer of conf-examples/systemd";
+    const WHY: &str = "see that the timer of conf-examples/systemd is installed and runs, and whether `aliyun-eni-ipam flush` fails";
+    let now = Timestamp::now();
+    match store.last_flush() {
+        None if store.list()?.is_empty() => {}
+        None => report.warn(NAME, format!("`flush` has never run to its end with this store: {TIMER}")),
+        Some(Flushed { at, boot_id: boot }) => {
+            let moment = at.to_seconds();
+            // Nothing tells how the clock was set between two boots, nor what a timer does that has only just begun.
+            let is_of_this_boot = boot == boot_id();
+            let is_young = time_since_boot().is_some_and(|up| up < FLUSH_WITHIN);
+            if !is_of_this_boot && is_young {
+                report.ok(NAME, format!("`flush` last ran to its end before this boot, at {moment}"));
+            } else if at > now {
+                report.warn(
+                    NAME,
+                    format!("`flush` last ran at {moment}, before the clock was set back: {TIMER}"),
+                );
+            } else if at.age(now) > FLUSH_WITHIN {
+                report.warn(NAME, format!("`flush` has not run to its end since {moment}: {WHY}"));
+            } else {
+                report.ok(NAME, format!("`flush` last ran to its end at {moment}"));
+            }
+        }
+    }
+    Ok(())
+}
