@@ -5,6 +5,7 @@ use std::fmt::Display;
 
 use crate::base::deadline::Deadline;
 use crate::base::eni::EniId;
+use crate::base::foreign::ForeignAddresses;
 use crate::base::region::RegionId;
 use crate::cloud::ecs::Client;
 use crate::config::Ipam;
@@ -21,6 +22,7 @@ pub(crate) struct CallContext<'a> {
     /// By when the whole call has answered.
     pub(crate) deadline: Deadline,
     client: OnceCell<Client>,
+    foreign: OnceCell<ForeignAddresses>,
 }
 
 impl<'a> CallContext<'a> {
@@ -28,12 +30,13 @@ impl<'a> CallContext<'a> {
     pub(crate) fn open(ipam: Ipam<'a>) -> Result<Self> {
         let deadline = Deadline::after(ipam.timeout()?);
         let store = Store::open(&ipam.data_directory()?)?;
-        Ok(Self { ipam, store, deadline, client: OnceCell::new() })
+        Ok(Self { ipam, store, deadline, client: OnceCell::new(), foreign: OnceCell::new() })
     }
 
     /// The same with a store that is open already.
     pub(crate) fn with_store(ipam: Ipam<'a>, store: Store) -> Result<Self> {
-        Ok(Self { ipam, store, deadline: Deadline::after(ipam.timeout()?), client: OnceCell::new() })
+        let deadline = Deadline::after(ipam.timeout()?);
+        Ok(Self { ipam, store, deadline, client: OnceCell::new(), foreign: OnceCell::new() })
     }
 
     /// Does `work` and then brings the metrics up to date, however the work ended.
@@ -65,10 +68,27 @@ impl<'a> CallContext<'a> {
         Ok(self.client.get_or_init(|| Client::new(settings)))
     }
 
+    /// Makes sure that this store is the only one of this node with addresses of `eni`, before ECS is asked to assign one.
+    pub(crate) fn claim(&self, eni: &EniId, region: &RegionId) -> Result<()> {
+        let endpoint = self.client()?.endpoint(region);
+        let cloud = endpoint.is_loopback().then(|| endpoint.authority());
+        Ok(self.store.claim(eni, cloud.as_deref(), self.deadline)?)
+    }
+
     /// What releases from ENIs of `region`.
     pub(crate) fn releaser<'s>(&'s self, region: &'s RegionId) -> Result<Releaser<'s>> {
         let (max_per_request, timeout) = (self.ipam.max_per_request()?, self.ipam.timeout()?);
-        Ok(Releaser { store: &self.store, client: self.client()?, region, max_per_request, timeout })
+        let (client, foreign) = (self.client()?, self.foreign()?);
+        Ok(Releaser { store: &self.store, client, region, foreign, max_per_request, timeout })
+    }
+
+    /// What is on the ENI for other software. While it cannot be read, nothing is released: nobody knows what must not be.
+    pub(crate) fn foreign(&self) -> Result<&ForeignAddresses> {
+        if let Some(foreign) = self.foreign.get() {
+            return Ok(foreign);
+        }
+        let foreign = self.ipam.foreign_addresses()?;
+        Ok(self.foreign.get_or_init(|| foreign))
     }
 
     /// Releases a little of what earlier calls have left on `eni`, after the call's own work. That it fails is not the call's

@@ -4,6 +4,8 @@ use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use ipnetwork::IpNetwork;
+
 use crate::base::eni::EniId;
 use crate::cloud::rpc::{Disposition, ErrorKind, Subject};
 use crate::cloud::{metadata, rpc};
@@ -98,6 +100,32 @@ pub enum Failure {
         /// On which ENI.
         eni: EniId,
     },
+    /// An address was asked for that is other software's.
+    #[error(
+        "{address} was requested, but ipam.foreignAddresses leaves it to other software: request another address, or remove \
+         it from ipam.foreignAddresses"
+    )]
+    RequestedForeign {
+        /// Which.
+        address: IpAddr,
+    },
+    /// `foreignAddresses` leaves nothing for pods.
+    #[error(
+        "ipam.foreignAddresses names all of {subnet}, which pods get their addresses from: name only what other software has"
+    )]
+    AllForeign {
+        /// The block.
+        subnet: IpNetwork,
+    },
+    /// ECS assigned only addresses that are other software's.
+    #[error(
+        "ECS assigned only addresses on {eni} that ipam.foreignAddresses names; they stay there for other software: name \
+         fewer addresses, or reserve them in the vSwitch so that ECS does not assign them"
+    )]
+    OnlyForeign {
+        /// On which ENI.
+        eni: EniId,
+    },
     /// Another ADD for the same attachment is under way.
     #[error("another ADD for this container and interface is still running: try again later")]
     StillAssigning,
@@ -112,7 +140,10 @@ pub enum Failure {
         why: String,
     },
     /// A DEL for the same attachment came before the ADD was done.
-    #[error("a DEL came while this ADD was running, so its addresses are released again")]
+    #[error(
+        "a DEL came while this ADD was running, so the pod gets no address; what the ADD was given is released, now or \
+         by a later call"
+    )]
     Deleted,
     /// ECS did not confirm a release in time, and the configuration wants that to fail.
     #[error("the release from {eni} stays recorded and is retried: {why}")]
@@ -124,7 +155,7 @@ pub enum Failure {
     },
     /// Nobody reads the result.
     #[error(
-        "the runtime does not read it any more ({0}); addresses that this call assigned are released again"
+        "the runtime does not read it any more ({0}); what this ADD was given is released, now or by a later call"
     )]
     Output(io::Error),
     /// No randomness.
@@ -168,6 +199,7 @@ impl Failure {
             Self::Config(_) | Self::ResolvConf { .. } | Self::Interface { .. } => {
                 (Code::INVALID_CONFIG, "invalid ipam configuration")
             }
+            Self::AllForeign { .. } => (Code::INVALID_CONFIG, "invalid ipam configuration"),
             Self::Unfound { .. } => (Code::INVALID_CONFIG, "incomplete ipam configuration"),
             Self::Store(store::Error::Busy { .. }) => {
                 (Code::TRY_AGAIN_LATER, "the store is locked by other calls")
@@ -185,15 +217,22 @@ impl Failure {
             Self::Store(store::Error::NewerSchema { .. }) => {
                 (code::RECORD, "a record of the store is of a newer version")
             }
+            Self::Withheld { error, .. } if error.subject() == Subject::AddressTaken => {
+                (code::REQUESTED_ADDRESS, "the requested address is in use")
+            }
+            Self::Withheld { error, .. } if error.subject() == Subject::Address => {
+                (code::REQUESTED_ADDRESS, "the requested address is not available")
+            }
             Self::Ecs(error) | Self::Withheld { error, .. } => kind_of_refusal(error),
             Self::Metadata(_) => (Code::TRY_AGAIN_LATER, "cannot read instance metadata"),
             Self::NotOurs { .. }
             | Self::ServiceManaged { .. }
             | Self::Store(store::Error::Claimed { .. }) => (code::ENI, "the ENI cannot be used"),
-            Self::RequestedAddress { .. } => {
+            Self::RequestedAddress { .. } | Self::RequestedForeign { .. } => {
                 (code::REQUESTED_ADDRESS, "the requested address is not available")
             }
             Self::NoUsableAddress { .. }
+            | Self::OnlyForeign { .. }
             | Self::StillAssigning
             | Self::EarlierInDoubt { .. }
             | Self::Deleted => (Code::TRY_AGAIN_LATER, "no address was assigned"),
@@ -224,16 +263,27 @@ fn kind_of_refusal(error: &rpc::Error) -> (Code, &'static str) {
         (ErrorKind::Refused(Disposition::Permanent | Disposition::Released), _) => {
             (code::REFUSED, "ECS refused the request")
         }
+        (ErrorKind::Refused(Disposition::Throttled), _) => {
+            (Code::TRY_AGAIN_LATER, "ECS is limiting requests")
+        }
+        (ErrorKind::Refused(Disposition::Retry), _) => {
+            (Code::TRY_AGAIN_LATER, "ECS cannot do this at the moment")
+        }
         (ErrorKind::NotSent, _) if !error.transient => (code::CREDENTIALS, "cannot call ECS"),
+        (ErrorKind::NotSent, _) => (Code::TRY_AGAIN_LATER, "cannot call ECS at the moment"),
         _ => (Code::TRY_AGAIN_LATER, "the request to ECS did not succeed"),
     }
 }
 
 fn withheld(address: IpAddr, error: &rpc::Error) -> String {
-    if error.subject() == Subject::Address {
-        format!("{address} was requested but cannot be assigned: choose another address ({error})")
-    } else {
-        format!("cannot assign the requested address {address}: {error}")
+    match error.subject() {
+        Subject::AddressTaken => {
+            format!("{address} was requested but is already in use: choose another address ({error})")
+        }
+        Subject::Address => {
+            format!("{address} was requested but ECS does not accept it: choose another address ({error})")
+        }
+        _ => format!("cannot assign the requested address {address}: {error}"),
     }
 }
 

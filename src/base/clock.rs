@@ -67,7 +67,7 @@ impl Timestamp {
 
 impl From<SystemTime> for Timestamp {
     fn from(moment: SystemTime) -> Self {
-        Self(moment)
+        Self(moment).in_whole_millis()
     }
 }
 

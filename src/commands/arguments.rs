@@ -6,10 +6,10 @@ use std::path::PathBuf;
 
 use lexopt::{Arg, Parser, ValueExt};
 
+use crate::base::suggestion::unknown;
 use crate::commands::consent::Consent;
 use crate::commands::help::{OPTIONS, help_of, unknown_command};
 use crate::commands::reconcile::Orphans;
-use crate::commands::suggestion::unknown;
 
 /// A command with its own arguments.
 #[derive(Debug, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub(super) enum Command {
     Flush,
     /// `reconcile`
     Reconcile {
-        /// Whether to release orphans.
+        /// What to do about the differences.
         orphans: Orphans,
     },
     /// `doctor`
@@ -81,6 +81,8 @@ impl Arguments {
                 Arg::Long("json") => json = true,
                 Arg::Long("yes") => words.yes = true,
                 Arg::Long("release-orphans") => words.release_orphans = true,
+                Arg::Long("adopt") => words.adopt = true,
+                Arg::Long("restore") => words.restore = true,
                 Arg::Value(word) if words.command.is_none() => words.command = Some(word.string()?),
                 Arg::Value(word) => words.operands.push(word.string()?),
                 Arg::Long(option) => return Err(unknown("option", "--", option, &OPTIONS).into()),
@@ -99,6 +101,8 @@ struct Words {
     operands: Vec<String>,
     yes: bool,
     release_orphans: bool,
+    adopt: bool,
+    restore: bool,
 }
 
 /// An option that replaces the command.
@@ -124,6 +128,13 @@ impl Words {
             "list" => Command::List,
             "release" => Command::Release { addresses: addresses(&self.operands)?, consent },
             "flush" => Command::Flush,
+            "reconcile"
+                if [self.release_orphans, self.adopt, self.restore].iter().filter(|it| **it).count() > 1 =>
+            {
+                return Err("`reconcile` takes one of --release-orphans, --adopt and --restore".to_owned());
+            }
+            "reconcile" if self.adopt => Command::Reconcile { orphans: Orphans::Adopted },
+            "reconcile" if self.restore => Command::Reconcile { orphans: Orphans::ShownGhostsRestored },
             "reconcile" if self.release_orphans => Command::Reconcile { orphans: Orphans::Released(consent) },
             "reconcile" => Command::Reconcile { orphans: Orphans::Shown },
             "doctor" => Command::Doctor,
@@ -144,6 +155,12 @@ impl Words {
         }
         if self.release_orphans && name != "reconcile" {
             return Err(format!("`{name}` does not take --release-orphans; only `reconcile` does"));
+        }
+        if self.adopt && name != "reconcile" {
+            return Err(format!("`{name}` does not take --adopt; only `reconcile` does"));
+        }
+        if self.restore && name != "reconcile" {
+            return Err(format!("`{name}` does not take --restore; only `reconcile` does"));
         }
         let taken = usize::from(name == "help");
         match self.operands.get(taken) {
@@ -194,6 +211,8 @@ mod tests {
         assert_eq!(command(&["--release-orphans", "reconcile"]), released);
         let released = reconcile(Orphans::Released(Consent::Given));
         assert_eq!(command(&["reconcile", "--yes", "--release-orphans"]), released);
+        assert_eq!(command(&["reconcile", "--adopt"]), reconcile(Orphans::Adopted));
+        assert_eq!(command(&["reconcile", "--restore"]), reconcile(Orphans::ShownGhostsRestored));
     }
 
     #[test]
@@ -216,7 +235,8 @@ mod tests {
             (&["lst"][..], "unknown command `lst`; did you mean `list`?"),
             (&["relaese", "10.0.0.1"], "unknown command `relaese`; did you mean `release`?"),
             (&["help", "flsh"], "unknown command `flsh`; did you mean `flush`?"),
-            (&["list", "--network-name", "a"], "unknown option `--network-name`"),
+            (&["list", "--network-name", "a"], "unknown option `--network-name`; did you mean `--network`?"),
+            (&["list", "--netns", "a"], "unknown option `--netns`"),
             (&["list", "--confg", "/a"], "unknown option `--confg`; did you mean `--config`?"),
             (&["list", "--jsn"], "unknown option `--jsn`; did you mean `--json`?"),
             (&["add"], "unknown command `add`"),
@@ -240,6 +260,13 @@ mod tests {
             &["release", "10.0.0.1", "--release-orphans"],
             &["reconcile", "10.0.0.1"],
             &["reconcile", "--yes"],
+            &["reconcile", "--adopt", "--yes"],
+            &["reconcile", "--adopt", "--release-orphans"],
+            &["reconcile", "--adopt", "--restore"],
+            &["flush", "--adopt"],
+            &["reconcile", "--restore", "--yes"],
+            &["reconcile", "--restore", "--release-orphans"],
+            &["flush", "--restore"],
             &["flush", "--yes"],
             &["doctor", "now"],
             &["help", "list", "flush"],

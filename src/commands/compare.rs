@@ -1,15 +1,19 @@
 //! The differences between what ECS shows on one ENI and what the store records.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::base::attachment::Attachment;
+use crate::base::attachment::{Attachment, Pod};
 use crate::base::clock::Timestamp;
 use crate::base::eni::EniId;
+use crate::base::foreign::ForeignAddresses;
 use crate::base::region::RegionId;
+use crate::commands::adoptable::{Adoptable, Conflict};
 use crate::commands::output::short_id;
+use crate::node::pods::NodePods;
 use crate::pool::release::DESCRIBE_LAG;
 use crate::store::{Allocation, AssignRequest, Listed, State};
 
@@ -18,14 +22,33 @@ use crate::store::{Allocation, AssignRequest, Listed, State};
 pub(super) struct Comparison {
     pub(super) eni: EniId,
     pub(super) region: RegionId,
-    /// Addresses on the ENI that no record names and no request in doubt can have assigned.
+    /// Addresses on the ENI that no record names, no request in doubt can have assigned, and no pod is seen to use.
     pub(super) orphans: BTreeSet<IpAddr>,
+    /// The same, but a pod of this node is seen to use them.
+    pub(super) in_use: Vec<InUse>,
+    /// Addresses on the ENI that a record names, and that another attachment has got since.
+    pub(super) conflicts: Vec<Conflict>,
+    /// Addresses on the ENI that `foreignAddresses` leaves to other software: no difference. Where a record names one all the
+    /// same, what that means.
+    pub(super) foreign: BTreeMap<IpAddr, Option<String>>,
     /// Addresses on the ENI that a damaged record or a request in doubt may have, each with the explanation.
     pub(super) in_doubt: Vec<(IpAddr, String)>,
     /// Recorded addresses that are not on the ENI.
     pub(super) ghosts: Vec<Ghost>,
     /// Why the ENI could not be compared, or only in part.
     pub(super) problem: Option<String>,
+    /// What this node's pods were seen to use meanwhile.
+    pub(super) pods: NodePods,
+}
+
+/// An address without a record that a pod of this node is seen to use.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct InUse {
+    pub(super) address: IpAddr,
+    /// Who uses it, for people.
+    pub(super) by: String,
+    /// The attachment for which it can be recorded, or why it cannot.
+    pub(super) adopter: Result<Attachment, String>,
 }
 
 /// A recorded address that is not on its ENI.
@@ -33,37 +56,121 @@ pub(super) struct Comparison {
 pub(super) struct Ghost {
     pub(super) address: IpAddr,
     pub(super) owner: Attachment,
+    pub(super) pod: Option<Pod>,
     pub(super) state: State,
+    /// Why it is still one, after `--restore`.
+    pub(super) why: Option<String>,
+}
+
+impl Ghost {
+    /// Whose address it is, for people.
+    pub(super) fn whose(&self) -> String {
+        match &self.pod {
+            Some(pod) => format!("pod {pod}"),
+            None => format!("the pod of container {}", short_id(&self.owner.container_id)),
+        }
+    }
 }
 
 impl Comparison {
     /// An ENI before it is compared.
     pub(super) fn new(eni: EniId, region: RegionId, problem: Option<String>) -> Self {
-        let (orphans, in_doubt, ghosts) = (BTreeSet::new(), Vec::new(), Vec::new());
-        Self { eni, region, orphans, in_doubt, ghosts, problem }
+        Self {
+            eni,
+            region,
+            orphans: BTreeSet::new(),
+            in_use: Vec::new(),
+            conflicts: Vec::new(),
+            foreign: BTreeMap::new(),
+            in_doubt: Vec::new(),
+            ghosts: Vec::new(),
+            problem,
+            pods: NodePods::default(),
+        }
     }
 
     /// Whether there is no difference.
     pub(super) fn is_clean(&self) -> bool {
         self.orphans.is_empty()
+            && self.in_use.is_empty()
+            && self.conflicts.is_empty()
             && self.in_doubt.is_empty()
             && self.ghosts.is_empty()
             && self.problem.is_none()
     }
 
-    /// Sorts the ENI's secondary addresses into recorded ones, those in doubt and orphans.
-    pub(super) fn find_orphans(&mut self, on_eni: &BTreeSet<IpAddr>, listed: &[Listed]) {
+    /// Sorts the ENI's secondary addresses into other software's, recorded ones, those in doubt, those that pods use without a
+    /// record, and orphans. `directory` is that of the store.
+    pub(super) fn find_orphans(
+        &mut self,
+        on_eni: &BTreeSet<IpAddr>,
+        listed: &[Listed],
+        foreign: &ForeignAddresses,
+        directory: &Path,
+    ) {
+        let adoptable = Adoptable { pods: &self.pods, store: directory, listed };
+        let mut own = on_eni.clone();
         for &address in on_eni {
+            if foreign.contains(address) {
+                self.foreign.insert(address, recorded_all_the_same(address, listed));
+                own.remove(&address);
+                continue;
+            }
             match reason(address, &self.eni, listed) {
                 Reason::Recorded => {}
                 Reason::InDoubt(why) => self.in_doubt.push((address, why)),
-                Reason::None => drop(self.orphans.insert(address)),
+                Reason::None => match self.pods.user_of(address) {
+                    Some(by) => {
+                        self.in_use.push(InUse { address, by, adopter: adoptable.adopter_of(address) });
+                    }
+                    None => drop(self.orphans.insert(address)),
+                },
+            }
+        }
+        self.conflicts = adoptable.conflicts(&own, Timestamp::now());
+        self.refuse_parts(&own, listed);
+    }
+
+    /// Lets nothing be recorded of an attachment that has another address on the ENI which cannot be: a record is whole, because
+    /// the attachment's DEL looks for one record only.
+    fn refuse_parts(&mut self, on_eni: &BTreeSet<IpAddr>, listed: &[Listed]) {
+        for owner in self.adopters() {
+            let recorded =
+                listed.iter().filter(|it| it.owner == owner).filter_map(|it| it.allocation.as_ref());
+            let granted: BTreeSet<IpAddr> =
+                self.granted_to(&owner).chain(recorded.flat_map(Allocation::ips)).collect();
+            let cached = self.pods.attachments().filter(|it| it.owner == owner);
+            let mut others = cached.flat_map(|it| &it.addresses).map(|it| it.address.ip());
+            let Some(other) = others.find(|it| on_eni.contains(it) && !granted.contains(it)) else {
+                continue;
+            };
+            let why = format!("the same container has {other}, which cannot be recorded for it");
+            let adopters = self.in_use.iter_mut().map(|it| &mut it.adopter);
+            for adopter in adopters.chain(self.conflicts.iter_mut().map(|it| &mut it.adopter)) {
+                if adopter.as_ref() == Ok(&owner) {
+                    *adopter = Err(why.clone());
+                }
             }
         }
     }
 
+    /// The attachments that can be recorded, each of them once.
+    pub(super) fn adopters(&self) -> BTreeSet<Attachment> {
+        let in_use = self.in_use.iter().map(|it| &it.adopter);
+        let adopters = in_use.chain(self.conflicts.iter().map(|it| &it.adopter));
+        adopters.filter_map(|it| it.as_ref().ok()).cloned().collect()
+    }
+
+    /// The addresses that can be recorded for `owner`.
+    pub(super) fn granted_to(&self, owner: &Attachment) -> impl Iterator<Item = IpAddr> {
+        let in_use = self.in_use.iter().map(|it| (it.address, &it.adopter));
+        let granted = in_use.chain(self.conflicts.iter().map(|it| (it.address, &it.adopter)));
+        granted.filter(move |(_, adopter)| adopter.as_ref() == Ok(owner)).map(|(address, _)| address)
+    }
+
     /// Looks for the recorded addresses on the ENI. ECS describes an ENI with a delay, so a record younger than that delay is
     /// skipped.
+    /// An address that ECS has just assigned again is in `on_eni`.
     pub(super) fn find_ghosts(&mut self, on_eni: &BTreeSet<IpAddr>, listed: &[Listed], now: Timestamp) {
         for record in listed {
             let Some(it) = record.allocation.as_ref().filter(|it| it.eni == self.eni) else { continue };
@@ -72,7 +179,9 @@ impl Comparison {
                 self.ghosts.extend(absent.map(|address| Ghost {
                     address,
                     owner: record.owner.clone(),
+                    pod: it.pod.clone(),
                     state: record.state,
+                    why: None,
                 }));
             }
         }
@@ -85,6 +194,20 @@ impl Comparison {
                 "containerId": ghost.owner.container_id,
                 "ifname": ghost.owner.ifname,
                 "state": ghost.state.name(),
+                "pod": ghost.pod.as_ref().map(ToString::to_string),
+                "why": ghost.why,
+            })
+        };
+        let in_use =
+            |it: &InUse| json!({ "address": it.address, "by": it.by, "why": it.adopter.as_ref().err() });
+        let conflict = |it: &Conflict| {
+            json!({
+                "address": it.address,
+                "containerId": it.owner.container_id,
+                "ifname": it.owner.ifname,
+                "state": it.state.name(),
+                "usedBy": it.used_by,
+                "why": it.adopter.as_ref().err(),
             })
         };
         let in_doubt = |(address, why): &(IpAddr, String)| json!({ "address": address, "why": why });
@@ -92,6 +215,9 @@ impl Comparison {
             "networkInterfaceId": self.eni,
             "regionId": self.region,
             "orphans": self.orphans,
+            "inUse": self.in_use.iter().map(in_use).collect::<Vec<_>>(),
+            "conflicts": self.conflicts.iter().map(conflict).collect::<Vec<_>>(),
+            "foreign": self.foreign.keys().collect::<Vec<_>>(),
             "ghosts": self.ghosts.iter().map(ghost).collect::<Vec<_>>(),
             "undecided": self.in_doubt.iter().map(in_doubt).collect::<Vec<_>>(),
             "problem": self.problem,
@@ -108,14 +234,47 @@ impl Comparison {
         rows.extend(
             self.orphans.iter().map(|it| row("orphan", Some(*it), "no record has this address".to_owned())),
         );
+        rows.extend(self.in_use.iter().map(|it| {
+            let text = format!("used by {}{}", it.by, but(&it.adopter));
+            row("in-use", Some(it.address), text)
+        }));
+        rows.extend(self.conflicts.iter().map(|it| {
+            let (state, id) = (it.state.name(), short_id(&it.owner.container_id));
+            let text = format!(
+                "{state}, container {id}, {}; used by {}{}",
+                it.owner.ifname,
+                it.used_by,
+                but(&it.adopter)
+            );
+            row("conflict", Some(it.address), text)
+        }));
+        let recorded = self.foreign.iter().filter_map(|(address, why)| Some((address, why.as_ref()?)));
+        rows.extend(recorded.map(|(it, why)| row("foreign", Some(*it), why.clone())));
         rows.extend(self.in_doubt.iter().map(|(it, why)| row("in-doubt", Some(*it), why.clone())));
-        rows.extend(self.ghosts.iter().map(|Ghost { address, owner, state }| {
+        rows.extend(self.ghosts.iter().map(|Ghost { address, owner, pod, state, .. }| {
             let id = short_id(&owner.container_id);
-            let text = format!("{}, container {id}, {}", state.name(), owner.ifname);
-            row("ghost", Some(*address), text)
+            let pod = pod.as_ref().map(|pod| format!(", pod {pod}")).unwrap_or_default();
+            row("ghost", Some(*address), format!("{}, container {id}, {}{pod}", state.name(), owner.ifname))
         }));
         rows
     }
+}
+
+/// Why an address cannot be recorded for who uses it.
+fn but(adopter: &Result<Attachment, String>) -> String {
+    adopter.as_ref().err().map(|why| format!(", but {why}")).unwrap_or_default()
+}
+
+/// What it means that a record names an address of other software; `None` if none does.
+fn recorded_all_the_same(address: IpAddr, listed: &[Listed]) -> Option<String> {
+    let is_active = |it: &&Listed| it.state == State::Active;
+    let record = listed.iter().filter(is_active).find(|it| {
+        it.allocation.as_ref().is_some_and(|allocation| allocation.ips().any(|ip| ip == address))
+    })?;
+    let id = short_id(&record.owner.container_id);
+    Some(format!(
+        "container {id} uses it, but ipam.foreignAddresses names it: it stays when the pod is deleted"
+    ))
 }
 
 /// Why an address is on an ENI.

@@ -1,6 +1,6 @@
 //! The texts of `help`, and the names of all commands and options.
 
-use crate::commands::suggestion::unknown;
+use crate::base::suggestion::unknown;
 
 /// The text of `--help`.
 pub(super) const HELP: &str = "\
@@ -11,7 +11,9 @@ Container runtimes call it by the CNI protocol. For the person who runs the node
   aliyun-eni-ipam release ADDRESS...   give up these active records and release their addresses now
   aliyun-eni-ipam flush                retry every pending release and clean up after interrupted ADDs; for a timer
   aliyun-eni-ipam reconcile            compare with ECS: orphans (on the ENI, no record) and ghosts (recorded, not on
-                                       the ENI); --release-orphans releases the orphans
+                                       the ENI); --release-orphans releases the orphans; --adopt records again what
+                                       this node's pods have, after a store was lost; --restore asks ECS for the
+                                       addresses of ghosts, so that their pods work again
   aliyun-eni-ipam doctor               check configuration, store, credentials, clock, endpoint, permissions, quota
   aliyun-eni-ipam help [COMMAND]       explain a command
   aliyun-eni-ipam version              print the version
@@ -69,10 +71,17 @@ pub(super) const COMMANDS: [(&str, &str); 7] = [
     (
         "reconcile",
         about!(
-            "reconcile [--release-orphans [--yes]]",
+            "reconcile [--adopt | --restore | --release-orphans [--yes]]",
             "Compares the records with what ECS shows on the ENIs of this node.\n\
              An orphan is on the ENI without a record; a ghost is recorded but not on the ENI; in-doubt means that a\n\
-             damaged record or an interrupted ADD may have the address. --release-orphans asks and releases the orphans."
+             damaged record or an interrupted ADD may have the address. In-use means that a pod of this node has the\n\
+             address without a record, conflict that a pod has it and the record is another's. libcni's cache and the\n\
+             host's routes show that.\n\
+             --release-orphans asks and releases the orphans.\n\
+             --adopt records for the pods what libcni's cache says that they have, after the store was lost or restored\n\
+             from a backup. The cache is in /var/lib/cni, or where CNI_CACHE_DIR says.\n\
+             --restore asks ECS for the very addresses of active ghosts, which somebody has unassigned, so that their pods\n\
+             work again. Neither of the two takes anything from a pod, and neither asks first."
         ),
     ),
     (
@@ -90,8 +99,8 @@ pub(super) const COMMANDS: [(&str, &str); 7] = [
 ];
 
 /// Every long option.
-pub(super) const OPTIONS: [&str; 7] =
-    ["config", "network", "json", "yes", "release-orphans", "help", "version"];
+pub(super) const OPTIONS: [&str; 9] =
+    ["config", "network", "json", "yes", "release-orphans", "adopt", "restore", "help", "version"];
 
 /// The text about the command of this name.
 pub(super) fn help_of(name: &str) -> Result<&'static str, String> {

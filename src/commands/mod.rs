@@ -1,5 +1,7 @@
 //! The commands for the person who runs the node: one file for each, and what they share.
 
+mod adopt;
+mod adoptable;
 mod arguments;
 mod compare;
 mod consent;
@@ -14,8 +16,8 @@ mod output;
 mod reconcile;
 mod release;
 mod releasing;
+mod restore;
 mod run;
-mod suggestion;
 mod table;
 mod unreleased;
 

@@ -17,8 +17,8 @@ pub(super) const TYPE: &str = "aliyun-eni-ipam";
 pub(super) struct Network {
     name: String,
     ipam: Map<String, Value>,
-    /// The file that it is in.
-    pub(super) file: PathBuf,
+    /// The file that configures it; empty for [`Network::with_defaults`].
+    file: PathBuf,
 }
 
 /// The contents of a file or a directory of configurations.
@@ -43,6 +43,10 @@ impl Network {
 
     pub(super) fn name(&self) -> &str {
         &self.name
+    }
+
+    pub(super) fn file(&self) -> &Path {
+        &self.file
     }
 
     pub(super) fn ipam(&self) -> Ipam<'_> {
@@ -142,9 +146,9 @@ fn read(file: &Path) -> Result<(Vec<Network>, String), String> {
     let plugins = config["plugins"].as_array().map_or(std::slice::from_ref(&config), Vec::as_slice);
     let ours = plugins.iter().filter_map(|plugin| plugin["ipam"].as_object());
     let ours = ours.filter(|ipam| ipam.get("type").and_then(Value::as_str) == Some(TYPE));
-    let network =
-        |ipam: &Map<_, _>| Network { name: name.to_owned(), ipam: ipam.clone(), file: file.to_owned() };
-    let networks = ours.map(network).collect();
+    let networks = ours
+        .map(|ipam| Network { name: name.to_owned(), ipam: ipam.clone(), file: file.to_owned() })
+        .collect();
     let types: Vec<_> = plugins.iter().map(|plugin| PluginType(plugin).to_string()).collect();
     Ok((networks, types.join(" and ")))
 }

@@ -1,4 +1,5 @@
-//! `reconcile`: compares the records with what ECS shows on this node's ENIs, and releases orphans on request.
+//! `reconcile`: compares the records with what ECS shows on this node's ENIs. On request it releases orphans, records again what
+//! pods have, or asks ECS for what pods have lost.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -11,34 +12,51 @@ use crate::base::clock::{Timestamp, boot_id};
 use crate::base::eni::EniId;
 use crate::base::region::RegionId;
 use crate::cloud::ecs::ownership;
-use crate::commands::compare::Comparison;
+use crate::commands::adopt::Adoption;
+use crate::commands::compare::{Comparison, Ghost};
 use crate::commands::consent::Consent;
 use crate::commands::error::CommandError;
 use crate::commands::networks::Network;
 use crate::commands::output::{print, print_json, print_lines};
 use crate::commands::releasing::{Outcome, release_now};
+use crate::commands::restore::{self, restore_on};
 use crate::commands::table;
 use crate::context::CallContext;
 use crate::failure;
 use crate::failure::Failure;
 use crate::node::facts::find_eni;
+use crate::node::pods::NodePods;
 use crate::pool::release::REQUEST_TIMEOUT;
 use crate::store::{Allocation, EniLock, Listed, ReleaseId, ReleaseProgress, join};
 
-/// Whether to release orphans.
+/// What to do about the differences.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Orphans {
     /// They are only shown.
     Shown,
     /// They are released, with this consent.
     Released(Consent),
+    /// What pods have is recorded again.
+    Adopted,
+    /// They are only shown, and ghosts are restored.
+    ShownGhostsRestored,
 }
 
 /// Compares, and releases the orphans if the person wants that.
 pub(super) fn reconcile(network: &Network, orphans: Orphans, as_json: bool) -> Result<(), CommandError> {
     CallContext::open(network.ipam())?.run_then_write_metrics(resolve_interrupted)?;
     let mut found = CallContext::open(network.ipam())?.run_then_write_metrics(compare_all)?;
-    let mut outcome = Outcome::default();
+    let (mut outcome, mut adoption, mut restored) = (Outcome::default(), Adoption::default(), Vec::new());
+    if orphans == Orphans::Adopted {
+        let context = CallContext::open(network.ipam())?;
+        outcome =
+            context.run_then_write_metrics(|context| adopt(context, network, &mut found, &mut adoption))?;
+    }
+    if orphans == Orphans::ShownGhostsRestored {
+        let context = CallContext::open(network.ipam())?;
+        restored =
+            context.run_then_write_metrics(|context| restore_ghosts(context, network.name(), &mut found))?;
+    }
     if let Orphans::Released(consent) = orphans
         && found.iter().any(|it| !it.orphans.is_empty())
         && consent.obtain(&question(&found))
@@ -50,10 +68,29 @@ pub(super) fn reconcile(network: &Network, orphans: Orphans, as_json: bool) -> R
     if as_json {
         let enis: Vec<_> = found.iter().map(Comparison::to_json).collect();
         let left: Vec<IpAddr> = outcome.left_addresses().collect();
-        print_json(&json!({ "enis": enis, "released": outcome.released, "left": left }))?;
+        let unseen = unseen(&found);
+        let restored: Vec<IpAddr> = restored.iter().map(|it| it.address).collect();
+        print_json(&json!({
+            "enis": enis,
+            "adopted": adoption.addresses(),
+            "restored": restored,
+            "released": outcome.released,
+            "left": left,
+            "unseen": unseen,
+        }))?;
     } else {
+        adoption.print()?;
         show(&found)?;
+        restore::print(&restored, &found)?;
         outcome.print()?;
+        if !outcome.released.is_empty() || found.iter().any(|it| !it.orphans.is_empty()) {
+            let unseen = unseen(&found);
+            print_lines(
+                unseen
+                    .iter()
+                    .map(|it| format!("Not looked at, so it may show that a pod has an orphan: {it}")),
+            )?;
+        }
     }
     let clean = outcome.left.is_empty() && found.iter().all(Comparison::is_clean);
     if clean { Ok(()) } else { Err(CommandError::LeftOver) }
@@ -101,6 +138,25 @@ fn compare_all(context: &CallContext<'_>) -> failure::Result<Vec<Comparison>> {
     Ok(found)
 }
 
+/// Asks ECS for the ghosts of all ENIs, and updates `found`. Returns those that are no ghosts any more.
+fn restore_ghosts(
+    context: &CallContext<'_>,
+    network: &str,
+    found: &mut [Comparison],
+) -> failure::Result<Vec<Ghost>> {
+    let mut restored = Vec::new();
+    for comparison in found.iter_mut().filter(|it| restore::has_any(it)) {
+        match look(context, &comparison.eni, &comparison.region) {
+            Ok((now, eni_lock)) => {
+                *comparison = now;
+                restored.extend(restore_on(context, network, comparison, eni_lock)?);
+            }
+            Err(failure) => comparison.problem = Some(failure.to_string()),
+        }
+    }
+    Ok(restored)
+}
+
 /// Compares one ENI. The comparison is valid while the returned lock is held: an ADD holds it from before its request to ECS
 /// until its record is active, and a release holds it until the record is gone.
 fn look<'s>(
@@ -108,12 +164,13 @@ fn look<'s>(
     eni: &EniId,
     region: &RegionId,
 ) -> failure::Result<(Comparison, EniLock<'s>)> {
-    let client = context.client()?;
+    let (client, foreign) = (context.client()?, context.foreign()?);
     let is_ours = ownership::mac_of(client.metadata(), eni, context.deadline)?.is_some();
     let eni_lock = context.store.lock_eni(eni, context.deadline)?;
     let described = client.describe(region, eni, context.deadline.at_most(REQUEST_TIMEOUT))?;
     let listed: Vec<Listed> = context.store.list()?;
     let mut comparison = Comparison::new(eni.clone(), region.clone(), None);
+    comparison.pods = NodePods::look();
     let mut everything = BTreeSet::new();
     // An address can be called an orphan only if the ENI surely belongs to this node.
     match described {
@@ -125,15 +182,40 @@ fn look<'s>(
             } else if it.service_managed {
                 comparison.problem = Some(Failure::ServiceManaged { eni: eni.clone() }.to_string());
             } else {
-                comparison.find_orphans(&it.addresses, &listed);
+                comparison.find_orphans(&it.addresses, &listed, foreign, context.store.directory());
             }
         }
     }
-    comparison.find_ghosts(&everything, &listed, Timestamp::now());
+    let now = Timestamp::now();
+    let recorded = listed.iter().filter_map(|it| it.allocation.as_ref()).flat_map(Allocation::ips);
+    everything.extend(recorded.filter(|address| eni_lock.state().is_assigned_again(*address, now)));
+    comparison.find_ghosts(&everything, &listed, now);
     Ok((comparison, eni_lock))
 }
 
 const GONE: &str = "it was deleted, is in another region, or the credentials are not allowed to see it";
+
+/// Records what pods of this node have, and updates `found`.
+fn adopt(
+    context: &CallContext<'_>,
+    network: &Network,
+    found: &mut [Comparison],
+    adoption: &mut Adoption,
+) -> failure::Result<Outcome> {
+    for comparison in found.iter_mut().filter(|it| !it.adopters().is_empty()) {
+        let (eni, region) = (comparison.eni.clone(), comparison.region.clone());
+        let adopted = look(context, &eni, &region).and_then(|(now, eni_lock)| {
+            adoption.adopt(context, network.name(), (&eni_lock, &now));
+            drop(eni_lock);
+            look(context, &eni, &region)
+        });
+        match adopted {
+            Ok((now, _eni_lock)) => *comparison = now,
+            Err(failure) => comparison.problem = Some(failure.to_string()),
+        }
+    }
+    adoption.release_ended(context)
+}
 
 /// Releases the orphans in `found` that are still orphans, and updates `found`.
 fn release(
@@ -189,6 +271,15 @@ fn record(
     Ok(context.store.put_releasing(allocation, ReleaseProgress::default())?)
 }
 
+/// What it means that an address is called an orphan.
+const LOOKED_AT: &str = "No pod of this node is seen to use them: neither libcni's cache nor a route of this host names one. But pods \
+                         of ipvlan and macvlan have no route, and a runtime may keep its cache elsewhere.";
+
+/// What could not be looked at, and may show that a pod has an address.
+fn unseen(found: &[Comparison]) -> BTreeSet<&str> {
+    found.iter().flat_map(|it| it.pods.unseen()).map(String::as_str).collect()
+}
+
 fn question(found: &[Comparison]) -> Vec<String> {
     let mut lines =
         vec!["These addresses are on this node's ENIs, but no record of this plugin has them:".to_owned()];
@@ -199,6 +290,8 @@ fn question(found: &[Comparison]) -> Vec<String> {
         "Whatever uses one of them loses it: other software, a network with another dataDir, a person."
             .to_owned(),
     );
+    lines.push(LOOKED_AT.to_owned());
+    lines.extend(unseen(found).iter().map(|what| format!("Not looked at: {what}")));
     lines.push("Release them?".to_owned());
     lines
 }
@@ -213,10 +306,38 @@ fn show(found: &[Comparison]) -> Result<(), CommandError> {
     if found.iter().any(|it| !it.orphans.is_empty()) {
         print("Orphans: to release them, run `aliyun-eni-ipam reconcile --release-orphans`.")?;
     }
-    if found.iter().any(|it| !it.ghosts.is_empty()) {
+    advise_on_pods(found)?;
+    if found.iter().flat_map(|it| &it.ghosts).any(|it| it.why.is_none()) {
         print(
-            "Ghosts: the pod of an active one has no network, so delete the pod; a releasing one ends by itself.",
+            "Ghosts: the pod of an active one has no network; to ask ECS for its address again, run `aliyun-eni-ipam \
+             reconcile --restore`. A releasing one ends by itself.",
         )?;
     }
     Ok(())
+}
+
+/// Says what to do about what pods have and no record of theirs names. None of it may cost a pod its address.
+fn advise_on_pods(found: &[Comparison]) -> Result<(), CommandError> {
+    let in_use = || found.iter().flat_map(|it| &it.in_use).map(|it| it.adopter.is_ok());
+    let conflicts = || found.iter().flat_map(|it| &it.conflicts).map(|it| it.adopter.is_ok());
+    let advice = [
+        (
+            in_use().any(|can_be_adopted| can_be_adopted),
+            "In use: a pod has the address though no record says so. To record it again, run `aliyun-eni-ipam reconcile --adopt`.",
+        ),
+        (
+            in_use().any(|can_be_adopted| !can_be_adopted),
+            "In use, but: leave it alone; if it is not recorded, it is an orphan when its pod has ended.",
+        ),
+        (
+            conflicts().any(|can_be_adopted| can_be_adopted),
+            "Conflicts: the record is out of date, and its release would take the address from the pod that has it now. Do not \
+             release it; run `aliyun-eni-ipam reconcile --adopt`, which gives the address to that pod.",
+        ),
+        (
+            conflicts().any(|can_be_adopted| !can_be_adopted),
+            "Conflicts, but: do not release the record; delete the pod that uses the address, so that it gets another one.",
+        ),
+    ];
+    print_lines(advice.iter().filter(|(applies, _)| *applies).map(|(_, text)| text))
 }

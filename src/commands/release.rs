@@ -12,7 +12,8 @@ use crate::commands::releasing::release_now;
 use crate::config::Ipam;
 use crate::context::CallContext;
 use crate::failure::Failure;
-use crate::store::{Active, State, Store, join};
+use crate::node::pods::NodePods;
+use crate::store::{Active, Allocation, State, Store, join};
 
 /// Releases the records that name any of `wanted`. A record is released whole, because an attachment has all its addresses or
 /// none.
@@ -25,7 +26,9 @@ pub(super) fn release(
     let directory = ipam.data_directory().map_err(Failure::from)?;
     let store = Store::open(&directory).map_err(Failure::from)?;
     let chosen = choose(&store, wanted)?;
-    if !consent.obtain(&question(&chosen, wanted)) {
+    let pods = NodePods::look();
+    refuse_anothers(&chosen, &pods)?;
+    if !consent.obtain(&question(&chosen, wanted, &pods)) {
         return Err(CommandError::Failed("not confirmed, so nothing was released".into()));
     }
     // Opened after the question, because its deadline must not run while a person thinks.
@@ -44,6 +47,7 @@ fn release_chosen(
             "the records have changed since the question, so nothing was released: try again".into(),
         ));
     }
+    refuse_anothers(chosen, &NodePods::look())?;
     let (mut pending, mut begun) = (Vec::new(), Ok(()));
     for active in chosen {
         match context.store.begin_release_of(active, context.deadline) {
@@ -71,6 +75,36 @@ fn choose(store: &Store, wanted: &BTreeSet<IpAddr>) -> Result<Vec<Active>, Comma
     if unnamed.is_empty() { Ok(chosen) } else { Err(CommandError::Failed(refusal(store, &unnamed)?)) }
 }
 
+/// Refuses to release what a pod of another attachment is seen to use: then the record is out of date, and a release of it takes the
+/// address from that pod.
+fn refuse_anothers(chosen: &[Active], pods: &NodePods) -> Result<(), CommandError> {
+    for Active(allocation) in chosen {
+        for address in allocation.ips() {
+            if let Some(other) = pods.attachments_with(address).find(|it| it.owner != allocation.owner) {
+                return Err(CommandError::Failed(format!(
+                    "{address} is recorded for container {}, but {} has it, so nothing was released: run `aliyun-eni-ipam \
+                     reconcile --adopt`, which gives the address to that pod; if that pod is gone, delete {} first",
+                    short_id(&allocation.owner.container_id),
+                    other.user(),
+                    other.path.display(),
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// By what the pod of a record is seen to live, for the question.
+fn seen(allocation: &Allocation, pods: &NodePods) -> String {
+    let cached = allocation.ips().find(|address| pods.attachments_with(*address).next().is_some());
+    let routed = allocation.ips().find_map(|address| pods.link_to(address));
+    match (cached, routed) {
+        (_, Some(link)) => format!("; it is in use: this host has a route to it by {link}"),
+        (Some(_), None) => "; it is seen to be in use: libcni remembers this container".to_owned(),
+        (None, None) => String::new(),
+    }
+}
+
 fn addresses(records: &[Active]) -> BTreeSet<IpAddr> {
     records.iter().flat_map(|it| it.0.ips()).collect()
 }
@@ -93,7 +127,7 @@ fn refusal(store: &Store, unnamed: &[IpAddr]) -> Result<String, Failure> {
     Ok(format!("no active record has {}, so nothing was released: {advice}", join(unnamed)))
 }
 
-fn question(chosen: &[Active], wanted: &BTreeSet<IpAddr>) -> Vec<String> {
+fn question(chosen: &[Active], wanted: &BTreeSet<IpAddr>, pods: &NodePods) -> Vec<String> {
     let mut lines = vec!["These addresses are recorded as in use on this node:".to_owned()];
     for Active(allocation) in chosen {
         let own: Vec<IpAddr> = allocation.ips().collect();
@@ -105,14 +139,16 @@ fn question(chosen: &[Active], wanted: &BTreeSet<IpAddr>) -> Vec<String> {
         let owner = &allocation.owner;
         let pod = allocation.pod.as_ref().map(|pod| format!(" of pod {pod}"));
         lines.push(format!(
-            "  {} on {}: container {}, {}{}{also}",
+            "  {} on {}: container {}, {}{}{also}{}",
             join(&own),
             allocation.eni,
             short_id(&owner.container_id),
             owner.ifname,
             pod.unwrap_or_default(),
+            seen(allocation, pods),
         ));
     }
+    lines.extend(pods.unseen().iter().map(|what| format!("Not looked at: {what}")));
     lines.push("A container that is still running loses its network. Release them?".to_owned());
     lines
 }

@@ -27,7 +27,8 @@ impl CloudSettings {
                 ipam.error("metadataEndpoint", &format!("the URL of the metadata service: {error}"))
             })?;
         }
-        let proxy = "\"env\" or the URL of an HTTP proxy such as \"http://proxy.example.com:3128\"";
+        let proxy =
+            "\"env\" or the URL of an HTTP proxy, with its scheme, such as \"http://proxy.example.com:3128\"";
         if let Some(proxy) = ipam.read_secret("proxy", proxy, |value| Proxy::parse(value.as_str()?).ok())? {
             settings.proxy = proxy;
         }
@@ -54,7 +55,11 @@ impl CloudSettings {
 }
 
 fn source(ipam: &Reader<'_>) -> Result<Source, Error> {
-    let Some(section) = ipam.object("credentials", "credentials.")? else { return Ok(Source::Default) };
+    let Some(section) =
+        ipam.object("credentials", "credentials.", r#"an object such as {"source": "env"}"#)?
+    else {
+        return Ok(Source::Default);
+    };
     let name = section.choice("source", &["default", "env", "file", "ecs-ram-role", "oidc", "uri"])?;
     Ok(match name.unwrap_or("default") {
         "env" => Source::Environment,

@@ -1,6 +1,5 @@
 //! The section as the runtime sent it, read one group at a time.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,8 +8,9 @@ use serde_json::{Map, Value};
 use super::address::AddressSettings;
 use super::cloud::CloudSettings;
 use super::error::Error;
-use super::keys::{KEYS, OF_CREDENTIALS};
+use super::keys::UnknownKey;
 use super::value::Reader;
+use crate::base::foreign::ForeignAddresses;
 
 /// The `ipam` section, not yet judged.
 #[derive(Clone, Copy, Debug)]
@@ -25,11 +25,13 @@ impl<'a> Ipam<'a> {
 
     /// The keys that this version does not know, in order. They deserve a warning, not an error.
     #[must_use]
-    pub fn unknown_keys(&self) -> BTreeSet<String> {
-        let own = self.0.keys().filter(|key| !KEYS.iter().any(|known| known.name == *key)).map(str::to_owned);
-        let credentials = self.0.object("credentials", "credentials.").ok().flatten();
-        let nested = credentials.iter().flat_map(Reader::keys).filter(|key| !OF_CREDENTIALS.contains(key));
-        own.chain(nested.map(|key| format!("credentials.{key}"))).collect()
+    pub fn unknown_keys(&self) -> Vec<UnknownKey> {
+        let own = self.0.keys().filter_map(UnknownKey::of_ipam);
+        let credentials = self.0.object("credentials", "credentials.", "").ok().flatten();
+        let nested = credentials.iter().flat_map(Reader::keys).filter_map(UnknownKey::of_credentials);
+        let mut unknown: Vec<_> = own.chain(nested).collect();
+        unknown.sort();
+        unknown
     }
 
     /// `dataDir`.
@@ -52,6 +54,11 @@ impl<'a> Ipam<'a> {
     pub fn max_per_request(&self) -> Result<usize, Error> {
         let most = self.0.integer("maxAddressesPerCall", 1..=10, 10)?;
         Ok(usize::try_from(most).unwrap_or(10))
+    }
+
+    /// `foreignAddresses`: what is on the ENI for other software.
+    pub fn foreign_addresses(&self) -> Result<ForeignAddresses, Error> {
+        self.0.blocks("foreignAddresses").map(|blocks| ForeignAddresses::new(blocks.unwrap_or_default()))
     }
 
     /// `gcGraceSeconds`: GC leaves records alone that are younger.
@@ -103,6 +110,7 @@ impl<'a> Ipam<'a> {
         self.timeout()?;
         self.fails_when_not_released()?;
         self.max_per_request()?;
+        self.foreign_addresses()?;
         self.gc_grace()?;
         self.status_fails_when_full()?;
         self.0.choice("logLevel", &["error", "warn", "info", "debug", "trace"])?;

@@ -1,5 +1,9 @@
 //! Every key of the `ipam` section, as data: what is known, and what README.md says of it.
 
+use std::fmt;
+
+use crate::base::suggestion::meant;
+
 /// One key.
 #[derive(Clone, Copy, Debug)]
 pub struct Key {
@@ -26,6 +30,7 @@ pub const KEYS: &[Key] = &[
     key("ipv6", "`false`"),
     key("subnet6", "instance metadata"),
     key("gateway6", "instance metadata"),
+    key("foreignAddresses", "none"),
     key("dataDir", "`/var/lib/cni/aliyun-eni-ipam`"),
     key("endpoint", "`https://ecs-vpc.<regionId>.aliyuncs.com`"),
     key("metadataEndpoint", "`http://100.100.100.200`"),
@@ -45,4 +50,63 @@ pub const KEYS: &[Key] = &[
 ];
 
 /// What `credentials` may hold.
-pub(super) const OF_CREDENTIALS: &[&str] = &["source", "path", "profile", "roleName"];
+const OF_CREDENTIALS: &[&str] = &["source", "path", "profile", "roleName"];
+
+/// What people call a key who think of the console, or of another plugin, in lower case.
+const ALSO_CALLED: &[(&str, &str)] = &[
+    ("eni", "networkInterfaceId"),
+    ("eniid", "networkInterfaceId"),
+    ("vswitch", "subnet"),
+    ("vswitchcidr", "subnet"),
+    ("cidr", "subnet"),
+    ("accesskeyid", "credentials"),
+    ("accesskeysecret", "credentials"),
+    ("ramrole", "credentials"),
+];
+
+/// A key that this version does not know, with the one that was probably meant.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct UnknownKey {
+    /// The key; with a dot for one inside an object.
+    pub name: String,
+    /// What was probably meant, written in the same way.
+    pub meant: Option<String>,
+}
+
+impl UnknownKey {
+    pub(super) fn of_ipam(name: &str) -> Option<Self> {
+        let known: Vec<_> = KEYS.iter().map(|key| key.name).collect();
+        let folded = name.to_ascii_lowercase();
+        let also = ALSO_CALLED.iter().find(|(other, _)| *other == folded).map(|(_, key)| *key);
+        let inner = || meant(name, OF_CREDENTIALS).map(|key| format!("credentials.{key}"));
+        let meant = also.or_else(|| meant(name, &known)).map(str::to_owned).or_else(inner);
+        (!known.contains(&name)).then(|| Self { name: name.to_owned(), meant })
+    }
+
+    pub(super) fn of_credentials(name: &str) -> Option<Self> {
+        let of_credentials = |key: &str| format!("credentials.{key}");
+        (!OF_CREDENTIALS.contains(&name)).then(|| Self {
+            name: of_credentials(name),
+            meant: meant(name, OF_CREDENTIALS).map(of_credentials),
+        })
+    }
+}
+
+impl UnknownKey {
+    /// What the log says of it.
+    pub(crate) fn warning(&self) -> String {
+        let meant = self.meant.as_ref().map(|meant| format!("; did you mean ipam.{meant}?"));
+        let name = &self.name;
+        format!("ipam.{name} is unknown to this version and has no effect{}", meant.unwrap_or_default())
+    }
+}
+
+impl fmt::Display for UnknownKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = &self.name;
+        match &self.meant {
+            Some(meant) => write!(f, "ipam.{name} (did you mean ipam.{meant}?)"),
+            None => write!(f, "ipam.{name}"),
+        }
+    }
+}

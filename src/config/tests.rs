@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::ipam::LogSettings;
 use super::*;
+use crate::base::foreign::ForeignAddresses;
 use crate::cloud::credentials::Source;
 
 /// A section with these keys beside `type`.
@@ -58,6 +59,18 @@ fn a_section_with_nothing_but_its_type_has_every_default() {
     assert_eq!(cloud.credentials, Source::Default);
     assert_eq!(cloud.endpoint, crate::cloud::http::endpoint::Choice::Vpc);
     assert_eq!(cloud.metadata_endpoint.to_string(), "http://100.100.100.200");
+}
+
+#[test]
+fn foreign_addresses_are_single_ones_and_blocks_of_both_families() {
+    let foreign =
+        |value: Value| Ipam::new(&section(&json!({ "foreignAddresses": value }))).foreign_addresses();
+    let named =
+        foreign(json!(["192.168.0.10", "192.168.0.64/28", "2001:db8::10", "2001:db8:1::/112"])).unwrap();
+    assert_eq!(named.to_string(), "192.168.0.10, 192.168.0.64/28, 2001:db8::10, 2001:db8:1::/112");
+    assert_eq!(foreign(json!([])), Ok(ForeignAddresses::default()));
+    // It would not be clear whether the address or its block is meant.
+    assert!(foreign(json!(["192.168.0.10/24"])).is_err());
 }
 
 #[test]
@@ -292,8 +305,15 @@ fn a_long_value_is_shortened() {
 fn a_key_that_is_not_known_is_told_from_one_that_is() {
     let section = section(&json!({"regionID": "x", "ranges": [], "dataDir": "/a",
         "credentials": {"source": "ecs-ram-role", "rolename": "r"}}));
-    let unknown: Vec<_> = Ipam::new(&section).unknown_keys().into_iter().collect();
-    assert_eq!(unknown, ["credentials.rolename", "ranges", "regionID"]);
+    let unknown: Vec<_> = Ipam::new(&section).unknown_keys().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        unknown,
+        [
+            "ipam.credentials.rolename (did you mean ipam.credentials.roleName?)",
+            "ipam.ranges",
+            "ipam.regionID (did you mean ipam.regionId?)"
+        ]
+    );
     assert_eq!(Ipam::new(&section).check_all(), Ok(()));
 }
 

@@ -30,8 +30,13 @@ impl<'a> Reader<'a> {
     }
 
     /// A reader of the object under `key`; `prefix` is the key with a dot. What else stands there may be a secret.
-    pub(super) fn object(&self, key: &str, prefix: &'static str) -> Result<Option<Reader<'a>>, Error> {
-        self.read_secret(key, "an object", |value| Some(Reader { object: value.as_object()?, prefix }))
+    pub(super) fn object(
+        &self,
+        key: &str,
+        prefix: &'static str,
+        expected: &str,
+    ) -> Result<Option<Reader<'a>>, Error> {
+        self.read_secret(key, expected, |value| Some(Reader { object: value.as_object()?, prefix }))
     }
 
     /// As [`Self::read`], for a value that no error may repeat.
@@ -123,9 +128,26 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// Addresses and CIDR blocks of both families. A block has no bits beyond its prefix: it would not be clear whether the
+    /// address or the block is meant.
+    pub(super) fn blocks(&self, key: &str) -> Result<Option<Vec<IpNetwork>>, Error> {
+        let expected = "a list of addresses and CIDR blocks such as [\"192.168.0.10\", \"192.168.0.64/28\"]";
+        self.read(key, expected, |value| {
+            value.as_array()?.iter().map(|entry| block(entry.as_str()?)).collect()
+        })
+    }
+
     pub(super) fn parsed<T: DeserializeOwned>(&self, key: &str, expected: &str) -> Result<Option<T>, Error> {
         self.read(key, expected, |value| T::deserialize(value).ok())
     }
+}
+
+fn block(text: &str) -> Option<IpNetwork> {
+    let block =
+        text.parse().map(|address: IpAddr| IpNetwork::from(address)).ok().or_else(|| parse_cidr(text))?;
+    // No ENI has an IPv4 address in the form of an IPv6 one.
+    let is_mapped = matches!(block.ip(), IpAddr::V6(address) if address.to_ipv4_mapped().is_some());
+    (block.ip() == block.network() && !is_mapped).then_some(block)
 }
 
 /// Configurations come through Go maps, where every number is a float: `25.0` is 25.

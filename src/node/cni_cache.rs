@@ -33,6 +33,10 @@ const MAX_FILES: usize = 10_000;
 /// As much of a file as is read. A usual one has a few kilobytes.
 const MAX_BYTES: u64 = 1 << 20;
 
+/// The longest name and the longest list of addresses that are taken from a file: a record that is made of them must be readable.
+const MAX_NAME_BYTES: usize = 4096;
+const MAX_ADDRESSES: usize = 64;
+
 /// What libcni calls the form of its files since 2019.
 const KIND: &str = "cniCacheV1";
 
@@ -199,6 +203,10 @@ impl CachedAttachment {
             .map_err(|error| clean(&error.to_string(), 200))?;
         let result = form.result.unwrap_or_default();
         let addresses = addresses_of(&result).map_err(|why| clean(&why, 200))?;
+        if form.container_id.len().max(form.network.len()) > MAX_NAME_BYTES || addresses.len() > MAX_ADDRESSES
+        {
+            return Err("its names or its list of addresses are too long".to_owned());
+        }
         let pairs = form.args.iter().flatten();
         let (ipam, store) = ipam_of(&form.config);
         Ok(Self {
@@ -320,7 +328,10 @@ mod tests {
 
     #[test]
     fn what_is_no_file_of_libcni_is_refused() {
-        let changes: [fn(&mut Value); 9] = [
+        let changes: [fn(&mut Value); 12] = [
+            |it| it["containerId"] = "c".repeat(MAX_NAME_BYTES + 1).into(),
+            |it| it["networkName"] = "n".repeat(MAX_NAME_BYTES + 1).into(),
+            |it| it["result"]["ips"] = vec![json!({"address": "10.0.0.1/24"}); MAX_ADDRESSES + 1].into(),
             |it| it["kind"] = "cniCacheV2".into(),
             |it| drop(it.as_object_mut().unwrap().remove("kind")),
             |it| it["containerId"] = "../c1".into(),

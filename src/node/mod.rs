@@ -1,7 +1,6 @@
 //! What this machine is: the ENI that pods get addresses of, its region and its vSwitch, asked for once a boot and kept; and what
 //! its pods are seen to use.
 
-#[allow(dead_code, reason = "the commands that look at it follow")]
 mod cni_cache;
 pub(crate) mod eni_link;
 pub(crate) mod facts;

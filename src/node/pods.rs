@@ -15,8 +15,8 @@ use super::host_routes::HostRoutes;
 
 pub(crate) use super::cni_cache::CachedAttachment;
 
-/// What this node's pods are seen to use.
-#[derive(Debug)]
+/// What this node's pods are seen to use; by default nothing.
+#[derive(Debug, Default)]
 pub(crate) struct NodePods {
     cache: CniCache,
     routes: HostRoutes,

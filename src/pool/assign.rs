@@ -8,10 +8,10 @@ use crate::base::clock::Timestamp;
 use crate::base::deadline::Deadline;
 use crate::base::random;
 use crate::base::region::Family;
-use crate::cloud::rpc::{Disposition, Error, ErrorKind, Subject};
+use crate::cloud::rpc::{Disposition, Error, ErrorKind};
 use crate::pool::attempt::Attempt;
 use crate::pool::release;
-use crate::pool::release::{Answer, Releaser};
+use crate::pool::release::{Answer, DESCRIBE_LAG, Releaser};
 use crate::store::{Active, Allocation, AssignRequest, Committed, EniLock, IN_DOUBT_FOR};
 
 use crate::failure::{Failure, Result};
@@ -19,6 +19,9 @@ use crate::node::placement::{EniPlacement, Wanted};
 
 /// How many addresses in a row may turn out to be unusable.
 const TRIES: usize = 20;
+
+/// How many addresses in a row may turn out to be other software's. They stay on the ENI, so each costs room.
+const MAX_FOREIGN: usize = 4;
 
 /// How long after an unknown outcome an ADD goes on asking, and with it holds the ENI's lock: nobody else must wait for it for
 /// longer.
@@ -43,7 +46,7 @@ impl Attempt<'_> {
             return Err(Failure::EarlierInDoubt { eni: place.eni.clone(), why });
         }
         for want in wanted {
-            let address = Assigner { releaser, place, attempt: self }.obtain(want)?;
+            let address = Assigner { releaser, place, attempt: self, foreign: 0 }.obtain(want)?;
             active.0.add(want.subnet.address(address));
             self.got = Some(active.0.clone());
         }
@@ -64,6 +67,8 @@ struct Assigner<'a, 's> {
     releaser: Releaser<'a>,
     place: &'a EniPlacement,
     attempt: &'a mut Attempt<'s>,
+    /// How many addresses ECS has given that are other software's.
+    foreign: usize,
 }
 
 impl<'s> Assigner<'_, 's> {
@@ -90,6 +95,9 @@ impl<'s> Assigner<'_, 's> {
                     self.eni_lock()?.set_full(false)?;
                     match self.accept(&ask, &addresses, asked)? {
                         Some(address) => return Ok(address),
+                        None if self.foreign >= MAX_FOREIGN => {
+                            return Err(Failure::OnlyForeign { eni: self.place.eni.clone() });
+                        }
                         None => continue,
                     }
                 }
@@ -102,7 +110,7 @@ impl<'s> Assigner<'_, 's> {
             let full = error.subject().is_full();
             self.eni_lock()?.set_full(full)?;
             // A release that is still to be done may hold the address that is wanted.
-            let may_help = full || (want.address.is_some() && error.subject() == Subject::Address);
+            let may_help = full || (want.address.is_some() && error.subject().is_an_address());
             if may_help && std::mem::take(&mut may_make_room) && self.make_room()? {
                 continue;
             }
@@ -206,6 +214,8 @@ impl<'s> Assigner<'_, 's> {
         asked: Timestamp,
     ) -> Result<Option<IpAddr>> {
         let (now, place, intention) = (Timestamp::now(), self.place, self.attempt.intent.intention.clone());
+        let foreign = self.releaser.foreign;
+        let mut left_to_others = 0;
         let eni_lock = self.eni_lock()?;
         let mut records = eni_lock.releases_naming(addresses)?;
         let mut usable = None;
@@ -218,20 +228,33 @@ impl<'s> Assigner<'_, 's> {
             let owner = eni_lock.owner_of(address)?;
             match (owner, eni_lock.state().is_in_doubt(address, asked), usable) {
                 // It was taken off the ENI behind the plugin's back. Its pod has it again, and keeps it.
-                (Some(owner), _, _) => log::warn!(
-                    "something else had removed {address} from {}; it is back and still belongs to {owner}",
-                    place.eni
-                ),
+                (Some(owner), _, _) => {
+                    log::warn!(
+                        "something else had removed {address} from {}; it is back and still belongs to {owner}",
+                        place.eni
+                    );
+                    eni_lock.assigned_again(address, now.plus(DESCRIBE_LAG))?;
+                }
+                (None, _, _) if foreign.contains(address) => {
+                    left_to_others += 1;
+                    log::warn!(
+                        "ECS assigned {address} on {}, which is not given to the pod but left to other software: \
+                         ipam.foreignAddresses names it",
+                        place.eni
+                    );
+                }
                 // An old request to release it can still take it from a pod.
                 (None, true, _) => {
                     log::warn!(
-                        "{address} is not given to the pod and is released later, because an earlier release of it \
+                        "{address} is not given to the pod and will be released later, because an earlier release of it \
                          is in doubt"
                     );
                     release_at(eni_lock, now.plus(IN_DOUBT_FOR))?;
                 }
                 (None, false, Some(_)) => {
-                    log::warn!("{address} is not given to the pod and is released: it has one already");
+                    log::warn!(
+                        "{address} is not given to the pod, which has one already, and will be released"
+                    );
                     release_at(eni_lock, now)?;
                 }
                 (None, false, None) => {
@@ -242,6 +265,7 @@ impl<'s> Assigner<'_, 's> {
             // ECS assigns only what is free, so an earlier release of it has happened.
             eni_lock.finish(&mut records, |assigned| assigned == address)?;
         }
+        self.foreign += left_to_others;
         if usable.is_some() {
             self.attempt.intent.acknowledge(&ask.client_token);
         } else {

@@ -18,7 +18,12 @@ pub enum Begun {
     /// The attachment has its addresses already.
     Existing(Active),
     /// Nothing: this is the ADD's own intent.
-    New(OpenIntent),
+    New {
+        /// The intent.
+        intent: OpenIntent,
+        /// Whether this ADD has made the store: nothing was recorded before.
+        first: bool,
+    },
     /// Another ADD for the same attachment is under way.
     Busy,
 }
@@ -42,9 +47,9 @@ impl Store {
         if let Some(active) = self.active(&intention.owner)? {
             return Ok(Begun::Existing(active));
         }
+        let first = file::make_directory(&self.active_directory())?;
         for directory in [
             self.assigning_directory(),
-            self.active_directory(),
             self.address_directory(),
             self.releasing_directory(),
             self.eni_directory(),
@@ -66,7 +71,7 @@ impl Store {
                 self.forget(&intent)?;
                 Ok(Begun::Existing(active))
             }
-            None => Ok(Begun::New(intent)),
+            None => Ok(Begun::New { intent, first }),
         }
     }
 

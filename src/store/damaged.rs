@@ -80,7 +80,7 @@ impl Store {
         let mut any = false;
         for path in names.iter().map(|name| self.quarantine_directory().join(name)) {
             let Some(found) = self.named_by(&path, region.as_ref())? else { continue };
-            log::warn!("the damaged record {} had {found}, which is released", path.display());
+            log::warn!("the damaged record {} had {found}: releasing that", path.display());
             let allocation = Allocation { owner: owner.clone(), network: network.to_owned(), ..found };
             self.put_releasing(allocation, ReleaseProgress::default())?;
             file::remove(&path)?;

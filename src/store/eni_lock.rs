@@ -45,7 +45,7 @@ impl<'a> EniLock<'a> {
             // Nobody knows which requests were under way, so every releasing address is in doubt.
             Some(Err(Misread::Damaged(why))) => {
                 log::warn!(
-                    "{} could not be read ({why}) and is replaced by a new one",
+                    "{} could not be read ({why}): starting a new one",
                     eni_lock.state_path().display()
                 );
                 let all: Vec<_> = eni_lock
@@ -226,6 +226,13 @@ impl<'a> EniLock<'a> {
             return Ok(());
         }
         self.state.resolving = resolving;
+        self.save()
+    }
+
+    /// Remembers that ECS has assigned `address` again, which an active record names: until this moment, a description that does
+    /// not show it proves nothing.
+    pub fn assigned_again(&mut self, address: IpAddr, until: Timestamp) -> Result<()> {
+        self.state.mark_assigned_again(address, until, Timestamp::now());
         self.save()
     }
 

@@ -40,6 +40,9 @@ pub struct EniState {
     /// Addresses that such a request may still take away, even from another pod.
     #[serde(rename = "suspects", default, skip_serializing_if = "Vec::is_empty")]
     pub(super) in_doubt: Vec<InDoubt>,
+    /// Addresses that ECS has assigned again to the record that has them: a description may not show them yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) assigned_again: Vec<AssignedAgain>,
     /// Why nobody should ask ECS to release anything of this ENI at the moment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backoff: Option<Backoff>,
@@ -57,6 +60,13 @@ pub struct EniState {
 /// An address that ECS was asked to release, with an unknown outcome.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct InDoubt {
+    pub(super) address: IpAddr,
+    pub(super) until: Timestamp,
+}
+
+/// An address that was off the ENI, and that a description shows again from this moment on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct AssignedAgain {
     pub(super) address: IpAddr,
     pub(super) until: Timestamp,
 }
@@ -87,6 +97,7 @@ impl Default for EniState {
             schema: SCHEMA,
             in_flight: Vec::new(),
             in_doubt: Vec::new(),
+            assigned_again: Vec::new(),
             backoff: None,
             resolving: None,
             full: None,
@@ -114,6 +125,20 @@ impl EniState {
     #[must_use]
     pub fn is_in_doubt(&self, address: IpAddr, now: Timestamp) -> bool {
         self.in_doubt.iter().any(|it| it.address == address && it.until > now)
+    }
+
+    /// Whether ECS has assigned `address` again so short a while ago that a description need not show it. A moment that lies
+    /// too far ahead was written before the clock was set back.
+    #[must_use]
+    pub fn is_assigned_again(&self, address: IpAddr, now: Timestamp) -> bool {
+        let mut entries = self.assigned_again.iter();
+        entries.any(|it| it.address == address && !it.until.wait(now, MAX_WAIT).is_zero())
+    }
+
+    /// Remembers that a description may not show `address` before `until`.
+    pub(super) fn mark_assigned_again(&mut self, address: IpAddr, until: Timestamp, now: Timestamp) {
+        self.assigned_again.retain(|it| it.until > now && it.address != address);
+        self.assigned_again.push(AssignedAgain { address, until });
     }
 
     /// Ends every doubt [`IN_DOUBT_FOR`] from `now` at the latest. One that lasts longer was written before the clock was set
@@ -148,6 +173,19 @@ mod tests {
         let end = start.plus(IN_DOUBT_FOR);
         assert!(state.is_in_doubt(first, later) && !state.is_in_doubt(first, end));
         assert!(state.is_in_doubt(second, end) && !state.is_in_doubt(second, later.plus(IN_DOUBT_FOR)));
+    }
+
+    #[test]
+    fn an_address_that_was_assigned_again_may_be_missing_for_a_while() {
+        let (address, other) = (IpAddr::from([192, 168, 0, 1]), IpAddr::from([192, 168, 0, 2]));
+        let now = Timestamp::now();
+        let mut state = EniState::default();
+        let until = now.plus(Duration::from_mins(1));
+        state.mark_assigned_again(address, until, now);
+        state.mark_assigned_again(other, now.plus(Duration::from_hours(8)), now);
+        assert!(state.is_assigned_again(address, now) && !state.is_assigned_again(address, until));
+        // Written before the clock was set back.
+        assert!(!state.is_assigned_again(other, now));
     }
 
     #[test]

@@ -16,18 +16,21 @@ use crate::store::trust::check_owner;
 /// No file of the store is larger: a record has a few hundred bytes. A longer one is damaged.
 pub(super) const MAX_BYTES: usize = 256 * 1024;
 
-/// Makes `directory` and its missing parents, mode 0700, and makes their names durable.
-pub(super) fn make_directory(directory: &Path) -> Result<()> {
+/// Makes `directory` and its missing parents, mode 0700, and makes their names durable. Returns whether it was this call that made it.
+pub(super) fn make_directory(directory: &Path) -> Result<bool> {
     if directory.is_dir() {
-        return Ok(());
+        return Ok(false);
     }
     if let Some(parent) = directory.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         make_directory(parent)?;
     }
     match DirBuilder::new().mode(0o700).create(directory) {
         // The parent's own name as well: whoever made the parent may have been killed before it was durable.
-        Ok(()) => directory.ancestors().skip(1).take(2).filter(named).try_for_each(sync_directory),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Ok(()) => {
+            directory.ancestors().skip(1).take(2).filter(named).try_for_each(sync_directory)?;
+            Ok(true)
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
         Err(error) => Err(Error::io("create the directory", directory)(error)),
     }
 }

@@ -22,6 +22,7 @@
 
 mod active_count;
 mod adding;
+mod adopt;
 mod claim;
 mod damaged;
 mod digest;
@@ -46,6 +47,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 pub(crate) use adding::{Begun, Committed};
+pub(crate) use adopt::Adopted;
 pub(crate) use eni_lock::EniLock;
 pub(crate) use eni_state::{Backoff, EniState, IN_DOUBT_FOR, MAX_WAIT};
 pub use error::Error;
@@ -239,7 +241,7 @@ impl Store {
         let state = path.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let moved = file::make_directory(&quarantine)
-            .and_then(|()| unique_name(&format!("{state}-{name}")))
+            .and_then(|_| unique_name(&format!("{state}-{name}")))
             .and_then(|name| {
                 let to = quarantine.join(name);
                 file::rename(path, &to).map(|()| to)

@@ -94,7 +94,7 @@ impl Store {
         let moved = match file::rename(&from, &to) {
             // Even a name can need a block more. What can be found out again makes room for it.
             Err(error) if error.is_full_disk() && file::exists(&from)? => {
-                log::warn!("{error}: the cache is removed to make room");
+                log::warn!("{error}: removing the cache to make room");
                 file::clear(&self.cache_directory());
                 file::rename(&from, &to)
             }

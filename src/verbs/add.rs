@@ -13,6 +13,7 @@ use crate::store::{Active, AddIntent, Begun};
 use crate::context::CallContext;
 use crate::failure::{Failure, Result};
 use crate::node::facts::find_placement;
+use crate::node::pods::NodePods;
 use crate::pool::attempt::Attempt;
 
 /// Opens the store for an ADD.
@@ -36,7 +37,7 @@ pub(super) fn add(
 ) -> Result<()> {
     context.ipam.check_all()?;
     for key in context.ipam.unknown_keys() {
-        log::warn!("ipam.{key} is unknown to this version and is ignored");
+        log::warn!("{}", key.warning());
     }
     let settings = context.ipam.address()?;
     let dns = read_dns(&settings)?;
@@ -49,7 +50,10 @@ pub(super) fn add(
     match context.store.begin_add(&intent_of(call), context.deadline)? {
         Begun::Existing(active) => answer(&active),
         Begun::Busy => Err(Failure::StillAssigning),
-        Begun::New(intent) => {
+        Begun::New { intent, first } => {
+            if first {
+                report_lost_store(context);
+            }
             let mut attempt = Attempt::new(&context.store, intent, context.deadline);
             let done = assign(context, &mut attempt, call, &settings)
                 .and_then(|active| answer(&active).map(|()| active));
@@ -72,6 +76,20 @@ pub(super) fn add(
     }
 }
 
+/// Says so if the store is new while libcni remembers attachments that it should have records of: it was lost, and what those pods
+/// have is not released when they end.
+fn report_lost_store(context: &CallContext<'_>) {
+    let (pods, directory) = (NodePods::look(), context.store.directory());
+    match pods.without_record(directory, &[]).len() {
+        0 => {}
+        count => log::error!(
+            "{} is a new store, but libcni remembers attachments that should have records in it ({count}): if it was lost, run \
+             `aliyun-eni-ipam reconcile --adopt`, because without records their addresses are not released",
+            directory.display()
+        ),
+    }
+}
+
 /// Finds out where addresses come from, and gets them there.
 fn assign<'s>(
     context: &'s CallContext<'_>,
@@ -79,12 +97,17 @@ fn assign<'s>(
     call: &Add,
     settings: &AddressSettings,
 ) -> Result<Active> {
+    let foreign = context.foreign()?;
+    if let Some(it) = call.arguments.requested.iter().find(|it| foreign.contains(it.address)) {
+        return Err(Failure::RequestedForeign { address: it.address });
+    }
     let client = context.client()?;
     let place = find_placement(client, &context.store, settings, context.deadline)?;
-    let endpoint = client.endpoint(&place.region);
-    let cloud = endpoint.is_loopback().then(|| endpoint.authority());
-    context.store.claim(&place.eni, cloud.as_deref(), context.deadline)?;
+    context.claim(&place.eni, &place.region)?;
     let wanted = place.wanted(&call.arguments.requested)?;
+    if let Some(it) = wanted.iter().find(|it| foreign.covers(it.subnet.block)) {
+        return Err(Failure::AllForeign { subnet: it.subnet.block });
+    }
     attempt.run(context.releaser(&place.region)?, &place, &wanted)
 }
 

@@ -14,7 +14,10 @@ use crate::store::{Store, join};
 /// What is not as it should be, and what to do.
 pub(super) fn check(call: &Check) -> Result<()> {
     let owner = &call.attachment;
-    let store = Store::open(&Ipam::new(&call.network.ipam).data_directory()?)?;
+    let ipam = Ipam::new(&call.network.ipam);
+    // A wrong value keeps everything from being released, so whoever looks at the pod hears of it.
+    ipam.foreign_addresses()?;
+    let store = Store::open(&ipam.data_directory()?)?;
     let Some(active) = store.active(owner)? else {
         let what = if !store.pending(owner)?.is_empty() {
             "the addresses of this attachment are being released"

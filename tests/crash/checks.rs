@@ -1,7 +1,7 @@
 //! What must hold of every moment, whatever was interrupted:
 //! 1. a live pod keeps its address: an active record's addresses are on the ENI, and no release names them;
 //! 2. no address is lost: what is on the ENI is named by a record, or can be found out by repeating a request that an
-//!    intent or a record names by its `ClientToken`. What a person has put there is not the plugin's to lose.
+//!    intent or a record names by its `ClientToken`. What a person has put there, or taken off, is not the plugin's to lose.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -10,7 +10,7 @@ use harness::{Answer, Node};
 use serde_json::Value;
 
 use crate::moment::{Entry, Moment, Tree};
-use crate::scenario::ORPHAN;
+use crate::scenario::{GHOST, ORPHAN};
 
 /// Stands before each document of an intent (RFC 7464).
 const BEGIN: u8 = 0x1e;
@@ -85,9 +85,10 @@ impl Recorded {
             |address: &IpAddr| self.tokens.iter().any(|it| moment.cloud.assigned_under(it).contains(address));
         let is_lost =
             |address: &&IpAddr| **address != ORPHAN && !self.named.contains(address) && !found_out(address);
+        let is_taken = |address: &IpAddr| *address != GHOST && !on_eni.contains(address);
         let lost: Vec<_> = on_eni.iter().filter(is_lost).collect();
         let taken: Vec<_> =
-            self.active.iter().filter(|(_, addresses)| !addresses.is_subset(on_eni)).collect();
+            self.active.iter().filter(|(_, addresses)| addresses.iter().any(is_taken)).collect();
         match (lost.is_empty(), taken.is_empty()) {
             (false, _) => Some(format!("{lost:?} on the ENI is lost: no record leads to it")),
             (_, false) => Some(format!("{taken:?} is in use but not on the ENI")),

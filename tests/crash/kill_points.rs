@@ -52,4 +52,5 @@ fn survives(scenario: &Scenario) {
 in_every_situation! {
     of_a_del_that_finds_the_lock_taken: FOLLOWING_DEL,
     of_an_add_whose_request_is_late: ADD_WHOSE_REQUEST_IS_LATE,
+    of_a_restore_whose_request_is_late: RESTORE_WHOSE_REQUEST_IS_LATE,
 }

@@ -22,6 +22,9 @@ pub(crate) const NEIGHBOUR: &str = "neighbour";
 /// An address on the ENI that nobody has recorded: a person has put it there.
 pub(crate) const ORPHAN: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 168, 0, 77));
 
+/// The pod's address, where a person has taken it off the ENI.
+pub(crate) const GHOST: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 168, 0, 66));
+
 /// What kind of call is interrupted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verb {
@@ -164,6 +167,26 @@ pub(crate) const RECONCILE: Scenario = Scenario {
         killed(node, node.call("ADD", "first"), "recvfrom", 1);
         node.cloud.assign(Node::ENI, ORPHAN);
     })
+};
+
+pub(crate) const RESTORE: Scenario = Scenario {
+    call: |node| node.command(&["reconcile", "--restore"]),
+    costly: true,
+    ..Scenario::new("restore of a pod's address", Verb::Command, |node| {
+        neighbour(node);
+        let asking = add(node).env("CNI_ARGS", format!("IP={GHOST}"));
+        assert_eq!(asking.run().address(), GHOST);
+        // A description shows all that it has.
+        node.let_time_pass(aftermath::IN_DOUBT);
+        node.cloud.unassign(Node::ENI, GHOST);
+    })
+};
+
+pub(crate) const RESTORE_WHOSE_REQUEST_IS_LATE: Scenario = Scenario {
+    name: "restore whose request arrives late",
+    course: course::with_its_assignment_late,
+    interrupted: ("POST /", NOTHING),
+    ..RESTORE
 };
 
 pub(crate) const UNREAD_ADD: Scenario = Scenario {

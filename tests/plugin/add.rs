@@ -1,5 +1,6 @@
 //! ADD.
 
+use harness::{Effect, Fault};
 use serde_json::json;
 
 use crate::node;
@@ -83,9 +84,26 @@ fn a_requested_address_that_cannot_be_had_is_refused_and_nothing_is_left() {
     let outside = node.call("ADD", "c0").env("CNI_ARGS", "IP=10.0.0.1").run().error(114);
     assert!(outside.contains("10.0.0.1") && outside.contains("192.168.0.0/24"), "{outside}");
     let taken = node.add("c1").address();
-    let refused = node.call("ADD", "c2").env("CNI_ARGS", format!("IP={taken}")).run().error(111);
+    let refused = node.call("ADD", "c2").env("CNI_ARGS", format!("IP={taken}")).run().error(114);
     assert!(refused.contains("InvalidIp.IpAssigned"), "{refused}");
     assert_eq!(node.counts(), [0, 1, 0, 0]);
+}
+
+#[test]
+fn a_requested_address_that_is_in_use_is_said_to_be_whichever_code_ecs_has_for_that() {
+    let node = node();
+    for code in [
+        "InvalidIp.IpAssigned",
+        "InvalidIp.IpRepeated",
+        "InvalidPrivateIpAddress.Duplicated",
+        "InvalidIPAddress.AlreadyUsed",
+    ] {
+        node.cloud.inject(Fault::on("AssignPrivateIpAddresses").times(1).effect(Effect::code(code)));
+        let text = node.call("ADD", "c0").env("CNI_ARGS", "IP=192.168.0.9").run().error(114);
+        assert!(text.contains("192.168.0.9 was requested but is already in use: choose another"), "{text}");
+        assert!(text.contains(code), "{text}");
+    }
+    assert!(node.records().is_empty() && node.on_eni().is_empty(), "{}", node.scene());
 }
 
 #[test]

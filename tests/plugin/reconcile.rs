@@ -56,8 +56,8 @@ fn a_node_on_which_all_is_recorded_has_nothing_to_reconcile() {
     let _ = node.add("c0").addresses();
     let expected = json!({"enis": [{
         "networkInterfaceId": Node::ENI, "regionId": World::REGION_ID,
-        "orphans": [], "ghosts": [], "undecided": [], "problem": null,
-    }], "released": [], "left": []});
+        "orphans": [], "inUse": [], "conflicts": [], "foreign": [], "ghosts": [], "undecided": [], "problem": null,
+    }], "adopted": [], "restored": [], "released": [], "left": [], "unseen": []});
     assert_eq!(reconcile(&node).result(), expected);
     let text = node.operator(&["reconcile"]);
     assert!(text.status() == 0 && text.stdout().contains(Node::ENI), "{text:?}");
@@ -73,7 +73,7 @@ fn orphans_and_ghosts_are_shown_and_nothing_is_done_about_them() {
     let answer = reconcile(&node);
     assert_eq!(answer.status(), 1);
     assert_eq!(entry(&answer)["orphans"], json!([orphan]));
-    let expected = json!([{"address": ghost, "containerId": "c0", "ifname": "eth0", "state": "active"}]);
+    let expected = json!([{"address": ghost, "containerId": "c0", "ifname": "eth0", "state": "active", "pod": null, "why": null}]);
     assert_eq!(entry(&answer)["ghosts"], expected);
     let table = node.operator(&["reconcile"]);
     assert_eq!(table.status(), 1);

@@ -19,7 +19,8 @@ pub(super) fn fetch(
     let session = &role.session;
     let mut parameters = sts::parameters(session);
     parameters.extend(session.external_id.clone().map(|id| ("ExternalId".to_owned(), id)));
-    let action = Action { name: "AssumeRole", version: sts::VERSION, mutates: false, parameters };
+    let action =
+        Action { name: "AssumeRole", version: sts::VERSION, mutates: false, parameters, set_by: sts::SET_BY };
     let endpoint = sts::endpoint(sts_endpoint, session);
     let renew = |refused: &AccessKey| opener(Some(refused));
     match api.call_fresh(&endpoint, &action, opener(None)?, deadline, renew) {

@@ -69,6 +69,7 @@ pub(super) fn fetch(
         headers: &[("content-type", "application/x-www-form-urlencoded".to_owned())],
         body: &pairs.join("&"),
         patience: PATIENCE,
+        set_by: sts::SET_BY,
     };
     let response = api.http.exchange(&request, deadline).map_err(|failure| Error {
         transient: failure.transient,

@@ -11,6 +11,9 @@ use crate::cloud::http::Endpoint;
 /// The version of the STS API.
 pub(super) const VERSION: &str = "2015-04-01";
 
+/// What says where the server is, for people.
+pub(super) const SET_BY: &str = "`ipam.credentials.stsEndpoint`";
+
 /// The server for a session: by the official SDKs' rule, unless one is given.
 pub(super) fn endpoint(given: Option<&Endpoint>, session: &RoleSession) -> Endpoint {
     let by_rule = || {

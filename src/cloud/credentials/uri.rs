@@ -40,6 +40,7 @@ pub(super) fn fetch(uri: &str, direct: &Http, deadline: Deadline) -> Result<Acce
         headers: &[],
         body: "",
         patience: PATIENCE,
+        set_by: VARIABLE,
     };
     let response = direct.exchange(&request, deadline).map_err(|failure| Error {
         transient: failure.transient,

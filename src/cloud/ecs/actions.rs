@@ -14,6 +14,9 @@ use crate::cloud::rpc::{Action, Answer, Error};
 /// The version of the ECS API.
 pub(super) const VERSION: &str = "2014-05-26";
 
+/// What says where the server is, for people.
+pub(super) const SET_BY: &str = "`ipam.endpoint`";
+
 /// The id by which Alibaba Cloud's support finds a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestId(pub String);
@@ -87,7 +90,7 @@ impl Client {
         };
         let mut parameters = target(region, eni);
         parameters.extend(numbered(parameter, addresses));
-        let action = Action { name, version: VERSION, mutates: true, parameters };
+        let action = Action { name, version: VERSION, mutates: true, parameters, set_by: SET_BY };
         self.call(region, eni, &action, deadline).map(|answer| RequestId(answer.request_id))
     }
 
@@ -122,7 +125,7 @@ impl Client {
                 return Err(Error::not_sent(name, "one request is about addresses of one family").about(eni));
             }
         }
-        let action = Action { name, version: VERSION, mutates: true, parameters };
+        let action = Action { name, version: VERSION, mutates: true, parameters, set_by: SET_BY };
         let answer = self.call(region, eni, &action, deadline)?;
         let addresses = addresses_in(&answer, family);
         let request_id = RequestId(answer.request_id);

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use log::warn;
 use serde::Deserialize;
 
-use super::actions::VERSION;
+use super::actions::{SET_BY, VERSION};
 use super::client::Client;
 use crate::base::deadline::Deadline;
 use crate::base::eni::EniId;
@@ -68,7 +68,7 @@ impl Client {
             if !token.is_empty() {
                 parameters.push(("NextToken".to_owned(), token.clone()));
             }
-            let action = Action { name: NAME, version: VERSION, mutates: false, parameters };
+            let action = Action { name: NAME, version: VERSION, mutates: false, parameters, set_by: SET_BY };
             let answer = match self.call(region, eni, &action, deadline) {
                 Ok(answer) => answer,
                 // Listing says "none" by an empty list; this is for the day it says so by an error.

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::actions::VERSION;
+use super::actions::{SET_BY, VERSION};
 use super::client::Client;
 use crate::base::deadline::Deadline;
 use crate::base::region::RegionId;
@@ -34,7 +34,7 @@ impl Client {
             ("RegionId".to_owned(), region.to_string()),
             ("InstanceTypes.1".to_owned(), instance_type.to_owned()),
         ];
-        let action = Action { name: NAME, version: VERSION, mutates: false, parameters };
+        let action = Action { name: NAME, version: VERSION, mutates: false, parameters, set_by: SET_BY };
         let answer = self.call_in(region, &action, deadline)?;
         let unclear = || Error {
             request_id: Some(answer.request_id.clone().into()),

@@ -16,11 +16,13 @@ use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{
     ConnectProxyConnector, ConnectionDetails, Connector, RustlsConnector, Transport,
 };
-use ureq::{Agent, Body, Timeout};
+use ureq::{Agent, Body};
 
 use super::connection::{Dial, Line};
 use super::date::parse_http_date;
 use super::endpoint::Endpoint;
+use super::explanation::{Circumstances, Route, explain};
+use super::failure::{Failure, Patience};
 use super::proxy::Proxy;
 use super::tls;
 use crate::base::deadline::Deadline;
@@ -52,15 +54,8 @@ pub(crate) struct Request<'a> {
     pub(crate) headers: &'a [(&'static str, String)],
     pub(crate) body: &'a str,
     pub(crate) patience: Patience,
-}
-
-/// The bounds of one exchange, beside the deadline of the whole call.
-#[derive(Clone, Copy)]
-pub(crate) struct Patience {
-    /// For the connection: name, TCP, proxy and TLS.
-    pub(crate) connect: Duration,
-    /// From the request until the head of the answer.
-    pub(crate) answer: Duration,
+    /// What says where the server is, for people: a key, a variable. Empty where the caller says what to check.
+    pub(crate) set_by: &'static str,
 }
 
 /// What came back.
@@ -71,25 +66,6 @@ pub(crate) struct Response {
     pub(crate) date: Option<SystemTime>,
     /// How long the server asks to be left alone.
     pub(crate) retry_after: Option<Duration>,
-}
-
-/// No usable answer.
-#[derive(Debug)]
-pub(crate) struct Failure {
-    /// Whether the request can have left. If not, the server certainly did nothing.
-    pub(crate) sent: bool,
-    /// Whether it was patience that ended, and not the connection.
-    pub(crate) timed_out: bool,
-    /// Whether the same again may succeed: a lost connection, not a bad certificate.
-    pub(crate) transient: bool,
-    /// What happened, with whom.
-    pub(crate) message: String,
-}
-
-impl Failure {
-    fn before_sending(message: String) -> Self {
-        Self { sent: false, timed_out: false, transient: false, message }
-    }
 }
 
 impl Http {
@@ -128,21 +104,22 @@ impl Http {
         let response = agent.run(message).and_then(read).map_err(|error| {
             let sent = connected.load(Ordering::Relaxed);
             let out_of_time = ends_connecting || deadline.has_passed();
-            explain(&error, &self.route_to(request.endpoint), request.patience, out_of_time, sent)
+            let route = self.route_to(request);
+            explain(&error, &route, &Circumstances { patience: request.patience, out_of_time, sent })
         })?;
         line.end_well();
         Ok(response)
     }
 
     /// Who is dialled to reach a server, for people.
-    fn route_to(&self, endpoint: &Endpoint) -> Route {
-        let host = endpoint.authority();
+    fn route_to(&self, request: &Request<'_>) -> Route {
+        let (host, set_by) = (request.endpoint.authority(), request.set_by);
         match self.proxy.resolve() {
             Ok(Some(proxy)) => {
                 let dialled = clean(&format!("{}:{}", proxy.host(), proxy.port()), 200);
-                Route { via: format!(" through the proxy {dialled}"), host, dialled }
+                Route { via: format!(" through the proxy {dialled}"), host, dialled, set_by }
             }
-            _ => Route { via: String::new(), dialled: host.clone(), host },
+            _ => Route { via: String::new(), dialled: host.clone(), host, set_by },
         }
     }
 
@@ -223,51 +200,4 @@ impl<In: Transport> Connector<In> for Mark {
         }
         Ok(chained)
     }
-}
-
-/// The server, and who is dialled in its place where there is a proxy.
-struct Route {
-    host: String,
-    dialled: String,
-    via: String,
-}
-
-fn explain(error: &ureq::Error, route: &Route, patience: Patience, out_of_time: bool, sent: bool) -> Failure {
-    let Route { host, dialled, via } = route;
-    let detail = clean(&error.to_string(), 200);
-    if !sent && let Some(message) = tls::explain(host, &detail) {
-        return Failure::before_sending(message);
-    }
-    let message = match error {
-        ureq::Error::Timeout(Timeout::Resolve) => {
-            format!("the name {dialled} could not be resolved in time")
-        }
-        // Also of a connection that the deadline has cut short.
-        ureq::Error::Timeout(Timeout::Connect) if !out_of_time => {
-            format!("no connection to {host}{via} within {} s", patience.connect.as_secs_f32())
-        }
-        ureq::Error::Timeout(Timeout::RecvResponse) => {
-            format!("no answer from {host} within {} s", patience.answer.as_secs_f32())
-        }
-        ureq::Error::Timeout(_) if sent => format!("the time of this call ran out before {host} answered"),
-        ureq::Error::Timeout(_) => {
-            format!("the time of this call ran out before {host}{via} was connected")
-        }
-        ureq::Error::ConnectProxyFailed(_) => format!("the proxy refused to connect to {host} ({detail})"),
-        ureq::Error::BodyExceedsLimit(_) | ureq::Error::LargeResponseHeader(..) => {
-            format!("the answer of {host} is too long; check the endpoint")
-        }
-        ureq::Error::Protocol(_) => {
-            format!("{host} did not answer in HTTP ({detail}); check the endpoint")
-        }
-        ureq::Error::HostNotFound => {
-            format!("the name {dialled} has no address; check the node's DNS and the endpoint")
-        }
-        _ if detail.contains("failed to lookup") => {
-            format!("the name {dialled} cannot be resolved ({detail}); check the node's DNS and the endpoint")
-        }
-        _ if sent => format!("the connection to {host} was lost ({detail})"),
-        _ => format!("cannot connect to {host}{via} ({detail})"),
-    };
-    Failure { sent, timed_out: matches!(error, ureq::Error::Timeout(_)), transient: true, message }
 }

@@ -4,10 +4,13 @@ mod connection;
 pub(crate) mod date;
 pub(crate) mod endpoint;
 mod exchange;
+mod explanation;
+mod failure;
 mod proxy;
 mod roots;
 mod tls;
 
 pub(crate) use endpoint::Endpoint;
-pub(crate) use exchange::{Failure, Http, Patience, Request, Response};
+pub(crate) use exchange::{Http, Request, Response};
+pub(crate) use failure::{Failure, Patience};
 pub use proxy::Proxy;

@@ -32,6 +32,10 @@ impl Proxy {
         if text == "env" {
             return Ok(Self::Environment);
         }
+        // Without a scheme, a mistyped `env` would be a host.
+        if !text.contains("://") {
+            return Err(InvalidProxy);
+        }
         let proxy = ureq::Proxy::new(text).map_err(|_| InvalidProxy)?;
         if is_http(&proxy) { Ok(Self::Url(ProxyUrl(proxy))) } else { Err(InvalidProxy) }
     }
@@ -68,7 +72,14 @@ mod tests {
         assert_eq!(Proxy::parse("env"), Ok(Proxy::Environment));
         assert!(matches!(Proxy::parse("http://proxy.example.com:3128"), Ok(Proxy::Url(_))));
         assert!(matches!(Proxy::parse("https://u:p@proxy.example.com"), Ok(Proxy::Url(_))));
-        for text in ["", "socks5://proxy.example.com", "ftp://proxy.example.com", "http://"] {
+        for text in [
+            "",
+            "evn",
+            "proxy.example.com:3128",
+            "socks5://proxy.example.com",
+            "ftp://proxy.example.com",
+            "http://",
+        ] {
             assert_eq!(Proxy::parse(text), Err(InvalidProxy), "{text:?}");
         }
     }

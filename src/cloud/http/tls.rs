@@ -45,16 +45,17 @@ fn own_roots(path: &Path) -> Result<Vec<Certificate<'static>>, String> {
 
 /// What a failed handshake means, where its text tells. The text is rustls's; the integration tests with real
 /// certificates notice when it changes.
-pub(crate) fn explain(host: &str, error: &str) -> Option<String> {
+pub(crate) fn explain(host: &str, error: &str, set_by: &str) -> Option<String> {
     let has = |words: &str| error.contains(words);
     let problem = if has("Expired") || has("certificate expired") {
         "has expired; if it has not, the node's clock is wrong"
     } else if has("NotValidYet") || has("certificate not valid yet") {
         "is not valid yet; if it should be, the node's clock is wrong"
     } else if has("NotValidForName") || has("certificate not valid for name") {
-        "is for another host; check `ipam.endpoint`"
+        &format!("is for another host; check {}", if set_by.is_empty() { "its URL" } else { set_by })
     } else if has("UnknownIssuer") {
-        "is signed by an authority that this node does not trust; to trust it, set `ipam.caFile`"
+        "is signed by an authority that this node does not trust; to trust it, set `ipam.caFile`; if a proxy has replaced \
+         the certificate, this is the proxy's authority"
     } else if has("CaUsedAsEndEntity") {
         "belongs to a certificate authority, so a server cannot use it"
     } else if has("invalid peer certificate") {
@@ -95,9 +96,9 @@ mod tests {
             ("invalid peer certificate: UnknownIssuer", "caFile"),
             ("invalid peer certificate: BadSignature", "cannot be accepted"),
         ] {
-            let explained = explain("ecs.example.com", error).unwrap();
+            let explained = explain("ecs.example.com", error, "`ipam.endpoint`").unwrap();
             assert!(explained.contains(words) && explained.contains("ecs.example.com"), "{explained}");
         }
-        assert_eq!(explain("ecs.example.com", "peer is incompatible"), None);
+        assert_eq!(explain("ecs.example.com", "peer is incompatible", ""), None);
     }
 }

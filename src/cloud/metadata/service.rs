@@ -164,7 +164,15 @@ impl Metadata {
         target: &'a str,
         headers: &'a [(&'static str, String)],
     ) -> Request<'a> {
-        Request { method, endpoint: &self.endpoint, target, headers, body: "", patience: PATIENCE }
+        Request {
+            method,
+            endpoint: &self.endpoint,
+            target,
+            headers,
+            body: "",
+            patience: PATIENCE,
+            set_by: "",
+        }
     }
 
     /// Repeats what met trouble of the service's own: it is limited, and restarted, like any other. Where nobody

@@ -36,6 +36,8 @@ pub(crate) struct Action {
     /// Whether it changes anything: what is not known to have failed may then have happened.
     pub(crate) mutates: bool,
     pub(crate) parameters: Vec<(String, String)>,
+    /// What says where the product's server is, for people.
+    pub(crate) set_by: &'static str,
 }
 
 /// What a successful call returned.
@@ -90,6 +92,7 @@ impl Api {
             headers: &signed.headers,
             body: "",
             patience: PATIENCE,
+            set_by: action.set_by,
         };
         let started = Instant::now();
         let result = self

@@ -7,8 +7,8 @@
 
 use Disposition::{Permanent, RefreshOnce, Released, Retry, Throttled};
 use Subject::{
-    Account, Address, ClientToken, Clock, Eni, EniFull, EniGone, Forbidden, Key, Nonce, Request, Service,
-    VSwitchFull,
+    Account, Address, AddressTaken, ClientToken, Clock, Eni, EniFull, EniGone, Forbidden, Key, Nonce,
+    Request, Service, VSwitchFull,
 };
 
 /// What a refused caller does next.
@@ -31,6 +31,8 @@ pub enum Disposition {
 pub enum Subject {
     /// One of the addresses.
     Address,
+    /// An address that was asked for, and that something has already.
+    AddressTaken,
     /// The room on the ENI: it has as many addresses as its instance type allows.
     EniFull,
     /// The room in the vSwitch, which all its ENIs share.
@@ -62,6 +64,12 @@ impl Subject {
     #[must_use]
     pub fn is_the_caller(self) -> bool {
         matches!(self, Account | Key | Clock | Nonce)
+    }
+
+    /// Whether an address is to blame, so that the same about another one may be accepted.
+    #[must_use]
+    pub fn is_an_address(self) -> bool {
+        matches!(self, Address | AddressTaken)
     }
 
     /// Whether the caller lacks a permission or a valid key, as far as can be told. A release does not count on it: a refusal
@@ -105,7 +113,8 @@ const fn open(code: &'static str, remedy: &'static str) -> Row {
 const BUSY: &str =
     "it is retried; if this persists, check the state of {eni} and of its instance in the ECS console";
 const SERVER: &str = "it is retried; if this persists, contact Alibaba Cloud support with the RequestId";
-const QUOTA: &str = "it is retried; if this persists, check the quota of {action} in the Quota Center";
+const QUOTA: &str = "ECS limits the requests of the whole account in a region by the minute, so it is retried in the next \
+                     one; if this persists, raise the quota of {action} in the Quota Center";
 const CLOCK: &str = "set the node's clock";
 const KEY: &str = "check the AccessKey that `ipam.credentials` selects";
 const ACCOUNT: &str = "check the account's status, payment and RAM settings in the console";
@@ -113,9 +122,13 @@ const POLICY: &str = "grant {permission} to the RAM user or role of the credenti
 const PROBABLY: &str = "probably a permission is missing: grant {permission} to the RAM user or role of the credentials; if it \
                         is granted, look up this code in Alibaba Cloud's API error center";
 const ENI: &str = "check `ipam.networkInterfaceId` and the state of {eni} in the ECS console";
-const ROOM: &str = "use an instance type with more addresses per ENI, or another ENI";
+const ENI_FULL: &str = "{eni} has as many addresses as its instance type allows: delete pods (`aliyun-eni-ipam list` shows \
+                        which have one), or use an instance type with more addresses per ENI";
+const VSWITCH_FULL: &str = "no address is free in the vSwitch of {eni}: delete pods or other resources in the vSwitch, or use \
+                            an ENI in a larger vSwitch";
 const REQUEST: &str = "please report this as a bug, with the RequestId";
 const ADDRESS: &str = "compare the ENI with the records: `aliyun-eni-ipam reconcile`";
+const TAKEN: &str = "if a pod of this node has the address, `aliyun-eni-ipam list` shows which";
 
 /// Every known code and family, by subject.
 pub static CODES: &[Row] = &[
@@ -236,6 +249,18 @@ pub static CODES: &[Row] = &[
         Eni,
         "the instance type allows no more ENIs: use a larger one",
     ),
+    code(
+        "InvalidOperation.Ipv6NotSupport",
+        Permanent,
+        Eni,
+        "the instance type has no IPv6: set `ipam.ipv6` to false, or use another instance type",
+    ),
+    code(
+        "InvalidVSwitch.Ipv6NotTurnOn",
+        Permanent,
+        Eni,
+        "enable IPv6 for the vSwitch of {eni}, or set `ipam.ipv6` to false",
+    ),
     // Which addresses.
     code(
         "InvalidVSwitchId.IpInvalid",
@@ -243,26 +268,26 @@ pub static CODES: &[Row] = &[
         Address,
         "the address is outside the CIDR block of the vSwitch of {eni}",
     ),
-    code(
-        "InvalidVSwitchId.IpNotEnough",
-        Permanent,
-        VSwitchFull,
-        "the vSwitch of {eni} has no free address; use a larger vSwitch",
-    ),
-    // The API references of other products that give addresses of a vSwitch say that this is about the vSwitch.
+    code("InvalidVSwitchId.IpNotEnough", Permanent, VSwitchFull, VSWITCH_FULL),
+    // The API reference says "Don't have enough private IPs in this switch"; its name says something else.
     code(
         "QuotaExceeded.PrivateIpAddress",
         Permanent,
         VSwitchFull,
-        "{eni} or its vSwitch has no free address; use another ENI or a larger vSwitch",
+        "the vSwitch of {eni} or {eni} itself is full; if `aliyun-eni-ipam doctor` shows a full ENI, delete pods \
+         (`aliyun-eni-ipam list` shows which have an address) or use an instance type with more addresses per ENI; \
+         otherwise use an ENI in a larger vSwitch",
     ),
-    code("MaxEniPrivateIpsCountExceeded", Permanent, EniFull, ROOM),
-    code("InvalidOperation.Ipv4CountExceeded", Permanent, EniFull, ROOM),
-    code("InvalidOperation.Ipv6CountExceeded", Permanent, EniFull, ROOM),
-    code("InvalidIp.IpAssigned", Permanent, Address, ADDRESS),
-    code("InvalidIp.IpRepeated", Permanent, Address, ADDRESS),
+    code("MaxEniPrivateIpsCountExceeded", Permanent, EniFull, ENI_FULL),
+    code("MaxEniIpv6IpsCountExceeded", Permanent, EniFull, ENI_FULL),
+    code("InvalidOperation.Ipv4CountExceeded", Permanent, EniFull, ENI_FULL),
+    code("InvalidOperation.Ipv6CountExceeded", Permanent, EniFull, ENI_FULL),
     code("InvalidIp.Address", Permanent, Address, ADDRESS),
-    code("InvalidPrivateIpAddress.Duplicated", Permanent, Address, ADDRESS),
+    // Requests name an address once, so "repeated" and "duplicated" mean that it exists: "Change the IP address".
+    code("InvalidIp.IpAssigned", Permanent, AddressTaken, TAKEN),
+    code("InvalidIp.IpRepeated", Permanent, AddressTaken, TAKEN),
+    code("InvalidPrivateIpAddress.Duplicated", Permanent, AddressTaken, TAKEN),
+    code("InvalidIPAddress.AlreadyUsed", Permanent, AddressTaken, TAKEN),
 ];
 
 /// What is left when the code is not known: the HTTP status.

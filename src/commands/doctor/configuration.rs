@@ -14,7 +14,7 @@ const NAME: &str = "configuration";
 /// Checks the files. A runtime looks at them in the order of their names, and the first one counts for it: containerd stops
 /// at one that it cannot read, and by default takes no further one.
 pub(super) fn files(found: &Configuration, report: &mut Report) {
-    let is_ours = |file: &Path| found.networks.iter().any(|network| network.file == file);
+    let is_ours = |file: &Path| found.networks.iter().any(|network| network.file() == file);
     let first_of_ours = found.files.iter().position(|file| is_ours(file));
     let mut before = Vec::new();
     for (i, file) in found.files.iter().enumerate() {
@@ -56,9 +56,10 @@ pub(super) fn keys(network: &Network, is_one_of_several: bool, report: &mut Repo
     if let Err(error) = check_keys(network.ipam()) {
         return report.fail(NAME, error);
     }
-    let unknown: Vec<_> = network.ipam().unknown_keys().into_iter().collect();
+    let unknown: Vec<_> = network.ipam().unknown_keys().iter().map(ToString::to_string).collect();
     if !unknown.is_empty() {
-        report.warn(NAME, format!("unknown keys, which have no effect: {}", unknown.join(", ")));
+        let file = network.file().display();
+        report.warn(NAME, format!("unknown keys in {file}, which have no effect: {}", unknown.join(", ")));
     } else if is_one_of_several {
         report.ok(NAME, "all keys are valid");
     } else {

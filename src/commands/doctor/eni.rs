@@ -104,8 +104,13 @@ pub(super) fn quota(site: &Site<'_>, eni: &Eni, report: &mut Report) {
     };
     let all = || eni.primary.iter().chain(&eni.addresses);
     let (used, used6) = (all().filter(|it| it.is_ipv4()).count(), all().filter(|it| it.is_ipv6()).count());
+    let foreign = match place.network.ipam().foreign_addresses() {
+        Ok(foreign) => eni.addresses.iter().filter(|it| foreign.contains(**it)).count(),
+        Err(error) => return report.not_tested("quota", error),
+    };
+    let foreign = if foreign > 0 { format!(", of which {foreign} are foreign") } else { String::new() };
     let detail = format!(
-        "{} has {used} of {} IPv4 addresses, the primary one included, and {used6} of {} IPv6 addresses ({kind})",
+        "{} has {used} of {} IPv4 addresses, the primary one included, and {used6} of {} IPv6 addresses{foreign} ({kind})",
         eni.id, quota.ipv4, quota.ipv6
     );
     if used as u64 >= quota.ipv4 {

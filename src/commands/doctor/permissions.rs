@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::base::random;
 use crate::base::region::Family;
 use crate::cloud::ecs::Want;
-use crate::cloud::rpc::{Error, Subject};
+use crate::cloud::rpc::Error;
 use crate::commands::doctor::report::Report;
 use crate::commands::doctor::site::Site;
 use crate::store;
@@ -75,5 +75,5 @@ fn names(family: Family) -> [&'static str; 2] {
 
 /// Whether ECS refused the request because of the address or the lack of one, so probably after it had checked the permission.
 fn suggests_permission(error: &Error) -> bool {
-    error.subject() == Subject::Address || error.subject().is_full()
+    error.subject().is_an_address() || error.subject().is_full()
 }

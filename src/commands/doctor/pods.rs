@@ -3,13 +3,16 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
+use crate::base::clock::Timestamp;
+use crate::commands::adoptable::{Adoptable, Conflict};
 use crate::commands::doctor::report::Report;
+use crate::commands::output::short_id;
 use crate::node::pods::{CachedAttachment, NodePods};
-use crate::store;
-use crate::store::{Listed, State, Store, join};
+use crate::store::{Allocation, Listed, Store, join};
 
 const NAME: &str = "pods";
 
@@ -34,7 +37,22 @@ pub(super) fn check(store: &Store, on_enis: Option<&BTreeSet<IpAddr>>, report: &
 }
 
 fn differ(store: &Store, pods: &NodePods, listed: &[Listed]) -> bool {
-    !pods.without_record(store.directory(), listed).is_empty() || !taken(pods, listed).is_empty()
+    let directory = store.directory();
+    !pods.without_record(directory, listed).is_empty() || !conflicts(directory, pods, listed, None).is_empty()
+}
+
+/// Addresses of records that another attachment has got since, as `reconcile` sees them. Without ECS's word on what the ENIs have,
+/// they are taken to have what is recorded.
+fn conflicts(
+    directory: &Path,
+    pods: &NodePods,
+    listed: &[Listed],
+    on_enis: Option<&BTreeSet<IpAddr>>,
+) -> Vec<Conflict> {
+    let recorded =
+        || listed.iter().filter_map(|it| it.allocation.as_ref()).flat_map(Allocation::ips).collect();
+    let on_enis = on_enis.map_or_else(recorded, BTreeSet::clone);
+    Adoptable { pods, store: directory, listed }.conflicts(&on_enis, Timestamp::now())
 }
 
 fn compare(
@@ -44,31 +62,34 @@ fn compare(
     on_enis: Option<&BTreeSet<IpAddr>>,
     report: &mut Report,
 ) {
-    let is_on_eni = |it: &&CachedAttachment| {
-        on_enis.is_none_or(|on_enis| it.addresses.iter().any(|its| on_enis.contains(&its.address.ip())))
-    };
-    let without = pods.without_record(store.directory(), listed);
+    let directory = store.directory();
+    let conflicts = conflicts(directory, pods, listed, on_enis);
+    let is_told = |address: IpAddr| conflicts.iter().any(|conflict| conflict.address == address);
+    let ips = |it: &CachedAttachment| it.addresses.iter().map(|its| its.address.ip()).collect::<Vec<_>>();
+    let mut without = pods.without_record(directory, listed);
+    without.retain(|it| !ips(it).into_iter().all(is_told));
+    let is_on_eni =
+        |it: &&CachedAttachment| on_enis.is_none_or(|on_enis| ips(it).iter().any(|ip| on_enis.contains(ip)));
     let (without, gone): (Vec<_>, Vec<_>) = without.into_iter().partition(is_on_eni);
-    let taken = taken(pods, listed);
     if !without.is_empty() {
         report.fail(
             NAME,
             format!(
                 "no record in {} has the addresses of {}: the store is younger than these pods, or an old copy. Release nothing, \
                  and run `aliyun-eni-ipam reconcile --adopt`",
-                store.directory().display(),
+                directory.display(),
                 some(without.iter().map(|it| named(it)))
             ),
         );
     }
-    if !taken.is_empty() {
+    if !conflicts.is_empty() {
         report.fail(
             NAME,
             format!(
-                "another pod has the address of a record: {}. The records in {} are probably an old copy: run \
-                 `aliyun-eni-ipam reconcile --adopt`",
-                some(taken.iter().cloned()),
-                store.directory().display()
+                "another pod has the address of a record: {}. The records in {} are probably an old copy: release nothing, and run \
+                 `aliyun-eni-ipam reconcile --adopt` at once",
+                some(conflicts.iter().map(in_words)),
+                directory.display()
             ),
         );
     }
@@ -90,31 +111,19 @@ fn compare(
                 some(pods.unseen().iter().cloned())
             ),
         );
-    } else if without.is_empty() && taken.is_empty() && gone.is_empty() {
+    } else if without.is_empty() && conflicts.is_empty() && gone.is_empty() {
         report.ok(NAME, "each pod in libcni's cache has its record");
     }
 }
 
-/// Addresses of active records that another attachment has got since, for people.
-fn taken(pods: &NodePods, listed: &[Listed]) -> Vec<String> {
-    let mut taken = Vec::new();
-    for record in listed.iter().filter(|it| it.state == State::Active) {
-        for address in record.allocation.iter().flat_map(store::Allocation::ips) {
-            let of_owner = pods.attachments_with(address).find(|it| it.owner == record.owner);
-            let is_younger = |it: &&CachedAttachment| {
-                it.owner != record.owner && of_owner.is_none_or(|of_owner| it.written > of_owner.written)
-            };
-            if let Some(other) = pods.attachments_with(address).find(is_younger) {
-                let path = record.path.display();
-                taken.push(format!(
-                    "{address} is recorded for {}, in {path}, but {} has it",
-                    record.owner,
-                    other.user()
-                ));
-            }
-        }
-    }
-    taken
+fn in_words(conflict: &Conflict) -> String {
+    let Conflict { address, owner, state, used_by, .. } = conflict;
+    let id = short_id(&owner.container_id);
+    format!(
+        "{address} is recorded as {} for container {id}, {}, but {used_by} has it",
+        state.name(),
+        owner.ifname
+    )
 }
 
 fn named(it: &CachedAttachment) -> String {

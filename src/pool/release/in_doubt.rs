@@ -51,8 +51,8 @@ pub(super) fn resolve(
         return Ok(Step::Done);
     };
     match unexplained(leader, ask.ipv6) {
-        Ok(shown) if shown.as_ref().is_some_and(|it| it.addresses.is_empty()) => {
-            end_lapsed(leader, ask.ipv6, asked)
+        Ok(Some(shown)) if left_nothing(&ask, &shown.addresses) => {
+            end_lapsed(leader, &shown.addresses, ask.ipv6, asked)
         }
         Ok(shown) => repeat(leader, index, &ask, asked, shown),
         Err(error) => {
@@ -64,16 +64,32 @@ pub(super) fn resolve(
     }
 }
 
-/// Ends every request of the family that had lapsed when it was `asked` what the ENI has: it has no unexplained address. The
-/// others wait until they have lapsed.
-fn end_lapsed(leader: &mut Leader<'_, '_, '_>, ipv6: bool, asked: Timestamp) -> store::Result<Step> {
+/// Whether a request can have left none of these addresses, which nothing explains. One for particular addresses has left some of
+/// those, or nothing.
+fn left_nothing(ask: &AssignRequest, unexplained: &BTreeSet<IpAddr>) -> bool {
+    match ask.addresses.as_slice() {
+        [] => unexplained.is_empty(),
+        these => these.iter().all(|address| !unexplained.contains(address)),
+    }
+}
+
+/// Ends every request of the family that had lapsed when it was `asked` what the ENI has, and that has left none of the
+/// unexplained addresses. Others wait until they have lapsed.
+fn end_lapsed(
+    leader: &mut Leader<'_, '_, '_>,
+    unexplained: &BTreeSet<IpAddr>,
+    ipv6: bool,
+    asked: Timestamp,
+) -> store::Result<Step> {
     // An address may be explained by a record whose name a power cut could still take back.
     leader.eni_lock.make_moves_durable()?;
     leader.eni_lock.set_resolving(None)?;
     for record in leader.records.iter_mut().filter(|record| is_record_due(record, asked)) {
         let before = record.progress.in_doubt.clone();
         // One whose answer was noted is not in doubt: its address is explained by that, and is still to be released.
-        let is_concerned = |ask: &AssignRequest| ask.ipv6 == ipv6 && ask.answered.is_empty();
+        let is_concerned = |ask: &AssignRequest| {
+            ask.ipv6 == ipv6 && ask.answered.is_empty() && left_nothing(ask, unexplained)
+        };
         record.progress.in_doubt.retain(|ask| !is_concerned(ask) || !is_lapsed(ask, asked));
         let ended = before.len() - record.progress.in_doubt.len();
         if ended > 0 {
@@ -91,7 +107,7 @@ fn end_lapsed(leader: &mut Leader<'_, '_, '_>, ipv6: bool, asked: Timestamp) -> 
 }
 
 /// Sends the request again. `shown` is what the ENI had that nothing explains when this was `asked`, where it was looked at.
-fn repeat(
+pub(super) fn repeat(
     leader: &mut Leader<'_, '_, '_>,
     index: usize,
     ask: &AssignRequest,
@@ -144,7 +160,7 @@ fn repeat(
 }
 
 /// The request is known to have brought these addresses, or none: they are named in its record, and it is over.
-fn answered(
+pub(super) fn answered(
     leader: &mut Leader<'_, '_, '_>,
     index: usize,
     ask: &AssignRequest,
@@ -178,8 +194,11 @@ fn name<'a>(
 ) -> store::Result<()> {
     for &address in brought {
         if leader.eni_lock.owner_of(address)?.is_none() {
-            log::info!("an interrupted ADD had assigned {address} on {}, which is released now", ask.eni);
+            log::info!("an interrupted ADD had assigned {address} on {}: releasing it", ask.eni);
             leader.records[index].allocation.add(Address::alone(address));
+        } else {
+            // It may have been off the ENI, and this request have brought it back.
+            leader.eni_lock.assigned_again(address, Timestamp::now().plus(DESCRIBE_LAG))?;
         }
     }
     Ok(())
@@ -243,7 +262,7 @@ fn to_be_looked_at(left: &BTreeSet<IpAddr>) -> String {
 }
 
 /// Leaves the request alone until `until`; nothing else waits for it.
-fn wait(
+pub(super) fn wait(
     leader: &mut Leader<'_, '_, '_>,
     index: usize,
     ask: &AssignRequest,
@@ -260,7 +279,7 @@ fn wait(
 }
 
 /// When to ask again after `error`, by how often this record has failed before.
-fn retry_at(error: &Error, attempts: u32) -> Timestamp {
+pub(super) fn retry_at(error: &Error, attempts: u32) -> Timestamp {
     let now = Timestamp::now();
     let pause = if matches!(error.kind, ErrorKind::Refused(Disposition::Permanent)) {
         MAX_PAUSE

@@ -21,6 +21,7 @@ mod in_doubt;
 mod leader;
 mod one_record;
 mod releaser;
+mod restore;
 mod step;
 mod unexplained;
 
@@ -29,3 +30,4 @@ pub(crate) use backoff::pause as pause_after;
 pub(crate) use one_record::Outcome;
 pub(crate) use releaser::Releaser;
 pub(crate) use releaser::{DESCRIBE_LAG, REQUEST_TIMEOUT};
+pub(crate) use restore::Restored;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::base::foreign::ForeignAddresses;
 use crate::base::region::RegionId;
 use crate::cloud::ecs::Client;
 use crate::store::Store;
@@ -25,6 +26,8 @@ pub(crate) struct Releaser<'a> {
     pub client: &'a Client,
     /// The region of the ENI.
     pub region: &'a RegionId,
+    /// What other software has on the ENI: it is not released.
+    pub foreign: &'a ForeignAddresses,
     /// The most addresses in one request.
     pub max_per_request: usize,
     /// How much time the whole call has had: `timeoutSeconds`.

@@ -33,7 +33,7 @@ pub(super) fn step(
     {
         return in_doubt::resolve(&mut leader, index, mine);
     }
-    if leader.leave_to_owners(&chosen)? {
+    if leader.leave_to_other_software(&chosen)? || leader.leave_to_owners(&chosen)? {
         return Ok(Step::Done);
     }
     let is_others =
@@ -99,6 +99,22 @@ impl Leader<'_, '_, '_> {
             .flatten()
     }
 
+    /// Ends the release of those of `addresses` that are on the ENI for other software, and says whether there were any. A
+    /// record can name one that a pod had before the configuration named it, or that ECS gave to an interrupted ADD.
+    fn leave_to_other_software(&mut self, addresses: &[IpAddr]) -> store::Result<bool> {
+        let foreign = self.releaser.foreign;
+        let left: Vec<IpAddr> = addresses.iter().copied().filter(|it| foreign.contains(*it)).collect();
+        if left.is_empty() {
+            return Ok(false);
+        }
+        let eni = self.eni_lock.eni();
+        log::warn!("{} stays on {eni}, left to other software: ipam.foreignAddresses names it", join(&left));
+        // A power cut must not bring a record back as active whose release has ended.
+        self.eni_lock.make_moves_durable()?;
+        self.eni_lock.finish(&mut self.records, |address| left.contains(&address))?;
+        Ok(true)
+    }
+
     /// Ends the release of those of `addresses` that somebody has in use, and says whether there were any: such an address is
     /// released with that one's record. An ADD ends the releases of what it is given, so this is the last of several guards.
     fn leave_to_owners(&mut self, addresses: &[IpAddr]) -> store::Result<bool> {
@@ -140,7 +156,7 @@ impl Leader<'_, '_, '_> {
         match (error.kind, error.subject()) {
             (ErrorKind::Refused(Disposition::Released), Subject::EniGone) => {
                 log::info!(
-                    "{} does not exist any more, so all its addresses are released",
+                    "{} does not exist any more, and its addresses with it: ending their releases",
                     self.eni_lock.eni()
                 );
                 self.records.iter_mut().for_each(|record| record.progress.in_doubt.clear());
@@ -161,7 +177,11 @@ impl Leader<'_, '_, '_> {
             }
             (
                 ErrorKind::Refused(Disposition::Permanent),
-                Subject::Address | Subject::Request | Subject::Forbidden | Subject::ClientToken,
+                Subject::Address
+                | Subject::AddressTaken
+                | Subject::Request
+                | Subject::Forbidden
+                | Subject::ClientToken,
             ) if alone => {
                 self.eni_lock.acknowledge(None)?;
                 self.hold_back(addresses[0], &error.to_string());
@@ -169,7 +189,11 @@ impl Leader<'_, '_, '_> {
             }
             (
                 ErrorKind::Refused(Disposition::Permanent),
-                Subject::Address | Subject::Request | Subject::Forbidden | Subject::ClientToken,
+                Subject::Address
+                | Subject::AddressTaken
+                | Subject::Request
+                | Subject::Forbidden
+                | Subject::ClientToken,
             ) => {
                 self.eni_lock.acknowledge(None)?;
                 self.one_by_one(addresses)

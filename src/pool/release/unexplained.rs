@@ -11,15 +11,16 @@ use crate::store::{Allocation, AssignRequest, State};
 
 /// Addresses of an ENI that no record names.
 pub(super) struct Unexplained {
-    /// A request in doubt may have assigned them, or they are other software's.
+    /// A request in doubt may have assigned them, or other software has them that the configuration does not name.
     pub(super) addresses: BTreeSet<IpAddr>,
     /// Why some of them may be neither, if they may.
     pub(super) other_reason: Option<String>,
 }
 
-/// Describes the ENI and takes away what the store names, for addresses of one family. `None` where ECS does not show it.
+/// Describes the ENI and takes away what the store names and what `foreignAddresses` does, for addresses of one family. `None`
+/// where ECS does not show it.
 pub(super) fn unexplained(leader: &Leader<'_, '_, '_>, ipv6: bool) -> Result<Option<Unexplained>, Error> {
-    let Releaser { client, region, store, .. } = leader.releaser;
+    let Releaser { client, region, store, foreign, .. } = leader.releaser;
     let eni_lock = &leader.eni_lock;
     let unclear = |error: crate::store::Error| {
         Error::not_now("AssignPrivateIpAddresses", &error.to_string()).about(eni_lock.eni())
@@ -30,7 +31,8 @@ pub(super) fn unexplained(leader: &Leader<'_, '_, '_>, ipv6: bool) -> Result<Opt
     let noted = listed.iter().flat_map(|it| &it.progress.in_doubt).flat_map(|ask| &ask.answered).copied();
     let named: BTreeSet<IpAddr> = recorded.chain(noted).collect();
     let mut addresses = eni.addresses;
-    addresses.retain(|it| it.is_ipv6() == ipv6 && !named.contains(it) && !eni_lock.has_given(*it));
+    let is_explained = |it: &IpAddr| named.contains(it) || foreign.contains(*it) || eni_lock.has_given(*it);
+    addresses.retain(|it| it.is_ipv6() == ipv6 && !is_explained(it));
     let is_of_eni = |ask: &AssignRequest| ask.eni == *eni_lock.eni();
     let other_reason = listed.iter().find_map(|it| match it.state {
         State::Quarantined => Some(format!(

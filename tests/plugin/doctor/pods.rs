@@ -69,7 +69,12 @@ fn a_record_whose_address_another_pod_got_since_fails() {
     fs::rename(&backup, node.store()).unwrap();
     let answer = doctor(&node);
     let address = addresses[0].to_string();
-    expect(&answer, "pods", "fail", &[&address, "recorded for c0/eth0", "default/c1", "old copy"]);
+    expect(
+        &answer,
+        "pods",
+        "fail",
+        &[&address, "recorded as active for container c0, eth0", "default/c1", "old copy"],
+    );
 }
 
 fn copy(from: &std::path::Path, to: &std::path::Path) {

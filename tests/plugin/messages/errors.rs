@@ -37,6 +37,10 @@ const SITUATIONS: &[Situation] = &[
         node.cloud.assign(Node::ENI, "192.168.0.9".parse().unwrap());
         asking(node, "192.168.0.9")
     }),
+    ("ADD asks for an address that ECS does not accept", |node| {
+        node.cloud.inject(Fault::on(ASSIGN).effect(Effect::code("InvalidVSwitchId.IpInvalid")));
+        asking(node, "192.168.0.9")
+    }),
     ("ADD asks for an address, and ECS denies access", |node| {
         node.cloud.inject(Fault::on(ASSIGN).effect(Effect::code("Forbidden.RAM")));
         asking(node, "192.168.0.9")
@@ -72,6 +76,14 @@ const SITUATIONS: &[Situation] = &[
     ("ADD while nobody listens at the endpoint", |node| {
         with(node, "endpoint", "http://127.0.0.1:1").add("c1")
     }),
+    ("ADD while nobody listens at the proxy", |node| {
+        node.set("proxy", "http://127.0.0.1:1");
+        with(node, "endpoint", "https://ecs.example.com").add("c1")
+    }),
+    ("ADD with https to a server that speaks http", |node| {
+        let endpoint = node.cloud.endpoint().replace("http:", "https:");
+        with(node, "endpoint", endpoint).add("c1")
+    }),
     ("ADD with a CA file that does not exist", |node| {
         node.set("endpoint", "https://127.0.0.1:1");
         with(node, "caFile", "/none/ca.pem").add("c1")
@@ -81,8 +93,24 @@ const SITUATIONS: &[Situation] = &[
         node.add("c1")
     }),
     ("ADD on a full ENI", |node| {
+        node.cloud.inject(Fault::on(ASSIGN).effect(Effect::code("InvalidOperation.Ipv4CountExceeded")));
+        node.add("c1")
+    }),
+    ("ADD with a full vSwitch", |node| {
+        node.cloud.inject(Fault::on(ASSIGN).effect(Effect::code("InvalidVSwitchId.IpNotEnough")));
+        node.add("c1")
+    }),
+    ("ADD on an ENI or with a vSwitch that is full", |node| {
         node.cloud.inject(Fault::on(ASSIGN).effect(Effect::code("QuotaExceeded.PrivateIpAddress")));
         node.add("c1")
+    }),
+    ("ADD while ECS limits requests", |node| {
+        node.cloud.inject(Fault::on(ASSIGN).effect(Effect::code("Throttling.User")));
+        with(node, "timeoutSeconds", 3).add("c1")
+    }),
+    ("ADD while the ENI is busy", |node| {
+        node.cloud.inject(Fault::on(ASSIGN).effect(Effect::code("Operation.Conflict")));
+        with(node, "timeoutSeconds", 3).add("c1")
     }),
     ("ADD without permission", |node| {
         node.cloud.inject(Fault::on(ASSIGN).effect(Effect::code("Forbidden.RAM")));
@@ -122,6 +150,18 @@ const SITUATIONS: &[Situation] = &[
         let _ = node.add("c1").address();
         node.cloud.inject(Fault::on(UNASSIGN).effect(Effect::code("Forbidden.RAM")));
         node.del("c1")
+    }),
+    ("DEL that must confirm, while ECS limits requests", |node| {
+        node.set("onReleaseFailure", "fail");
+        let _ = node.add("c1").address();
+        node.cloud.inject(Fault::on(UNASSIGN).effect(Effect::code("Throttling.User")));
+        with(node, "timeoutSeconds", 3).del("c1")
+    }),
+    ("DEL that must confirm, while nobody listens at the endpoint", |node| {
+        node.set("onReleaseFailure", "fail");
+        let _ = node.add("c1").address();
+        node.set("timeoutSeconds", 3);
+        with(node, "endpoint", "http://127.0.0.1:1").del("c1")
     }),
     ("DEL of a damaged record that no address leads to", |node| {
         damaged(node, "{");
@@ -230,6 +270,7 @@ pub(super) fn of_the_configuration() -> Section {
         json!({"metadataEndpoint": "100.100.100.200"}),
         json!({"allowInsecureEndpoint": 1}),
         json!({"caFile": "ca.pem"}),
+        json!({"proxy": "proxy.example.com:3128"}),
         json!({"proxy": "socks5://user:secret@proxy.example.com"}),
         json!({"credentials": "secret"}),
         json!({"credentials": {"source": "vault"}}),

@@ -3,6 +3,7 @@
 use std::fs::{self, Permissions};
 use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
 
 use harness::simulator::World;
 use harness::{Answer, Effect, Fault, Node};
@@ -55,6 +56,12 @@ const HAPPENINGS: &[Happening] = &[
     }),
     ("ADD with an unknown key", |node| {
         node.set("colour", "blue");
+        let _ = node.add("c1").address();
+    }),
+    ("ADD with keys that are nearly known", |node| {
+        for key in ["networkInterfaceID", "vswitch", "dataDirectory"] {
+            node.set(key, "x");
+        }
         let _ = node.add("c1").address();
     }),
     ("ADD that is refused for a while", |node| {
@@ -125,6 +132,15 @@ const HAPPENINGS: &[Happening] = &[
     ("reconcile --release-orphans", |node| {
         node.cloud.assign(Node::ENI, orphan());
         let _ = node.operator(&["reconcile", "--release-orphans", "--yes"]);
+    }),
+    ("first ADD after the store was lost", |node| {
+        let _ = node.add_pod("c1").address();
+        fs::remove_dir_all(node.store()).unwrap();
+        let _ = node.add("c2").address();
+    }),
+    ("reconcile --adopt", |node| {
+        conflict(node);
+        let _ = node.operator(&["reconcile", "--adopt"]);
     }),
     ("state of an ENI that cannot be read", |node| {
         let _ = node.add("c1").address();
@@ -366,6 +382,35 @@ const OUTPUTS: &[Look] = &[
         node.cloud.assign(Node::ENI, orphan());
         node.operator(&["reconcile", "--release-orphans"])
     }),
+    ("reconcile --release-orphans where libcni's cache is elsewhere", |node| {
+        node.cloud.assign(Node::ENI, orphan());
+        fs::remove_dir_all(node.cni_cache()).unwrap();
+        node.operator(&["reconcile", "--release-orphans"])
+    }),
+    ("reconcile of what pods have without a record", |node| {
+        for (pod, address) in [("c1", "192.168.0.71"), ("c2", "192.168.0.72"), ("c3", "192.168.0.72")] {
+            let address = address.parse().unwrap();
+            node.cloud.assign(Node::ENI, address);
+            node.cache(pod, &[address]);
+        }
+        node.operator(&["reconcile"])
+    }),
+    ("reconcile of a conflict", |node| {
+        conflict(node);
+        node.operator(&["reconcile"])
+    }),
+    ("reconcile --adopt of a conflict", |node| {
+        conflict(node);
+        node.operator(&["reconcile", "--adopt"])
+    }),
+    ("release of what another pod has", |node| {
+        conflict(node);
+        node.operator(&["release", "192.168.0.1"])
+    }),
+    ("release of what its own pod is seen to use", |node| {
+        let _ = node.add_pod("c1").address();
+        node.operator(&["release", "192.168.0.1"])
+    }),
     ("reconcile beside a damaged record", |node| {
         node.cloud.assign(Node::ENI, orphan());
         let _ = node.add("c1").address();
@@ -459,4 +504,11 @@ pub(super) fn wrong_usage() -> Section {
         messages.push((situation.to_owned(), told(words, &files)));
     }
     Section { heading: "Wrong usage (exit 2)", messages }
+}
+
+/// A record that is out of date: another pod has got its address since.
+fn conflict(node: &mut Node) {
+    let address = node.add("c1").address();
+    node.let_time_pass(Duration::from_mins(10));
+    node.cache("c2", &[address]);
 }

@@ -77,6 +77,7 @@ fn table() -> Vec<(&'static str, Use, Vec<Value>)> {
         ("ipv6", Giving, not_a_flag()),
         ("subnet6", Giving, vec![json!(5), json!("192.168.0.0/24"), json!("2001:db8::1/64"), json!("off")]),
         ("gateway6", Giving, vec![json!(5), json!("192.168.0.253"), json!("2001:db8::1/64")]),
+        ("foreignAddresses", Asking, no_lists_of_addresses()),
         ("dataDir", Looking, not_a_path()),
         ("endpoint", Asking, [not_a_server(), vec![json!("http://ecs.example.com")]].concat()),
         ("metadataEndpoint", Asking, not_a_server()),
@@ -111,6 +112,19 @@ fn table() -> Vec<(&'static str, Use, Vec<Value>)> {
         ("metricsFile", Giving, not_a_path()),
         ("logLevel", Giving, vec![json!(5), json!("loud"), json!("INFO")]),
         ("logFile", Giving, not_a_path()),
+    ]
+}
+
+fn no_lists_of_addresses() -> Vec<Value> {
+    vec![
+        json!(5),
+        json!("192.168.0.10"),
+        json!({}),
+        json!([5]),
+        json!(["router"]),
+        json!(["192.168.0.10", "192.168.0.1/24"]),
+        json!(["192.168.0.0/33"]),
+        json!(["::ffff:192.168.0.10"]),
     ]
 }
 
@@ -258,6 +272,19 @@ fn a_gc_minds_only_the_keys_it_uses_and_loses_nothing() {
             let _ = node.add("c1").address();
         }
     }
+}
+
+#[test]
+fn a_check_refuses_what_keeps_everything_from_being_released() {
+    let node = node();
+    let result = node.add("c1").result();
+    let value = json!(["192.168.0.1/24"]);
+    let change = |config: &mut Value| {
+        config["prevResult"] = result.clone();
+        config["ipam"]["foreignAddresses"] = value.clone();
+    };
+    let text = node.call("CHECK", "c1").config(change).run().error(7);
+    assert!(text.contains(&complaint("foreignAddresses", &value)), "{text}");
 }
 
 #[test]

@@ -54,7 +54,7 @@ fn an_address_that_cannot_be_had_is_refused_and_nothing_is_assigned() {
         ("192.168.1.1", 114),
         ("192.168.0.71/16", 114),
         ("2001:db8::1", 114),
-        ("192.168.0.70", 111),
+        ("192.168.0.70", 114),
     ] {
         let answer = node.call("ADD", "c2").env("CNI_ARGS", format!("IP={wish}")).run();
         let address = wish.split('/').next().unwrap();

@@ -191,6 +191,12 @@ pub const TABLE: &[Code] = &[
     entry(
         400,
         Request,
+        "InvalidIPAddress.AlreadyUsed",
+        "The specified IPAddress is already used by other resource.",
+    ),
+    entry(
+        400,
+        Request,
         "InvalidPrivateIpAddress.Duplicated",
         "The specified private IP addresses are duplicated.",
     ),
@@ -221,6 +227,12 @@ pub const TABLE: &[Code] = &[
     entry(
         403,
         Full,
+        "MaxEniIpv6IpsCountExceeded",
+        "The maximum number of IPv6 addresses of the ENI is exceeded.",
+    ),
+    entry(
+        403,
+        Full,
         "InvalidOperation.Ipv4CountExceeded",
         "The maximum number of ipv4 addresses of the ENI is exceeded.",
     ),
@@ -231,6 +243,8 @@ pub const TABLE: &[Code] = &[
         "The maximum number of ipv6 addresses of the ENI is exceeded.",
     ),
     // Interfaces, instances and what surrounds them.
+    entry(403, Request, "InvalidOperation.Ipv6NotSupport", "The instanceType does not support ipv6."),
+    entry(403, Request, "InvalidVSwitch.Ipv6NotTurnOn", "The specified VSwitch ipv6 function not turn on."),
     entry(404, Released, "InvalidEniId.NotFound", "The specified ENI is not found."),
     entry(
         403,

@@ -143,6 +143,14 @@ impl Turn<'_> {
 
     pub(crate) fn accept_releasing(&mut self) -> Option<()> {
         let add = self.me().add;
+        // A person had taken it off the ENI: its pod has it again. This is looked at only where there is such a person, because
+        // elsewhere it would be the last of several guards.
+        if self.model.console && self.state.disk.in_use().has(add.given) {
+            self.me().add.usable = false;
+            self.me().leader.over = Set::of(add.given);
+            self.me().leader.records = self.state.disk.names(|record| record.addresses.has(add.given));
+            return if self.has_to_settle() { self.go(At::AcceptSettle) } else { self.accepted() };
+        }
         let in_doubt =
             if self.makes(Mistake::DoubtJudgedByAnswer) { self.state.disk.in_doubt } else { add.in_doubt };
         self.me().add.usable = !in_doubt.has(add.given);

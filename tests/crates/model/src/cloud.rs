@@ -1,7 +1,7 @@
 //! What ECS does with a request, and what may happen to one on its way.
 
 use crate::mistake::Mistake;
-use crate::process::{Process, Request};
+use crate::process::{At, Process, Request};
 use crate::protocol::{Handout, Protocol};
 use crate::set::Set;
 use crate::state::{Call, Memory, Pid, Reply, State};
@@ -32,9 +32,11 @@ impl Protocol {
     fn assign(&self, state: &mut State, token: u8, choice: u8) -> Option<Reply> {
         let cloud = &mut state.cloud;
         let free = Set::below(self.addresses).without(cloud.assigned).without(cloud.elsewhere);
-        let chosen = match self.handout {
-            Handout::Any => free.has(choice).then_some(choice),
-            Handout::Lowest => free.first().filter(|_| choice == 0),
+        let wish = self.wish(token);
+        let chosen = match (wish, self.handout) {
+            (Some(address), _) => free.has(address).then_some(address).filter(|_| choice == 0),
+            (None, Handout::Any) => free.has(choice).then_some(choice),
+            (None, Handout::Lowest) => free.first().filter(|_| choice == 0),
         };
         let memory = &mut cloud.memory[usize::from(token)];
         match (*memory, chosen) {
@@ -48,13 +50,18 @@ impl Protocol {
                 *memory = Memory::Assigned(address);
                 cloud.assigned = cloud.assigned.with(address);
                 cloud.ghosts = cloud.ghosts.without(Set::of(address));
+                cloud.removed = cloud.removed.without(Set::of(address));
                 Some(Reply::Assigned(address))
             }
             (Memory::New, None) => {
                 if self.remembers_refusals {
                     *memory = Memory::Refused;
                 }
-                (choice == 0 && free.is_empty()).then_some(Reply::Full)
+                match wish {
+                    // Somebody has it.
+                    Some(_) => (choice == 0).then_some(Reply::Refused),
+                    None => (choice == 0 && free.is_empty()).then_some(Reply::Full),
+                }
             }
         }
     }
@@ -148,6 +155,9 @@ impl Protocol {
             Call::Assign(token) => all.with(token),
             Call::Unassign(_) => all,
         });
+        // Until when a restore's request can take effect is written with the record, and covers the time until it is sent.
+        let about_to_ask = state.processes.iter().filter(|it| it.at == At::RestoreAsk);
+        let may_come = about_to_ask.fold(may_come, |all, it| all.with(it.leader.token));
         let mut any = None;
         for record in state.disk.releasing.iter_mut().flatten() {
             let lapsed = record.unanswered.without(may_come).without(record.lapsed);
@@ -178,6 +188,12 @@ impl Protocol {
     pub(crate) fn others_leave(&self, state: &mut State, addresses: Set) {
         state.cloud.others = state.cloud.others.without(addresses);
         self.off_the_eni(state, addresses);
+    }
+
+    /// A person takes a pod's address off the ENI.
+    pub(crate) fn taken_in_the_console(&self, state: &mut State, address: u8) {
+        state.cloud.removed = state.cloud.removed.with(address);
+        self.off_the_eni(state, Set::of(address));
     }
 
     fn off_the_eni(&self, state: &mut State, addresses: Set) {

@@ -59,13 +59,27 @@ impl Turn<'_> {
             self.me().leader.lapsed = self.lapsed();
         }
         let shown = std::mem::take(&mut self.me().leader.shown);
-        let lapsed = self.me().leader.lapsed;
-        let is_proof = self.unexplained(shown).is_empty()
+        let Leader { lapsed, token, .. } = self.me().leader;
+        let unexplained = self.unexplained(shown);
+        let is_proof = self.proves_nothing_left(unexplained, token)
             || (self.makes(Mistake::EndsWithUnexplained) && !lapsed.is_empty());
+        let mut ended = Set::EMPTY;
+        for token in lapsed.iter() {
+            let is_proven = self.proves_nothing_left(unexplained, token)
+                || self.makes(Mistake::EndsWithUnexplained)
+                || self.makes(Mistake::ProofOfOneEndsAll);
+            ended = if is_proven { ended.with(token) } else { ended };
+        }
+        self.me().leader.lapsed = if is_proof { ended } else { lapsed };
         if !is_proof || self.makes(Mistake::RepeatsAnyway) {
             return self.go(At::Repeat);
         }
-        self.go(if lapsed.is_empty() { At::InDoubtHoldBack } else { At::EndLapsed })
+        self.go(if ended.is_empty() { At::InDoubtHoldBack } else { At::EndLapsed })
+    }
+
+    /// Whether a request can have left nothing of what is on the ENI unexplained. One for one address has left that or nothing.
+    fn proves_nothing_left(&self, unexplained: Set, token: u8) -> bool {
+        self.model.wish(token).map_or(unexplained.is_empty(), |address| !unexplained.has(address))
     }
 
     /// Every request of which the description proves that it left nothing ends, one record after the other.
@@ -139,6 +153,9 @@ impl Turn<'_> {
             // It was refused for good the first time.
             Reply::Spent if is_lapsed => self.go(At::InDoubtUpdate),
             Reply::Full if is_lapsed && self.makes(Mistake::RefusalCrossesOff) => self.go(At::InDoubtUpdate),
+            Reply::Refused if self.makes(Mistake::RestoreRefusalEnds) && self.restores().is_some() => {
+                self.go(At::InDoubtUpdate)
+            }
             // Before it is looked at whether the request is known, it may be looked at whether there is room for it.
             // It is repeated again later; the room may be there then.
             Reply::Spent | Reply::Full | Reply::Refused => self.go(At::InDoubtHoldBack),

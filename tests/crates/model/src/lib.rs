@@ -17,7 +17,7 @@
 //! has been killed or has given up waiting. ECS may look for room before it looks whether it knows the `ClientToken`; it may
 //! remember what it has refused, but not in place of what it has assigned; a description may lag, in what it shows and in
 //! what it does not show yet. Other software may have put addresses on the ENI before the beginning, and may take them off
-//! again at any moment: nothing on disk says which these are.
+//! again at any moment: nothing on disk says which these are. A person may take a pod's address off the ENI in the console.
 //!
 //! # Time
 //! There is none, but that a request is not carried out later than the plugin holds it to be in doubt
@@ -28,7 +28,7 @@
 //!
 //! # What is left out
 //! What is the same to the protocol (families, several ENIs, requested addresses, the ENI's primary address, an ENI that is
-//! gone, damaged files), and that `readdir` takes its time. Also that other software puts an address on this very ENI that
+//! gone, damaged files), that a person takes off the ENI what an ADD is about to hear that it got, and that `readdir` takes its time. Also that other software puts an address on this very ENI that
 //! this node had there before: what an old record, or the answer of a repeated request, still names would be taken from it.
 //!
 //! # What must hold
@@ -48,6 +48,7 @@ pub mod properties;
 pub mod protocol;
 pub mod recovery;
 mod release;
+mod restore;
 pub mod set;
 mod show;
 pub mod state;

@@ -75,6 +75,14 @@ pub enum Mistake {
     SettleBeforeAnswer,
     /// A leader gives up for good on a batch of which one address is not on the ENI.
     NobodyLooks,
+    /// A restore asks for the address before a record names the request.
+    RestoreNotWritten,
+    /// A restore whose outcome is unknown ends its record.
+    RestoreUnknownEnds,
+    /// A restore takes a refusal that comes after an unknown outcome for the proof that nothing was assigned.
+    RestoreRefusalEnds,
+    /// A description that ends a request for one address ends all other lapsed requests as well, whatever it shows.
+    ProofOfOneEndsAll,
     /// The cloud: a request may be carried out however late.
     LateWithoutBound,
 }

@@ -17,6 +17,8 @@ pub enum Verb {
     Gc(Set),
     /// The operator's `flush`.
     Flush,
+    /// The operator's `reconcile --restore`, for the pod that has this address.
+    Restore(u8),
 }
 
 /// What a process does next. Each is one file operation, one lock taken or let go, or one message. The comments name the
@@ -125,6 +127,15 @@ pub enum At {
     PendingByEni, // `Store::pending_by_eni`
     DrainLockEni, // `Store::lock_eni`
     DrainDropEniLock,
+    // `restore::restore_on`
+    RestoreLockEni, // `Store::lock_eni`
+    RestoreLook,    // `restore::restore_on`
+    // `Releaser::restore`
+    RestorePut, // `Store::put_releasing`
+    RestoreAsk, // `Releaser::ask`
+    RestoreAnswered,
+    RestoreOver, // `EniLock::finish`
+    RestoreDropEniLock,
     /// It has ended.
     #[default]
     Done,
@@ -251,6 +262,7 @@ impl Process {
             Verb::Add(owner) => (At::BeginAdd, owner),
             Verb::Del(owner) => (At::KnowsAssigning, owner),
             Verb::Gc(_) | Verb::Flush => (At::ReleaseDeadIntents, 0),
+            Verb::Restore(_) => (At::RestoreLockEni, 0),
         };
         Self { verb, at, owner, ..Self::default() }
     }

@@ -7,7 +7,7 @@ use crate::protocol::Protocol;
 use crate::state::{Active, Pid, State};
 
 /// An active record names what is on the ENI: ECS takes no address from a pod.
-pub const ON_ENI: &str = "a pod's address is on the ENI";
+pub const ON_ENI: &str = "a pod's address is on the ENI, unless a person has taken it off";
 /// Not even a request that would do no harm.
 pub const NOT_SENT: &str = "no request to release names an address in use";
 /// Nothing is lost.
@@ -47,12 +47,14 @@ pub(crate) fn all() -> Vec<Property<Protocol>> {
 }
 
 fn on_eni(_: &Protocol, state: &State) -> bool {
-    state.cloud.assigned.has_all(state.disk.in_use()) && !state.broken.taken
+    state.cloud.assigned.and(state.cloud.removed).has_all(state.disk.in_use()) && !state.broken.taken
 }
 
 /// The store's lock is held for a few steps only, so that it needs no deadline, but for a commit that may come too late.
 fn in_time(model: &Protocol, state: &State) -> bool {
-    let waits = |at| matches!(at, At::LockEni | At::LockEniAgain | At::TryLockEni | At::DrainLockEni);
+    let waits = |at| {
+        matches!(at, At::LockEni | At::LockEniAgain | At::TryLockEni | At::DrainLockEni | At::RestoreLockEni)
+    };
     let held_by = |lock: Option<Pid>, pid| lock.is_some_and(|holder| holder != pid);
     let ends = |(pid, process): (Pid, &Process)| {
         let blocked = (waits(process.at) && held_by(state.eni_lock, pid))

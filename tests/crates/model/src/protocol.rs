@@ -11,7 +11,7 @@ use crate::recovery::Known;
 use crate::set::Set;
 use crate::state::{
     Active, Broken, Cloud, Disk, Faults, Intent, LEFT_BEHIND, Memory, PROCESSES, Pid, Releasing, State,
-    TOKENS,
+    TOKENS, TRIES,
 };
 use crate::turn::Turn;
 
@@ -73,6 +73,8 @@ pub struct Protocol {
     pub others: Set,
     /// Whether it takes them off again, at any moment.
     pub others_leave: bool,
+    /// Whether a person takes pods' addresses off the ENI, at any moment.
+    pub console: bool,
     /// Addresses that another node has, until it gives them back.
     pub elsewhere: Set,
     /// What may go wrong.
@@ -114,6 +116,8 @@ pub enum Action {
     FreedElsewhere(u8),
     /// Other software takes this address off the ENI.
     TakenByOthers(u8),
+    /// A person takes this address of a pod off the ENI.
+    TakenInTheConsole(u8),
     /// A description does not show any more what is not there.
     GhostsFade,
     /// Nothing of this record need wait any longer.
@@ -140,6 +144,7 @@ impl Protocol {
             left_behind: Vec::new(),
             others: Set::EMPTY,
             others_leave: false,
+            console: false,
             elsewhere: Set::EMPTY,
             faults: Faults::default(),
             mistake: None,
@@ -156,6 +161,21 @@ impl Protocol {
         Turn { model: self, state: &mut next, pid, choice }.take()?;
         next.tidy();
         Some(next)
+    }
+
+    /// The address that a request asks for; `None` of one for any.
+    pub(crate) fn wish(&self, token: u8) -> Option<u8> {
+        match self.verbs.get(usize::from(token / TRIES)) {
+            Some(Verb::Restore(address)) if token < OLD_TOKENS => Some(*address),
+            _ => None,
+        }
+    }
+
+    /// The pods' addresses that a person may take off the ENI: not what an ADD has been assigned and is still to hear of.
+    fn can_be_taken(&self, state: &State) -> Set {
+        let open = state.disk.open_requests().iter().filter(|token| self.wish(*token).is_none());
+        let unheard = state.cloud.assigned_by(open.fold(Set::EMPTY, Set::with));
+        state.disk.in_use().common(state.cloud.assigned).without(unheard)
     }
 
     /// Which steps were taken by any process.
@@ -201,7 +221,9 @@ impl Model for Protocol {
         let (mut disk, mut cloud) = (Disk::default(), Cloud::default());
         for &(owner, address) in &self.active {
             disk.active[usize::from(owner)] = Some(Active { addresses: Set::of(address), by: PROCESSES });
-            cloud.assigned = cloud.assigned.with(address);
+            // What another node has got meanwhile is not on the ENI.
+            let place = if self.elsewhere.has(address) { &mut cloud.removed } else { &mut cloud.assigned };
+            *place = place.with(address);
         }
         for (&(owner, left), token) in self.left_behind.iter().zip(OLD_TOKENS..TOKENS) {
             let unanswered = Set::of(token);
@@ -274,6 +296,9 @@ impl Model for Protocol {
         if self.others_leave {
             actions.extend(state.cloud.others.iter().map(Action::TakenByOthers));
         }
+        if self.console {
+            actions.extend(self.can_be_taken(state).iter().map(Action::TakenInTheConsole));
+        }
         if !state.cloud.ghosts.is_empty() {
             actions.push(Action::GhostsFade);
         }
@@ -309,6 +334,7 @@ impl Model for Protocol {
                 next.cloud.elsewhere = next.cloud.elsewhere.without(Set::of(address));
             }
             Action::TakenByOthers(address) => self.others_leave(&mut next, Set::of(address)),
+            Action::TakenInTheConsole(address) => self.taken_in_the_console(&mut next, address),
             Action::GhostsFade => next.cloud.ghosts = Set::EMPTY,
             Action::Lapse => self.lapse(&mut next)?,
             Action::MayBeReleased(name) => {

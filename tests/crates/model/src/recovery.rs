@@ -108,6 +108,9 @@ impl Protocol {
                     At::RepeatAnswered if state.processes[usize::from(pid)].at == At::Repeat => {
                         cost.assigns += 1;
                     }
+                    At::RestoreAnswered if state.processes[usize::from(pid)].at == At::RestoreAsk => {
+                        cost.assigns += 1;
+                    }
                     At::Look | At::Described => cost.descriptions += 1,
                     _ => {}
                 }
@@ -169,7 +172,8 @@ impl Protocol {
 
     /// Whether the ENI has what active records name, and what is others', and nothing is left to do.
     fn is_clean(state: &State) -> bool {
-        state.cloud.assigned == state.disk.in_use().and(state.cloud.others)
+        let in_use = state.disk.in_use().without(state.cloud.removed);
+        state.cloud.assigned == in_use.and(state.cloud.others)
             && state.disk.names(|_| true).is_empty()
             && state.disk.assigning.iter().all(Option::is_none)
     }

@@ -137,6 +137,8 @@ pub struct Cloud {
     pub elsewhere: Set,
     /// Those of the ENI that other software has put there.
     pub others: Set,
+    /// Those of pods that a person has taken off the ENI.
+    pub removed: Set,
     /// Those that were unassigned a moment ago, and that a description may still show.
     pub ghosts: Set,
     /// What it answered to each `ClientToken`.
@@ -296,6 +298,8 @@ impl State {
                 *memory = Memory::New;
             }
         }
+        // Nobody misses what its pod has given up.
+        self.cloud.removed = self.cloud.removed.common(self.disk.in_use());
         self.cloud.strays.sort_unstable();
     }
 }

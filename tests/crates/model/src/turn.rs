@@ -28,6 +28,9 @@ impl At {
             Self::Describe => 4,
             Self::Look | Self::ReleaseBacklog => 3,
             Self::LockEni
+            | Self::RestoreLockEni
+            | Self::RestoreLook
+            | Self::RestoreAnswered
             | Self::RequestAnswered
             | Self::LockEniAgain
             | Self::LetGo
@@ -128,6 +131,13 @@ impl Turn<'_> {
             At::PendingByEni => self.pending_by_eni(),
             At::DrainLockEni => self.drain_lock_eni(),
             At::DrainDropEniLock => self.drain_drop_eni_lock(),
+            At::RestoreLockEni => self.restore_lock_eni(),
+            At::RestoreLook => self.restore_look(),
+            At::RestorePut => self.restore_put(),
+            At::RestoreAsk => self.restore_ask(),
+            At::RestoreAnswered => self.restore_answered(),
+            At::RestoreOver => self.restore_over(),
+            At::RestoreDropEniLock => self.restore_drop_eni_lock(),
             At::Done => None,
         }
     }

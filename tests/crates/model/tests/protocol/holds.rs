@@ -1,6 +1,6 @@
 //! What must hold does, in every state that can be reached.
 
-use protocol_model::process::Verb::{Add, Del, Flush, Gc};
+use protocol_model::process::Verb::{Add, Del, Flush, Gc, Restore};
 use protocol_model::protocol::{Left, Protocol, steps_left_out};
 use protocol_model::set::Set;
 use protocol_model::state::Faults;
@@ -177,6 +177,7 @@ fn every_step_of_the_code_is_taken() {
             left_behind: vec![(0, Left::Noted(0))],
             ..Protocol::of(&[Add(1), Flush])
         },
+        Protocol { verbs: vec![Restore(0)], console: true, ..in_use(vec![(0, 0)]) },
     ]
     .map(|model| holds("to see every step", model))
     .into_iter()

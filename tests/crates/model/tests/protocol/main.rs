@@ -6,6 +6,7 @@ mod holds;
 mod in_doubt;
 mod notices;
 mod progress;
+mod restore;
 
 use std::io::Write;
 use std::time::Instant;

@@ -14,7 +14,7 @@ use crate::{NONE, explore, tell};
 
 /// Whether `mistake` breaks `property`.
 #[track_caller]
-fn notices(mistake: Mistake, property: &'static str, model: Protocol) {
+pub(crate) fn notices(mistake: Mistake, property: &'static str, model: Protocol) {
     let model = Protocol { mistake: Some(mistake), recovers: property == RELEASED, ..model };
     let explored = explore(model, HasDiscoveries::AllOf(BTreeSet::from([property])));
     let found = explored.counterexamples.iter().find(|it| it.property == property);

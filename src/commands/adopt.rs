@@ -1,0 +1,146 @@
+//! `reconcile --adopt`: records again what this node's pods have, after the store was lost or brought back from a backup.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use crate::base::address::Address;
+use crate::base::attachment::Attachment;
+use crate::base::clock::{Timestamp, boot_id};
+use crate::commands::compare::Comparison;
+use crate::commands::error::CommandError;
+use crate::commands::output::print_lines;
+use crate::commands::releasing::{Outcome, release_now};
+use crate::context::CallContext;
+use crate::failure::Result;
+use crate::node::pods::CachedAttachment;
+use crate::store::{Active, Adopted, Allocation, EniLock, join};
+
+/// What was recorded again.
+#[derive(Default)]
+pub(super) struct Adoption(Vec<Record>);
+
+/// A record that was made, or that an address was taken to.
+struct Record {
+    active: Active,
+    user: String,
+    /// The file of libcni's cache by which the pod is known to live.
+    cached: PathBuf,
+}
+
+impl Adoption {
+    /// Records what can be recorded of one ENI, by a comparison under the ENI's lock, which is still held. A failure with one
+    /// attachment does not keep the others from it.
+    pub(super) fn adopt(
+        &mut self,
+        context: &CallContext<'_>,
+        network: &str,
+        (eni_lock, comparison): (&EniLock<'_>, &Comparison),
+    ) {
+        for owner in comparison.adopters() {
+            let granted: BTreeSet<IpAddr> = comparison.granted_to(&owner).collect();
+            let mut cached = comparison.pods.attachments().filter(|it| it.owner == owner);
+            let Some(cached) = cached.find(|it| it.is_of(context.store.directory())) else { continue };
+            let active = record_of(cached, &granted, comparison, network);
+            match make_or_find(context, eni_lock, &active) {
+                Ok(true) => {}
+                Ok(false) => continue,
+                Err(error) => {
+                    log::error!("{} is not recorded for {owner}: {error}", join(&granted));
+                    continue;
+                }
+            }
+            take_from_stale(context, eni_lock, comparison, &owner);
+            self.0.push(Record { active, user: cached.user(), cached: cached.path.clone() });
+        }
+    }
+
+    /// Begins the release of what was recorded for attachments that have ended meanwhile. Their DELs found nothing, and after a DEL
+    /// that succeeded libcni removes its file.
+    pub(super) fn release_ended(&mut self, context: &CallContext<'_>) -> Result<Outcome> {
+        let (ended, living): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.0).into_iter().partition(|it| has_gone(&it.cached));
+        self.0 = living;
+        let (mut pending, mut addresses) = (Vec::new(), BTreeSet::new());
+        for Record { active, .. } in &ended {
+            log::info!("{} has ended meanwhile, so {} is released", active.0.owner, active.0);
+            let begun = context.store.begin_release_of(active, context.deadline)?;
+            if !begun.is_empty() {
+                addresses.extend(active.0.ips());
+            }
+            pending.extend(begun);
+        }
+        release_now(context, &pending, &addresses)
+    }
+
+    /// The addresses that are recorded.
+    pub(super) fn addresses(&self) -> BTreeSet<IpAddr> {
+        self.0.iter().flat_map(|it| it.active.0.ips()).collect()
+    }
+
+    /// Prints a line for each record.
+    pub(super) fn print(&self) -> std::result::Result<(), CommandError> {
+        print_lines(self.0.iter().map(|it| format!("recorded {} for {}", it.active.0, it.user)))
+    }
+}
+
+/// The record of what a pod has of `granted`.
+fn record_of(
+    cached: &CachedAttachment,
+    granted: &BTreeSet<IpAddr>,
+    comparison: &Comparison,
+    network: &str,
+) -> Active {
+    let mut addresses: Vec<Address> = Vec::new();
+    for address in &cached.addresses {
+        let is_new = addresses.iter().all(|it| it.address.ip() != address.address.ip());
+        if is_new && granted.contains(&address.address.ip()) {
+            addresses.push(address.clone());
+        }
+    }
+    let now = Timestamp::now();
+    Active(Allocation {
+        owner: cached.owner.clone(),
+        network: if cached.network.is_empty() { network.to_owned() } else { cached.network.clone() },
+        eni: comparison.eni.clone(),
+        region: comparison.region.clone(),
+        addresses,
+        pod: cached.pod.clone(),
+        boot_id: boot_id(),
+        // libcni has written its file when the ADD had ended.
+        since: cached.written.map_or(now, Timestamp::from).min(now),
+    })
+}
+
+/// Makes the record. Whether it is there, or another one of the same attachment that names the same.
+fn make_or_find(context: &CallContext<'_>, eni_lock: &EniLock<'_>, active: &Active) -> Result<bool> {
+    if context.store.adopt(eni_lock, active, context.deadline)? == Adopted::Active {
+        log::info!("recorded {} again for {}", active.0, active.0.owner);
+        return Ok(true);
+    }
+    let there = context.store.active(&active.0.owner)?;
+    Ok(there.is_some_and(|there| active.0.ips().all(|address| there.0.ips().any(|its| its == address))))
+}
+
+/// Takes from out-of-date records what `owner` has a record of by now.
+fn take_from_stale(
+    context: &CallContext<'_>,
+    eni_lock: &EniLock<'_>,
+    comparison: &Comparison,
+    owner: &Attachment,
+) {
+    for conflict in comparison.conflicts.iter().filter(|it| it.adopter.as_ref() == Ok(owner)) {
+        let (stale, address) = (&conflict.owner, conflict.address);
+        match context.store.hand_over_to(owner, (stale, address), eni_lock, context.deadline) {
+            Ok(()) => log::info!("{address} is no longer recorded for {stale}: {owner} has it"),
+            Err(error) => log::error!("{address} is still recorded for {stale} as well: {error}"),
+        }
+    }
+}
+
+/// Whether a file is known to be gone.
+fn has_gone(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+}
