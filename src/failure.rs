@@ -29,9 +29,25 @@ pub enum Failure {
     /// ECS, or the way to it.
     #[error(transparent)]
     Ecs(Box<rpc::Error>),
-    /// Instance metadata.
-    #[error(transparent)]
-    Metadata(#[from] metadata::Error),
+    /// Instance metadata does not tell what the configuration leaves out.
+    #[error("{error}; to do without metadata, set {}", .missing.join(", "))]
+    Metadata {
+        /// What happened.
+        error: metadata::Error,
+        /// All keys that are to be configured then.
+        missing: Vec<&'static str>,
+    },
+    /// Nobody tells whether the ENI is attached to this instance.
+    #[error(
+        "cannot prove that {eni} is attached to this instance: {why}; check \
+         ipam.networkInterfaceId and ipam.metadataEndpoint, and that the plugin runs in the network namespace with the ENI"
+    )]
+    Unproved {
+        /// Which.
+        eni: EniId,
+        /// Who was asked.
+        why: String,
+    },
     /// The file of `resolvConf`.
     #[error("cannot read {}, which ipam.resolvConf names: {error}", .path.display())]
     ResolvConf {
@@ -224,7 +240,8 @@ impl Failure {
                 (code::REQUESTED_ADDRESS, "the requested address is not available")
             }
             Self::Ecs(error) | Self::Withheld { error, .. } => kind_of_refusal(error),
-            Self::Metadata(_) => (Code::TRY_AGAIN_LATER, "cannot read instance metadata"),
+            Self::Metadata { .. } => (Code::TRY_AGAIN_LATER, "cannot read instance metadata"),
+            Self::Unproved { .. } => (Code::TRY_AGAIN_LATER, "cannot prove that the ENI is attached here"),
             Self::NotOurs { .. }
             | Self::ServiceManaged { .. }
             | Self::Store(store::Error::Claimed { .. }) => (code::ENI, "the ENI cannot be used"),

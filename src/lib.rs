@@ -82,7 +82,7 @@ pub mod inside {
 
     /// The ECS API, credentials, and instance metadata.
     pub mod cloud {
-        pub use crate::cloud::credentials::Source;
+        pub use crate::cloud::credentials::{Source, StsServer};
         pub use crate::cloud::ecs::{Client, EniKind, Quota, Settings, Want, ownership};
         pub use crate::cloud::http::Proxy;
         pub use crate::cloud::http::endpoint::{Choice, Endpoint};

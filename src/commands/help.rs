@@ -71,7 +71,7 @@ pub(super) const COMMANDS: [(&str, &str); 7] = [
     (
         "reconcile",
         about!(
-            "reconcile [--adopt | --restore | --release-orphans [--yes]]",
+            "reconcile [--adopt | --restore | --release-orphans [--yes]]\n                      ",
             "Compares the records with what ECS shows on the ENIs of this node.\n\
              An orphan is on the ENI without a record; a ghost is recorded but not on the ENI; in-doubt means that a\n\
              damaged record or an interrupted ADD may have the address. In-use means that a pod of this node has the\n\

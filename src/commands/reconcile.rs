@@ -11,7 +11,6 @@ use crate::base::attachment::Attachment;
 use crate::base::clock::{Timestamp, boot_id};
 use crate::base::eni::EniId;
 use crate::base::region::RegionId;
-use crate::cloud::ecs::ownership;
 use crate::commands::adopt::Adoption;
 use crate::commands::compare::{Comparison, Ghost};
 use crate::commands::consent::Consent;
@@ -25,9 +24,10 @@ use crate::context::CallContext;
 use crate::failure;
 use crate::failure::Failure;
 use crate::node::facts::find_eni;
+use crate::node::ownership;
 use crate::node::pods::NodePods;
 use crate::pool::release::REQUEST_TIMEOUT;
-use crate::store::{Allocation, EniLock, Listed, ReleaseId, ReleaseProgress, join};
+use crate::store::{Allocation, EniLock, Listed, ReleaseId, ReleaseProgress, State, join};
 
 /// What to do about the differences.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,7 +151,10 @@ fn restore_ghosts(
                 *comparison = now;
                 restored.extend(restore_on(context, network, comparison, eni_lock)?);
             }
-            Err(failure) => comparison.problem = Some(failure.to_string()),
+            Err(failure) => {
+                comparison.problem = Some(failure.to_string());
+                restore::give_up(comparison);
+            }
         }
     }
     Ok(restored)
@@ -165,7 +168,6 @@ fn look<'s>(
     region: &RegionId,
 ) -> failure::Result<(Comparison, EniLock<'s>)> {
     let (client, foreign) = (context.client()?, context.foreign()?);
-    let is_ours = ownership::mac_of(client.metadata(), eni, context.deadline)?.is_some();
     let eni_lock = context.store.lock_eni(eni, context.deadline)?;
     let described = client.describe(region, eni, context.deadline.at_most(REQUEST_TIMEOUT))?;
     let listed: Vec<Listed> = context.store.list()?;
@@ -177,7 +179,8 @@ fn look<'s>(
         None => comparison.problem = Some(format!("ECS does not show {eni} in {region}: {GONE}")),
         Some(it) => {
             everything = &it.addresses | &it.primary;
-            if !is_ours {
+            let mac = ownership::mac_of_described(&context.store, client, &it, context.deadline);
+            if mac?.is_none() {
                 comparison.problem = Some(Failure::NotOurs { eni: eni.clone() }.to_string());
             } else if it.service_managed {
                 comparison.problem = Some(Failure::ServiceManaged { eni: eni.clone() }.to_string());
@@ -307,11 +310,14 @@ fn show(found: &[Comparison]) -> Result<(), CommandError> {
         print("Orphans: to release them, run `aliyun-eni-ipam reconcile --release-orphans`.")?;
     }
     advise_on_pods(found)?;
-    if found.iter().flat_map(|it| &it.ghosts).any(|it| it.why.is_none()) {
+    if found.iter().any(restore::is_advisable) {
         print(
             "Ghosts: the pod of an active one has no network; to ask ECS for its address again, run `aliyun-eni-ipam \
-             reconcile --restore`. A releasing one ends by itself.",
+             reconcile --restore`.",
         )?;
+    }
+    if found.iter().flat_map(|it| &it.ghosts).any(|it| it.state == State::Releasing) {
+        print("A releasing ghost ends by itself.")?;
     }
     Ok(())
 }

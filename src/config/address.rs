@@ -62,9 +62,7 @@ impl AddressSettings {
                 EniId::try_from(value.as_str()?.to_owned()).ok()
             })?;
         let settings = Self {
-            region: ipam.read("regionId", "a region id such as \"cn-hangzhou\"", |value| {
-                RegionId::try_from(value.as_str()?.to_owned()).ok()
-            })?,
+            region: region(ipam)?,
             eni,
             interface: ipam.read("interface", "the name of a network interface", |value| {
                 value.as_str().filter(|name| is_interface_name(name)).map(str::to_owned)
@@ -87,6 +85,13 @@ impl AddressSettings {
         }
         Ok(settings)
     }
+}
+
+/// `regionId`.
+pub(super) fn region(ipam: &Reader<'_>) -> Result<Option<RegionId>, Error> {
+    ipam.read("regionId", "a region id such as \"cn-hangzhou\"", |value| {
+        RegionId::try_from(value.as_str()?.to_owned()).ok()
+    })
 }
 
 fn is_interface_name(name: &str) -> bool {

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
+use super::address::region;
 use super::error::Error;
 use super::value::Reader;
 use crate::base::environment::Environment;
-use crate::cloud::credentials::Source;
+use crate::cloud::credentials::{Source, StsServer};
 use crate::cloud::ecs::Settings;
 use crate::cloud::http::endpoint::Choice;
 use crate::cloud::http::{Endpoint, Proxy};
@@ -37,7 +38,7 @@ impl CloudSettings {
                 method.parse().map_err(|_| ipam.error("signatureMethod", "a known method"))?;
         }
         settings.ca_file = ipam.absolute_path("caFile")?;
-        settings.credentials = source(ipam)?;
+        (settings.credentials, settings.sts) = credentials(ipam, allow_insecure)?;
         Ok(Self(settings))
     }
 
@@ -54,14 +55,20 @@ impl CloudSettings {
     }
 }
 
-fn source(ipam: &Reader<'_>) -> Result<Source, Error> {
+fn credentials(ipam: &Reader<'_>, allow_insecure: bool) -> Result<(Source, StsServer), Error> {
     let Some(section) =
         ipam.object("credentials", "credentials.", r#"an object such as {"source": "env"}"#)?
     else {
-        return Ok(Source::Default);
+        return Ok((Source::Default, StsServer::ByRule));
     };
     let name = section.choice("source", &["default", "env", "file", "ecs-ram-role", "oidc", "uri"])?;
-    Ok(match name.unwrap_or("default") {
+    let expected = "\"vpc\" or the URL of STS";
+    let sts = match section.string("stsEndpoint", expected)? {
+        None => StsServer::ByRule,
+        Some(text) => StsServer::parse(text, region(ipam).ok().flatten(), allow_insecure)
+            .map_err(|error| section.error("stsEndpoint", &format!("{expected}: {error}")))?,
+    };
+    let source = match name.unwrap_or("default") {
         "env" => Source::Environment,
         "file" => Source::File {
             path: section
@@ -75,5 +82,6 @@ fn source(ipam: &Reader<'_>) -> Result<Source, Error> {
         "oidc" => Source::Oidc,
         "uri" => Source::Uri,
         _ => Source::Default,
-    })
+    };
+    Ok((source, sts))
 }

@@ -50,7 +50,7 @@ pub const KEYS: &[Key] = &[
 ];
 
 /// What `credentials` may hold.
-const OF_CREDENTIALS: &[&str] = &["source", "path", "profile", "roleName"];
+const OF_CREDENTIALS: &[&str] = &["source", "path", "profile", "roleName", "stsEndpoint"];
 
 /// What people call a key who think of the console, or of another plugin, in lower case.
 const ALSO_CALLED: &[(&str, &str)] = &[

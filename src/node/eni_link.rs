@@ -46,6 +46,21 @@ impl EniLink {
     }
 }
 
+impl EniLink {
+    /// The hardware address of the ENI, as it was known in this boot or an earlier one, if a link has it now.
+    pub(crate) fn mac_if_here(store: &Store, eni: &EniId) -> Option<String> {
+        let Self { mac, link, .. } = store.remembered(&cache_name(eni))?;
+        let is_still_here = link.is_some_and(|link| has_mac(&link, &mac)) || is_here(&mac);
+        is_still_here.then_some(mac)
+    }
+
+    /// Whether there was a link of the ENI, in this boot or an earlier one, and there is none now.
+    pub(crate) fn was_here(store: &Store, eni: &EniId) -> bool {
+        let known: Option<Self> = store.remembered(&cache_name(eni));
+        known.is_some_and(|known| known.link.is_some() && !is_here(&known.mac))
+    }
+}
+
 fn cache_name(eni: &EniId) -> String {
     format!("link-{eni}")
 }
@@ -54,10 +69,22 @@ fn has_mac(link: &str, mac: &str) -> bool {
     mac_of(link).is_ok_and(|of_link| of_link == mac)
 }
 
+/// Whether an ENI with this hardware address is on this machine.
+pub(super) fn is_here(mac: &str) -> bool {
+    find(mac).is_some()
+}
+
 fn find(mac: &str) -> Option<String> {
     let mut names =
         fs::read_dir(LINKS).ok()?.flatten().filter_map(|entry| entry.file_name().into_string().ok());
-    names.find(|name| has_mac(name, mac))
+    names.find(|name| has_mac(name, mac) && !is_made_of_others(name))
+}
+
+/// Whether the link is a bridge, a bond, a VLAN or another that is made of others: it may keep the hardware address of an ENI
+/// that has gone.
+fn is_made_of_others(link: &str) -> bool {
+    let read = |file: &str| fs::read_to_string(format!("{LINKS}/{link}/{file}")).unwrap_or_default();
+    read("uevent").contains("DEVTYPE=") || read("iflink") != read("ifindex")
 }
 
 /// The hardware address of the link with this name.

@@ -14,13 +14,14 @@ use crate::base::clock::boot_id;
 use crate::base::deadline::Deadline;
 use crate::base::eni::EniId;
 use crate::base::region::RegionId;
-use crate::cloud::ecs::{Client, ownership};
+use crate::cloud::ecs::Client;
 use crate::cloud::metadata;
 use crate::cloud::metadata::Metadata;
 use crate::config;
 use crate::config::{AddressSettings, Family4};
 
 use super::eni_link::{EniLink, mac_of};
+use super::ownership;
 use super::placement::{EniPlacement, Subnet};
 use crate::failure::{Failure, Result};
 use crate::store::Store;
@@ -111,8 +112,26 @@ fn remembered(store: &Store, settings: &AddressSettings) -> Result<KnownFacts> {
     Ok(known.filter(still_true).unwrap_or_else(|| KnownFacts { boot_id, mac, ..KnownFacts::default() }))
 }
 
+/// The keys without which an ADD has to ask metadata.
+pub(crate) fn asked_from_metadata(client: &Client, settings: &AddressSettings) -> Vec<&'static str> {
+    let ipv4 = settings.ipv4 != Family4::Off;
+    [
+        (settings.region.is_none(), "ipam.regionId"),
+        (settings.eni.is_none(), "ipam.networkInterfaceId"),
+        (settings.ipv4 == Family4::FromMetadata, "ipam.subnet"),
+        (ipv4 && settings.gateway.is_none(), "ipam.gateway"),
+        (settings.ipv6 && settings.subnet6.is_none(), "ipam.subnet6"),
+        (settings.ipv6 && settings.gateway6.is_none(), "ipam.gateway6"),
+        (client.has_role_of_instance(), "ipam.credentials"),
+    ]
+    .into_iter()
+    .filter_map(|(is_asked, key)| is_asked.then_some(key))
+    .collect()
+}
+
 struct NodeFacts<'a> {
     client: &'a Client,
+    store: &'a Store,
     deadline: Deadline,
     settings: &'a AddressSettings,
     facts: KnownFacts,
@@ -121,11 +140,11 @@ struct NodeFacts<'a> {
 impl<'a> NodeFacts<'a> {
     fn new(
         client: &'a Client,
-        store: &Store,
+        store: &'a Store,
         settings: &'a AddressSettings,
         deadline: Deadline,
     ) -> Result<Self> {
-        Ok(Self { client, deadline, settings, facts: remembered(store, settings)? })
+        Ok(Self { client, store, deadline, settings, facts: remembered(store, settings)? })
     }
 
     fn place(&mut self) -> Result<EniPlacement> {
@@ -150,7 +169,13 @@ impl<'a> NodeFacts<'a> {
         what: impl FnOnce(&Metadata, &str, Deadline) -> std::result::Result<T, metadata::Error>,
     ) -> Result<T> {
         let mac = self.mac()?;
-        Ok(what(self.client.metadata(), &mac, self.deadline)?)
+        self.told(what(self.client.metadata(), &mac, self.deadline))
+    }
+
+    /// What metadata has told. If it has not, all that is to be configured then is named at once.
+    fn told<T>(&self, answer: std::result::Result<T, metadata::Error>) -> Result<T> {
+        let missing = || asked_from_metadata(self.client, self.settings);
+        answer.map_err(|error| Failure::Metadata { error, missing: missing() })
     }
 
     fn region(&mut self) -> Result<RegionId> {
@@ -158,7 +183,7 @@ impl<'a> NodeFacts<'a> {
             return Ok(region.clone());
         }
         if self.facts.region.is_none() {
-            self.facts.region = Some(self.client.metadata().region_id(self.deadline)?);
+            self.facts.region = Some(self.told(self.client.metadata().region_id(self.deadline))?);
         }
         self.facts.region.clone().ok_or(Failure::Unfound { key: "regionId" })
     }
@@ -173,17 +198,13 @@ impl<'a> NodeFacts<'a> {
         self.facts.eni.clone().ok_or(Failure::Unfound { key: "networkInterfaceId" })
     }
 
-    /// The hardware address of the ENI, by which metadata knows it.
+    /// The hardware address of the ENI, by which metadata knows it: that of the primary one where the configuration names none.
+    /// That of a configured ENI is known once it has been described.
     fn mac(&mut self) -> Result<String> {
         if let Some(mac) = &self.facts.mac {
             return Ok(mac.clone());
         }
-        let (metadata, deadline) = (self.client.metadata(), self.deadline);
-        let mac = match &self.settings.eni {
-            Some(eni) => ownership::mac_of(metadata, eni, deadline)?
-                .ok_or_else(|| Failure::NotOurs { eni: eni.clone() })?,
-            None => metadata.primary_mac(deadline)?,
-        };
+        let mac = self.told(self.client.metadata().primary_mac(self.deadline))?;
         self.facts.mac = Some(mac.clone());
         Ok(mac)
     }
@@ -192,18 +213,18 @@ impl<'a> NodeFacts<'a> {
         if self.facts.ours.as_ref() == Some(eni) {
             return Ok(());
         }
-        // That metadata knows the ENI's hardware address makes it this instance's.
-        self.mac()?;
-        match self.client.describe(region, eni, self.deadline)? {
-            None => return Err(Failure::NotOurs { eni: eni.clone() }),
-            Some(described) if described.service_managed => {
-                return Err(Failure::ServiceManaged { eni: eni.clone() });
-            }
-            Some(described) => {
-                self.facts.ours = Some(eni.clone());
-                self.facts.primary = described.primary;
-            }
+        let not_ours = || Failure::NotOurs { eni: eni.clone() };
+        let described = self.client.describe(region, eni, self.deadline)?.ok_or_else(not_ours)?;
+        // If metadata has named the ENI, it is this instance's.
+        if self.settings.eni.is_some() {
+            let mac = ownership::mac_of_described(self.store, self.client, &described, self.deadline);
+            self.facts.mac = Some(mac?.ok_or_else(not_ours)?);
         }
+        if described.service_managed {
+            return Err(Failure::ServiceManaged { eni: eni.clone() });
+        }
+        self.facts.ours = Some(eni.clone());
+        self.facts.primary = described.primary;
         Ok(())
     }
 

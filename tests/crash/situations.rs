@@ -23,6 +23,8 @@ macro_rules! in_every_situation {
             of_a_release_by_the_operator: RELEASE,
             of_a_reconcile: RECONCILE,
             of_a_restore: RESTORE,
+            of_an_adoption: ADOPT,
+            of_an_adoption_from_a_stale_record: ADOPT_FROM_A_STALE_RECORD,
             of_an_add_whose_result_nobody_reads: UNREAD_ADD,
             of_a_del_of_a_living_add: DEL_OF_A_LIVING_ADD,
             of_a_del_that_waits_for_an_add: DEL_THAT_WAITS_FOR_AN_ADD,

@@ -1,16 +1,18 @@
 //! Each source of keys, asked over the network, and what an error says when it has none.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use aliyun_eni_ipam::inside::base::Environment;
 use aliyun_eni_ipam::inside::base::FoundKey;
-use aliyun_eni_ipam::inside::cloud::Source;
 use aliyun_eni_ipam::inside::cloud::{Client, Settings};
 use aliyun_eni_ipam::inside::cloud::{ErrorKind, SignatureMethod};
+use aliyun_eni_ipam::inside::cloud::{Proxy, Source, StsServer};
 use ecs_simulator::{Effect, Fault, Simulator, World};
 
+use crate::proxy::proxy;
 use crate::setup::{eni, environment, region, settings, simulator, soon};
+use crate::tls::{file, text};
 
 fn found(settings: &Settings) -> FoundKey {
     let client = Client::new(settings.clone());
@@ -64,6 +66,86 @@ fn an_oidc_token_opens_its_role() {
     fs::write(directory.path().join("token"), "another").unwrap();
     let error = Client::new(settings).credentials(soon()).unwrap_err().to_string();
     assert!(error.contains("AuthenticationFail.OIDCToken.Invalid") && !error.contains("another"), "{error}");
+}
+
+/// A file with a profile for each way to STS, which would ask another server by itself.
+fn profiles(simulator: &Simulator, directory: &Path) -> PathBuf {
+    let arn = simulator.with_world(|world| world.role_arn());
+    let (id, secret) = (World::ACCESS_KEY_ID, World::ACCESS_KEY_SECRET);
+    let token = directory.join("token").display().to_string();
+    let provider = World::OIDC_PROVIDER_ARN;
+    let rest = format!(r#""ram_role_arn": "{arn}", "sts_region": "cn-beijing", "enable_vpc": true"#);
+    let key = format!(r#""access_key_id": "{id}", "access_key_secret": "{secret}""#);
+    let text = format!(
+        r#"{{"current": "direct", "profiles": [
+            {{"name": "direct", "mode": "RamRoleArn", {key}, {rest}}},
+            {{"name": "chain", "mode": "ChainableRamRoleArn", "source_profile": "direct", {rest}}},
+            {{"name": "oidc", "mode": "OIDC", "oidc_token_file": "{token}", "oidc_provider_arn": "{provider}", {rest}}}]}}"#
+    );
+    let path = directory.join("profiles.json");
+    fs::write(&path, text).unwrap();
+    path
+}
+
+#[test]
+fn the_sts_server_that_is_configured_is_asked_whatever_environment_and_profile_say() {
+    let (sts, directory) = (simulator(), tempfile::tempdir().unwrap());
+    let own = oidc_environment(&sts, directory.path());
+    let path = profiles(&sts, directory.path());
+    let at = StsServer::parse(&sts.endpoint(), None, false).unwrap();
+    for (profile, requests) in [("direct", 1), ("chain", 2), ("oidc", 1), ("", 1)] {
+        sts.clear_ledger();
+        let (source, environment) = match profile {
+            "" => (Source::Oidc, own.clone()),
+            name => {
+                (Source::File { path: path.clone(), profile: Some(name.to_owned()) }, Environment::default())
+            }
+        };
+        let settings = Settings { sts: at.clone(), ..with_source(&simulator(), source, environment) };
+        Client::new(settings).credentials(soon()).unwrap();
+        assert_eq!(sts.ledger().len(), requests, "{profile}");
+    }
+}
+
+#[test]
+fn the_sts_server_is_asked_through_the_proxy() {
+    let (sts, directory) = (simulator(), tempfile::tempdir().unwrap());
+    let environment = oidc_environment(&sts, directory.path());
+    let (url, asked) = proxy(false);
+    let settings =
+        Settings { proxy: Proxy::parse(&url).unwrap(), ..with_source(&sts, Source::Oidc, environment) };
+    Client::new(settings).credentials(soon()).unwrap();
+    let host = sts.endpoint().replace("http://", "");
+    let heads: Vec<_> = asked.try_iter().collect();
+    assert!(heads.len() == 1 && heads[0].starts_with(&format!("CONNECT {host} ")), "{heads:?}");
+}
+
+#[test]
+fn the_sts_server_is_trusted_by_the_ca_file() {
+    let sts = Simulator::start_tls(World::single_node(), &text("valid.pem"), &text("key.pem")).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let environment = oidc_environment(&sts, directory.path());
+    let with_ca_file = |ca_file| {
+        let settings = with_source(&sts, Source::Oidc, environment.clone());
+        Client::new(Settings { ca_file, ..settings }).credentials(soon())
+    };
+    with_ca_file(Some(file("authority.pem"))).unwrap();
+    let error = with_ca_file(None).unwrap_err().to_string();
+    assert!(error.contains("set `ipam.caFile`"), "{error}");
+}
+
+#[test]
+fn an_sts_server_that_is_not_reached_names_the_key_that_says_where_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let sts = simulator();
+    let path = profiles(&sts, directory.path());
+    let environment = oidc_environment(&sts, directory.path());
+    let nobody = || StsServer::parse("http://127.0.0.1:1", None, false).unwrap();
+    for source in [Source::Oidc, Source::File { path: path.clone(), profile: None }] {
+        let settings = Settings { sts: nobody(), ..with_source(&sts, source, environment.clone()) };
+        let error = Client::new(settings).credentials(soon()).unwrap_err();
+        assert!(error.transient && error.to_string().contains("`ipam.credentials.stsEndpoint`"), "{error}");
+    }
 }
 
 #[test]

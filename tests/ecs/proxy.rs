@@ -14,7 +14,7 @@ use aliyun_eni_ipam::inside::cloud::{Client, Settings};
 use crate::setup::{eni, region, settings, settings_for, simulator, soon};
 
 /// A proxy that passes everything on, or refuses everything; and what it was asked, line by line.
-fn proxy(refuse: bool) -> (String, Receiver<String>) {
+pub(crate) fn proxy(refuse: bool) -> (String, Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://user:swordfish@{}", listener.local_addr().unwrap());
     let (heads, asked) = channel();

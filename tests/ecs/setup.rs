@@ -7,9 +7,9 @@ use aliyun_eni_ipam::inside::base::Deadline;
 use aliyun_eni_ipam::inside::base::EniId;
 use aliyun_eni_ipam::inside::base::Environment;
 use aliyun_eni_ipam::inside::base::{Family, RegionId};
-use aliyun_eni_ipam::inside::cloud::Source;
 use aliyun_eni_ipam::inside::cloud::{Choice, Endpoint};
 use aliyun_eni_ipam::inside::cloud::{Client, Settings, Want};
+use aliyun_eni_ipam::inside::cloud::{Source, StsServer};
 use ecs_simulator::{Simulator, World};
 
 /// Settings for a client of `simulator`, with its permanent key.
@@ -22,7 +22,7 @@ pub(crate) fn settings_for(endpoint: &str, metadata: &str) -> Settings {
     let endpoint = Endpoint::parse(endpoint, false).unwrap();
     Settings {
         endpoint: Choice::At(endpoint.clone()),
-        sts_endpoint: Some(endpoint),
+        sts: StsServer::At(endpoint),
         metadata_endpoint: Endpoint::parse_any(metadata).unwrap(),
         credentials: Source::Environment,
         environment: environment([

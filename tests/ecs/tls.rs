@@ -8,11 +8,11 @@ use ecs_simulator::{Simulator, World};
 
 use crate::setup::{eni, region, settings, soon};
 
-fn file(name: &str) -> PathBuf {
+pub(crate) fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ecs/certificates").join(name)
 }
 
-fn text(name: &str) -> String {
+pub(crate) fn text(name: &str) -> String {
     std::fs::read_to_string(file(name)).unwrap()
 }
 

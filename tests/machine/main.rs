@@ -6,6 +6,7 @@
 
 mod claim;
 mod disk;
+mod eni_link;
 mod host_local;
 mod late_delivery;
 mod metrics;
@@ -22,6 +23,7 @@ fn main() -> ExitCode {
         [
             claim::tests(),
             disk::tests(),
+            eni_link::tests(),
             host_local::tests(),
             late_delivery::tests(),
             metrics::tests(),

@@ -1,6 +1,6 @@
 //! ADD.
 
-use harness::{Effect, Fault};
+use harness::{Effect, Fault, World};
 use serde_json::json;
 
 use crate::node;
@@ -119,6 +119,23 @@ fn what_the_configuration_leaves_out_comes_from_metadata_and_is_asked_for_once()
     node.del("c1").ok();
     assert_eq!(node.cloud.metadata_requests().len(), asked);
     assert_eq!(node.cloud.count("DescribeNetworkInterfaces"), 1);
+}
+
+#[test]
+fn a_role_is_opened_at_the_sts_server_of_the_configuration() {
+    let mut node = node();
+    let sts = node.cloud.endpoint();
+    node.set("credentials", json!({"source": "oidc", "stsEndpoint": sts}));
+    let token = node.directory().join("token");
+    std::fs::write(&token, node.cloud.with_world(|world| world.oidc_token.clone())).unwrap();
+    let answer = node
+        .call("ADD", "c0")
+        .env("ALIBABA_CLOUD_ROLE_ARN", node.cloud.with_world(|world| world.role_arn()))
+        .env("ALIBABA_CLOUD_OIDC_PROVIDER_ARN", World::OIDC_PROVIDER_ARN)
+        .env("ALIBABA_CLOUD_OIDC_TOKEN_FILE", &token)
+        .run();
+    let _ = answer.address();
+    assert_eq!(node.cloud.count("AssumeRoleWithOIDC"), 1, "{}", node.scene());
 }
 
 #[test]

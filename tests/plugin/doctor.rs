@@ -90,11 +90,13 @@ fn a_used_node_is_healthy_too_and_keeps_its_addresses() {
 #[test]
 fn off_ecs_it_asks_whether_this_is_an_ecs_instance() {
     let mut node = node().with("metadataEndpoint", "http://127.0.0.1:1");
-    let text = "instance metadata does not answer at http://127.0.0.1:1: is this an ECS instance?";
+    let text = "instance metadata does not answer at http://127.0.0.1:1 (";
     node.ipam.remove("networkInterfaceId");
     let answer = doctor(&node);
     expect(&answer, "metadata", "fail", &[text]);
-    assert_eq!(lines(&answer, "eni"), ["warn: not tested: it is not known without instance metadata"]);
+    let keys = "set ipam.regionId, ipam.networkInterfaceId, ipam.subnet, ipam.gateway";
+    let eni = format!("warn: not tested: it is not known without instance metadata: {keys}");
+    assert_eq!(lines(&answer, "eni"), [eni]);
     assert!(node.add("c0").error(11).contains(text));
 }
 

@@ -258,6 +258,22 @@ fn an_address_that_is_primary_or_not_on_the_eni_is_not_recorded() {
 }
 
 #[test]
+fn an_attachment_is_recorded_whole_or_not_at_all() {
+    let node = node();
+    let recorded = node.add("c1").address();
+    let address: IpAddr = "192.168.0.77".parse().unwrap();
+    node.cloud.assign(Node::ENI, address);
+    node.cache("c0", &[address, recorded]);
+    let file = fs::OpenOptions::new().write(true).open(node.cached("c0")).unwrap();
+    file.set_modified(SystemTime::now() - A_WHILE).unwrap();
+    let answer = adopt(&node);
+    assert_eq!((answer.status(), &answer.json()["adopted"]), (1, &json!([])), "{answer:?}");
+    assert!(why(&answer, "inUse", address).as_str().unwrap().contains(&recorded.to_string()));
+    node.del("c1").ok();
+    assert_eq!(addresses_at(&adopt(&node).json(), "adopted"), BTreeSet::from([address]));
+}
+
+#[test]
 fn an_address_of_other_software_is_not_recorded() {
     let node = node().with("foreignAddresses", json!(["192.168.0.77"]));
     let live = node.add_pod("c0").address();
@@ -372,6 +388,18 @@ fn a_restored_backup_takes_nothing_from_the_pod_that_has_the_address_since() {
     node.del_pod("new").ok();
     node.del_pod("kept").ok();
     assert!(node.on_eni().is_empty() && node.records().is_empty());
+}
+
+#[test]
+fn a_gc_takes_nothing_from_a_valid_pod_by_the_record_of_another() {
+    let node = node().with("gcGraceSeconds", 0);
+    let [taken, stale] = ["old", "stale"].map(|pod| node.add(pod).address());
+    node.cache("new", &[taken]);
+    let valid = json!([{"containerID": "new", "ifname": "eth0"}]);
+    let gc = node.call("GC", "").without("CNI_CONTAINERID").without("CNI_IFNAME").without("CNI_NETNS");
+    let answer = gc.config(|it| it["cni.dev/valid-attachments"] = valid).run();
+    assert!(answer.any_error().contains("--adopt"), "{answer:?}");
+    assert!(node.on_eni().contains(&taken) && !node.on_eni().contains(&stale));
 }
 
 #[test]

@@ -36,6 +36,7 @@ mod terminal;
 mod trust;
 mod turns;
 mod unfit_answers;
+mod without_metadata;
 
 use harness::{Node, World, eventually};
 

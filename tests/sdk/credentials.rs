@@ -10,8 +10,8 @@ use std::time::Duration;
 use aliyun_eni_ipam::inside::base::Deadline;
 use aliyun_eni_ipam::inside::base::Environment;
 use aliyun_eni_ipam::inside::cloud::Endpoint;
-use aliyun_eni_ipam::inside::cloud::Proxy;
 use aliyun_eni_ipam::inside::cloud::{Client, Settings};
+use aliyun_eni_ipam::inside::cloud::{Proxy, StsServer};
 use serde_json::json;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let value = arguments.next().ok_or_else(|| format!("{flag} needs a value"))?;
         match flag.as_str() {
             "--metadata" => settings.metadata_endpoint = Endpoint::parse_any(&value)?,
-            "--sts" => settings.sts_endpoint = Some(Endpoint::parse(&value, false)?),
+            "--sts" => settings.sts = StsServer::parse(&value, None, false)?,
             "--proxy" => settings.proxy = Proxy::parse(&value)?,
             _ => return Err(format!("unknown option {flag}").into()),
         }

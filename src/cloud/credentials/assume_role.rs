@@ -12,7 +12,7 @@ use crate::cloud::rpc::{Action, Api, Failed};
 pub(super) fn fetch(
     role: &AssumedRole,
     api: &Api,
-    sts_endpoint: Option<&Endpoint>,
+    endpoint: &Endpoint,
     opener: impl Fn(Option<&AccessKey>) -> Result<FoundKey, Error>,
     deadline: Deadline,
 ) -> Result<AccessKey, Error> {
@@ -21,9 +21,8 @@ pub(super) fn fetch(
     parameters.extend(session.external_id.clone().map(|id| ("ExternalId".to_owned(), id)));
     let action =
         Action { name: "AssumeRole", version: sts::VERSION, mutates: false, parameters, set_by: sts::SET_BY };
-    let endpoint = sts::endpoint(sts_endpoint, session);
     let renew = |refused: &AccessKey| opener(Some(refused));
-    match api.call_fresh(&endpoint, &action, opener(None)?, deadline, renew) {
+    match api.call_fresh(endpoint, &action, opener(None)?, deadline, renew) {
         Ok(answer) => sts::key(answer.read()),
         Err(Failed::Key(error)) => Err(error),
         Err(Failed::Call(error)) => Err(Error {

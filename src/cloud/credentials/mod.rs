@@ -25,3 +25,4 @@ pub(crate) use error::Error;
 pub(crate) use provider::Provider;
 pub(crate) use services::Services;
 pub use source::Source;
+pub use sts::StsServer;

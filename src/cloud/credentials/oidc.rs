@@ -44,7 +44,7 @@ pub(super) fn role(
 pub(super) fn fetch(
     role: &OidcRole,
     api: &Api,
-    sts_endpoint: Option<&Endpoint>,
+    endpoint: &Endpoint,
     deadline: Deadline,
 ) -> Result<AccessKey, Error> {
     let about = |problem: &str| format!("{}: {problem}", role.session.role_arn);
@@ -57,11 +57,10 @@ pub(super) fn fetch(
     form.push(("OIDCToken".to_owned(), token.clone()));
     let pairs: Vec<_> =
         form.iter().map(|(name, value)| format!("{name}={}", percent_encode(value))).collect();
-    let endpoint = sts::endpoint(sts_endpoint, &role.session);
     let timestamp = percent_encode(&api.clock.timestamp());
     let request = Request {
         method: "POST",
-        endpoint: &endpoint,
+        endpoint,
         target: &format!(
             "/?Action=AssumeRoleWithOIDC&Format=JSON&Timestamp={timestamp}&Version={}",
             sts::VERSION

@@ -22,6 +22,17 @@ pub(super) enum Origin {
     Uri(String),
 }
 
+impl Origin {
+    /// Whether instance metadata is asked for its key.
+    pub(super) fn asks_metadata(&self) -> bool {
+        match self {
+            Self::RamRole { .. } => true,
+            Self::Assumed(role) => role.by.asks_metadata(),
+            Self::Key(_) | Self::Oidc(_) | Self::Uri(_) => false,
+        }
+    }
+}
+
 /// A role, and whose key opens it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct AssumedRole {

@@ -56,6 +56,12 @@ impl Provider {
         Err(Self::none(&failures, false))
     }
 
+    /// Whether the first origin that is there is the role of the instance, or is opened with its key.
+    pub(crate) fn is_role_of_instance(&self) -> bool {
+        let places = chain::places(&self.source, &self.environment);
+        places.into_iter().find_map(|(_, locate)| locate().ok()).is_some_and(|it| it.origin.asks_metadata())
+    }
+
     fn none(tried: &[String], transient: bool) -> Error {
         let message = format!(
             "no credentials found ({}): attach a RAM role to the instance, or set `ipam.credentials`",

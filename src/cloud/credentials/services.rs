@@ -6,10 +6,11 @@ use std::rc::Rc;
 use super::cache::Cache;
 use super::error::Error;
 use super::origin::Origin;
+use super::sts::StsServer;
 use super::{assume_role, oidc, ram_role, uri};
 use crate::base::access_key::{AccessKey, FoundKey};
 use crate::base::deadline::Deadline;
-use crate::cloud::http::{Endpoint, Http, Proxy};
+use crate::cloud::http::{Http, Proxy};
 use crate::cloud::metadata::Metadata;
 use crate::cloud::rpc::Api;
 
@@ -20,7 +21,7 @@ pub(crate) struct Services {
     metadata: Rc<Metadata>,
     /// The way to a helper on this host, past any proxy.
     direct: Http,
-    sts_endpoint: Option<Endpoint>,
+    sts: StsServer,
     cache: Cache,
 }
 
@@ -30,16 +31,10 @@ impl Services {
         api: Rc<Api>,
         metadata: Rc<Metadata>,
         ca_file: Option<PathBuf>,
-        sts_endpoint: Option<Endpoint>,
+        sts: StsServer,
         cache_dir: Option<PathBuf>,
     ) -> Self {
-        Self {
-            api,
-            metadata,
-            direct: Http::new(ca_file, Proxy::None),
-            sts_endpoint,
-            cache: Cache::new(cache_dir),
-        }
+        Self { api, metadata, direct: Http::new(ca_file, Proxy::None), sts, cache: Cache::new(cache_dir) }
     }
 
     /// A key of `origin`, found as `source`, that is not the `refused` one, if another can be had.
@@ -64,11 +59,15 @@ impl Services {
         match origin {
             Origin::Key(key) => Ok(key.clone()),
             Origin::RamRole { role_name } => ram_role::fetch(&self.metadata, role_name.as_deref(), deadline),
-            Origin::Oidc(role) => oidc::fetch(role, &self.api, self.sts_endpoint.as_ref(), deadline),
+            Origin::Oidc(role) => {
+                let endpoint = self.sts.endpoint(&role.session, &self.metadata, deadline)?;
+                oidc::fetch(role, &self.api, &endpoint, deadline)
+            }
             Origin::Assumed(role) => {
                 let opener =
                     |refused: Option<&AccessKey>| self.obtain(&role.by, role.by.name(), refused, deadline);
-                assume_role::fetch(role, &self.api, self.sts_endpoint.as_ref(), opener, deadline)
+                let endpoint = self.sts.endpoint(&role.session, &self.metadata, deadline)?;
+                assume_role::fetch(role, &self.api, &endpoint, opener, deadline)
             }
             Origin::Uri(uri) => uri::fetch(uri, &self.direct, deadline),
         }

@@ -38,7 +38,7 @@ impl Client {
             Rc::clone(&api),
             Rc::clone(&metadata),
             settings.ca_file,
-            settings.sts_endpoint,
+            settings.sts,
             settings.cache_dir,
         );
         let credentials = Provider::new(settings.credentials, settings.environment, services);
@@ -77,6 +77,12 @@ impl Client {
     /// When no source names a key, or somebody who gives one out.
     pub fn check_credentials(&self) -> Result<(), credentials::Error> {
         self.credentials.locate()
+    }
+
+    /// Whether keys come from the role of the instance, and so from metadata, as far as this node knows by itself.
+    #[must_use]
+    pub fn has_role_of_instance(&self) -> bool {
+        self.credentials.is_role_of_instance()
     }
 
     /// Calls an action about an ENI.

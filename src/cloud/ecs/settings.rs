@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::base::environment::Environment;
-use crate::cloud::credentials::Source;
+use crate::cloud::credentials::{Source, StsServer};
 use crate::cloud::http::endpoint::Choice;
 use crate::cloud::http::{Endpoint, Proxy};
 use crate::cloud::metadata;
@@ -14,8 +14,8 @@ use crate::cloud::rpc::SignatureMethod;
 pub struct Settings {
     /// The server of the ECS API.
     pub endpoint: Choice,
-    /// The server of STS, which turns a role into a key; by default as the environment and the profile say.
-    pub sts_endpoint: Option<Endpoint>,
+    /// The server of STS, which turns a role into a key.
+    pub sts: StsServer,
     /// The instance metadata service.
     pub metadata_endpoint: Endpoint,
     /// A PEM file of roots to trust beside the system's.
@@ -37,7 +37,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             endpoint: Choice::default(),
-            sts_endpoint: None,
+            sts: StsServer::default(),
             metadata_endpoint: metadata::default_endpoint(),
             ca_file: None,
             proxy: Proxy::default(),

@@ -101,17 +101,22 @@ impl Route {
         match self.set_by {
             _ if !self.via.is_empty() => "`ipam.proxy`".to_owned(),
             // Where nobody names the server, its name follows from the region.
-            key if self.host.ends_with(".aliyuncs.com") => format!("`ipam.regionId` and {key}"),
+            key if self.host.starts_with("ecs") && self.host.ends_with(".aliyuncs.com") => {
+                format!("`ipam.regionId` and {key}")
+            }
             key => key.to_owned(),
         }
     }
 
     /// Nothing came back.
     fn check_the_way(&self) -> String {
-        let place = if self.host.contains("-vpc.") && self.via.is_empty() {
-            ", which only the VPCs of its region can reach"
-        } else {
-            ""
+        let place = match self.host.as_str() {
+            _ if !self.via.is_empty() => "",
+            host if host.contains("-vpc.") => ", which only the VPCs of its region can reach",
+            host if host.starts_with("sts.") => {
+                "; the server of STS that is reached without access to the internet is called \"vpc\" there"
+            }
+            _ => "",
         };
         format!("check the node's routes, its security group and firewall, and {}{place}", self.where_set())
     }

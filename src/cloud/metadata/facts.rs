@@ -1,4 +1,4 @@
-//! The facts that a node is told, each with its type and with what to configure where the service does not tell it.
+//! The facts that a node is told, each with its type.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
@@ -11,38 +11,31 @@ use crate::base::eni::EniId;
 use crate::base::region::RegionId;
 use crate::base::text::clean;
 
-const REGION: &str = "set ipam.regionId";
-const ENI: &str = "set ipam.networkInterfaceId";
-const SUBNET: &str = "set ipam.subnet";
-const GATEWAY: &str = "set ipam.gateway";
-const SUBNET6: &str = "set ipam.subnet6, or ipam.ipv6 to false";
-const GATEWAY6: &str = "set ipam.gateway6, or ipam.ipv6 to false";
-
 #[expect(clippy::missing_errors_doc, reason = "all fail for one reason: the service does not tell the fact")]
 impl Metadata {
     /// The region of this instance.
     pub fn region_id(&self, deadline: Deadline) -> Result<RegionId, Error> {
-        self.fact("meta-data/region-id", REGION, deadline, |text| RegionId::try_from(text.to_owned()).ok())
+        self.fact("meta-data/region-id", deadline, |text| RegionId::try_from(text.to_owned()).ok())
     }
 
     /// The id of this instance (`i-...`).
     pub fn instance_id(&self, deadline: Deadline) -> Result<String, Error> {
-        self.fact("meta-data/instance-id", "", deadline, name)
+        self.fact("meta-data/instance-id", deadline, name)
     }
 
     /// The type of this instance (`ecs.g7.large`), on which the number of addresses per ENI depends.
     pub fn instance_type(&self, deadline: Deadline) -> Result<String, Error> {
-        self.fact("meta-data/instance/instance-type", "", deadline, name)
+        self.fact("meta-data/instance/instance-type", deadline, name)
     }
 
     /// The hardware address of the primary ENI, in lower case.
     pub fn primary_mac(&self, deadline: Deadline) -> Result<String, Error> {
-        self.fact("meta-data/mac", ENI, deadline, mac)
+        self.fact("meta-data/mac", deadline, mac)
     }
 
     /// The hardware addresses of all attached ENIs, in lower case.
     pub fn macs(&self, deadline: Deadline) -> Result<Vec<String>, Error> {
-        self.fact("meta-data/network/interfaces/macs/", ENI, deadline, |text| {
+        self.fact("meta-data/network/interfaces/macs/", deadline, |text| {
             let entries = text.lines().map(str::trim).filter(|line| !line.is_empty());
             entries.map(|line| mac(line.trim_end_matches('/'))).collect()
         })
@@ -51,17 +44,17 @@ impl Metadata {
     /// The id of the ENI with a hardware address; nothing when no attached ENI has it.
     pub fn eni_of_mac(&self, mac: &str, deadline: Deadline) -> Result<Option<EniId>, Error> {
         let parse = |text: &str| EniId::try_from(text.to_owned()).ok();
-        self.optional_fact(&of_mac(mac, "network-interface-id"), ENI, deadline, parse)
+        self.optional_fact(&of_mac(mac, "network-interface-id"), deadline, parse)
     }
 
     /// The primary address of an attached ENI.
     pub fn primary_address(&self, mac: &str, deadline: Deadline) -> Result<Ipv4Addr, Error> {
-        self.fact(&of_mac(mac, "primary-ip-address"), "", deadline, parsed)
+        self.fact(&of_mac(mac, "primary-ip-address"), deadline, parsed)
     }
 
     /// The IPv4 CIDR block of the vSwitch that an attached ENI is in.
     pub fn subnet(&self, mac: &str, deadline: Deadline) -> Result<Ipv4Network, Error> {
-        self.fact(&of_mac(mac, "vswitch-cidr-block"), SUBNET, deadline, |text| {
+        self.fact(&of_mac(mac, "vswitch-cidr-block"), deadline, |text| {
             text.contains('/')
                 .then(|| parsed::<Ipv4Network>(text))?
                 .filter(|block| block.ip() == block.network())
@@ -70,12 +63,12 @@ impl Metadata {
 
     /// The IPv4 gateway of an attached ENI.
     pub fn gateway(&self, mac: &str, deadline: Deadline) -> Result<Ipv4Addr, Error> {
-        self.fact(&of_mac(mac, "gateway"), GATEWAY, deadline, parsed)
+        self.fact(&of_mac(mac, "gateway"), deadline, parsed)
     }
 
     /// The IPv6 CIDR block of the vSwitch that an attached ENI is in; nothing when it has none.
     pub fn subnet6(&self, mac: &str, deadline: Deadline) -> Result<Option<Ipv6Network>, Error> {
-        self.optional_fact(&of_mac(mac, "vswitch-ipv6-cidr-block"), SUBNET6, deadline, |text| {
+        self.optional_fact(&of_mac(mac, "vswitch-ipv6-cidr-block"), deadline, |text| {
             text.contains('/')
                 .then(|| parsed::<Ipv6Network>(text))?
                 .filter(|block| block.ip() == block.network())
@@ -84,41 +77,35 @@ impl Metadata {
 
     /// The IPv6 gateway of an attached ENI; nothing when it has none.
     pub fn gateway6(&self, mac: &str, deadline: Deadline) -> Result<Option<Ipv6Addr>, Error> {
-        self.optional_fact(&of_mac(mac, "ipv6-gateway"), GATEWAY6, deadline, parsed)
+        self.optional_fact(&of_mac(mac, "ipv6-gateway"), deadline, parsed)
     }
 
     fn fact<T>(
         &self,
         path: &str,
-        instead: &'static str,
         deadline: Deadline,
         parse: impl FnOnce(&str) -> Option<T>,
     ) -> Result<T, Error> {
-        let absent = || with(self.error(&format!("/latest/{path}"), "there is no such value"), instead);
-        self.optional_fact(path, instead, deadline, parse)?.ok_or_else(absent)
+        let absent = || self.error(&format!("/latest/{path}"), "there is no such value");
+        self.optional_fact(path, deadline, parse)?.ok_or_else(absent)
     }
 
     /// A fact that some instances do not have: the service answers 404, or nothing.
     fn optional_fact<T>(
         &self,
         path: &str,
-        instead: &'static str,
         deadline: Deadline,
         parse: impl FnOnce(&str) -> Option<T>,
     ) -> Result<Option<T>, Error> {
-        match self.get(path, deadline).map_err(|error| with(error, instead))? {
+        match self.get(path, deadline)? {
             None => Ok(None),
             Some(text) if text.is_empty() => Ok(None),
             Some(text) => parse(&text).map(Some).ok_or_else(|| {
                 let problem = format!("the value is not valid: {}", clean(&text, 60));
-                with(self.error(&format!("/latest/{path}"), &problem), instead)
+                self.error(&format!("/latest/{path}"), &problem)
             }),
         }
     }
-}
-
-fn with(error: Error, instead: &'static str) -> Error {
-    if instead.is_empty() { error } else { error.instead(instead) }
 }
 
 /// The path of an item of an ENI. What no hardware address has in it does not get into a path.

@@ -5,7 +5,8 @@
 //! asked without, unless `ALIBABA_CLOUD_IMDSV1_DISABLED` is `true`.
 
 use std::cell::RefCell;
-use std::time::Duration;
+use std::ops::RangeInclusive;
+use std::time::{Duration, Instant};
 
 use log::debug;
 
@@ -16,8 +17,15 @@ use crate::base::random;
 use crate::base::text::clean;
 use crate::cloud::http::{Endpoint, Failure, Http, Patience, Proxy, Request, Response};
 
-/// The service is a hop away: one that has not answered by then is not there.
-const PATIENCE: Patience = Patience { connect: Duration::from_secs(1), answer: Duration::from_secs(3) };
+/// The service is a hop away: one that has not connected by then is not there.
+const MAX_CONNECT: Duration = Duration::from_secs(1);
+
+/// How long an answer is waited for: a small part of the call's time, because the call may do without it.
+const ANSWER: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3);
+const PART_OF_CALL: u32 = 16;
+
+/// How long a service that did not answer is not asked again: other facts would only cost the same time once more.
+const SILENCE: Duration = Duration::from_secs(10);
 
 /// How long a token is good for, in seconds. It lives in this process alone, and a new one costs one request.
 const TOKEN_SECONDS: &str = "300";
@@ -32,6 +40,8 @@ pub struct Metadata {
     http: Http,
     token_required: bool,
     mode: RefCell<Mode>,
+    /// Since when the service is not asked, and why.
+    silent: RefCell<Option<(Instant, Error)>>,
 }
 
 /// How the service is asked.
@@ -46,10 +56,9 @@ enum Mode {
 
 /// A fact that the service did not tell.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{problem}{}", instead.map(|it| format!("; {it}")).unwrap_or_default())]
+#[error("{problem}")]
 pub struct Error {
     problem: String,
-    instead: Option<&'static str>,
     /// Whether the service itself could be reached and is one.
     pub reachable: bool,
 }
@@ -67,6 +76,7 @@ impl Metadata {
             http: Http::new(None, Proxy::None),
             token_required: environment.is_true("ALIBABA_CLOUD_IMDSV1_DISABLED"),
             mode: RefCell::new(Mode::Unknown),
+            silent: RefCell::new(None),
         }
     }
 
@@ -87,6 +97,11 @@ impl Metadata {
     /// The text at `path` below `/latest/`; nothing where the service has none.
     pub(crate) fn get(&self, path: &str, deadline: Deadline) -> Result<Option<String>, Error> {
         let path = format!("/latest/{path}");
+        if let Some((since, error)) = &*self.silent.borrow()
+            && since.elapsed() < SILENCE
+        {
+            return Err(error.clone());
+        }
         let mut mode = self.mode(deadline)?;
         let mut renewed = false;
         loop {
@@ -104,8 +119,12 @@ impl Metadata {
                     self.remember(Mode::Unknown);
                     mode = self.mode(deadline)?;
                 }
-                (401 | 403, Mode::Normal) => {
-                    return Err(self.error(&path, "the service requires a token but does not give one"));
+                (status @ (401 | 403), Mode::Normal) => {
+                    let problem = format!(
+                        "it answers HTTP {status} without a token and gives none: it may be switched off, or something \
+                         between drops requests for a token"
+                    );
+                    return Err(self.error(&path, &problem));
                 }
                 (status, _) => {
                     let start = clean(&String::from_utf8_lossy(&response.body), 100);
@@ -123,7 +142,7 @@ impl Metadata {
             return Ok(known);
         }
         let headers = [("x-aliyun-ecs-metadata-token-ttl-seconds", TOKEN_SECONDS.to_owned())];
-        let refusal = match self.patiently(&self.request("PUT", PATH, &headers), deadline) {
+        let refusal = match self.patiently(&self.request("PUT", PATH, &headers, deadline), deadline) {
             Ok(response) if response.status == 200 => match String::from_utf8(response.body) {
                 Ok(token) if is_header_value(token.trim()) => {
                     return Ok(self.remember(Mode::Hardened(Secret::new(token.trim()))));
@@ -154,7 +173,7 @@ impl Metadata {
             Mode::Hardened(token) => vec![("x-aliyun-ecs-metadata-token", token.expose().to_owned())],
             Mode::Normal | Mode::Unknown => Vec::new(),
         };
-        self.patiently(&self.request("GET", path, &headers), deadline)
+        self.patiently(&self.request("GET", path, &headers, deadline), deadline)
             .map_err(|failure| self.unreachable(path, &failure))
     }
 
@@ -163,16 +182,11 @@ impl Metadata {
         method: &'a str,
         target: &'a str,
         headers: &'a [(&'static str, String)],
+        deadline: Deadline,
     ) -> Request<'a> {
-        Request {
-            method,
-            endpoint: &self.endpoint,
-            target,
-            headers,
-            body: "",
-            patience: PATIENCE,
-            set_by: "",
-        }
+        let answer = (deadline.remaining() / PART_OF_CALL).clamp(*ANSWER.start(), *ANSWER.end());
+        let patience = Patience { connect: MAX_CONNECT, answer };
+        Request { method, endpoint: &self.endpoint, target, headers, body: "", patience, set_by: "" }
     }
 
     /// Repeats what met trouble of the service's own: it is limited, and restarted, like any other. Where nobody
@@ -195,28 +209,26 @@ impl Metadata {
 
     pub(super) fn error(&self, path: &str, problem: &str) -> Error {
         let problem = format!("reading {path} from instance metadata at {}: {problem}", self.endpoint);
-        Error { problem, instead: None, reachable: true }
+        Error { problem, reachable: true }
     }
 
     fn unreachable(&self, path: &str, failure: &Failure) -> Error {
-        let error = Error { reachable: false, ..self.error(path, &failure.message) };
-        if failure.sent {
-            return error;
+        let mut error = Error { reachable: false, ..self.error(path, &failure.message) };
+        if !failure.sent {
+            error.problem = format!(
+                "instance metadata does not answer at {} ({}): if this is an ECS instance, check whether its metadata is \
+                 switched off, or a firewall or network policy blocks it",
+                self.endpoint, failure.message
+            );
         }
-        let (endpoint, why) = (&self.endpoint, &failure.message);
-        let problem =
-            format!("instance metadata does not answer at {endpoint}: is this an ECS instance? ({why})");
-        Error { problem, ..error }
+        if !failure.sent || failure.timed_out {
+            self.silent.replace(Some((Instant::now(), error.clone())));
+        }
+        error
     }
 }
 
 /// What may be sent back as a header without changing the request.
 fn is_header_value(token: &str) -> bool {
     !token.is_empty() && token.len() <= 4096 && token.bytes().all(|byte| byte.is_ascii_graphic())
-}
-
-impl Error {
-    pub(super) fn instead(self, instead: &'static str) -> Self {
-        Self { instead: Some(instead), ..self }
-    }
 }

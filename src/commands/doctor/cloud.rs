@@ -15,7 +15,7 @@ use crate::commands::doctor::stores::Located;
 use crate::commands::doctor::{eni, permissions};
 use crate::commands::networks::Network;
 use crate::failure::{Failure, Result};
-use crate::node::facts::find_eni;
+use crate::node::facts::{asked_from_metadata, find_eni};
 use crate::store::Store;
 
 /// The clock skew from which on `doctor` warns. A signature is valid for 15 minutes, and a request that ECS refuses because of
@@ -71,8 +71,10 @@ impl<'n> Way<'n> {
             match self.place_of(network) {
                 Ok(Some(place)) => self.places.push(place),
                 Ok(None) => report.not_tested("eni", "the configuration or the store cannot be used"),
-                Err(Failure::Metadata(_)) if !instance.is_there => {
-                    report.not_tested("eni", "it is not known without instance metadata");
+                Err(Failure::Metadata { missing, .. }) if !instance.is_there => {
+                    let why =
+                        format!("it is not known without instance metadata: set {}", missing.join(", "));
+                    report.not_tested("eni", why);
                 }
                 Err(failure) => report.fail("eni", failure),
             }
@@ -90,11 +92,46 @@ impl<'n> Way<'n> {
         if let Some(instance) = known.iter().find(|it| it.endpoint == endpoint) {
             return instance.clone();
         }
-        let is_there = metadata(&self.client, self.deadline, report);
-        let region = self.client.metadata().region_id(self.deadline).ok().filter(|_| is_there);
+        let is_there = self.metadata(report);
+        let region = if is_there { self.client.metadata().region_id(self.deadline).ok() } else { None };
         let instance = Instance { endpoint, is_there, region };
         known.push(instance.clone());
         instance
+    }
+
+    /// Checks the metadata service; returns whether it answers.
+    fn metadata(&self, report: &mut Report) -> bool {
+        let metadata = self.client.metadata();
+        let answer = metadata
+            .is_hardened(self.deadline)
+            .and_then(|hardened| Ok((hardened, metadata.instance_id(self.deadline)?)));
+        match answer {
+            Ok((hardened, instance)) => {
+                let mode =
+                    if hardened { "with tokens (hardened mode)" } else { "without tokens (normal mode)" };
+                report.ok("metadata", format!("{} answers {mode}: this is {instance}", metadata.endpoint()));
+                true
+            }
+            Err(error) => {
+                match self.asked_from_metadata().join(", ") {
+                    none if none.is_empty() => {
+                        report.warn("metadata", format!("{error}; this configuration does without it"));
+                    }
+                    keys => report.fail("metadata", format!("{error}; to do without metadata, set {keys}")),
+                }
+                error.reachable
+            }
+        }
+    }
+
+    /// The keys without which an ADD of one of these networks has to ask metadata.
+    fn asked_from_metadata(&self) -> Vec<&'static str> {
+        let mut keys = Vec::new();
+        for settings in self.networks.iter().filter_map(|network| network.ipam().address().ok()) {
+            let asked = asked_from_metadata(&self.client, &settings);
+            keys.extend(asked.into_iter().filter(|key| !keys.contains(key)).collect::<Vec<_>>());
+        }
+        keys
     }
 
     /// Where the network's pods get addresses; `None` where another line says why that is not known.
@@ -174,25 +211,6 @@ fn check_region(network: &Network, instance: &Instance, report: &mut Report) {
                 "ipam.regionId is {configured}, but this instance is in {real}: correct it, or leave it out"
             ),
         );
-    }
-}
-
-/// Checks the metadata service; returns whether it answers.
-fn metadata(client: &Client, deadline: Deadline, report: &mut Report) -> bool {
-    let metadata = client.metadata();
-    match metadata.is_hardened(deadline).and_then(|hardened| {
-        let instance = metadata.instance_id(deadline)?;
-        Ok((hardened, instance))
-    }) {
-        Ok((hardened, instance)) => {
-            let mode = if hardened { "with tokens (hardened mode)" } else { "without tokens (normal mode)" };
-            report.ok("metadata", format!("{} answers {mode}: this is {instance}", metadata.endpoint()));
-            true
-        }
-        Err(error) => {
-            report.fail("metadata", &error);
-            error.reachable
-        }
     }
 }
 

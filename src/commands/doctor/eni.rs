@@ -4,19 +4,22 @@ use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
 
-use crate::cloud::ecs::{Eni, ownership};
+use crate::cloud::ecs::Eni;
 use crate::cloud::metadata;
 use crate::commands::doctor::report::Report;
 use crate::commands::doctor::site::Site;
 use crate::commands::networks::Network;
 use crate::config::Family4;
 use crate::failure::Failure;
+use crate::node::ownership;
 
 /// Checks that pods can get addresses of the ENI, and returns it with its hardware address if so.
 pub(super) fn own(site: &Site<'_>, described: Option<Eni>, report: &mut Report) -> Option<(Eni, String)> {
     let eni = &site.place.eni;
-    let ours = ownership::mac_of(site.client.metadata(), eni, site.deadline);
     let not_ours = || Failure::NotOurs { eni: eni.clone() };
+    let ours = described.as_ref().map_or(Ok(None), |described| {
+        ownership::mac_of_described(&site.place.store, site.client, described, site.deadline)
+    });
     match (described, ours) {
         (_, Err(error)) => report.fail("eni", error),
         (None, _) | (_, Ok(None)) => report.fail("eni", not_ours()),

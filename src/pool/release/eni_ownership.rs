@@ -3,9 +3,11 @@
 //! moved within this boot, too; then its link has gone. The addresses may then be those of pods that this store does not know.
 
 use crate::base::clock::{Timestamp, boot_id};
-use crate::cloud::ecs::ownership;
+use crate::cloud::ecs::ownership as metadata_ownership;
 use crate::cloud::rpc::{Disposition, Error, ErrorKind, Subject};
 use crate::node::eni_link::EniLink;
+use crate::node::ownership;
+use crate::pool::release::Releaser;
 use crate::pool::release::backoff::MAX_PAUSE;
 use crate::pool::release::due::is_record_due;
 use crate::pool::release::leader::{Leader, Step};
@@ -13,8 +15,8 @@ use crate::store;
 
 impl Leader<'_, '_, '_> {
     /// Makes sure, before a record of an earlier boot is released, and once the ENI's link has gone, that no other instance has
-    /// the ENI. Metadata is asked once a boot, and once after the link has gone; the records of this boot were made by ADDs
-    /// that had asked. `None` if the release may go on.
+    /// the ENI. This is looked into once a boot, and once after the link has gone; the records of this boot were made by
+    /// ADDs that had done so. `None` if the release may go on.
     pub(super) fn check_attachment(&mut self) -> store::Result<Option<Step>> {
         let (now, boot) = (Timestamp::now(), boot_id());
         let is_earlier = |record: &store::Release| record.allocation.boot_id != boot;
@@ -64,9 +66,9 @@ impl Leader<'_, '_, '_> {
         if error.subject() != Subject::EniGone {
             return None;
         }
-        match self.mac() {
-            Ok(None) => None,
-            Ok(Some(_)) => Some(Error {
+        match self.is_attached() {
+            Ok(false) => None,
+            Ok(true) => Some(Error {
                 kind: ErrorKind::Refused(Disposition::Permanent),
                 message: format!(
                     "{} But it is attached to this instance: check that `ipam.credentials` and `ipam.regionId` belong \
@@ -82,9 +84,23 @@ impl Leader<'_, '_, '_> {
 
     /// The hardware address of the ENI, if it is attached to this instance.
     fn mac(&self) -> Result<Option<String>, Error> {
-        let metadata = self.releaser.client.metadata();
-        let mac = ownership::mac_of(metadata, self.eni_lock.eni(), self.limit());
-        mac.map_err(|error| self.unclear(&error.to_string()))
+        let Releaser { store, client, region, .. } = *self.releaser;
+        let mac = ownership::mac_here(store, client, region, self.eni_lock.eni(), self.limit());
+        mac.map_err(|failure| self.unclear(&failure.to_string()))
+    }
+
+    /// Whether the ENI, which ECS says does not exist, is attached to this instance all the same. Where metadata does not
+    /// answer, a link that was there and is gone bears ECS out.
+    fn is_attached(&self) -> Result<bool, Error> {
+        let (store, eni) = (self.releaser.store, self.eni_lock.eni());
+        if EniLink::mac_if_here(store, eni).is_some() {
+            return Ok(true);
+        }
+        match metadata_ownership::mac_of(self.releaser.client.metadata(), eni, self.limit()) {
+            Ok(mac) => Ok(mac.is_some()),
+            Err(_) if EniLink::was_here(store, eni) => Ok(false),
+            Err(error) => Err(self.unclear(&error.to_string())),
+        }
     }
 
     /// The instance that has the ENI, if it is another one than this. Metadata knows an attachment a little late.
@@ -98,7 +114,7 @@ impl Leader<'_, '_, '_> {
     }
 
     fn unclear(&self, why: &str) -> Error {
-        let message = format!("cannot tell whether the ENI is attached to this instance: {why}");
+        let message = format!("nothing is released before it is clear where the ENI is: {why}");
         Error::not_now("UnassignPrivateIpAddresses", &message).about(self.eni_lock.eni())
     }
 }

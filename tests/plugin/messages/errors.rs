@@ -69,6 +69,20 @@ const SITUATIONS: &[Situation] = &[
     }),
     ("ADD without credentials", |node| node.call("ADD", "c1").without("ALIBABA_CLOUD_ACCESS_KEY_ID").run()),
     ("ADD off ECS", |node| with(node, "metadataEndpoint", "http://127.0.0.1:1").add("c1")),
+    ("ADD without metadata, where one key is missing", |node| {
+        node.set("regionId", World::REGION_ID);
+        node.set("subnet", "192.168.0.0/24");
+        node.cloud.with_world(|world| world.eni_mut(Node::ENI).mac = "00:00:00:00:00:00".into());
+        with(node, "metadataEndpoint", "http://127.0.0.1:1").add("c1")
+    }),
+    ("ADD without metadata and without a link of the ENI", |node| {
+        node.set("regionId", World::REGION_ID);
+        with(node, "metadataEndpoint", "http://127.0.0.1:1").add("c1")
+    }),
+    ("ADD while metadata is forbidden", |node| {
+        node.cloud.inject_metadata("/", Effect::Empty { status: 403 }, None);
+        node.add("c1")
+    }),
     ("ADD while metadata answers nonsense", |node| {
         node.cloud.inject_metadata("/latest/meta-data/", Effect::Html { status: 200 }, None);
         node.add("c1")
@@ -275,6 +289,8 @@ pub(super) fn of_the_configuration() -> Section {
         json!({"credentials": "secret"}),
         json!({"credentials": {"source": "vault"}}),
         json!({"credentials": {"source": "file"}}),
+        json!({"credentials": {"source": "oidc", "stsEndpoint": "sts.example.com"}}),
+        json!({"credentials": {"source": "oidc", "stsEndpoint": "http://sts.example.com"}}),
         json!({"signatureMethod": "MD5"}),
         json!({"timeoutSeconds": "1m"}),
         json!({"onReleaseFailure": "retry"}),

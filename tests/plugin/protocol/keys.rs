@@ -97,6 +97,9 @@ fn table() -> Vec<(&'static str, Use, Vec<Value>)> {
                 json!({"source": "file", "path": "relative"}),
                 json!({"source": "file", "path": "/a", "profile": 5}),
                 json!({"source": "ecs-ram-role", "roleName": 5}),
+                json!({"source": "oidc", "stsEndpoint": 5}),
+                json!({"source": "oidc", "stsEndpoint": "sts.example.com"}),
+                json!({"source": "oidc", "stsEndpoint": "http://sts.example.com"}),
             ],
         ),
         ("signatureMethod", Asking, vec![json!(5), json!("MD5"), json!("hmac-sha1")]),
@@ -131,7 +134,8 @@ fn no_lists_of_addresses() -> Vec<Value> {
 /// The part of the error that says what is wrong with `value` of `key`.
 fn complaint(key: &str, value: &Value) -> String {
     let inner = value.as_object().filter(|_| key == "credentials").map(|object| {
-        let wrong = ["roleName", "profile", "path"].into_iter().find(|key| object.contains_key(*key));
+        let wrong =
+            ["stsEndpoint", "roleName", "profile", "path"].into_iter().find(|key| object.contains_key(*key));
         match wrong {
             Some(wrong) => (wrong, object[wrong].to_string()),
             None if object["source"] == "file" => ("path", "missing".to_owned()),
