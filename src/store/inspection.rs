@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use super::error::{Error, Result};
 use super::lock::Lock;
+use super::waiting::Holder;
 use super::{Store, file, intent};
 use crate::base::deadline::Deadline;
 use crate::base::eni::EniId;
@@ -21,8 +22,8 @@ impl Store {
         }
     }
 
-    /// The locks that somebody holds at this moment. Those that are free are held for that moment.
-    pub fn held_locks(&self) -> Result<Vec<PathBuf>> {
+    /// The locks that somebody holds at this moment, and who, where the kernel tells. Those that are free are held for that moment.
+    pub(crate) fn held_locks(&self) -> Result<Vec<(PathBuf, Option<Holder>)>> {
         let names = file::names(&self.eni_directory())?;
         let of_enis = names.iter().map(|name| self.eni_directory().join(name));
         let of_enis = of_enis.filter(|path| path.extension().is_some_and(|it| it == "lock"));
@@ -30,7 +31,8 @@ impl Store {
         for path in std::iter::once(self.directory.join("lock")).chain(of_enis) {
             let Some(file) = file::open(&path, OpenOptions::new().read(true).write(true))? else { continue };
             if !try_lock(&file).map_err(Error::io("lock", &path))? {
-                held.push(path);
+                let holder = Holder::of(&path);
+                held.push((path, holder));
             }
         }
         Ok(held)

@@ -13,6 +13,9 @@ use crate::config::Family4;
 use crate::failure::Failure;
 use crate::node::ownership;
 
+/// The status of an ENI that can be used.
+const IN_USE: &str = "InUse";
+
 /// Checks that pods can get addresses of the ENI, and returns it with its hardware address if so.
 pub(super) fn own(site: &Site<'_>, described: Option<Eni>, report: &mut Report) -> Option<(Eni, String)> {
     let eni = &site.place.eni;
@@ -26,7 +29,12 @@ pub(super) fn own(site: &Site<'_>, described: Option<Eni>, report: &mut Report) 
         (Some(it), _) if it.service_managed => report.fail("eni", Failure::ServiceManaged { eni: it.id }),
         (Some(it), Ok(Some(mac))) => {
             let kind = format!("{:?}", it.kind).to_lowercase();
-            report.ok("eni", format!("{eni} ({mac}, {kind}, {}) is attached to this instance", it.status));
+            let detail = format!("{eni} ({mac}, {kind}, {}) is attached to this instance", it.status);
+            if it.status == IN_USE {
+                report.ok("eni", detail);
+            } else {
+                report.warn("eni", format!("{detail}, but not {IN_USE}: look at it in the ECS console"));
+            }
             return Some((it, mac));
         }
     }

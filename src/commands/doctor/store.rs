@@ -1,15 +1,22 @@
 //! The store, as far as it needs nothing but this node: its directory, records, locks, releases, and whether a timer serves it.
 
+use std::path::Path;
 use std::time::Duration;
 
 use crate::base::clock::{Timestamp, boot_id, time_since_boot};
 use crate::base::deadline::Deadline;
 use crate::commands::doctor::report::Report;
 use crate::store;
-use crate::store::{Flushed, Listed, State, Store};
+use crate::store::{Flushed, Holder, Listed, State, Store};
 
 /// How long `flush` may not have run before that is worth a warning. The timer of conf-examples runs it every five minutes.
 const FLUSH_WITHIN: Duration = Duration::from_hours(1);
+
+/// The name of this program as the kernel has it: its first 15 bytes.
+const OWN_NAME: &str = "aliyun-eni-ipam";
+
+/// Longer than any call lasts: the longest `timeoutSeconds` is ten minutes, and `flush` has as much for each of some stores.
+const LONGEST_CALL: Duration = Duration::from_hours(1);
 
 /// How long to wait for the store's lock, which nobody needs for longer than a moment.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -88,17 +95,37 @@ fn interrupted(store: &Store, report: &mut Report) -> store::Result<()> {
 }
 
 fn locks(store: &Store, report: &mut Report) -> store::Result<()> {
-    let held: Vec<_> = store.held_locks()?.iter().map(|path| path.display().to_string()).collect();
+    let held = store.held_locks()?;
     if held.is_empty() {
         report.ok("locks", "no lock is held");
-    } else {
-        let held = held.join(" ");
-        report.warn(
+        return Ok(());
+    }
+    let words: Vec<_> = held.iter().map(|(path, holder)| lock_in_words(path, holder.as_ref())).collect();
+    let words = words.join(", ");
+    match held.iter().filter_map(|(_, holder)| holder.as_ref()).find(|it| is_stuck(it)) {
+        Some(Holder { process, .. }) => report.fail(
             "locks",
-            format!("held by running calls: {held}; if this persists, `fuser {held}` shows who holds them"),
-        );
+            format!("no call lasts that long: {words}. Other calls wait for it in vain: `kill -9 {process}`, which loses nothing"),
+        ),
+        None => report.warn("locks", format!("held by running calls: {words}; look again whether this persists")),
     }
     Ok(())
+}
+
+/// Whether a process that holds a lock has run for longer than any call does. Another program, such as `flock` in a script, may
+/// know what it does.
+fn is_stuck(holder: &Holder) -> bool {
+    holder.name == OWN_NAME && holder.age > LONGEST_CALL
+}
+
+fn lock_in_words(path: &Path, holder: Option<&Holder>) -> String {
+    let path = path.display();
+    match holder {
+        Some(Holder { process, name, age }) => {
+            format!("{path} by process {process} ({name}), which has run for {} s", age.as_secs())
+        }
+        None => format!("{path} (`fuser {path}` shows by whom)"),
+    }
 }
 
 fn releases(store: &Store, report: &mut Report) -> store::Result<()> {
@@ -155,4 +182,17 @@ fn flush(store: &Store, report: &mut Report) -> store::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_of_ours_that_outlasts_every_deadline_is_stuck_and_others_programs_are_not_judged() {
+        let holder = |name: &str, age| Holder { process: 1, name: name.to_owned(), age };
+        assert!(is_stuck(&holder("aliyun-eni-ipam", LONGEST_CALL * 2)));
+        assert!(!is_stuck(&holder("aliyun-eni-ipam", LONGEST_CALL / 2)));
+        assert!(!is_stuck(&holder("flock", LONGEST_CALL * 2)));
+    }
 }

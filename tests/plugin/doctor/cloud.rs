@@ -1,6 +1,6 @@
 //! What metadata and ECS say.
 
-use harness::simulator::{Permission, TokenMode};
+use harness::simulator::{EniStatus, Permission, TokenMode};
 use harness::{Answer, Effect, Fault, Node, World};
 
 use super::{doctor, expect, lines};
@@ -87,6 +87,13 @@ fn an_eni_that_pods_cannot_get_addresses_of_fails() {
     node.cloud.with_world(|world| world.eni_mut(Node::ENI).instance_id = None);
     expect(&doctor(&node), "eni", "fail", &["not attached"]);
     assert_eq!(node.cloud.count("UnassignPrivateIpAddresses"), 0);
+}
+
+#[test]
+fn an_eni_that_is_on_its_way_elsewhere_is_a_warning() {
+    let node = node();
+    node.cloud.with_world(|world| world.eni_mut(Node::ENI).status = EniStatus::Detaching);
+    expect(&doctor(&node), "eni", "warn", &[Node::ENI, "Detaching", "not InUse"]);
 }
 
 #[test]
