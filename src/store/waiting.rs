@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::base::clock::time_since_boot;
+use crate::base::clock::up_for;
 use crate::store::lock::Turnstile;
 
 /// A process that holds a lock.
@@ -26,7 +26,7 @@ impl Holder {
         let (process, _) = locks.lines().filter_map(holder_or_waiter).find(|it| it.1 == file)?;
         let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
         let (name, started) = name_and_start(&stat)?;
-        let (name, age) = (name.to_owned(), time_since_boot()?.saturating_sub(started));
+        let (name, age) = (name.to_owned(), up_for()?.saturating_sub(started));
         Some(Self { process: process.parse().ok()?, name, age })
     }
 }

@@ -101,7 +101,9 @@ fn old_of(store: &Store, eni: &EniId) -> Vec<(IpAddr, String)> {
     let now = Timestamp::now();
     let listed = store.list().unwrap_or_default();
     let active = listed.iter().filter(|it| it.state == State::Active).filter_map(|it| it.allocation.as_ref());
-    let old = active.filter(|it| it.eni == *eni && it.since.age(now) >= DESCRIBE_LAG);
+    // What an earlier boot has left is no pod's any more.
+    let living = active.filter(|it| it.eni == *eni && !it.is_of_earlier_boot());
+    let old = living.filter(|it| it.since.age(now) >= DESCRIBE_LAG);
     old.flat_map(|it| it.ips().map(|address| (address, owner(it)))).collect()
 }
 

@@ -3,11 +3,12 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::base::clock::{Timestamp, boot_id, time_since_boot};
+use crate::base::clock::{Timestamp, boot_id, up_for};
 use crate::base::deadline::Deadline;
 use crate::commands::doctor::report::Report;
+use crate::commands::earlier_boot::WHAT_FLUSH_DOES;
 use crate::store;
-use crate::store::{Flushed, Holder, Listed, State, Store};
+use crate::store::{Allocation, Flushed, Holder, Listed, State, Store};
 
 /// How long `flush` may not have run before that is worth a warning. The timer of conf-examples runs it every five minutes.
 const FLUSH_WITHIN: Duration = Duration::from_hours(1);
@@ -54,11 +55,11 @@ fn directory(store: &Store, report: &mut Report) -> store::Result<()> {
 }
 
 fn records(store: &Store, report: &mut Report) -> store::Result<()> {
-    let (listed, boot) = (store.list()?, boot_id());
+    let listed = store.list()?;
     let damaged = listed.iter().filter(|it| it.state == State::Quarantined);
     let damaged: Vec<_> = damaged.filter_map(|it| it.progress.last_error.as_deref()).collect();
     let is_of_earlier_boot = |it: &&Listed| {
-        it.state == State::Active && it.allocation.as_ref().is_some_and(|it| it.boot_id != boot)
+        it.state == State::Active && it.allocation.as_ref().is_some_and(Allocation::is_of_earlier_boot)
     };
     let earlier = listed.iter().filter(is_of_earlier_boot).count();
     let counts = State::ALL
@@ -69,10 +70,7 @@ fn records(store: &Store, report: &mut Report) -> store::Result<()> {
     } else if earlier > 0 {
         report.warn(
             "records",
-            format!(
-                "{counts}; {earlier} active since an earlier boot: if their pods are gone, the runtime's GC or \
-                 `aliyun-eni-ipam release` releases them"
-            ),
+            format!("{counts}; active ones of an earlier boot: {earlier}, {WHAT_FLUSH_DOES}"),
         );
     } else {
         report.ok("records", counts);
@@ -166,7 +164,7 @@ fn flush(store: &Store, report: &mut Report) -> store::Result<()> {
             let moment = at.to_seconds();
             // Nothing tells how the clock was set between two boots, nor what a timer does that has only just begun.
             let is_of_this_boot = boot == boot_id();
-            let is_young = time_since_boot().is_some_and(|up| up < FLUSH_WITHIN);
+            let is_young = up_for().is_some_and(|up| up < FLUSH_WITHIN);
             if !is_of_this_boot && is_young {
                 report.ok(NAME, format!("`flush` last ran to its end before this boot, at {moment}"));
             } else if at > now {
