@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::base::address::Address;
 use crate::base::attachment::Attachment;
-use crate::base::clock::{Timestamp, boot_id};
+use crate::base::clock::{Timestamp, boot_of_records};
 use crate::commands::compare::Comparison;
 use crate::commands::error::CommandError;
 use crate::commands::output::print_lines;
@@ -66,11 +66,15 @@ impl Adoption {
         let (mut pending, mut addresses) = (Vec::new(), BTreeSet::new());
         for Record { active, .. } in &ended {
             log::info!("{} has ended meanwhile, so {} is released", active.0.owner, active.0);
-            let begun = context.store.begin_release_of(active, context.deadline)?;
-            if !begun.is_empty() {
-                addresses.extend(active.0.ips());
+            match context.store.begin_release_of(active, context.deadline) {
+                // It has another record by now.
+                Ok(begun) if begun.is_empty() => {}
+                Ok(begun) => {
+                    addresses.extend(active.0.ips());
+                    pending.extend(begun);
+                }
+                Err(error) => log::error!("the record of {} is still active: {error}", active.0.owner),
             }
-            pending.extend(begun);
         }
         release_now(context, &pending, &addresses)
     }
@@ -108,7 +112,7 @@ fn record_of(
         region: comparison.region.clone(),
         addresses,
         pod: cached.pod.clone(),
-        boot_id: boot_id(),
+        boot_id: boot_of_records(),
         // libcni has written its file when the ADD had ended.
         since: cached.written.map_or(now, Timestamp::from).min(now),
     })

@@ -80,9 +80,9 @@ impl Arguments {
                 Arg::Long("network") => network = Some(parser.value()?.string()?),
                 Arg::Long("json") => json = true,
                 Arg::Long("yes") => words.yes = true,
-                Arg::Long("release-orphans") => words.release_orphans = true,
-                Arg::Long("adopt") => words.adopt = true,
-                Arg::Long("restore") => words.restore = true,
+                Arg::Long("release-orphans") => drop(words.of_reconcile.insert("release-orphans")),
+                Arg::Long("adopt") => drop(words.of_reconcile.insert("adopt")),
+                Arg::Long("restore") => drop(words.of_reconcile.insert("restore")),
                 Arg::Value(word) if words.command.is_none() => words.command = Some(word.string()?),
                 Arg::Value(word) => words.operands.push(word.string()?),
                 Arg::Long(option) => return Err(unknown("option", "--", option, &OPTIONS).into()),
@@ -100,9 +100,8 @@ struct Words {
     command: Option<String>,
     operands: Vec<String>,
     yes: bool,
-    release_orphans: bool,
-    adopt: bool,
-    restore: bool,
+    /// The options that say what `reconcile` is to do.
+    of_reconcile: BTreeSet<&'static str>,
 }
 
 /// An option that replaces the command.
@@ -128,15 +127,17 @@ impl Words {
             "list" => Command::List,
             "release" => Command::Release { addresses: addresses(&self.operands)?, consent },
             "flush" => Command::Flush,
-            "reconcile"
-                if [self.release_orphans, self.adopt, self.restore].iter().filter(|it| **it).count() > 1 =>
-            {
+            "reconcile" if self.of_reconcile.len() > 1 => {
                 return Err("`reconcile` takes one of --release-orphans, --adopt and --restore".to_owned());
             }
-            "reconcile" if self.adopt => Command::Reconcile { orphans: Orphans::Adopted },
-            "reconcile" if self.restore => Command::Reconcile { orphans: Orphans::ShownGhostsRestored },
-            "reconcile" if self.release_orphans => Command::Reconcile { orphans: Orphans::Released(consent) },
-            "reconcile" => Command::Reconcile { orphans: Orphans::Shown },
+            "reconcile" => Command::Reconcile {
+                orphans: match self.of_reconcile.first() {
+                    Some(&"adopt") => Orphans::Adopted,
+                    Some(&"restore") => Orphans::ShownGhostsRestored,
+                    Some(_) => Orphans::Released(consent),
+                    None => Orphans::Shown,
+                },
+            },
             "doctor" => Command::Doctor,
             "help" => Command::Help { of: self.operands.first().map(|name| help_of(name)).transpose()? },
             "version" => Command::Version,
@@ -153,14 +154,8 @@ impl Words {
         if self.yes && !releases {
             return Err(format!("`{name}` does not take --yes, because it asks nothing"));
         }
-        if self.release_orphans && name != "reconcile" {
-            return Err(format!("`{name}` does not take --release-orphans; only `reconcile` does"));
-        }
-        if self.adopt && name != "reconcile" {
-            return Err(format!("`{name}` does not take --adopt; only `reconcile` does"));
-        }
-        if self.restore && name != "reconcile" {
-            return Err(format!("`{name}` does not take --restore; only `reconcile` does"));
+        if let Some(option) = self.of_reconcile.first().filter(|_| name != "reconcile") {
+            return Err(format!("`{name}` does not take --{option}; only `reconcile` does"));
         }
         let taken = usize::from(name == "help");
         match self.operands.get(taken) {

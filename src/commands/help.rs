@@ -9,7 +9,8 @@ Container runtimes call it by the CNI protocol. For the person who runs the node
 
   aliyun-eni-ipam list                 show what is recorded: state, addresses, pod, ENI, age, attempts, last error
   aliyun-eni-ipam release ADDRESS...   give up these active records and release their addresses now
-  aliyun-eni-ipam flush                retry every pending release and clean up after interrupted ADDs; for a timer
+  aliyun-eni-ipam flush                retry every pending release, release what an earlier boot left and clean up after
+                                       interrupted ADDs; for a timer
   aliyun-eni-ipam reconcile            compare with ECS: orphans (on the ENI, no record) and ghosts (recorded, not on
                                        the ENI); --release-orphans releases the orphans; --adopt records again what
                                        this node's pods have, after a store was lost; --restore asks ECS for the
@@ -63,15 +64,18 @@ pub(super) const COMMANDS: [(&str, &str); 7] = [
         about!(
             "flush",
             "Retries every pending release at once and cleans up after interrupted ADDs, for all networks that use this\n\
-             plugin. It asks nothing, so a timer can run it. Exit status 1 means that releases are left.\n\
-             --json prints one object: released (addresses), cleanedUp (a count of interrupted ADDs), left (a count) and\n\
-             releasing (what is left, each with addresses, networkInterfaceId and lastError)."
+             plugin. From ten minutes after boot on it also releases what pods had before the machine booted, because no\n\
+             pod survives that; an address that is seen to be in use stays. It asks nothing, so a timer can run it. Exit\n\
+             status 1 means that releases are left, or that such an address is.\n\
+             --json prints one object: released (addresses), cleanedUp (a count of interrupted ADDs), left (a count),\n\
+             releasing (what is left, each with addresses, networkInterfaceId and lastError) and earlierBoot (begun and\n\
+             waiting, both addresses, and kept, each with addresses, networkInterfaceId and why)."
         ),
     ),
     (
         "reconcile",
         about!(
-            "reconcile [--adopt | --restore | --release-orphans [--yes]]",
+            "reconcile [--adopt | --restore | --release-orphans [--yes]]\n                      ",
             "Compares the records with what ECS shows on the ENIs of this node.\n\
              An orphan is on the ENI without a record; a ghost is recorded but not on the ENI; in-doubt means that a\n\
              damaged record or an interrupted ADD may have the address. In-use means that a pod of this node has the\n\

@@ -12,6 +12,9 @@ use crate::config::Ipam;
 /// The type of this plugin in a configuration.
 const TYPE: &str = "aliyun-eni-ipam";
 
+/// The key that names what is on an ENI for other software.
+const FOREIGN: &str = "foreignAddresses";
+
 /// A configured network that uses this plugin.
 pub(super) struct Network {
     name: String,
@@ -71,6 +74,29 @@ impl Configuration {
             }
         }
         Ok(found)
+    }
+
+    /// The same, where each network leaves to other software what any network of its store does: commands release for all of
+    /// them. If one of these lists cannot be used, none can.
+    pub(super) fn sharing_foreign_addresses(mut self) -> Self {
+        let lists: Vec<_> = self
+            .networks
+            .iter()
+            .filter_map(|it| Some((it.ipam().data_directory().ok()?, it.ipam.get(FOREIGN)?.clone())))
+            .filter(|(_, list)| !list.is_null())
+            .collect();
+        for network in &mut self.networks {
+            let Ok(directory) = network.ipam().data_directory() else { continue };
+            let of_store = lists.iter().filter(|(of, _)| *of == directory).map(|(_, list)| list.clone());
+            let shared = of_store.reduce(|all, list| match (all, list) {
+                (Value::Array(all), Value::Array(list)) => Value::Array([all, list].concat()),
+                (Value::Array(_), wrong) | (wrong, _) => wrong,
+            });
+            if let Some(shared) = shared {
+                network.ipam.insert(FOREIGN.to_owned(), shared);
+            }
+        }
+        self
     }
 
     /// The networks that a command is about, as the first one and the others: those called `name`, or all of them.

@@ -27,7 +27,7 @@ use crate::node::facts::find_eni;
 use crate::node::ownership;
 use crate::node::pods::NodePods;
 use crate::pool::release::REQUEST_TIMEOUT;
-use crate::store::{Allocation, EniLock, Listed, ReleaseId, ReleaseProgress, join};
+use crate::store::{Allocation, EniLock, Listed, ReleaseId, ReleaseProgress, State, join};
 
 /// What to do about the differences.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,12 +102,24 @@ fn resolve_interrupted(context: &CallContext<'_>) -> failure::Result<()> {
     if let Err(error) = context.store.release_dead_intents(context.deadline, |_| true) {
         log::error!("{error}");
     }
-    if context.store.list()?.iter().any(|it| !it.progress.in_doubt.is_empty())
+    let listed = context.store.list()?;
+    if listed.iter().any(|it| !it.progress.in_doubt.is_empty())
+        && !is_out_of_date(&listed)
         && let Err(error) = context.drain(false)
     {
         log::warn!("{error}");
     }
     Ok(())
+}
+
+/// Whether a release names what a pod of another attachment is seen to use. Then the store is from a backup, and nothing may be
+/// released before `--adopt` has given the address to that pod.
+fn is_out_of_date(listed: &[Listed]) -> bool {
+    let pods = NodePods::look();
+    let is_anothers =
+        |it: &Listed, address| pods.attachments_with(address).any(|other| other.owner != it.owner);
+    let mut releasing = listed.iter().filter(|it| it.state == State::Releasing);
+    releasing.any(|it| it.allocation.iter().flat_map(Allocation::ips).any(|address| is_anothers(it, address)))
 }
 
 fn compare_all(context: &CallContext<'_>) -> failure::Result<Vec<Comparison>> {
@@ -151,7 +163,10 @@ fn restore_ghosts(
                 *comparison = now;
                 restored.extend(restore_on(context, network, comparison, eni_lock)?);
             }
-            Err(failure) => comparison.problem = Some(failure.to_string()),
+            Err(failure) => {
+                comparison.problem = Some(failure.to_string());
+                restore::give_up(comparison);
+            }
         }
     }
     Ok(restored)
@@ -307,11 +322,14 @@ fn show(found: &[Comparison]) -> Result<(), CommandError> {
         print("Orphans: to release them, run `aliyun-eni-ipam reconcile --release-orphans`.")?;
     }
     advise_on_pods(found)?;
-    if found.iter().flat_map(|it| &it.ghosts).any(|it| it.why.is_none()) {
+    if found.iter().any(restore::is_advisable) {
         print(
             "Ghosts: the pod of an active one has no network; to ask ECS for its address again, run `aliyun-eni-ipam \
-             reconcile --restore`. A releasing one ends by itself.",
+             reconcile --restore`.",
         )?;
+    }
+    if found.iter().flat_map(|it| &it.ghosts).any(|it| it.state == State::Releasing) {
+        print("A releasing ghost ends by itself.")?;
     }
     Ok(())
 }

@@ -17,6 +17,11 @@ pub(super) fn has_any(comparison: &Comparison) -> bool {
     comparison.ghosts.iter().any(is_of_pod)
 }
 
+/// Whether a person is to be told to restore it: the ENI can be compared, and nobody has just tried.
+pub(super) fn is_advisable(comparison: &Comparison) -> bool {
+    comparison.problem.is_none() && comparison.ghosts.iter().any(|it| is_of_pod(it) && it.why.is_none())
+}
+
 /// A releasing ghost ends by itself.
 fn is_of_pod(ghost: &Ghost) -> bool {
     ghost.state == State::Active
@@ -31,19 +36,21 @@ pub(super) fn restore_on(
     mut eni_lock: EniLock<'_>,
 ) -> Result<Vec<Ghost>> {
     if comparison.problem.is_some() {
+        give_up(comparison);
         return Ok(Vec::new());
     }
     // Another store's pod may have got the address.
     if let Err(failure) = context.claim(&comparison.eni, &comparison.region) {
         comparison.problem = Some(failure.to_string());
+        give_up(comparison);
         return Ok(Vec::new());
     }
     let releaser = context.releaser(&comparison.region)?;
-    let (listed, pods) = (context.store.list()?, NodePods::look());
+    let listed = context.store.list()?;
     let (mut restored, mut left) = (Vec::new(), Vec::new());
     for mut ghost in std::mem::take(&mut comparison.ghosts) {
         if is_of_pod(&ghost) {
-            ghost.why = reason_against(&releaser, &eni_lock, &ghost, &listed, &pods)?;
+            ghost.why = reason_against(&releaser, &eni_lock, &ghost, &listed, &comparison.pods)?;
             if ghost.why.is_none() {
                 match releaser.restore(&mut eni_lock, network, ghost.address, context.deadline)? {
                     Restored::Yes => {
@@ -64,6 +71,13 @@ pub(super) fn restore_on(
     }
     comparison.ghosts = left;
     Ok(restored)
+}
+
+/// Leaves all ghosts as they are.
+pub(super) fn give_up(comparison: &mut Comparison) {
+    for ghost in comparison.ghosts.iter_mut().filter(|it| is_of_pod(it)) {
+        ghost.why = Some(format!("there is a problem with {}", comparison.eni));
+    }
 }
 
 /// Why ECS is not asked for this ghost.
@@ -109,7 +123,7 @@ fn refused(ghost: &Ghost, error: &Error) -> String {
                 ghost.whose()
             )
         }
-        _ => format!("{error}"),
+        _ => format!("nothing was assigned ({error}). Run this again when the cause is gone"),
     }
 }
 

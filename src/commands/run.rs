@@ -41,6 +41,7 @@ fn execute(arguments: &Arguments) -> Result<(), CommandError> {
         _ => {}
     }
     let found = Configuration::read(&arguments.config).map_err(CommandError::Configuration)?;
+    let found = found.sharing_foreign_addresses();
     let (network, others) =
         found.chosen(arguments.network.as_deref()).map_err(CommandError::Configuration)?;
     for (file, why) in &found.broken {

@@ -23,6 +23,7 @@
 mod active_count;
 mod adding;
 mod adopt;
+mod boots;
 mod claim;
 mod damaged;
 mod digest;

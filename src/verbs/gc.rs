@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 
 use crate::base::attachment::Attachment;
-use crate::base::clock::{Timestamp, boot_id};
+use crate::base::clock::{Timestamp, is_earlier_boot};
 use crate::cni::Gc;
 use crate::config::Ipam;
 use crate::context::CallContext;
 use crate::failure::{Failure, Result};
-use crate::store::{Active, ReleaseId, State};
+use crate::node::pods::{CachedAttachment, NodePods};
+use crate::store::{Active, Allocation, ReleaseId, State};
 
 /// Opens the store for a GC, with the attachments that are valid. `None` if the runtime does not say which are: then nothing is
 /// known to be left over, and nothing is done.
@@ -36,12 +37,18 @@ pub(super) fn gc(context: &CallContext<'_>, call: &Gc, valid: &BTreeSet<Attachme
     };
 
     let mut errors = Vec::new();
+    let mut pods = None;
     let dead =
         context.store.release_dead_intents(context.deadline, |it| is_stale(&it.network, &it.owner, it.since));
     let mut pending = dead.unwrap_or_else(|error| keep(&mut errors, &error));
     for listed in context.store.list()? {
         match (&listed.allocation, listed.state) {
             (Some(it), State::Active) if is_stale(&it.network, &it.owner, it.since) => {
+                let pods = pods.get_or_insert_with(NodePods::look);
+                if let Some(why) = used_by_a_valid_one(it, valid, pods) {
+                    errors.push(why);
+                    continue;
+                }
                 log::info!(
                     "releasing {it}: {} is not a valid attachment any more{}",
                     it.owner,
@@ -62,6 +69,17 @@ pub(super) fn gc(context: &CallContext<'_>, call: &Gc, valid: &BTreeSet<Attachme
     if errors.is_empty() { Ok(()) } else { Err(Failure::Leftover(errors)) }
 }
 
+/// Why a stale record stays: libcni remembers one of its addresses for an attachment that is valid, so the record is out of date.
+fn used_by_a_valid_one(it: &Allocation, valid: &BTreeSet<Attachment>, pods: &NodePods) -> Option<String> {
+    let is_others = |other: &&CachedAttachment| other.owner != it.owner && valid.contains(&other.owner);
+    let (address, other) = it.ips().find_map(|ip| Some((ip, pods.attachments_with(ip).find(is_others)?)))?;
+    let (owner, user) = (&it.owner, other.user());
+    Some(format!(
+        "{address} is recorded for {owner}, which is not valid any more, but {user} has it, so it is not released: run \
+         `aliyun-eni-ipam reconcile --adopt`, which gives the address to that pod"
+    ))
+}
+
 fn keep<T: Default>(errors: &mut Vec<String>, error: &crate::store::Error) -> T {
     errors.push(error.to_string());
     T::default()
@@ -78,5 +96,5 @@ fn still_pending(context: &CallContext<'_>, pending: &ReleaseId) -> Option<Strin
 
 /// For the log: a reboot explains why the record is stale, but does not make it so.
 fn from_earlier_boot(boot: &str) -> &'static str {
-    if boot == boot_id() { "" } else { " (its ADD ran before the last boot)" }
+    if is_earlier_boot(boot) { " (its ADD ran before the last boot)" } else { "" }
 }

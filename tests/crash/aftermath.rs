@@ -7,7 +7,7 @@ use harness::Node;
 use crate::checks::{Recorded, guarded};
 use crate::course::NEXT;
 use crate::moment::Moment;
-use crate::scenario::{NEIGHBOUR, ORPHAN, POD};
+use crate::scenario::{ADOPTED, NEIGHBOUR, ORPHAN, POD};
 
 /// Longer than anything is in doubt or held back.
 pub(crate) const IN_DOUBT: Duration = Duration::from_mins(6);
@@ -47,7 +47,8 @@ fn another_pod_comes(node: &Node) {
 /// no old request can take effect any more, of which the files are made to say that it is so.
 pub(crate) fn end(node: &Node) {
     let recorded = Recorded::read(&Moment::of(node).tree).expect("a store that can be read");
-    for pod in recorded.active.keys().filter(|pod| ![POD, NEIGHBOUR].contains(&pod.as_str())) {
+    // A stale record before that of the pod which has its address by now.
+    for pod in recorded.active.keys().rev().filter(|pod| ![POD, NEIGHBOUR].contains(&pod.as_str())) {
         guarded(node, &[pod], || node.del(pod)).ok();
     }
     if guarded(node, &[], || node.operator(&["flush"])).status() != 0 {
@@ -57,6 +58,8 @@ pub(crate) fn end(node: &Node) {
             flushed.fail("nothing left over");
         }
     }
+    // Its DEL has come, whether it had a record or not.
+    node.forget_pod(ADOPTED);
     if node.on_eni().contains(&ORPHAN) {
         let _ = guarded(node, &[], || node.operator(&["reconcile", "--release-orphans", "--yes"]));
     }

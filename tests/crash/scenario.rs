@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::thread;
+use std::time::Duration;
 
 use harness::simulator::AddressPolicy;
 use harness::{Answer, Calling, Fault, Node, World};
@@ -24,6 +25,12 @@ pub(crate) const ORPHAN: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 168, 0, 77));
 
 /// The pod's address, where a person has taken it off the ENI.
 pub(crate) const GHOST: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 168, 0, 66));
+
+/// A pod whose record was lost: it has [`ORPHAN`], and libcni remembers that.
+pub(crate) const ADOPTED: &str = "adopted";
+
+/// A pod that is no more, of which a backup has brought back a record with [`ORPHAN`].
+const STALE: &str = "stale";
 
 /// What kind of call is interrupted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +98,13 @@ pub(crate) const REPEATED_ADD: Scenario =
         neighbour(node);
         let _ = node.add(POD).address();
     });
+
+pub(crate) const ADD_AFTER_A_REBOOT: Scenario =
+    Scenario::new("ADD of a pod that had its address before the node booted", Verb::Add, rebooted);
+
+/// Where the machine has just booted as well, there is nothing to interrupt but a look.
+pub(crate) const FLUSH_AFTER_A_REBOOT: Scenario =
+    Scenario::new("flush of what an earlier boot left", Verb::Command, rebooted);
 
 pub(crate) const DEL: Scenario = Scenario::new("DEL", Verb::Del, |node| {
     neighbour(node);
@@ -187,6 +201,34 @@ pub(crate) const RESTORE_WHOSE_REQUEST_IS_LATE: Scenario = Scenario {
     course: course::with_its_assignment_late,
     interrupted: ("POST /", NOTHING),
     ..RESTORE
+};
+
+pub(crate) const ADOPT: Scenario = Scenario {
+    call: |node| {
+        // Written for each call, because what comes after one takes it away.
+        node.cache(ADOPTED, &[ORPHAN]);
+        node.command(&["reconcile", "--adopt"])
+    },
+    costly: true,
+    given_up: &[],
+    ..Scenario::new("reconcile --adopt of a pod without a record", Verb::Command, |node| {
+        neighbour(node);
+        let _ = node.add(POD).address();
+        killed(node, node.call("ADD", "first"), "recvfrom", 1);
+        node.cloud.assign(Node::ENI, ORPHAN);
+    })
+};
+
+pub(crate) const ADOPT_FROM_A_STALE_RECORD: Scenario = Scenario {
+    name: "reconcile --adopt of a pod whose address an old record names",
+    prepare: |node| {
+        neighbour(node);
+        let _ = node.add(POD).address();
+        let old = node.call("ADD", STALE).env("CNI_ARGS", format!("IP={ORPHAN}")).run();
+        assert_eq!(old.address(), ORPHAN);
+        node.let_time_pass(Duration::from_mins(10));
+    },
+    ..ADOPT
 };
 
 pub(crate) const UNREAD_ADD: Scenario = Scenario {
@@ -364,6 +406,13 @@ fn killed_dels(node: &Node, [early, late]: [&str; 2]) {
     }
     killed(node, node.call("DEL", early), "flock", 2);
     killed(node, node.call("DEL", late), "recvfrom", 1);
+}
+
+/// The pod is of before, and the neighbour of this boot.
+fn rebooted(node: &mut Node) {
+    let _ = node.add(POD).address();
+    node.reboot();
+    neighbour(node);
 }
 
 fn neighbour(node: &mut Node) {

@@ -182,6 +182,33 @@ fn while_it_cannot_be_read_no_command_releases_anything() {
 }
 
 #[test]
+fn commands_leave_alone_what_any_network_of_the_store_names() {
+    let mut node = node();
+    let other = ip("192.168.0.77");
+    node.cloud.assign(Node::ENI, other);
+    let directory = node.directory().join("net.d");
+    std::fs::create_dir(&directory).unwrap();
+    let configure = |node: &Node, name: &str| {
+        let mut list = node.conflist();
+        list["name"] = name.into();
+        std::fs::write(directory.join(format!("{name}.conflist")), list.to_string()).unwrap();
+    };
+    configure(&node, "a");
+    node.set("foreignAddresses", json!([other]));
+    configure(&node, "b");
+    let words = ["reconcile", "--network", "a", "--release-orphans", "--yes", "--json"];
+    let answer = node.operator_with(&directory, &words);
+    assert_eq!(answer.result()["enis"][0]["foreign"], json!([other]));
+    assert_eq!(node.on_eni(), BTreeSet::from([other]));
+    // Nor does anybody release anything while nobody knows what `b` names.
+    node.set("foreignAddresses", json!("192.168.0.77"));
+    configure(&node, "b");
+    let answer = node.operator_with(&directory, &words);
+    assert!(answer.status() == 1 && answer.stdout().contains("ipam.foreignAddresses is"), "{answer:?}");
+    assert_eq!((node.on_eni(), requests(&node)), (BTreeSet::from([other]), 0));
+}
+
+#[test]
 fn doctor_tells_how_much_of_the_eni_it_is() {
     let (node, _) = with_other_software(node(), "192.168.0.77");
     let report = node.operator(&["doctor"]);

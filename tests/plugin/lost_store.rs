@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::net::IpAddr;
 use std::path::Path;
+use std::thread;
 use std::time::{Duration, SystemTime};
 
 use harness::simulator::AddressPolicy;
@@ -64,6 +65,8 @@ fn copy(from: &Path, to: &Path) {
         if path.is_dir() {
             copy(&path, &to);
         } else {
+            // As `tar` and `rsync` do it: another name of the same file keeps its content.
+            let _ = fs::remove_file(&to);
             fs::copy(&path, &to).unwrap();
         }
     }
@@ -258,6 +261,22 @@ fn an_address_that_is_primary_or_not_on_the_eni_is_not_recorded() {
 }
 
 #[test]
+fn an_attachment_is_recorded_whole_or_not_at_all() {
+    let node = node();
+    let recorded = node.add("c1").address();
+    let address: IpAddr = "192.168.0.77".parse().unwrap();
+    node.cloud.assign(Node::ENI, address);
+    node.cache("c0", &[address, recorded]);
+    let file = fs::OpenOptions::new().write(true).open(node.cached("c0")).unwrap();
+    file.set_modified(SystemTime::now() - A_WHILE).unwrap();
+    let answer = adopt(&node);
+    assert_eq!((answer.status(), &answer.json()["adopted"]), (1, &json!([])), "{answer:?}");
+    assert!(why(&answer, "inUse", address).as_str().unwrap().contains(&recorded.to_string()));
+    node.del("c1").ok();
+    assert_eq!(addresses_at(&adopt(&node).json(), "adopted"), BTreeSet::from([address]));
+}
+
+#[test]
 fn an_address_of_other_software_is_not_recorded() {
     let node = node().with("foreignAddresses", json!(["192.168.0.77"]));
     let live = node.add_pod("c0").address();
@@ -375,6 +394,37 @@ fn a_restored_backup_takes_nothing_from_the_pod_that_has_the_address_since() {
 }
 
 #[test]
+fn a_record_that_comes_back_beside_that_of_the_pod_which_has_its_address_goes() {
+    let node = frugal_node();
+    let address = node.add_pod("old").address();
+    back_up(&node);
+    node.del_pod("old").ok();
+    assert_eq!(node.add_pod("new").address(), address);
+    // Into the store as it is, the entry of the address included.
+    copy(&node.directory().join("backup"), &node.store());
+    node.let_time_pass(A_WHILE);
+    assert_eq!(node.counts(), [0, 2, 0, 0]);
+    let answer = adopt(&node);
+    assert_eq!((answer.status(), &answer.json()["adopted"]), (0, &json!([address])), "{answer:?}");
+    node.expect_in_use([address]);
+    // The entry leads to the pod that has it: it is not given to another one, whatever happens on the ENI.
+    node.cloud.unassign(Node::ENI, address);
+    assert_ne!(node.add("next").address(), address);
+}
+
+#[test]
+fn a_gc_takes_nothing_from_a_valid_pod_by_the_record_of_another() {
+    let node = node().with("gcGraceSeconds", 0);
+    let [taken, stale] = ["old", "stale"].map(|pod| node.add(pod).address());
+    node.cache("new", &[taken]);
+    let valid = json!([{"containerID": "new", "ifname": "eth0"}]);
+    let gc = node.call("GC", "").without("CNI_CONTAINERID").without("CNI_IFNAME").without("CNI_NETNS");
+    let answer = gc.config(|it| it["cni.dev/valid-attachments"] = valid).run();
+    assert!(answer.any_error().contains("--adopt"), "{answer:?}");
+    assert!(node.on_eni().contains(&taken) && !node.on_eni().contains(&stale));
+}
+
+#[test]
 fn of_a_restored_record_only_what_another_pod_has_is_taken() {
     let node = frugal_node().with("ipv6", true);
     let [v4, v6] = node.add_pod("old").addresses().try_into().unwrap();
@@ -408,6 +458,30 @@ fn a_restored_release_takes_nothing_from_the_pod_that_has_the_address_since() {
     let answer = adopt(&node);
     assert_eq!((answer.status(), &answer.json()["adopted"]), (0, &json!([address])), "{answer:?}");
     assert_eq!(node.operator(&["flush"]).status(), 0);
+    node.expect_in_use([address]);
+}
+
+#[test]
+fn to_find_out_about_an_interrupted_add_releases_nothing_of_a_restored_store() {
+    let node = frugal_node();
+    let address = node.add_pod("old").address();
+    node.cloud.inject(Fault::on(UNASSIGN).times(1).effect(Effect::code("Forbidden.RAM")));
+    node.del_pod("old").ok();
+    node.cloud.inject(Fault::on(ASSIGN).times(1).effect(Effect::StallAfter));
+    let add = node.call("ADD", "killed").start();
+    eventually("the address is assigned", || node.on_eni().len() == 2);
+    add.kill();
+    back_up(&node);
+    let _ = node.operator(&["flush"]);
+    assert_eq!(node.add_pod("new").address(), address);
+    restore(&node);
+    node.let_time_pass(A_WHILE);
+    for words in [&["reconcile"][..], &["reconcile", "--adopt"]] {
+        let _ = node.operator(words);
+        assert!(node.on_eni().contains(&address), "{}", node.scene());
+    }
+    let _ = node.operator(&["flush"]);
+    assert_eq!(node.on_eni(), BTreeSet::from([address]));
     node.expect_in_use([address]);
 }
 
@@ -485,4 +559,43 @@ fn the_add_that_makes_a_store_says_what_should_be_in_it_and_no_other_add_does() 
     assert!(said(&node) == 1 && node.log().contains("reconcile --adopt"), "{}", node.log());
     let _ = node.add_pod("c3").address();
     assert_eq!(said(&node), 1);
+}
+
+/// Runtimes make two DELs for each pod, and libcni forgets it after the first.
+#[test]
+fn while_pods_end_and_others_begin_nothing_is_taken_early_and_nothing_is_left() {
+    let world =
+        World::single_node().with_latency(Duration::from_millis(5)).with_policy(AddressPolicy::LowestFree);
+    let node = node_in(world).with("timeoutSeconds", 60).with("logLevel", "info");
+    let old: Vec<_> = (0..8).map(|number| format!("old-{number}")).collect();
+    for pod in &old {
+        let _ = node.add_pod(pod).address();
+    }
+    lose(&node);
+    thread::scope(|scope| {
+        let work = |pods: &[String]| {
+            let (node, pods) = (&node, pods.to_vec());
+            move || {
+                for pod in pods {
+                    node.del_pod(&pod).ok();
+                    let new = format!("new-{pod}");
+                    let address = node.add_pod(&new).address();
+                    node.del(&pod).ok();
+                    assert!(node.on_eni().contains(&address), "{}", node.scene());
+                }
+            }
+        };
+        let workers: Vec<_> = old.chunks(4).map(|pods| scope.spawn(work(pods))).collect();
+        while workers.iter().any(|worker| !worker.is_finished()) {
+            let answer = adopt(&node);
+            assert!(answer.json()["enis"][0]["problem"].is_null(), "{answer:?}");
+        }
+    });
+    let living = node.records();
+    assert_eq!(living.len(), old.len(), "{}", node.scene());
+    let all_new = living.iter().all(|it| it.0["containerId"].as_str().unwrap().starts_with("new-"));
+    assert!(all_new && living.iter().all(|it| it.state() == "active"), "{}", node.scene());
+    // What was not recorded before its DEL came is nobody's any more.
+    let _ = release_orphans(&node);
+    assert_eq!(node.on_eni(), node.recorded());
 }

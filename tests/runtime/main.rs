@@ -13,6 +13,7 @@ mod crashes;
 mod failures;
 mod isolation;
 mod libcni;
+mod lost_store;
 mod outage;
 mod pods;
 mod secondary;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         changes::tests(),
         crashes::tests(),
         failures::tests(),
+        lost_store::tests(),
         outage::tests(),
         pods::tests(),
         secondary::tests(),

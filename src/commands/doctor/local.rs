@@ -2,14 +2,15 @@
 
 use std::fs;
 
-use crate::base::clock::{Timestamp, boot_id};
+use crate::base::clock::Timestamp;
 use crate::commands::doctor::report::Report;
+use crate::commands::earlier_boot::WHAT_FLUSH_DOES;
 use crate::commands::networks::Network;
 use crate::config::Ipam;
 use crate::context::CallContext;
 use crate::failure::Failure;
 use crate::store;
-use crate::store::{Listed, State, Store};
+use crate::store::{Allocation, Listed, State, Store};
 
 /// Checks every key, and the files that keys name.
 pub(super) fn configuration(network: &Network, report: &mut Report) {
@@ -96,11 +97,11 @@ fn directory(store: &Store, report: &mut Report) -> store::Result<()> {
 }
 
 fn records(store: &Store, report: &mut Report) -> store::Result<()> {
-    let (listed, boot) = (store.list()?, boot_id());
+    let listed = store.list()?;
     let damaged = listed.iter().filter(|it| it.state == State::Quarantined);
     let damaged: Vec<_> = damaged.filter_map(|it| it.progress.last_error.as_deref()).collect();
     let is_of_earlier_boot = |it: &&Listed| {
-        it.state == State::Active && it.allocation.as_ref().is_some_and(|it| it.boot_id != boot)
+        it.state == State::Active && it.allocation.as_ref().is_some_and(Allocation::is_of_earlier_boot)
     };
     let earlier = listed.iter().filter(is_of_earlier_boot).count();
     let counts = State::ALL
@@ -111,10 +112,7 @@ fn records(store: &Store, report: &mut Report) -> store::Result<()> {
     } else if earlier > 0 {
         report.warn(
             "records",
-            format!(
-                "{counts}; {earlier} active since an earlier boot: if their pods are gone, the runtime's GC or \
-                 `aliyun-eni-ipam release` releases them"
-            ),
+            format!("{counts}; active ones of an earlier boot: {earlier}, {WHAT_FLUSH_DOES}"),
         );
     } else {
         report.ok("records", counts);

@@ -91,8 +91,7 @@ impl Releaser<'_> {
                 in_doubt::answered(leader, 0, ask, &brought)?;
                 return Ok(None);
             }
-            Ok(Answer::Unfit { error, .. }) => error,
-            Err(error) => error,
+            Ok(Answer::Unfit { error, .. }) | Err(error) => error,
         };
         if error.kind != ErrorKind::Unknown {
             // No other copy was sent.

@@ -35,6 +35,14 @@ fn interrupted(node: &Node) {
     add.kill();
 }
 
+/// A pod whose address a person has unassigned.
+fn ghost(node: &Node) -> IpAddr {
+    let address = node.add("c1").address();
+    node.let_time_pass(std::time::Duration::from_mins(3));
+    node.cloud.unassign(Node::ENI, address);
+    address
+}
+
 /// A record without its digest, as a person leaves it who changes it: it is believed.
 fn unsealed(record: &str) -> String {
     let mut record: serde_json::Value = serde_json::from_str(record).unwrap();
@@ -348,6 +356,36 @@ const OUTPUTS: &[Look] = &[
         document["allocation"]["since"] = "2026-01-01T00:00:00Z".into();
         fs::write(&record, document.to_string()).unwrap();
         node.cloud.with_world(|world| world.enis.remove(Node::ENI));
+        node.operator(&["reconcile"])
+    }),
+    ("reconcile of a ghost", |node| {
+        let _ = ghost(node);
+        node.operator(&["reconcile"])
+    }),
+    ("reconcile --restore", |node| {
+        let _ = ghost(node);
+        node.operator(&["reconcile", "--restore"])
+    }),
+    ("reconcile --restore of an address that somebody else has", |node| {
+        let address = ghost(node);
+        node.cloud.assign(World::PRIMARY_ENI, address);
+        node.operator(&["reconcile", "--restore"])
+    }),
+    ("reconcile --restore on an ENI without room", |node| {
+        let _ = ghost(node);
+        node.cloud.inject(Fault::on(ASSIGN).effect(Effect::code("QuotaExceeded.PrivateIpAddress")));
+        node.operator(&["reconcile", "--restore"])
+    }),
+    ("reconcile --restore while ECS is down, twice", |node| {
+        node.set("timeoutSeconds", 2);
+        let _ = ghost(node);
+        node.cloud.inject(Fault::on(ASSIGN).effect(Effect::code("ServiceUnavailable")));
+        let _ = node.operator(&["reconcile", "--restore"]);
+        node.operator(&["reconcile", "--restore"])
+    }),
+    ("reconcile of a pod that has an address of other software", |node| {
+        let address = node.add("c1").address();
+        node.set("foreignAddresses", serde_json::json!([address]));
         node.operator(&["reconcile"])
     }),
     ("help", |node| node.program(&["help"]).run()),

@@ -74,6 +74,10 @@ impl<'a> Calling<'a> {
             .env("ALIBABA_CLOUD_ACCESS_KEY_SECRET", World::ACCESS_KEY_SECRET)
     }
 
+    pub(crate) fn node(&self) -> &Node {
+        self.node
+    }
+
     /// Sets a variable of the environment.
     pub fn env(mut self, name: &str, value: impl AsRef<std::ffi::OsStr>) -> Self {
         self.command.env(name, value);

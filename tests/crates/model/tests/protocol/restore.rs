@@ -26,7 +26,7 @@ fn a_restore_and_the_del_of_its_pod() {
 
 #[test]
 fn a_restore_and_another_pod_that_gets_the_address() {
-    let faults = Faults { kills: 1, lost: 1, late: 1, ..NONE };
+    let faults = Faults { lost: 1, late: 1, ..NONE };
     let verbs = [Restore(0), Del(0), Add(1)];
     holds(
         "restore, DEL, ADD, one address",
