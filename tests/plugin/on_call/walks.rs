@@ -58,7 +58,9 @@ fn a_lost_store() -> Walk {
     walk.types(&["list"]);
     walk.asks_doctor();
     walk.types(&["reconcile"]);
-    pods.iter().for_each(|pod| walk.stop(pod));
+    for pod in pods {
+        walk.stop(pod);
+    }
     assert!(walk.node.on_eni().is_empty());
     walk
 }
