@@ -7,7 +7,9 @@
 
 use std::cell::Cell;
 use std::fmt;
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -170,6 +172,8 @@ impl Setting {
 struct Clocks {
     wall: SystemTime,
     read_at: Instant,
+    /// How long the machine had been up, by the clock that nobody sets.
+    up: Option<Duration>,
     /// When the boot began by the wall clock.
     boot_began: Option<Timestamp>,
 }
@@ -187,7 +191,7 @@ fn clocks() -> &'static Clocks {
             if read_at - started < PROMPT || attempts == 3 {
                 let boot_began = up.and_then(|up| wall.checked_sub(up));
                 let boot_began = boot_began.map(|began| Timestamp(began).in_whole_millis());
-                return Clocks { wall, read_at, boot_began };
+                return Clocks { wall, read_at, up, boot_began };
             }
         }
     })
@@ -199,13 +203,61 @@ fn time_since_boot() -> Option<Duration> {
     Duration::try_from_secs_f64(uptime.split(' ').next()?.parse().ok()?).ok()
 }
 
+/// How long the machine has been up; `None` where `/proc` does not tell.
+pub(crate) fn up_for() -> Option<Duration> {
+    let clocks = clocks();
+    clocks.up.map(|up| up + clocks.read_at.elapsed())
+}
+
+/// When the machine booted, by the present wall clock; `None` where `/proc` does not tell.
+pub(crate) fn booted_at() -> Option<SystemTime> {
+    clocks().boot_began.map(|Timestamp(moment)| moment)
+}
+
 /// The kernel's id of the present boot, or an empty string where `/proc` does not tell it. Unlike the boot's time it does
 /// not change when the clock is set.
 #[must_use]
 pub(crate) fn boot_id() -> String {
-    static BOOT_ID: OnceLock<String> = OnceLock::new();
-    let read = || fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|id| id.trim().to_owned());
-    BOOT_ID.get_or_init(|| read().unwrap_or_default()).clone()
+    boot().id.clone()
+}
+
+/// The boot of which a record can say that it was made in it: empty where this is not surely the machine's. systemd-nspawn and
+/// LXC mount an id of the container's own over the kernel's, and to whoever reads the kernel's, the records of living pods
+/// would be of another boot.
+#[must_use]
+pub(crate) fn boot_of_records() -> String {
+    if boot().is_the_kernels { boot_id() } else { String::new() }
+}
+
+/// Whether what was made in `boot` was made before the machine booted. Where either is not known nobody can tell, and it was
+/// not.
+#[must_use]
+pub(crate) fn is_earlier_boot(boot: &str) -> bool {
+    let present = boot_of_records();
+    !boot.is_empty() && !present.is_empty() && boot != present
+}
+
+/// The present boot.
+#[derive(Default)]
+struct Boot {
+    id: String,
+    is_the_kernels: bool,
+}
+
+fn boot() -> &'static Boot {
+    static BOOT: OnceLock<Boot> = OnceLock::new();
+    BOOT.get_or_init(|| read_boot().unwrap_or_default())
+}
+
+/// The file is the kernel's own if it is on the file system on which the kernel shows this process.
+fn read_boot() -> io::Result<Boot> {
+    let mut file = File::open("/proc/sys/kernel/random/boot_id")?;
+    // A UUID and the end of the line.
+    let mut text = [0; 64];
+    let length = file.read(&mut text)?;
+    let id = String::from_utf8_lossy(&text[..length]).trim().to_owned();
+    let is_the_kernels = file.metadata()?.dev() == fs::symlink_metadata("/proc/self")?.dev();
+    Ok(Boot { id, is_the_kernels })
 }
 
 #[cfg(test)]

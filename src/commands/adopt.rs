@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::base::address::Address;
 use crate::base::attachment::Attachment;
-use crate::base::clock::{Timestamp, boot_id};
+use crate::base::clock::{Timestamp, boot_of_records};
 use crate::commands::compare::Comparison;
 use crate::commands::error::CommandError;
 use crate::commands::output::print_lines;
@@ -112,7 +112,7 @@ fn record_of(
         region: comparison.region.clone(),
         addresses,
         pod: cached.pod.clone(),
-        boot_id: boot_id(),
+        boot_id: boot_of_records(),
         // libcni has written its file when the ADD had ended.
         since: cached.written.map_or(now, Timestamp::from).min(now),
     })

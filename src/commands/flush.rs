@@ -1,4 +1,5 @@
-//! `flush`: retries every pending release, and cleans up after interrupted ADDs. A timer can run it.
+//! `flush`: retries every pending release, begins those of what an earlier boot left, and cleans up after interrupted ADDs. A timer
+//! can run it.
 
 use std::collections::BTreeSet;
 
@@ -36,12 +37,17 @@ pub(super) fn flush<'n>(
     } else {
         print_lines(flushed.in_words(failed))?;
     }
-    if flushed.left.is_empty() && !failed { Ok(()) } else { Err(CommandError::LeftOver) }
+    if flushed.left.is_empty() && flushed.earlier.kept.is_empty() && !failed {
+        Ok(())
+    } else {
+        Err(CommandError::LeftOver)
+    }
 }
 
 fn flush_store(context: &CallContext<'_>, flushed: &mut Flushed) -> failure::Result<()> {
     context.sweep()?;
     let dead = context.store.release_dead_intents(context.deadline, |_| true);
+    let earlier = flushed.earlier.begin_releases(context);
     let mut before = context.store.list()?;
     if before.iter().any(|it| it.state == State::Quarantined) {
         let region = || known_region(&context.store, &context.ipam.address().ok()?);
@@ -49,8 +55,9 @@ fn flush_store(context: &CallContext<'_>, flushed: &mut Flushed) -> failure::Res
         before = context.store.list()?;
     }
     let drained = context.drain(true);
+    context.note_flush();
     flushed.add(&context.store, &before, &context.store.list()?)?;
     drained?;
     dead.map_err(Failure::from)?;
-    Ok(())
+    earlier
 }

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use serde_json::{Value, json};
 
 use crate::base::eni::EniId;
+use crate::commands::earlier_boot::EarlierBoot;
 use crate::commands::unreleased::Unreleased;
 use crate::failure;
 use crate::store::{Allocation, Listed, State, Store};
@@ -17,6 +18,7 @@ pub(super) struct Flushed {
     /// The number of interrupted ADDs whose records named no address and are gone.
     cleaned_up: usize,
     pub(super) left: Vec<Unreleased>,
+    pub(super) earlier: EarlierBoot,
 }
 
 impl Flushed {
@@ -56,11 +58,18 @@ impl Flushed {
             "cleanedUp": self.cleaned_up,
             "left": self.left.len(),
             "releasing": self.left.iter().map(Unreleased::to_json).collect::<Vec<_>>(),
+            "earlierBoot": self.earlier.to_json(),
         })
     }
 
-    /// One line that says what was done, and one for each release that is left.
+    /// A line that says what was done, and one for each thing that is left.
     pub(super) fn in_words(&self, failed: bool) -> Vec<String> {
+        let mut lines = self.releases_in_words(failed);
+        lines.extend(self.earlier.in_words());
+        lines
+    }
+
+    fn releases_in_words(&self, failed: bool) -> Vec<String> {
         let mut done: Vec<String> = self
             .released
             .iter()
@@ -76,11 +85,12 @@ impl Flushed {
         }
         let done = done.join(", ");
         if self.left.is_empty() {
-            return vec![match (done.as_str(), failed) {
-                ("", false) => "nothing to release".to_owned(),
-                ("", true) => "nothing was released".to_owned(),
-                (done, false) => format!("{done}; nothing is left"),
-                (done, true) => format!("{done}; more may be left where the flush failed"),
+            return vec![match (done.as_str(), failed, self.earlier.is_some_left()) {
+                ("", false, false) => "nothing to release".to_owned(),
+                ("", ..) => "nothing was released".to_owned(),
+                (done, false, false) => format!("{done}; nothing is left"),
+                (done, false, true) => done.to_owned(),
+                (done, true, _) => format!("{done}; more may be left where the flush failed"),
             }];
         }
         let done = if done.is_empty() { "nothing was released" } else { &done };

@@ -9,7 +9,8 @@ Container runtimes call it by the CNI protocol. For the person who runs the node
 
   aliyun-eni-ipam list                 show what is recorded: state, addresses, pod, ENI, age, attempts, last error
   aliyun-eni-ipam release ADDRESS...   give up these active records and release their addresses now
-  aliyun-eni-ipam flush                retry every pending release and clean up after interrupted ADDs; for a timer
+  aliyun-eni-ipam flush                retry every pending release, release what an earlier boot left and clean up after
+                                       interrupted ADDs; for a timer
   aliyun-eni-ipam reconcile            compare with ECS: orphans (on the ENI, no record) and ghosts (recorded, not on
                                        the ENI); --release-orphans releases the orphans; --adopt records again what
                                        this node's pods have, after a store was lost; --restore asks ECS for the
@@ -63,9 +64,12 @@ pub(super) const COMMANDS: [(&str, &str); 7] = [
         about!(
             "flush",
             "Retries every pending release at once and cleans up after interrupted ADDs, for all networks that use this\n\
-             plugin. It asks nothing, so a timer can run it. Exit status 1 means that releases are left.\n\
-             --json prints one object: released (addresses), cleanedUp (a count of interrupted ADDs), left (a count) and\n\
-             releasing (what is left, each with addresses, networkInterfaceId and lastError)."
+             plugin. From ten minutes after boot on it also releases what pods had before the machine booted, because no\n\
+             pod survives that; an address that is seen to be in use stays. It asks nothing, so a timer can run it. Exit\n\
+             status 1 means that releases are left, or that such an address is.\n\
+             --json prints one object: released (addresses), cleanedUp (a count of interrupted ADDs), left (a count),\n\
+             releasing (what is left, each with addresses, networkInterfaceId and lastError) and earlierBoot (begun and\n\
+             waiting, both addresses, and kept, each with addresses, networkInterfaceId and why)."
         ),
     ),
     (
@@ -88,8 +92,10 @@ pub(super) const COMMANDS: [(&str, &str); 7] = [
         "doctor",
         about!(
             "doctor",
-            "Checks everything that an ADD and a DEL need, and changes nothing. Each line is ok, warn or fail, with what\n\
-             to do. Without a configuration it checks the binary, the default store, instance metadata and credentials."
+            "Checks everything that an ADD and a DEL need, of all networks or of one, and changes nothing. Each line is ok,\n\
+             warn or fail, with what to do; the last one sums up. Exit status 1 means that a check failed. Without a\n\
+             configuration it checks the binary, the default store, instance metadata and credentials.\n\
+             CNI_PATH names the directories of plugins, if the runtime does not use /opt/cni/bin."
         ),
     ),
     ("help", "Usage: aliyun-eni-ipam help [COMMAND]\n\nExplains a command, or names all of them."),

@@ -69,7 +69,11 @@ fn table(records: &[Listed], now: Timestamp) -> Vec<String> {
 
 fn row(listed: &Listed, now: Timestamp, boot: &str) -> [String; HEAD.len()] {
     let allocation = listed.allocation.as_ref();
-    let assigned_in = allocation.map_or("", |it| if it.boot_id == boot { "this" } else { "earlier" });
+    let assigned_in = allocation.map_or("", |it| match it.is_of_earlier_boot() {
+        true => "earlier",
+        false if it.boot_id == boot => "this",
+        false => "",
+    });
     [
         listed.state.name().to_owned(),
         listed.addresses().join(","),

@@ -6,6 +6,7 @@ mod arguments;
 mod compare;
 mod consent;
 mod doctor;
+mod earlier_boot;
 mod error;
 mod flush;
 mod flushed;

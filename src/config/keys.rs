@@ -75,12 +75,16 @@ pub struct UnknownKey {
 
 impl UnknownKey {
     pub(super) fn of_ipam(name: &str) -> Option<Self> {
+        // Nothing is looked for on the way of an ADD without such a key.
+        if KEYS.iter().any(|key| key.name == name) {
+            return None;
+        }
         let known: Vec<_> = KEYS.iter().map(|key| key.name).collect();
         let folded = name.to_ascii_lowercase();
         let also = ALSO_CALLED.iter().find(|(other, _)| *other == folded).map(|(_, key)| *key);
         let inner = || meant(name, OF_CREDENTIALS).map(|key| format!("credentials.{key}"));
         let meant = also.or_else(|| meant(name, &known)).map(str::to_owned).or_else(inner);
-        (!known.contains(&name)).then(|| Self { name: name.to_owned(), meant })
+        Some(Self { name: name.to_owned(), meant })
     }
 
     pub(super) fn of_credentials(name: &str) -> Option<Self> {

@@ -44,9 +44,7 @@ impl EniLink {
         };
         boot == boot_id() && !has_mac(&link, &mac)
     }
-}
 
-impl EniLink {
     /// The hardware address of the ENI, as it was known in this boot or an earlier one, if a link has it now.
     pub(crate) fn mac_if_here(store: &Store, eni: &EniId) -> Option<String> {
         let Self { mac, link, .. } = store.remembered(&cache_name(eni))?;
@@ -54,8 +52,9 @@ impl EniLink {
         is_still_here.then_some(mac)
     }
 
-    /// Whether there was a link of the ENI, in this boot or an earlier one, and there is none now.
-    pub(crate) fn was_here(store: &Store, eni: &EniId) -> bool {
+    /// Whether a link of the ENI was known here, in any boot, and none has its hardware address now. Then this is not the node, but
+    /// a container with another network or another kernel, or the node has lost the ENI.
+    pub(crate) fn has_left(store: &Store, eni: &EniId) -> bool {
         let known: Option<Self> = store.remembered(&cache_name(eni));
         known.is_some_and(|known| known.link.is_some() && !is_here(&known.mac))
     }

@@ -135,6 +135,15 @@ impl Draft {
         fs::hard_link(&self.path, path).map_err(Error::io("create", path))
     }
 
+    /// The same where the name may be another file's: it is never nobody's.
+    pub(super) fn name_over(&self, path: &Path) -> Result<()> {
+        // Swept up like a draft where this process is killed in between.
+        let unique = random::hex128().map_err(Error::io("read", Path::new("/dev/urandom")))?;
+        let second = self.path.with_file_name(format!(".{unique}"));
+        self.name_too(&second)?;
+        fs::rename(&second, path).map_err(Error::io("create", path)).inspect_err(|_| drop(remove(&second)))
+    }
+
     /// Gives the draft the place `path`, whatever is there; the caller makes the directory durable.
     pub(super) fn replace(mut self, path: &Path) -> Result<()> {
         fs::rename(&self.path, path).map_err(Error::io("create", path))?;

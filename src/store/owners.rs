@@ -44,6 +44,15 @@ impl Store {
         file::sync_directory(&self.address_directory())
     }
 
+    /// The same for addresses that have an entry already. Holders of the ENI's lock may look for it at this moment, so it is
+    /// replaced, and never missing.
+    pub(super) fn enter_in_place(&self, active: &Active, draft: &file::Draft) -> Result<()> {
+        for address in active.0.ips() {
+            draft.name_over(&self.address_path(&active.0.eni, address))?;
+        }
+        file::sync_directory(&self.address_directory())
+    }
+
     /// Makes a changed release durable. The entries that are names of the old file become names of the new one, so that they
     /// tell what it is about if it is damaged one day. That is a precaution: its failure stops no release.
     pub(super) fn replace_release(&self, path: &Path, release: &Release) -> Result<()> {

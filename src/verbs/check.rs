@@ -28,6 +28,13 @@ pub(super) fn check(call: &Check) -> Result<()> {
         };
         return Err(Failure::Check(format!("{what}: delete the pod, so that it is created again")));
     };
+    if active.0.is_of_earlier_boot() {
+        return Err(Failure::Check(
+            "the addresses of this attachment were assigned before the machine booted, which no pod survives: delete the pod, so \
+             that it is created again"
+                .into(),
+        ));
+    }
     let recorded: BTreeSet<IpAddr> = active.0.ips().collect();
     let expected: BTreeSet<IpAddr> =
         call.prev_result.addresses.iter().map(ipnetwork::IpNetwork::ip).collect();

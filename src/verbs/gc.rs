@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::base::attachment::Attachment;
-use crate::base::clock::{Timestamp, boot_id};
+use crate::base::clock::{Timestamp, is_earlier_boot};
 use crate::cni::Gc;
 use crate::config::Ipam;
 use crate::context::CallContext;
@@ -96,5 +96,5 @@ fn still_pending(context: &CallContext<'_>, pending: &ReleaseId) -> Option<Strin
 
 /// For the log: a reboot explains why the record is stale, but does not make it so.
 fn from_earlier_boot(boot: &str) -> &'static str {
-    if boot == boot_id() { "" } else { " (its ADD ran before the last boot)" }
+    if is_earlier_boot(boot) { " (its ADD ran before the last boot)" } else { "" }
 }

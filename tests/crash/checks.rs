@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use harness::{Answer, Node};
+use harness::{Answer, EARLIER_BOOT, Node};
 use serde_json::Value;
 
 use crate::moment::{Entry, Moment, Tree};
@@ -20,6 +20,8 @@ const BEGIN: u8 = 0x1e;
 pub(crate) struct Recorded {
     /// The addresses that pods have in use, by the container's ID.
     pub(crate) active: BTreeMap<String, BTreeSet<IpAddr>>,
+    /// The containers whose records are of an earlier boot: none of them lives.
+    earlier: BTreeSet<String>,
     /// The addresses that any record names.
     named: BTreeSet<IpAddr>,
     /// The `ClientToken`s of requests whose answers nobody has recorded.
@@ -43,7 +45,11 @@ impl Recorded {
                 found.collect(document);
             }
             if state == "active" {
-                let owner = documents[0]["allocation"]["owner"]["containerId"].as_str();
+                let allocation = &documents[0]["allocation"];
+                let owner = allocation["owner"]["containerId"].as_str();
+                if allocation["bootId"] == EARLIER_BOOT {
+                    recorded.earlier.extend(owner.map(str::to_owned));
+                }
                 recorded.active.insert(owner.expect("an owner").to_owned(), found.named.clone());
             } else {
                 recorded.open.push(format!("{state}/{name}"));
@@ -121,7 +127,7 @@ pub(crate) fn guarded(node: &Node, given_up: &[&str], call: impl FnOnce() -> Ans
     let in_use: BTreeSet<_> = before
         .active
         .iter()
-        .filter(|(pod, _)| !given_up.contains(&pod.as_str()))
+        .filter(|(pod, _)| !given_up.contains(&pod.as_str()) && !before.earlier.contains(*pod))
         .flat_map(|(_, addresses)| addresses.clone())
         .collect();
     let earlier = node.cloud.ledger().len();

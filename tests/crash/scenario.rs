@@ -99,6 +99,13 @@ pub(crate) const REPEATED_ADD: Scenario =
         let _ = node.add(POD).address();
     });
 
+pub(crate) const ADD_AFTER_A_REBOOT: Scenario =
+    Scenario::new("ADD of a pod that had its address before the node booted", Verb::Add, rebooted);
+
+/// Where the machine has just booted as well, there is nothing to interrupt but a look.
+pub(crate) const FLUSH_AFTER_A_REBOOT: Scenario =
+    Scenario::new("flush of what an earlier boot left", Verb::Command, rebooted);
+
 pub(crate) const DEL: Scenario = Scenario::new("DEL", Verb::Del, |node| {
     neighbour(node);
     let _ = node.add(POD).address();
@@ -399,6 +406,13 @@ fn killed_dels(node: &Node, [early, late]: [&str; 2]) {
     }
     killed(node, node.call("DEL", early), "flock", 2);
     killed(node, node.call("DEL", late), "recvfrom", 1);
+}
+
+/// The pod is of before, and the neighbour of this boot.
+fn rebooted(node: &mut Node) {
+    let _ = node.add(POD).address();
+    node.reboot();
+    neighbour(node);
 }
 
 fn neighbour(node: &mut Node) {

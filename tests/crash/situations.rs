@@ -18,6 +18,8 @@ macro_rules! in_every_situation {
             of_a_del_with_an_older_release_pending: DEL_WITH_A_PENDING_RELEASE,
             of_a_del_of_a_killed_add: DEL_OF_A_DEAD_ADD,
             of_a_flush: FLUSH,
+            of_an_add_after_a_reboot: ADD_AFTER_A_REBOOT,
+            of_a_flush_after_a_reboot: FLUSH_AFTER_A_REBOOT,
             of_a_gc: GC,
             of_a_gc_of_many: GC_OF_MANY,
             of_a_release_by_the_operator: RELEASE,

@@ -6,6 +6,7 @@
 
 mod claim;
 mod disk;
+mod earlier_boot;
 mod eni_link;
 mod host_local;
 mod late_delivery;
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
             claim::tests(),
             disk::tests(),
             eni_link::tests(),
+            earlier_boot::tests(),
             host_local::tests(),
             late_delivery::tests(),
             metrics::tests(),

@@ -15,6 +15,7 @@ mod del;
 mod demo;
 mod doctor;
 mod documentation;
+mod earlier_boot;
 mod examples;
 mod figures;
 mod foreign;

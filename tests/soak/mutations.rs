@@ -60,8 +60,8 @@ const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "a release is sent although a pod has the address",
         file: "src/pool/release/step.rs",
-        is: "if leader.leave_to_owners(&chosen)? {",
-        becomes: "if false && leader.leave_to_owners(&chosen)? {",
+        is: "|| leader.leave_to_owners(&chosen)? {",
+        becomes: "|| (false && leader.leave_to_owners(&chosen)?) {",
     },
     Mutation {
         name: "what a dead ADD had got is released although a pod has it",
@@ -77,6 +77,12 @@ const MUTATIONS: &[Mutation] = &[
                 drop(_eni_lock);
                 Ok(store.abandon(&intent, got)?.into_iter().collect())
             }",
+    },
+    Mutation {
+        name: "an ADD answers with a record of an earlier boot as it is",
+        file: "src/verbs/add.rs",
+        is: "if boot.is_empty() || *boot == intention.boot_id {",
+        becomes: "if true || boot.is_empty() {",
     },
     Mutation {
         name: "only a DEL resolves requests in doubt",

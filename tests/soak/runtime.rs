@@ -126,6 +126,23 @@ impl Runtime<'_> {
         self.pods.look_at_living(self.node, self.reports);
     }
 
+    /// The node boots, and no pod survives that. Some come again under their names while the timer's `flush` runs; nobody calls DEL for
+    /// the others. No call may be running, and nobody looks.
+    pub(crate) fn reboot(&self, dice: &mut Dice) {
+        let gone = std::mem::take(&mut *self.pods.live());
+        self.node.reboot();
+        thread::scope(|scope| {
+            scope.spawn(|| self.flush());
+            for container in gone.into_keys() {
+                self.pods.forget(container.clone());
+                if dice.roll(3) > 0 {
+                    self.pods.take(self.reports, &container, &self.node.add(&container));
+                }
+            }
+        });
+        self.pods.look_at_living(self.node, self.reports);
+    }
+
     /// A pod's address becomes free, and is the first one to be handed out: the last pod got the lowest that was free. What
     /// happens to the request that unassigned it can still be on its way.
     fn hand_on(&self, kill: Option<Kill>, effect: Effect, dice: &mut Dice) {

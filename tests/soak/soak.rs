@@ -86,7 +86,8 @@ fn soak_node(settings: &Settings, number: u64, all_reports: &Reports<'_>) -> Out
     while goes_on(phases) && !reports.any() {
         let seed_of_phase = seed ^ phases.wrapping_mul(0xd134_2543_de82_ef95);
         // Four nodes meet all situations in two phases, and the first rest leaves nothing in doubt that could hide one.
-        make_chaos(&mut node, &pods, &reports, seed_of_phase, number + 4 * phases);
+        let begins = if phases % 2 == 1 { Begins::WithBoot } else { Begins::AsItWas };
+        make_chaos(&mut node, &pods, &reports, seed_of_phase, (begins, number + 4 * phases));
         if !reports.any() {
             let rest = match phases % 3 {
                 0 => Rest::Long,
@@ -105,8 +106,22 @@ fn soak_node(settings: &Settings, number: u64, all_reports: &Reports<'_>) -> Out
     Outcome { tally: pods.tally(), phases, broken: None, scene }
 }
 
+/// How a phase begins.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Begins {
+    AsItWas,
+    /// The node boots.
+    WithBoot,
+}
+
 /// One phase of chaos, which begins with one situation of its own.
-fn make_chaos(node: &mut Node, pods: &Pods, reports: &Reports<'_>, seed: u64, situation: u64) {
+fn make_chaos(
+    node: &mut Node,
+    pods: &Pods,
+    reports: &Reports<'_>,
+    seed: u64,
+    (begins, situation): (Begins, u64),
+) {
     node.set("timeoutSeconds", 2);
     node.cloud.set_description_lag(Node::ENI, DESCRIBE_LAG);
     node.cloud.set_latency(Duration::from_millis(5));
@@ -114,6 +129,9 @@ fn make_chaos(node: &mut Node, pods: &Pods, reports: &Reports<'_>, seed: u64, si
     fs::write(&conflist, node.conflist().to_string()).expect("the configuration can be written");
     let runtime = Runtime { node, pods, reports, conflist: &conflist, end: Instant::now() + PHASE };
     let node = runtime.node;
+    if begins == Begins::WithBoot {
+        runtime.reboot(&mut Dice::new(!seed));
+    }
     thread::scope(|scope| {
         let watching = scope.spawn(move || watch(runtime));
         let beginning = scope.spawn(move || runtime.one_situation(situation, &mut Dice::new(seed)));

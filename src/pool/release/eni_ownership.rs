@@ -98,7 +98,7 @@ impl Leader<'_, '_, '_> {
         }
         match metadata_ownership::mac_of(self.releaser.client.metadata(), eni, self.limit()) {
             Ok(mac) => Ok(mac.is_some()),
-            Err(_) if EniLink::was_here(store, eni) => Ok(false),
+            Err(_) if EniLink::has_left(store, eni) => Ok(false),
             Err(error) => Err(self.unclear(&error.to_string())),
         }
     }

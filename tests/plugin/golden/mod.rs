@@ -58,7 +58,8 @@ fn golden_node() -> Node {
     node
 }
 
-/// Copies a store with what git does not keep: who may read, and that an address's entry is another name of its record.
+/// Copies a store with what git does not keep: who may read, that an address's entry is another name of its record, and which boot
+/// this is: its pods live.
 fn restore(from: &Path, to: &Path) {
     let make = |directory: &Path| {
         fs::create_dir_all(directory).unwrap();
@@ -69,6 +70,7 @@ fn restore(from: &Path, to: &Path) {
     for directory in DIRECTORIES {
         make(&to.join(directory));
         for (name, content) in files(&from.join(directory)) {
+            let content = of_this_boot(&content);
             let path = to.join(directory).join(name);
             match records.get(&content).filter(|_| directory == "address") {
                 Some(record) => fs::hard_link(record, &path).unwrap(),
@@ -81,6 +83,22 @@ fn restore(from: &Path, to: &Path) {
             }
         }
     }
+}
+
+/// As if it had been written in this boot.
+fn of_this_boot(content: &[u8]) -> Vec<u8> {
+    let boot = fs::read("/proc/sys/kernel/random/boot_id").unwrap();
+    let mut content = content.to_owned();
+    let places: Vec<_> = content
+        .windows(BOOT.len())
+        .enumerate()
+        .filter(|(_, it)| *it == BOOT.as_bytes())
+        .map(|it| it.0)
+        .collect();
+    for place in places {
+        content[place..place + BOOT.len()].copy_from_slice(&boot[..BOOT.len()]);
+    }
+    content
 }
 
 /// The files in a directory, by name.

@@ -15,6 +15,7 @@
 
 mod answer;
 mod books;
+mod boot;
 mod call;
 mod cni_cache;
 mod conversation;
@@ -28,6 +29,7 @@ mod time;
 pub mod needs;
 
 pub use answer::Answer;
+pub use boot::EARLIER_BOOT;
 pub use call::{Calling, Running};
 pub use conversation::Conversation;
 pub use ecs_simulator::{self as simulator, Effect, Fault, Saved, World};

@@ -25,6 +25,8 @@ pub enum Need {
     ReleaseBinary,
     /// To make network namespaces and to join them.
     NetworkNamespaces,
+    /// To mount something that one process alone sees.
+    MountNamespaces,
     /// A kernel that makes `macvlan` interfaces.
     Macvlan,
     /// A kernel that makes `ipvlan` interfaces.
@@ -57,7 +59,8 @@ impl Need {
             | Self::Containerd
             | Self::Valgrind
             | Self::ReleaseBinary
-            | Self::NetworkNamespaces => true,
+            | Self::NetworkNamespaces
+            | Self::MountNamespaces => true,
             #[cfg(test)]
             Self::Unicorn => true,
             #[cfg(test)]
@@ -89,6 +92,7 @@ impl Need {
             Self::Valgrind => why_no_valgrind(),
             Self::ReleaseBinary => why_no_release_binary(),
             Self::NetworkNamespaces => why_no_namespaces(),
+            Self::MountNamespaces => why_no_mounts(),
             Self::Macvlan => why_no_link("macvlan"),
             Self::Ipvlan => why_no_link("ipvlan"),
             #[cfg(test)]
@@ -163,6 +167,14 @@ fn why_no_namespaces() -> Option<String> {
     command.args(["--net", "unshare", "--net", "--fork", "sh", "-c", script]);
     let possible = command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|it| it.success());
     (!possible).then(|| "needs root, unshare, nsenter and ip, to make network namespaces".to_owned())
+}
+
+/// Tries to hide a file of the kernel behind another.
+fn why_no_mounts() -> Option<String> {
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "mount", "--bind", "/dev/null", "/proc/uptime"]);
+    let possible = command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|it| it.success());
+    (!possible).then(|| "needs root, unshare and mount, to mount files over the kernel's".to_owned())
 }
 
 /// Tries to make such an interface, on top of another one.

@@ -26,7 +26,7 @@ pub struct Node {
     pub version: String,
     plugin: PathBuf,
     directory: TempDir,
-    _claims: Claims,
+    claims: Claims,
 }
 
 /// What calls as root leave in `/run` about the ENIs of a node's cloud: a server of its own stands for that.
@@ -35,6 +35,12 @@ struct Claims(String);
 
 impl Drop for Claims {
     fn drop(&mut self) {
+        self.remove();
+    }
+}
+
+impl Claims {
+    fn remove(&self) {
         for entry in fs::read_dir("/run/aliyun-eni-ipam").into_iter().flatten().flatten() {
             let of_this = entry.file_name().to_str().is_some_and(|name| name.ends_with(&self.0));
             if of_this {
@@ -89,7 +95,7 @@ impl Node {
             version: "1.1.0".into(),
             plugin: plugin.as_ref().to_owned(),
             directory,
-            _claims: claims,
+            claims,
         }
     }
 
@@ -218,6 +224,11 @@ impl Node {
     #[must_use]
     pub fn recorded(&self) -> BTreeSet<IpAddr> {
         self.records().iter().flat_map(Record::addresses).collect()
+    }
+
+    /// `/run` is empty after a boot.
+    pub(crate) fn remove_claims(&self) {
+        self.claims.remove();
     }
 
     /// What a failed expectation shows.

@@ -43,17 +43,21 @@ fn make_store_older(store: &Path, time: Duration) -> io::Result<()> {
     Ok(())
 }
 
-/// Rewrites a file in place, under all of its names.
 fn make_older(file: &Path, time: Duration) -> io::Result<()> {
+    each_text(file, |value| shift(value, time))
+}
+
+/// Rewrites each JSON text of a file in place, under all of its names; whatever else is in it stays as it is.
+pub(crate) fn each_text(file: &Path, mut change: impl FnMut(&mut Value)) -> io::Result<()> {
     let content = fs::read(file)?;
-    let texts: Vec<_> = content.split(|&byte| byte == BEGIN).map(|text| older_text(text, time)).collect();
+    let texts: Vec<_> =
+        content.split(|&byte| byte == BEGIN).map(|text| changed_text(text, &mut change)).collect();
     fs::write(file, texts.join(&BEGIN))
 }
 
-/// A JSON text that is older; whatever else it is stays as it is.
-fn older_text(text: &[u8], time: Duration) -> Vec<u8> {
+fn changed_text(text: &[u8], change: impl FnOnce(&mut Value)) -> Vec<u8> {
     let Ok(mut value) = serde_json::from_slice(text) else { return text.to_owned() };
-    shift(&mut value, time);
+    change(&mut value);
     // It would be that of another text. Without one, a record is read all the same.
     if let Value::Object(document) = &mut value {
         document.remove("digest");
@@ -83,6 +87,10 @@ mod tests {
 
     const MINUTE: Duration = Duration::from_mins(1);
 
+    fn older_text(text: &[u8]) -> Vec<u8> {
+        changed_text(text, |value| shift(value, MINUTE))
+    }
+
     fn older(value: &Value) -> Value {
         let mut value = value.clone();
         shift(&mut value, MINUTE);
@@ -108,14 +116,13 @@ mod tests {
     #[test]
     fn a_digest_does_not_outlive_its_text() {
         let record = br#"{"since":"2026-11-22T09:12:44.250Z","digest":"0f"}"#;
-        assert_eq!(older_text(record, MINUTE), b"{\"since\":\"2026-11-22T09:11:44.250Z\"}\n");
+        assert_eq!(older_text(record), b"{\"since\":\"2026-11-22T09:11:44.250Z\"}\n");
     }
 
     #[test]
     fn each_text_of_an_intent_is_one_of_its_own_and_what_is_torn_stays_torn() {
         let intent = b"\x1e{\"since\":\"2026-11-22T09:12:44.250Z\"}\n\x1e{\"deleted\"";
-        let texts: Vec<_> =
-            intent.split(|&byte| byte == BEGIN).map(|text| older_text(text, MINUTE)).collect();
+        let texts: Vec<_> = intent.split(|&byte| byte == BEGIN).map(older_text).collect();
         let expected = b"\x1e{\"since\":\"2026-11-22T09:11:44.250Z\"}\n\x1e{\"deleted\"";
         assert_eq!(texts.join(&BEGIN), expected);
     }

@@ -9,10 +9,11 @@ use crate::turn::Turn;
 impl Turn<'_> {
     pub(crate) fn begin_add(&mut self) -> Option<()> {
         let owner = self.owner();
-        if self.state.disk.active[owner].is_some() {
-            return self.end();
+        match self.state.disk.active[owner] {
+            Some(active) if active.old => self.found_of_earlier_boot(active),
+            Some(_) => self.end(),
+            None => self.go(At::IntentCreate),
         }
-        self.go(At::IntentCreate)
     }
 
     pub(crate) fn intent_create(&mut self) -> Option<()> {
@@ -92,7 +93,7 @@ impl Turn<'_> {
     pub(crate) fn commit_replace(&mut self) -> Option<()> {
         let owner = self.owner();
         let add = self.me().add;
-        self.state.disk.active[owner] = Some(Active { addresses: add.got, by: self.pid });
+        self.state.disk.active[owner] = Some(Active { addresses: add.got, by: self.pid, old: false });
         self.state.broken.outlived |= add.overtaken;
         self.go(if self.makes(Mistake::ForgetBeforeActive) { At::CommitUnlock } else { At::CommitForget })
     }
@@ -131,7 +132,7 @@ impl Turn<'_> {
     }
 
     /// The runtime knows of the pod's addresses from here on, unless it is deleting it already.
-    fn tell(&mut self) {
+    pub(crate) fn tell(&mut self) {
         let owner = self.me().owner;
         let by = self.state.disk.active[usize::from(owner)].map(|active| active.by);
         let deletes = |it: &Process| it.verb == Verb::Del(owner) && it.at != At::KnowsAssigning;

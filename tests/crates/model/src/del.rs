@@ -81,7 +81,7 @@ impl Turn<'_> {
         self.go(At::Pending)
     }
 
-    /// `Store::begin_release_of` of the record that this process made.
+    /// `Store::begin_release_of` of the record that this process, or another, made.
     pub(crate) fn begin_release_of(&mut self, by: Pid) -> Option<()> {
         self.me().inode = by;
         self.go(if self.makes(Mistake::ReleasesAnything) {
@@ -111,11 +111,14 @@ impl Turn<'_> {
     pub(crate) fn begin_release_unlock(&mut self) -> Option<()> {
         self.drop_store_lock();
         let me = self.me();
-        if matches!(me.verb, Verb::Gc(_)) {
-            (me.owner, me.mine) = (me.owner + 1, Set::EMPTY);
-            return self.go(At::GcList);
-        }
-        if me.mine.is_empty() { self.end() } else { self.go(At::Progress) }
+        let list = match me.verb {
+            Verb::Gc(_) => At::GcList,
+            Verb::Flush => At::EarlierBootList,
+            _ if me.mine.is_empty() => return self.end(),
+            _ => return self.go(At::Progress),
+        };
+        (me.owner, me.mine) = (me.owner + 1, Set::EMPTY);
+        self.go(list)
     }
 
     /// `Store::end_dead_intent`: the intent's lock is held, and the store's.

@@ -26,6 +26,11 @@
 //! shows what it is good for. Everything else that waits for a moment (backoff, a record's not-before, the deadline of a
 //! call, the age of a record that `DescribeNetworkInterfaces` may not show yet) may come at any moment.
 //!
+//! # Reboots
+//! Every process is gone, and every pod with its network namespace; what is on disk stays, and the records say that they are of an
+//! earlier boot. The runtime may call DEL for the pods of before, late or never, and ADD with the same names. Processes
+//! that have not begun yet begin after it. The ten minutes that `flush` waits are left out: it may come at any moment.
+//!
 //! # What is left out
 //! What is the same to the protocol (families, several ENIs, requested addresses, the ENI's primary address, an ENI that is
 //! gone, damaged files), that a person takes off the ENI what an ADD is about to hear that it got, and that `readdir` takes its time. Also that other software puts an address on this very ENI that
@@ -38,6 +43,7 @@
 mod add;
 mod assign;
 mod backlog;
+mod boots;
 mod cloud;
 mod del;
 mod in_doubt;

@@ -75,6 +75,12 @@ pub enum Mistake {
     SettleBeforeAnswer,
     /// A leader gives up for good on a batch of which one address is not on the ENI.
     NobodyLooks,
+    /// ADD answers with the record of an earlier boot as it is.
+    AnswersWithEarlierBoot,
+    /// `flush` releases what its list calls a record of an earlier boot, whatever has become of it.
+    FlushDoesNotLookAgain,
+    /// ADD makes its record one of this boot, whatever has become of it.
+    RenewsUnlooked,
     /// A restore asks for the address before a record names the request.
     RestoreNotWritten,
     /// A restore whose outcome is unknown ends its record.

@@ -35,6 +35,11 @@ pub enum At {
     BeginAddUnlock,
     BeginAddAgain,
     BeginAddForget, // `Store::forget`
+    // `Store::take_over`, and `Store::begin_release_of` where the address is gone
+    TakeOverLock, // `Store::lock`
+    TakeOver,
+    GiveUp,
+    TakeOverUnlock,
     // `Attempt::run`
     LockEni, // `Store::lock_eni`
     // `Releaser::resolve_predecessor`
@@ -121,6 +126,8 @@ pub enum At {
     BuryOneLock, // `Store::lock`
     BuryOneFind,
     BuryOneUnlock,
+    // `EarlierBoot::begin_releases`
+    EarlierBootList, // `Store::list`
     // `verbs::gc::gc`
     GcList, // `Store::list`
     // `CallContext::drain` and `Releaser::drain`

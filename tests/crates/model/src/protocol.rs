@@ -100,6 +100,8 @@ pub enum Action {
     ExecuteLate(usize, u8),
     /// A process is killed; its request is carried out later, or never.
     Kill(Pid, bool),
+    /// The node boots; requests are carried out later, or never.
+    Reboot(bool),
     /// A process loses the answer to its request; it is carried out later, or has been, or never.
     Lose(Pid, bool),
     /// The request of a process is refused in passing.
@@ -220,7 +222,8 @@ impl Model for Protocol {
         }
         let (mut disk, mut cloud) = (Disk::default(), Cloud::default());
         for &(owner, address) in &self.active {
-            disk.active[usize::from(owner)] = Some(Active { addresses: Set::of(address), by: PROCESSES });
+            disk.active[usize::from(owner)] =
+                Some(Active { addresses: Set::of(address), by: PROCESSES, old: false });
             // What another node has got meanwhile is not on the ENI.
             let place = if self.elsewhere.has(address) { &mut cloud.removed } else { &mut cloud.assigned };
             *place = place.with(address);
@@ -288,6 +291,9 @@ impl Model for Protocol {
                 }
             }
         }
+        if state.left.reboots > 0 {
+            actions.extend([false, true].map(Action::Reboot));
+        }
         for (place, _) in state.cloud.strays.iter().enumerate().filter(|(_, call)| call.is_some()) {
             actions.extend((0..self.addresses.max(2)).map(|choice| Action::ExecuteLate(place, choice)));
         }
@@ -326,6 +332,7 @@ impl Model for Protocol {
             Action::Execute(pid, choice) => self.execute(&mut next, pid, choice)?,
             Action::ExecuteLate(stray, choice) => self.execute_late(&mut next, stray, choice)?,
             Action::Kill(pid, late) => Self::kill(&mut next, pid, late)?,
+            Action::Reboot(late) => Self::reboot(&mut next, late)?,
             Action::Lose(pid, late) => Self::lose(&mut next, pid, late)?,
             Action::Refuse(pid) => Self::refuse(&mut next, pid)?,
             Action::Misanswer(pid, address, late) => Self::misanswer(&mut next, pid, address, late)?,

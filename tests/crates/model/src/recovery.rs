@@ -176,6 +176,7 @@ impl Protocol {
         state.cloud.assigned == in_use.and(state.cloud.others)
             && state.disk.names(|_| true).is_empty()
             && state.disk.assigning.iter().all(Option::is_none)
+            && !state.disk.active.iter().flatten().any(|active| active.old)
     }
 
     /// Whether nothing is left to do but to find out about requests that ECS refuses, because there is no room.

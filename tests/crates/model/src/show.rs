@@ -15,7 +15,8 @@ impl fmt::Display for State {
         }
         for (owner, active) in self.disk.active.iter().enumerate() {
             if let Some(active) = active {
-                write!(f, ", active/{owner} {:?}", active.addresses)?;
+                let old = if active.old { " of an earlier boot" } else { "" };
+                write!(f, ", active/{owner} {:?}{old}", active.addresses)?;
             }
         }
         for (name, record) in self.disk.releasing.iter().enumerate() {

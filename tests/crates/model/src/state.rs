@@ -79,6 +79,8 @@ pub struct Active {
     pub addresses: Set,
     /// The process that made it; [`PROCESSES`] for one from before the beginning.
     pub by: Pid,
+    /// It is of an earlier boot.
+    pub old: bool,
 }
 
 /// The file of a release.
@@ -204,6 +206,8 @@ pub struct Faults {
     pub unread: u8,
     /// Repeated requests have answers that are not answers to them.
     pub unfit: u8,
+    /// The node boots.
+    pub reboots: u8,
 }
 
 /// What must never happen.

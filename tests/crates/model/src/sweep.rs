@@ -12,7 +12,7 @@ impl Turn<'_> {
         }
         self.me().owner = 0;
         let gc = matches!(self.me().verb, Verb::Gc(_));
-        self.go(if gc { At::GcList } else { At::PendingByEni })
+        self.go(if gc { At::GcList } else { At::EarlierBootList })
     }
 
     pub(crate) fn bury_one_lock(&mut self) -> Option<()> {
@@ -51,7 +51,7 @@ impl Turn<'_> {
     }
 
     /// The next owner that it is about, and for which `has` holds.
-    fn next_owner(&mut self, has: impl Fn(&Self, usize) -> bool) -> bool {
+    pub(crate) fn next_owner(&mut self, has: impl Fn(&Self, usize) -> bool) -> bool {
         let chosen = match self.me().verb {
             Verb::Gc(stale) => stale,
             _ => Set::below(8),

@@ -37,6 +37,7 @@ impl At {
             | Self::CommitLock
             | Self::Print
             | Self::Progress
+            | Self::TakeOverLock
             | Self::TryLockEni
             | Self::DrainLockEni
             | Self::DrainDropEniLock => 2,
@@ -56,6 +57,10 @@ impl Turn<'_> {
             At::BeginAddUnlock => self.begin_add_unlock(),
             At::BeginAddAgain => self.begin_add_again(),
             At::BeginAddForget => self.begin_add_forget(),
+            At::TakeOverLock => self.take_over_lock(),
+            At::TakeOver => self.take_over(),
+            At::GiveUp => self.give_up(),
+            At::TakeOverUnlock => self.take_over_unlock(),
             At::LockEni => self.lock_eni(),
             At::ResolvePredecessor => self.resolve_predecessor(),
             At::PredecessorResolved => self.predecessor_resolved(),
@@ -127,6 +132,7 @@ impl Turn<'_> {
             At::BuryOneLock => self.bury_one_lock(),
             At::BuryOneFind => self.bury_one_find(),
             At::BuryOneUnlock => self.bury_one_unlock(),
+            At::EarlierBootList => self.earlier_boot_list(),
             At::GcList => self.gc_list(),
             At::PendingByEni => self.pending_by_eni(),
             At::DrainLockEni => self.drain_lock_eni(),

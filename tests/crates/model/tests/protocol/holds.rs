@@ -9,7 +9,7 @@ use crate::{NONE, holds};
 
 #[test]
 fn an_add_and_its_del_that_cross() {
-    let faults = Faults { kills: 2, lost: 2, late: 2, refused: 1, unread: 1, unfit: 0 };
+    let faults = Faults { kills: 2, lost: 2, late: 2, refused: 1, unread: 1, unfit: 0, reboots: 0 };
     holds("ADD, DEL of one pod", Protocol { faults, ..Protocol::of(&[Add(0), Del(0)]) });
 }
 
@@ -28,7 +28,7 @@ fn two_adds_and_a_del_of_the_same_pod() {
 
 #[test]
 fn an_address_that_is_handed_out_again() {
-    let faults = Faults { kills: 1, lost: 2, late: 2, refused: 1, unread: 0, unfit: 0 };
+    let faults = Faults { kills: 1, lost: 2, late: 2, refused: 1, unread: 0, unfit: 0, reboots: 0 };
     let active = vec![(0, 0)];
     let model = Protocol { addresses: 1, active, faults, ..Protocol::of(&[Del(0), Add(1)]) };
     holds("DEL, ADD of another pod, one address", model);
@@ -36,7 +36,7 @@ fn an_address_that_is_handed_out_again() {
 
 #[test]
 fn an_address_that_is_handed_out_again_or_another_one() {
-    let faults = Faults { kills: 2, lost: 2, late: 2, refused: 0, unread: 0, unfit: 0 };
+    let faults = Faults { kills: 2, lost: 2, late: 2, refused: 0, unread: 0, unfit: 0, reboots: 0 };
     let model = Protocol { active: vec![(0, 0)], faults, ..Protocol::of(&[Del(0), Add(1)]) };
     holds("DEL, ADD of another pod, two addresses", model);
 }
@@ -143,7 +143,7 @@ fn a_leader_a_follower_and_an_add_with_everything_that_may_go_wrong() {
 #[test]
 #[ignore = "takes ten minutes: `cargo test -p protocol-model -- --ignored`"]
 fn two_adds_and_a_del_of_the_same_pod_with_everything_that_may_go_wrong() {
-    let faults = Faults { kills: 1, lost: 1, late: 1, refused: 0, unread: 1, unfit: 0 };
+    let faults = Faults { kills: 1, lost: 1, late: 1, refused: 0, unread: 1, unfit: 0, reboots: 0 };
     let model = Protocol { faults, ..Protocol::of(&[Add(0), Add(0), Del(0)]) };
     holds("ADD, ADD, DEL of one pod, two addresses", model);
 }
@@ -151,7 +151,7 @@ fn two_adds_and_a_del_of_the_same_pod_with_everything_that_may_go_wrong() {
 /// A step that no configuration comes to would not be checked.
 #[test]
 fn every_step_of_the_code_is_taken() {
-    let faults = Faults { kills: 1, lost: 1, late: 1, refused: 1, unread: 0, unfit: 0 };
+    let faults = Faults { kills: 1, lost: 1, late: 1, refused: 1, unread: 0, unfit: 0, reboots: 0 };
     let recovers = false;
     let in_use = |active| Protocol { recovers, faults, active, ..Protocol::of(&[]) };
     let unread = Faults { unread: 1, ..NONE };
@@ -176,6 +176,12 @@ fn every_step_of_the_code_is_taken() {
             notes_answers: true,
             left_behind: vec![(0, Left::Noted(0))],
             ..Protocol::of(&[Add(1), Flush])
+        },
+        Protocol {
+            recovers,
+            faults: Faults { reboots: 1, ..NONE },
+            active: vec![(0, 0), (1, 1)],
+            ..Protocol::of(&[Add(0), Flush])
         },
         Protocol { verbs: vec![Restore(0)], console: true, ..in_use(vec![(0, 0)]) },
     ]

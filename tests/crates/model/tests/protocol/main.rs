@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod boots;
 mod holds;
 mod in_doubt;
 mod notices;
@@ -62,4 +63,4 @@ fn tell(line: &str) {
 }
 
 /// No faults; to be changed where there are some.
-const NONE: Faults = Faults { kills: 0, lost: 0, late: 0, refused: 0, unread: 0, unfit: 0 };
+const NONE: Faults = Faults { kills: 0, lost: 0, late: 0, refused: 0, unread: 0, unfit: 0, reboots: 0 };
