@@ -14,7 +14,7 @@ use crate::base::clock::boot_id;
 use crate::base::deadline::Deadline;
 use crate::base::eni::EniId;
 use crate::base::region::RegionId;
-use crate::cloud::ecs::Client;
+use crate::cloud::ecs::{Client, Eni};
 use crate::cloud::metadata;
 use crate::cloud::metadata::Metadata;
 use crate::config;
@@ -209,12 +209,23 @@ impl<'a> NodeFacts<'a> {
         Ok(mac)
     }
 
+    /// Asks ECS about the ENI. Without the key of the instance's role it cannot: metadata is then to blame.
+    fn describe(&self, region: &RegionId, eni: &EniId) -> Result<Option<Eni>> {
+        let answer = self.client.describe(region, eni, self.deadline);
+        match (answer, self.client.metadata().last_error()) {
+            (Err(error), Some(why)) if error.was_not_sent() && self.client.has_role_of_instance() => {
+                self.told(Err(why))
+            }
+            (answer, _) => Ok(answer?),
+        }
+    }
+
     fn check_ownership(&mut self, region: &RegionId, eni: &EniId) -> Result<()> {
         if self.facts.ours.as_ref() == Some(eni) {
             return Ok(());
         }
         let not_ours = || Failure::NotOurs { eni: eni.clone() };
-        let described = self.client.describe(region, eni, self.deadline)?.ok_or_else(not_ours)?;
+        let described = self.describe(region, eni)?.ok_or_else(not_ours)?;
         // If metadata has named the ENI, it is this instance's.
         if self.settings.eni.is_some() {
             let mac = ownership::mac_of_described(self.store, self.client, &described, self.deadline);

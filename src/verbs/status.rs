@@ -52,7 +52,8 @@ fn look(context: &CallContext<'_>) -> Result<()> {
     match context.store.eni_state(&eni)?.full_at(Timestamp::now()).filter(|_| fails_when_full) {
         None => Ok(()),
         Some(full) => Err(Failure::NotAvailable(format!(
-            "ECS had no free address for {eni} at {full}: delete pods, or use {FULL}"
+            "ECS had no free address for {eni} at {full}: delete pods (`aliyun-eni-ipam list` shows which have one), or use \
+             {FULL}"
         ))),
     }
 }

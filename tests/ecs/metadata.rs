@@ -160,6 +160,17 @@ fn a_service_that_does_not_answer_costs_no_more_than_the_deadline() {
 }
 
 #[test]
+fn a_service_that_did_not_answer_is_not_asked_again_for_the_next_fact() {
+    let simulator = simulator();
+    simulator.inject_metadata("/", Effect::Stall, None);
+    let client = client(&simulator);
+    let error = client.metadata().region_id(soon()).unwrap_err();
+    assert_eq!(client.metadata().instance_id(soon()).unwrap_err(), error);
+    // For a token, and without one.
+    assert_eq!(simulator.metadata_requests().len(), 2);
+}
+
+#[test]
 fn an_eni_is_the_nodes_own_when_metadata_lists_it() {
     let simulator = simulator();
     let client = client(&simulator);

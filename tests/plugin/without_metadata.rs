@@ -105,9 +105,8 @@ fn all_keys_that_are_missing_are_named_at_once_and_no_others() {
     node.ipam.remove("subnet");
     SILENCES[0](&mut node);
     node.cloud.with_world(|world| world.eni_mut(Node::ENI).mac = HERE.into());
-    // Without a key ECS cannot be asked, so that comes first.
     let text = node.add("c0").error(11);
-    assert!(text.contains("set `ipam.credentials`"), "{text}");
+    assert!(text.ends_with("to do without metadata, set ipam.subnet, ipam.credentials"), "{text}");
 }
 
 #[test]
@@ -200,6 +199,18 @@ fn an_eni_that_ecs_does_not_know_is_gone_only_if_its_link_is() {
     node.cloud.with_world(|world| world.enis.remove(Node::ENI));
     assert_eq!(node.operator(&["flush"]).status(), 0, "{}", node.scene());
     assert!(node.records().is_empty(), "{}", node.scene());
+}
+
+#[test]
+fn an_eni_that_ecs_does_not_know_and_that_never_had_a_link_here_may_exist() {
+    let mut node = configured().with("timeoutSeconds", 5);
+    let _ = node.add("c0").address();
+    SILENCES[0](&mut node);
+    node.cloud.inject(Fault::on(UNASSIGN).effect(Effect::code("InvalidEniId.NotFound")));
+    node.del("c0").ok();
+    assert_eq!(node.counts(), [0, 0, 1, 0], "{}", node.scene());
+    let why = node.records()[0].0["lastError"].as_str().unwrap().to_owned();
+    assert!(why.contains("instance metadata does not answer"), "{why}");
 }
 
 #[test]

@@ -53,7 +53,7 @@ impl Provider {
                 Err(absence) => failures.push(format!("{place}: {}", absence.why)),
             }
         }
-        Err(Self::none(&failures, false))
+        Err(self.none(&failures, false))
     }
 
     /// Whether the first origin that is there is the role of the instance, or is opened with its key.
@@ -62,11 +62,20 @@ impl Provider {
         places.into_iter().find_map(|(_, locate)| locate().ok()).is_some_and(|it| it.origin.asks_metadata())
     }
 
-    fn none(tried: &[String], transient: bool) -> Error {
-        let message = format!(
-            "no credentials found ({}): attach a RAM role to the instance, or set `ipam.credentials`",
-            tried.join("; ")
-        );
+    fn none(&self, tried: &[String], transient: bool) -> Error {
+        let advice = match &self.source {
+            Source::Default => "attach a RAM role to the instance, or set `ipam.credentials`",
+            Source::Environment => {
+                "set it for the container runtime's service, or change `ipam.credentials.source`"
+            }
+            Source::EcsRamRole { .. } => {
+                "attach a RAM role to the instance, or change `ipam.credentials.source`"
+            }
+            Source::File { .. } | Source::Oidc | Source::Uri => {
+                "correct this, or change `ipam.credentials.source`"
+            }
+        };
+        let message = format!("no credentials found ({}): {advice}", tried.join("; "));
         Error { message: clean(&message, 2000), transient }
     }
 
@@ -101,6 +110,6 @@ impl Provider {
             }
         }
         let tried: Vec<_> = failures.into_iter().map(|(_, failure)| failure).collect();
-        Err(Self::none(&tried, transient))
+        Err(self.none(&tried, transient))
     }
 }

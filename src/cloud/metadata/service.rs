@@ -42,6 +42,7 @@ pub struct Metadata {
     mode: RefCell<Mode>,
     /// Since when the service is not asked, and why.
     silent: RefCell<Option<(Instant, Error)>>,
+    last_error: RefCell<Option<Error>>,
 }
 
 /// How the service is asked.
@@ -77,6 +78,7 @@ impl Metadata {
             token_required: environment.is_true("ALIBABA_CLOUD_IMDSV1_DISABLED"),
             mode: RefCell::new(Mode::Unknown),
             silent: RefCell::new(None),
+            last_error: RefCell::new(None),
         }
     }
 
@@ -94,8 +96,20 @@ impl Metadata {
         self.mode(deadline).map(|mode| matches!(mode, Mode::Hardened(_)))
     }
 
+    /// Why the service did not tell something, if it ever did not.
+    #[must_use]
+    pub fn last_error(&self) -> Option<Error> {
+        self.last_error.borrow().clone()
+    }
+
     /// The text at `path` below `/latest/`; nothing where the service has none.
     pub(crate) fn get(&self, path: &str, deadline: Deadline) -> Result<Option<String>, Error> {
+        self.get_unless_silent(path, deadline).inspect_err(|error| {
+            self.last_error.replace(Some(error.clone()));
+        })
+    }
+
+    fn get_unless_silent(&self, path: &str, deadline: Deadline) -> Result<Option<String>, Error> {
         let path = format!("/latest/{path}");
         if let Some((since, error)) = &*self.silent.borrow()
             && since.elapsed() < SILENCE
@@ -184,7 +198,9 @@ impl Metadata {
         headers: &'a [(&'static str, String)],
         deadline: Deadline,
     ) -> Request<'a> {
-        let answer = (deadline.remaining() / PART_OF_CALL).clamp(*ANSWER.start(), *ANSWER.end());
+        let part = (deadline.remaining() / PART_OF_CALL).clamp(*ANSWER.start(), *ANSWER.end());
+        // In tenths of a second, for people.
+        let answer = Duration::from_millis(u64::try_from(part.as_millis() / 100).unwrap_or(10) * 100);
         let patience = Patience { connect: MAX_CONNECT, answer };
         Request { method, endpoint: &self.endpoint, target, headers, body: "", patience, set_by: "" }
     }

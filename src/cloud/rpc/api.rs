@@ -124,7 +124,10 @@ impl Api {
         let (code, message, request_id) = match reply::read(host, status, &response.body) {
             Reply::Done { request_id } => return Ok(Answer { request_id, body: response.body }),
             Reply::Refused { code, message, request_id } => (Some(code), message, request_id),
-            Reply::Other(message) => (None, message, None),
+            Reply::Other(message) => {
+                let message = format!("{message}; check {} and any proxy between", action.set_by);
+                (None, message, None)
+            }
         };
         let row = match &code {
             Some(code) => codes::judge(code, &message, status),

@@ -83,6 +83,12 @@ impl Error {
         Self { eni: Some(eni.clone()), ..self }
     }
 
+    /// Whether ECS has surely not been asked.
+    #[must_use]
+    pub fn was_not_sent(&self) -> bool {
+        self.kind == ErrorKind::NotSent
+    }
+
     /// What the refusal is about; the service, where there was none.
     #[must_use]
     pub fn subject(&self) -> Subject {

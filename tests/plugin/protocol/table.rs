@@ -300,8 +300,8 @@ const MISTAKES: &[Mistake] = &[
         make: |call| in_ipam(call, "credentials", json!({"source": "file", "path": "/none/keys"})),
         code: 50,
         msg: "pods cannot get addresses",
-        details: "no credentials found (credentials file: /none/keys: it does not exist): attach a RAM role to the instance, or \
-                  set `ipam.credentials`",
+        details: "no credentials found (credentials file: /none/keys: it does not exist): correct this, or change \
+                  `ipam.credentials.source`",
     },
     Mistake {
         verbs: &["GC"],
