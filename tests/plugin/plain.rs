@@ -21,7 +21,13 @@ pub(crate) fn line(text: &str) -> String {
         let is_seconds = all
             .peek()
             .is_some_and(|next| ["s", "ms", "failed"].contains(&next.trim_end_matches([',', ':', ';'])));
-        words.push(if before.trim_start_matches('(') == "RequestId" {
+        let is_process = before == "process" && core(word).parse::<u32>().is_ok();
+        words.push(if is_process {
+            replaced(word, "PID")
+        } else if core(word).starts_with("plugin-") {
+            // What cargo calls this program.
+            replaced(word, "plugin-HASH")
+        } else if before.trim_start_matches('(') == "RequestId" {
             replaced(word, "ID")
         } else if is_seconds && is_number(word) {
             replaced(word, "N")
