@@ -139,6 +139,13 @@ impl<'a> CallContext<'a> {
         Ok(Some((releasing, why.unwrap_or_else(|| "this call had no time left to ask ECS".into()))))
     }
 
+    /// Remembers that `flush` has tried everything. That this fails is not the flush's failure.
+    pub(crate) fn note_flush(&self) {
+        if let Err(error) = self.store.note_flush() {
+            log::warn!("`doctor` will not know of this flush: {error}");
+        }
+    }
+
     /// Removes what killed processes left half written, in the store and beside the metrics.
     pub(crate) fn sweep(&self) -> Result<()> {
         // Metrics are a service to others: their failure fails no call.

@@ -137,11 +137,33 @@ fn draft_prefix(path: &Path) -> String {
 fn replace(path: &Path, text: &str) -> io::Result<()> {
     let new = path.with_file_name(draft_prefix(path) + &random::hex128()?);
     let write = || {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
-        file.write_all(text.as_bytes())?;
-        // Whatever the umask is that a runtime has.
-        file.set_permissions(Permissions::from_mode(0o644))?;
+        write_draft(&new, text)?;
         fs::rename(&new, path)
     };
     write().inspect_err(|_| drop(fs::remove_file(&new)))
+}
+
+fn write_draft(new: &Path, text: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(new)?;
+    file.write_all(text.as_bytes())?;
+    // Whatever the umask is that a runtime has.
+    file.set_permissions(Permissions::from_mode(0o644))
+}
+
+/// Whether the file at `path` could be brought up to date. Nothing is changed, and nothing stays.
+///
+/// # Errors
+/// Why not.
+pub(crate) fn check(path: &Path) -> io::Result<()> {
+    let new = path.with_file_name(draft_prefix(path) + &random::hex128()?);
+    // As much as the metrics of some ENIs take.
+    let written = write_draft(&new, &" ".repeat(4096));
+    let removed = match fs::remove_file(&new) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    };
+    match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+        _ => written.and(removed),
+    }
 }

@@ -17,6 +17,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use crate::base::printable::Line;
+use crate::base::random;
 use crate::base::user::own_user;
 
 /// Where the system takes log messages, be it journald, rsyslog or another.
@@ -176,6 +177,22 @@ fn open(path: &Path) -> Result<File, String> {
         return Err(format!("it belongs to user {}, and this process runs as user {own}", metadata.uid()));
     }
     Ok(file)
+}
+
+/// Whether lines could be appended to the file at `path`. It is not made where it is missing, and nothing is written to it.
+///
+/// # Errors
+/// Why not.
+pub(crate) fn check(path: &Path) -> Result<(), String> {
+    if fs::symlink_metadata(path).is_ok() {
+        return open(path).map(drop);
+    }
+    // A file of another name: a line that somebody appended to this one meanwhile would go with it.
+    let unique = random::hex128().map_err(|error| error.to_string())?;
+    let draft = path.with_file_name(format!(".{unique}"));
+    let written = open(&draft).and_then(|mut file| file.write_all(b"\n").map_err(|error| error.to_string()));
+    let _ = fs::remove_file(&draft);
+    written
 }
 
 /// A text on a single line: what could forge, hide or reorder lines is escaped.

@@ -29,7 +29,8 @@ fn valid_ifname<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D:
 
 /// Whether `text` has the form that the specification demands of container ids and network names: letters, digits, `_`,
 /// `.` and `-`, the first a letter or digit, of any length.
-pub(super) fn is_plain_name(text: &str) -> bool {
+#[must_use]
+pub fn is_plain_name(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_alphanumeric())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
 }

@@ -35,6 +35,7 @@ mod tests;
 pub use address_request::AddressRequest;
 pub use arguments::Arguments;
 pub(crate) use attachment::check_attachment;
+pub use attachment::is_plain_name;
 pub use call::{Add, Call, Check, Del, Gc, Network, Refusal, Status, read_call};
 pub(crate) use cni_args::pod_of;
 pub use dns::Dns;

@@ -55,6 +55,7 @@ fn flush_store(context: &CallContext<'_>, flushed: &mut Flushed) -> failure::Res
         before = context.store.list()?;
     }
     let drained = context.drain(true);
+    context.note_flush();
     flushed.add(&context.store, &before, &context.store.list()?)?;
     drained?;
     dead.map_err(Failure::from)?;

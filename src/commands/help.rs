@@ -92,8 +92,10 @@ pub(super) const COMMANDS: [(&str, &str); 7] = [
         "doctor",
         about!(
             "doctor",
-            "Checks everything that an ADD and a DEL need, and changes nothing. Each line is ok, warn or fail, with what\n\
-             to do. Without a configuration it checks the binary, the default store, instance metadata and credentials."
+            "Checks everything that an ADD and a DEL need, of all networks or of one, and changes nothing. Each line is ok,\n\
+             warn or fail, with what to do; the last one sums up. Exit status 1 means that a check failed. Without a\n\
+             configuration it checks the binary, the default store, instance metadata and credentials.\n\
+             CNI_PATH names the directories of plugins, if the runtime does not use /opt/cni/bin."
         ),
     ),
     ("help", "Usage: aliyun-eni-ipam help [COMMAND]\n\nExplains a command, or names all of them."),

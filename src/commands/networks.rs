@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 use crate::base::logging;
+use crate::base::text::reason;
 use crate::config::Ipam;
 
 /// The type of this plugin in a configuration.
-const TYPE: &str = "aliyun-eni-ipam";
+pub(super) const TYPE: &str = "aliyun-eni-ipam";
 
 /// The key that names what is on an ENI for other software.
 const FOREIGN: &str = "foreignAddresses";
@@ -26,6 +27,8 @@ pub(super) struct Network {
 /// The contents of a file or a directory of configurations.
 pub(super) struct Configuration {
     path: PathBuf,
+    /// The files, in the order in which a runtime looks at them.
+    pub(super) files: Vec<PathBuf>,
     /// The networks that use this plugin.
     pub(super) networks: Vec<Network>,
     /// The files that are not a readable configuration, each with the reason.
@@ -53,6 +56,11 @@ impl Network {
         Ipam::new(&self.ipam)
     }
 
+    /// The values of these keys, as they stand there.
+    pub(super) fn values(&self, keys: &[&str]) -> Vec<Option<&Value>> {
+        keys.iter().map(|key| self.ipam.get(*key).filter(|value| !value.is_null())).collect()
+    }
+
     /// Starts the log that the network is configured to have, for the command of this name.
     pub(super) fn start_log(&self, command: &str) {
         let settings = self.ipam().log();
@@ -64,13 +72,13 @@ impl Network {
 impl Configuration {
     /// Reads the file or the directory `path`.
     pub(super) fn read(path: &Path) -> Result<Self, String> {
-        let mut found =
-            Self { path: path.to_owned(), networks: Vec::new(), broken: Vec::new(), others: Vec::new() };
-        for file in files(path)? {
-            match read(&file) {
+        let (path, files) = (path.to_owned(), files(path)?);
+        let mut found = Self { path, files, networks: Vec::new(), broken: Vec::new(), others: Vec::new() };
+        for file in &found.files {
+            match read(file) {
                 Ok((networks, _)) if !networks.is_empty() => found.networks.extend(networks),
-                Ok((_, types)) => found.others.push((file, types)),
-                Err(why) => found.broken.push((file, why)),
+                Ok((_, types)) => found.others.push((file.clone(), types)),
+                Err(why) => found.broken.push((file.clone(), why)),
             }
         }
         Ok(found)
@@ -158,9 +166,8 @@ fn files(config: &Path) -> Result<Vec<PathBuf>, String> {
 /// Reads the networks of one file that use this plugin, and the types of all plugins in it. The file is a list of plugins or
 /// a single one.
 fn read(file: &Path) -> Result<(Vec<Network>, String), String> {
-    let why = |error: &dyn Display| error.to_string();
-    let text = fs::read_to_string(file).map_err(|error| why(&error))?;
-    let config: Value = serde_json::from_str(&text).map_err(|error| why(&error))?;
+    let text = fs::read_to_string(file).map_err(|error| reason(&error))?;
+    let config: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
     let name = config["name"].as_str().unwrap_or_default();
     let plugins = config["plugins"].as_array().map_or(std::slice::from_ref(&config), Vec::as_slice);
     let ours = plugins.iter().filter_map(|plugin| plugin["ipam"].as_object());

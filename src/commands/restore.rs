@@ -10,7 +10,7 @@ use crate::context::CallContext;
 use crate::failure::Result;
 use crate::node::pods::NodePods;
 use crate::pool::release::{Releaser, Restored};
-use crate::store::{EniLock, Listed, State};
+use crate::store::{Allocation, EniLock, Listed, State};
 
 /// Whether there is anything to restore on this ENI.
 pub(super) fn has_any(comparison: &Comparison) -> bool {
@@ -91,6 +91,12 @@ fn reason_against(
     let (address, eni) = (ghost.address, eni_lock.eni());
     if releaser.foreign.contains(address) {
         return Ok(Some(format!("ipam.foreignAddresses names it: delete {}", ghost.whose())));
+    }
+    let mut records = listed.iter().filter(|it| it.state == State::Active && it.owner == ghost.owner);
+    if records.any(|it| it.allocation.as_ref().is_some_and(Allocation::is_of_earlier_boot)) {
+        return Ok(Some(
+            "its pod ended with an earlier boot, and `aliyun-eni-ipam flush` ends its record".to_owned(),
+        ));
     }
     if eni_lock.state().is_in_doubt(address, Timestamp::now()) {
         return Ok(Some("an earlier release of it is in doubt: run this again in a minute".to_owned()));

@@ -42,6 +42,12 @@ impl CloudSettings {
         Ok(Self(settings))
     }
 
+    /// The client's settings; temporary keys are neither taken from anywhere nor kept.
+    #[must_use]
+    pub fn keeping_no_keys(self) -> Settings {
+        self.0
+    }
+
     /// The client's settings; temporary keys are kept in `directory`.
     #[must_use]
     pub fn keeping_keys_in(self, directory: &Path) -> Settings {

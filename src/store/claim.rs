@@ -3,7 +3,7 @@
 //! Two stores on one ENI do not know of each other: a release of the one may come late and take an address from a pod of the
 //! other. So the first ADD after a boot leaves a claim in `/run`, which is empty after a boot: a file with the name of the ENI
 //! that names the store. An ADD of another store is refused as long as the claimed one is there and has anything of this ENI.
-//! Nothing but an ADD looks at claims, and where there can be none, because this process is not root's, there is no guard.
+//! Nothing but an ADD and `doctor` looks at claims, and where there can be none, because this process is not root's, there is no guard.
 
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt;
@@ -37,8 +37,7 @@ impl Store {
     /// # Errors
     /// [`Error::Claimed`].
     pub fn claim(&self, eni: &EniId, cloud: Option<&str>, deadline: Deadline) -> Result<()> {
-        let name = cloud.map_or_else(|| eni.to_string(), |cloud| format!("{eni}@{cloud}"));
-        match self.try_to_claim(eni, &Path::new(CLAIMS).join(name), deadline) {
+        match self.try_to_claim(eni, &path_of(eni, cloud), deadline) {
             Err(claimed @ Error::Claimed { .. }) => Err(claimed),
             Err(error) => {
                 log::debug!("{eni} is not claimed: {error}");
@@ -46,6 +45,17 @@ impl Store {
             }
             Ok(()) => Ok(()),
         }
+    }
+
+    /// The other store that has claimed `eni` and has anything of it. It changes nothing.
+    ///
+    /// # Errors
+    /// When this process may not look at claims.
+    pub fn claimed_by_another(&self, eni: &EniId, cloud: Option<&str>) -> Result<Option<PathBuf>> {
+        let Some(content) = file::read(&path_of(eni, cloud))? else { return Ok(None) };
+        let holder = serde_json::from_slice::<Claim>(&content).map(|it| it.data_dir).unwrap_or_default();
+        let is_this = holder == self.directory || is_one_directory(&holder, &self.directory);
+        Ok((!is_this && has_records_of(&holder, eni)).then_some(holder))
     }
 
     fn try_to_claim(&self, eni: &EniId, path: &Path, deadline: Deadline) -> Result<()> {
@@ -89,6 +99,11 @@ impl Store {
     fn claimed(&self, eni: &EniId, by: PathBuf) -> Error {
         Error::Claimed { eni: eni.clone(), by, this: self.directory.clone() }
     }
+}
+
+fn path_of(eni: &EniId, cloud: Option<&str>) -> PathBuf {
+    let name = cloud.map_or_else(|| eni.to_string(), |cloud| format!("{eni}@{cloud}"));
+    Path::new(CLAIMS).join(name)
 }
 
 /// The parent is the system's, and is not made where it is missing.

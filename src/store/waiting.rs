@@ -1,11 +1,44 @@
-//! How many calls are before this one at a lock, as the kernel lists them.
+//! Who holds a lock, and how many calls are before this one at it, as the kernel lists them.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::Duration;
 
+use crate::base::clock::up_for;
 use crate::store::lock::Turnstile;
+
+/// A process that holds a lock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Holder {
+    pub(crate) process: u32,
+    /// The name of its program.
+    pub(crate) name: String,
+    /// For how long it has run.
+    pub(crate) age: Duration,
+}
+
+impl Holder {
+    /// Who holds the lock of the file at `path`; `None` where the kernel does not tell.
+    pub(super) fn of(path: &Path) -> Option<Self> {
+        let (locks, file) = (fs::read_to_string("/proc/locks").ok()?, kernel_name(path)?);
+        let (process, _) = locks.lines().filter_map(holder_or_waiter).find(|it| it.1 == file)?;
+        let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+        let (name, started) = name_and_start(&stat)?;
+        let (name, age) = (name.to_owned(), up_for()?.saturating_sub(started));
+        Some(Self { process: process.parse().ok()?, name, age })
+    }
+}
+
+/// The second and the 22nd field of `/proc/PID/stat` (proc(5)): the program's name, in which anything may stand, and when the process
+/// was started, in hundredths of a second since the boot.
+fn name_and_start(stat: &str) -> Option<(&str, Duration)> {
+    let (before, after) = stat.rsplit_once(')')?;
+    let (_, name) = before.split_once('(')?;
+    let ticks: u64 = after.split_ascii_whitespace().nth(19)?.parse().ok()?;
+    Some((name, Duration::from_millis(ticks.saturating_mul(10))))
+}
 
 /// How many other processes hold the lock or wait before this one. `None` where the kernel does not tell: the file system
 /// numbers its files in another way, or they are in another PID namespace.
@@ -67,6 +100,14 @@ mod tests {
         assert_eq!(before("103"), Some(3));
         // It has given up its place.
         assert_eq!(before("105"), Some(5));
+    }
+
+    #[test]
+    fn a_process_is_read_whatever_its_name_has_in_it() {
+        let stat = "4711 (a) R (b) S 1 4711 4711 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 123456 0 0";
+        assert_eq!(name_and_start(stat), Some(("a) R (b", Duration::from_millis(1_234_560))));
+        assert_eq!(name_and_start("4711 (a) S 1"), None);
+        assert_eq!(name_and_start(""), None);
     }
 
     #[test]

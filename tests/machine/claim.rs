@@ -20,6 +20,7 @@ harness::tests! {
         a_store_without_records_of_the_eni_gives_it_up,
         a_store_that_is_gone_gives_its_enis_up,
         one_store_by_two_names_is_one,
+        a_doctor_names_the_store_that_has_claimed_the_eni,
         a_claim_is_roots_alone_and_one_that_cannot_be_read_stops_nothing;
 }
 
@@ -125,6 +126,29 @@ fn one_store_by_two_names_is_one() {
     symlink(node.directory(), &way).unwrap();
     node.set("dataDir", way.join("store").to_str().unwrap());
     let _ = node.add("c1").address();
+}
+
+fn a_doctor_names_the_store_that_has_claimed_the_eni() {
+    let mut node = node();
+    let _ = node.add("c0").address();
+    let stores = |answer: &Answer| {
+        let checks = answer.json()["checks"].as_array().cloned().unwrap();
+        let stores: Vec<_> = checks.into_iter().filter(|check| check["name"] == "stores").collect();
+        assert_eq!(stores.len(), 1, "{answer:?}");
+        (stores[0]["status"].as_str().unwrap().to_owned(), stores[0]["detail"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(stores(&node.operator(&["doctor", "--json"])).0, "ok");
+    let first = node.store();
+    node.set("dataDir", second(&node).to_str().unwrap());
+    let (status, detail) = stores(&node.operator(&["doctor", "--json"]));
+    assert_eq!(status, "fail", "{detail}");
+    for directory in [first.clone(), second(&node)] {
+        assert!(detail.contains(directory.to_str().unwrap()), "{detail}");
+    }
+    assert!(!second(&node).exists());
+    // Nobody's claim counts whose store has nothing of the ENI.
+    fs::rename(first, node.directory().join("gone")).unwrap();
+    assert_eq!(stores(&node.operator(&["doctor", "--json"])).0, "ok");
 }
 
 fn a_claim_is_roots_alone_and_one_that_cannot_be_read_stops_nothing() {

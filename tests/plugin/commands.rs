@@ -290,5 +290,6 @@ fn a_flush_sweeps_up_the_drafts_of_killed_calls_in_every_directory() {
         assert!(!draft(directory, old).exists(), "{directory}/");
         assert!(draft(directory, fresh).exists(), "{directory}/: its call may still be running");
     }
-    assert_eq!(fs::read_dir(node.store().join("cache")).unwrap().count(), cached - 1);
+    // One draft less, and when this flush ran.
+    assert_eq!(fs::read_dir(node.store().join("cache")).unwrap().count(), cached);
 }

@@ -19,6 +19,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "config",
             "context",
             "failure",
+            "metrics",
             "node",
             "pool",
             "store",

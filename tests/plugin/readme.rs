@@ -16,6 +16,8 @@ const TITLE: &str = "\n## Try it in two minutes\n";
 const API: &str = "127.0.0.1:18080";
 const METADATA: &str = "127.0.0.1:18081";
 const BUILT: &str = "/home/you/aliyun-eni-ipam/target/debug";
+/// Where libcni keeps its cache. The reader's machine has none: `CNI_CACHE_DIR` keeps that of this one out of sight.
+const CACHE: &str = "/var/lib/cni";
 const FILES: &str = "/tmp/aliyun-eni-ipam-try";
 /// Printed between two blocks.
 const MARK: &str = "--- end of a block ---";
@@ -60,13 +62,14 @@ impl Reader {
     }
 
     /// The places of this machine, each with the one that README.md names for it.
-    fn places(&self) -> [(String, &'static str); 4] {
+    fn places(&self) -> [(String, &'static str); 5] {
         let without_scheme = |url: String| url.strip_prefix("http://").unwrap().to_owned();
         [
             (without_scheme(self.cloud.endpoint()), API),
             (without_scheme(self.cloud.metadata_endpoint()), METADATA),
             (self.directory.path().join("files").display().to_string(), FILES),
             (built().display().to_string(), BUILT),
+            (self.directory.path().join("cni").display().to_string(), CACHE),
         ]
     }
 
@@ -86,7 +89,10 @@ impl Reader {
         }
         let mut shell = Command::new("sh");
         shell.args(["-e", "-c", &format!("exec 2>&1\n{script}")]).current_dir(self.directory.path());
-        shell.env_clear().env("PATH", "/usr/bin:/bin");
+        shell
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .env("CNI_CACHE_DIR", self.directory.path().join("cni"));
         let output = shell.stdin(Stdio::null()).output().unwrap();
         let printed = self.as_in_readme(&String::from_utf8(output.stdout).unwrap());
         assert!(output.status.success(), "{} after\n{printed}", output.status);

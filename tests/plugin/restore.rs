@@ -192,7 +192,8 @@ type Change = fn(&mut Node, IpAddr);
 
 #[test]
 fn ecs_is_not_asked_for_what_the_pod_must_not_have() {
-    let changes: [(&str, Change); 6] = [
+    let changes: [(&str, Change); 7] = [
+        ("its pod ended with an earlier boot", |node, _| node.reboot()),
         ("ipam.foreignAddresses names it", |node, address| node.set("foreignAddresses", json!([address]))),
         ("an earlier release of it is in doubt", |node, address| {
             let state = json!({"schema": 1, "inFlight": [address]});

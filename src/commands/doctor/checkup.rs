@@ -1,11 +1,15 @@
 //! The checks of `doctor`, in their order.
 
 use crate::commands::arguments::Arguments;
-use crate::commands::doctor::report::{Report, Status};
-use crate::commands::doctor::{cloud, local};
+use crate::commands::doctor::cloud::Way;
+use crate::commands::doctor::report::Report;
+use crate::commands::doctor::sharing::{by_way, groups, store_of};
+use crate::commands::doctor::stores::Located;
+use crate::commands::doctor::{addresses, configuration, installation, outputs, pods, store, stores};
 use crate::commands::error::CommandError;
 use crate::commands::networks::{Configuration, Network};
-use crate::context::CallContext;
+use crate::node::facts::known_eni;
+use crate::store::Store;
 
 /// Checks everything and changes nothing. Each line is printed as soon as it is known, because the next check may take long.
 pub(in crate::commands) fn doctor(arguments: &Arguments) -> Result<(), CommandError> {
@@ -14,53 +18,110 @@ pub(in crate::commands) fn doctor(arguments: &Arguments) -> Result<(), CommandEr
         Ok(found) => found.chosen(arguments.network.as_deref()),
         Err(why) => Err(why.clone()),
     };
-    // With several networks, the checks would otherwise be about one that the person may not mean.
-    if let Ok(found) = &found
-        && !found.networks.is_empty()
-    {
-        match &chosen {
-            Ok((_, others)) if others.is_empty() => {}
-            Ok(_) => return Err(CommandError::Configuration(found.choose_one())),
-            Err(why) => return Err(CommandError::Configuration(why.clone())),
-        }
+    let configured: Vec<&Network> = found.iter().flat_map(|found| &found.networks).collect();
+    // With a name that no network has, the checks would be about one that the person does not mean.
+    if let (Err(why), false) = (&chosen, configured.is_empty()) {
+        return Err(CommandError::Configuration(why.clone()));
     }
-    let mut report = Report::new(arguments.json);
-    binary(&mut report);
-    for (file, why) in found.iter().flat_map(|found| &found.broken) {
-        let line = format!("{} is broken: {why}", file.display());
-        // If the network is found in another file, the broken one is probably another plugin's.
-        report.add("configuration", if chosen.is_ok() { Status::Warn } else { Status::Fail }, &line);
+    let defaults = Network::with_defaults();
+    let chosen = chosen.map(|(first, others)| [vec![first], others].concat());
+    // Without a configuration, the rest is checked with the default of every key.
+    let networks = chosen.clone().unwrap_or_else(|_| vec![&defaults]);
+    let mut report = Report::new(arguments.json, networks.len());
+    installation::binary(&mut report);
+    if let Ok(found) = &found {
+        configuration::files(found, &mut report);
     }
     match &chosen {
-        Ok((network, _)) => {
-            network.start_log(arguments.command.name());
-            local::configuration(network, &mut report);
-            local::neighbours(network, found.iter().flat_map(|found| &found.networks), &mut report);
-            node(network, true, &mut report);
+        Ok(networks) => {
+            configurations(networks, &mut report);
+            networks[0].start_log(arguments.command.name());
         }
-        // Without a configuration, the rest is checked with the default of every key.
-        Err(why) => {
-            report.fail("configuration", why);
-            node(&Network::with_defaults(), false, &mut report);
+        Err(why) => report.fail("configuration", why),
+    }
+    let of_stores = groups(&networks, store_of);
+    for group in &of_stores {
+        report.about(group);
+        match store_of(group[0]).map(|directory| Store::open(&directory)) {
+            Some(Ok(opened)) => store::check(&opened, &mut report),
+            Some(Err(error)) => report.fail("store", error),
+            None => report.not_tested("store", "ipam.dataDir cannot be used"),
         }
+    }
+    let ways = ask_the_cloud(&networks, chosen.is_ok(), &mut report);
+    for group in &of_stores {
+        report.about(group);
+        contents(group, &ways, &mut report);
+    }
+    report.about_the_node();
+    if chosen.is_ok() {
+        stores::check(&located(&configured, &ways), &mut report);
     }
     report.end()
 }
 
-fn binary(report: &mut Report) {
-    let version = concat!("aliyun-eni-ipam ", env!("CARGO_PKG_VERSION"));
-    match std::env::current_exe() {
-        Ok(path) => report.ok("binary", format!("{version}, {}", path.display())),
-        Err(error) => report.warn("binary", format!("{version}; cannot tell its own path: {error}")),
+fn configurations(networks: &[&Network], report: &mut Report) {
+    for network in networks {
+        report.about(&[network]);
+        configuration::keys(network, networks.len() > 1, report);
     }
+    for group in groups(networks, |network| network.ipam().log().file) {
+        report.about(&group);
+        outputs::log(group[0], report);
+    }
+    for group in groups(networks, |network| network.ipam().metrics_file().ok()) {
+        report.about(&group);
+        outputs::metrics(group[0], report);
+    }
+    report.about_the_node();
 }
 
-fn node(network: &Network, is_configured: bool, report: &mut Report) {
-    match CallContext::open(network.ipam()) {
-        Ok(context) => context.run_then_write_metrics(|context| {
-            local::store(context, report);
-            cloud::cloud(context, is_configured, report);
-        }),
-        Err(failure) => report.fail("store", &failure),
+fn ask_the_cloud<'n>(networks: &[&'n Network], is_configured: bool, report: &mut Report) -> Vec<Way<'n>> {
+    let (mut ways, mut instances) = (Vec::new(), Vec::new());
+    for group in by_way(networks) {
+        report.about(&group);
+        match Way::new(&group) {
+            Ok(mut way) => {
+                way.find(&mut instances, report);
+                way.check_enis(is_configured, report);
+                ways.push(way);
+            }
+            Err(failure) => report.not_tested("cloud", failure),
+        }
     }
+    ways
+}
+
+/// Compares what a store says with what ECS shows and with the pods of this node.
+fn contents(sharing: &[&Network], ways: &[Way<'_>], report: &mut Report) {
+    let Some(opened) = store_of(sharing[0]).and_then(|directory| Store::open(&directory).ok()) else {
+        return;
+    };
+    let way = ways.iter().find(|way| way.networks.iter().any(|it| std::ptr::eq(*it, sharing[0])));
+    let on_enis = way.and_then(|way| addresses::check(&opened, way, report));
+    pods::check(&opened, on_enis.as_ref(), report);
+}
+
+/// All configured networks, with what is known of their ENIs. Those that are not checked themselves are asked for silently.
+fn located<'n>(configured: &[&'n Network], ways: &[Way<'n>]) -> Vec<Located<'n>> {
+    let checked = |network| ways.iter().any(|way| way.networks.iter().any(|it| std::ptr::eq(*it, network)));
+    let others: Vec<_> = configured.iter().copied().filter(|network| !checked(*network)).collect();
+    let mut all: Vec<Located<'n>> = Vec::new();
+    for way in by_way(&others).iter().filter_map(|group| Way::new(group).ok()) {
+        let places = way.networks.iter().filter_map(|network| way.place_of(network).ok().flatten());
+        all.extend(places.map(|place| way.located(&place)));
+    }
+    all.extend(ways.iter().flat_map(|way| way.places.iter().map(|place| way.located(place))));
+    for network in configured {
+        let is_known = all.iter().any(|it| std::ptr::eq(it.network, *network));
+        if let (false, Some(store), Ok(settings)) = (is_known, store_of(network), network.ipam().address()) {
+            let known =
+                Store::open(&store).ok().and_then(|store| known_eni(&store, &settings).ok().flatten());
+            all.push(Located { network, store, eni: settings.eni.or(known), cloud: None });
+        }
+    }
+    let position =
+        |it: &Located<'_>| configured.iter().position(|network| std::ptr::eq(*network, it.network));
+    all.sort_by_key(position);
+    all
 }

@@ -3,115 +3,237 @@
 use std::time::{Duration, SystemTime};
 
 use crate::base::clock::Timestamp;
+use crate::base::deadline::Deadline;
 use crate::base::eni::EniId;
 use crate::base::region::RegionId;
 use crate::cloud::ecs::{Client, Eni};
-use crate::cloud::rpc::Error;
-use crate::commands::doctor::permissions;
+use crate::cloud::rpc::{Error, Subject};
 use crate::commands::doctor::report::Report;
-use crate::config::AddressSettings;
-use crate::context::CallContext;
+use crate::commands::doctor::sharing::store_of;
+use crate::commands::doctor::site::{Place, Site};
+use crate::commands::doctor::stores::Located;
+use crate::commands::doctor::{eni, permissions};
+use crate::commands::networks::Network;
 use crate::failure::{Failure, Result};
 use crate::node::facts::{asked_from_metadata, find_eni};
-use crate::node::ownership;
+use crate::store::Store;
 
 /// The clock skew from which on `doctor` warns. A signature is valid for 15 minutes, and a request that ECS refuses because of
 /// its time is sent again with the time of ECS.
 const MAX_SKEW: Duration = Duration::from_mins(1);
 
-/// Asks everything that an ADD or a DEL may ask. Without a configuration it is unknown which ENI pods would use, so the
-/// permissions are not tested.
-pub(super) fn cloud(context: &CallContext<'_>, is_configured: bool, report: &mut Report) {
-    let (client, settings) = match prepare(context) {
-        Ok(prepared) => prepared,
-        Err(failure) => return report.not_tested("cloud", failure),
-    };
-    let has_metadata = metadata(context, client, &settings, report);
-    let has_key = credentials(context, client, report);
-    let (region, eni) = match context
-        .client()
-        .and_then(|client| find_eni(client, &context.store, &settings, context.deadline))
-    {
-        Ok(found) => found,
-        Err(Failure::Metadata { missing, .. }) if !has_metadata => {
-            let why = format!("it is not known without instance metadata: set {}", missing.join(", "));
-            return report.not_tested("eni", why);
-        }
-        Err(failure) => return report.fail("eni", failure),
-    };
-    if !has_key {
-        return report.not_tested("endpoint", "there are no credentials to sign a request with");
-    }
-    let described = client.describe(&region, &eni, context.deadline);
-    endpoint(client, &region, described.as_ref().err(), report);
-    clock(client, report);
-    if !is_configured {
-        return report.not_tested("eni", format!("without a configuration it is the primary one, {eni}"));
-    }
-    match described {
-        Err(error) if error.code.is_none() => {}
-        Err(error) => report.fail("permissions", error),
-        Ok(found) => {
-            let Some(found) = own(context, client, &eni, found, report) else { return };
-            permissions::test(context, client, &region, &found, settings.ipv6, report);
-            quota(context, client, &region, &found, report);
-        }
-    }
+/// The way to ECS that some networks share.
+pub(super) struct Way<'n> {
+    pub(super) networks: Vec<&'n Network>,
+    pub(super) client: Client,
+    pub(super) deadline: Deadline,
+    /// Whether there is a key, and ECS has answered.
+    pub(super) is_open: bool,
+    pub(super) places: Vec<Place<'n>>,
+    /// What ECS has told of the ENIs that are this instance's.
+    pub(super) described: Vec<Eni>,
 }
 
-fn prepare<'s>(context: &'s CallContext<'_>) -> Result<(&'s Client, AddressSettings)> {
-    Ok((context.client()?, context.ipam.address()?))
+/// What the metadata service says of this instance.
+#[derive(Clone)]
+pub(super) struct Instance {
+    endpoint: String,
+    /// Whether the service answers.
+    is_there: bool,
+    region: Option<RegionId>,
 }
 
-/// Checks the metadata service; returns whether it answers.
-fn metadata(
-    context: &CallContext<'_>,
-    client: &Client,
-    settings: &AddressSettings,
-    report: &mut Report,
-) -> bool {
-    let metadata = client.metadata();
-    match metadata.is_hardened(context.deadline).and_then(|hardened| {
-        let instance = metadata.instance_id(context.deadline)?;
-        Ok((hardened, instance))
-    }) {
-        Ok((hardened, instance)) => {
-            let mode = if hardened { "with tokens (hardened mode)" } else { "without tokens (normal mode)" };
-            report.ok("metadata", format!("{} answers {mode}: this is {instance}", metadata.endpoint()));
-            true
+impl<'n> Way<'n> {
+    /// The way of these networks. Nobody is asked.
+    ///
+    /// # Errors
+    /// When the configuration says none.
+    pub(super) fn new(networks: &[&'n Network]) -> Result<Self> {
+        // Temporary keys are got anew: a kept one may outlive the role that it is of.
+        let client = Client::new(networks[0].ipam().cloud()?.keeping_no_keys());
+        let timeout = networks.iter().find_map(|network| network.ipam().timeout().ok());
+        let deadline = Deadline::after(timeout.map_or_else(|| networks[0].ipam().timeout(), Ok)?);
+        let networks = networks.to_vec();
+        Ok(Self { networks, client, deadline, is_open: false, places: Vec::new(), described: Vec::new() })
+    }
+
+    /// Checks metadata and the key, and finds each network's ENI. `known` is what earlier ways have heard of metadata.
+    pub(super) fn find(&mut self, known: &mut Vec<Instance>, report: &mut Report) {
+        let instance = self.instance(known, report);
+        for network in &self.networks {
+            report.about(&[network]);
+            check_region(network, &instance, report);
         }
-        Err(error) => {
-            match asked_from_metadata(client, settings).join(", ") {
-                none if none.is_empty() => {
-                    report.warn("metadata", format!("{error}; this configuration does without it"));
+        report.about(&self.networks);
+        let has_key = credentials(&self.client, self.deadline, report);
+        for network in self.networks.clone() {
+            report.about(&[network]);
+            match self.place_of(network) {
+                Ok(Some(place)) => self.places.push(place),
+                Ok(None) => report.not_tested("eni", "the configuration or the store cannot be used"),
+                Err(Failure::Metadata { missing, .. }) if !instance.is_there => {
+                    let why =
+                        format!("it is not known without instance metadata: set {}", missing.join(", "));
+                    report.not_tested("eni", why);
                 }
-                keys => report.fail("metadata", format!("{error}; to do without metadata, set {keys}")),
+                Err(failure) => report.fail("eni", failure),
             }
-            error.reachable
         }
+        report.about(&self.networks);
+        if !has_key && !self.places.is_empty() {
+            report.not_tested("endpoint", "there are no credentials to sign a request with");
+        }
+        self.is_open = has_key;
+    }
+
+    /// What metadata says, and a line about it if it is the first to be heard of this service.
+    fn instance(&self, known: &mut Vec<Instance>, report: &mut Report) -> Instance {
+        let endpoint = self.client.metadata().endpoint().to_string();
+        if let Some(instance) = known.iter().find(|it| it.endpoint == endpoint) {
+            return instance.clone();
+        }
+        let is_there = self.metadata(report);
+        let region = if is_there { self.client.metadata().region_id(self.deadline).ok() } else { None };
+        let instance = Instance { endpoint, is_there, region };
+        known.push(instance.clone());
+        instance
+    }
+
+    /// Checks the metadata service; returns whether it answers.
+    fn metadata(&self, report: &mut Report) -> bool {
+        let metadata = self.client.metadata();
+        let answer = metadata
+            .is_hardened(self.deadline)
+            .and_then(|hardened| Ok((hardened, metadata.instance_id(self.deadline)?)));
+        match answer {
+            Ok((hardened, instance)) => {
+                let mode =
+                    if hardened { "with tokens (hardened mode)" } else { "without tokens (normal mode)" };
+                report.ok("metadata", format!("{} answers {mode}: this is {instance}", metadata.endpoint()));
+                true
+            }
+            Err(error) => {
+                match self.asked_from_metadata().join(", ") {
+                    none if none.is_empty() => {
+                        report.warn("metadata", format!("{error}; this configuration does without it"));
+                    }
+                    keys => report.fail("metadata", format!("{error}; to do without metadata, set {keys}")),
+                }
+                error.reachable
+            }
+        }
+    }
+
+    /// The keys without which an ADD of one of these networks has to ask metadata.
+    fn asked_from_metadata(&self) -> Vec<&'static str> {
+        let mut keys = Vec::new();
+        for settings in self.networks.iter().filter_map(|network| network.ipam().address().ok()) {
+            let asked = asked_from_metadata(&self.client, &settings);
+            keys.extend(asked.into_iter().filter(|key| !keys.contains(key)).collect::<Vec<_>>());
+        }
+        keys
+    }
+
+    /// Where the network's pods get addresses; `None` where another line says why that is not known.
+    pub(super) fn place_of(&self, network: &'n Network) -> Result<Option<Place<'n>>> {
+        let Ok(settings) = network.ipam().address() else { return Ok(None) };
+        let Some(store) = store_of(network).and_then(|directory| Store::open(&directory).ok()) else {
+            return Ok(None);
+        };
+        let (region, eni) = find_eni(&self.client, &store, &settings, self.deadline)?;
+        Ok(Some(Place { network, store, region, eni }))
+    }
+
+    /// The same for the comparison of stores.
+    pub(super) fn located(&self, place: &Place<'n>) -> Located<'n> {
+        let endpoint = self.client.endpoint(&place.region);
+        Located {
+            network: place.network,
+            store: place.store.directory().to_owned(),
+            eni: Some(place.eni.clone()),
+            cloud: endpoint.is_loopback().then(|| endpoint.authority()),
+        }
+    }
+
+    /// Checks each ENI: that ECS answers and shows it, the permissions, the vSwitch, the quota.
+    pub(super) fn check_enis(&mut self, is_configured: bool, report: &mut Report) {
+        let (mut heard, mut seen): (Vec<RegionId>, Vec<EniId>) = (Vec::new(), Vec::new());
+        let places = std::mem::take(&mut self.places);
+        for place in &places {
+            if !self.is_open || seen.contains(&place.eni) {
+                continue;
+            }
+            seen.push(place.eni.clone());
+            let sharing: Vec<_> = places.iter().filter(|it| it.eni == place.eni).collect();
+            report.about(&self.networks);
+            let described = self.client.describe(&place.region, &place.eni, self.deadline);
+            if !heard.contains(&place.region) {
+                heard.push(place.region.clone());
+                endpoint(&self.client, &place.region, described.as_ref().err(), report);
+                clock(&self.client, report);
+            }
+            let networks: Vec<_> = sharing.iter().map(|it| it.network).collect();
+            report.about(&networks);
+            match described {
+                Err(error) if error.code.is_none() => self.is_open = false,
+                _ if !is_configured => report.not_tested(
+                    "eni",
+                    format!("without a configuration it is the primary one, {}", place.eni),
+                ),
+                Err(error) => refused(&error, report),
+                Ok(described) => {
+                    let site = Site { client: &self.client, place, deadline: self.deadline };
+                    let Some((eni, mac)) = eni::own(&site, described, report) else { continue };
+                    for it in &sharing {
+                        report.about(&[it.network]);
+                        eni::subnets(&site, it.network, &mac, report);
+                    }
+                    report.about(&networks);
+                    let ipv6 = |it: &&Place<'_>| it.network.ipam().address().is_ok_and(|it| it.ipv6);
+                    permissions::test(&site, sharing.iter().copied().any(|it| ipv6(&it)), report);
+                    eni::quota(&site, &eni, &networks, report);
+                    self.described.push(eni);
+                }
+            }
+        }
+        self.places = places;
+    }
+}
+
+/// Checks that `regionId` is where this instance is.
+fn check_region(network: &Network, instance: &Instance, report: &mut Report) {
+    let configured = network.ipam().address().ok().and_then(|settings| settings.region);
+    if let (Some(configured), Some(real)) = (configured, &instance.region)
+        && configured != *real
+    {
+        report.fail(
+            "region",
+            format!(
+                "ipam.regionId is {configured}, but this instance is in {real}: correct it, or leave it out"
+            ),
+        );
     }
 }
 
 /// Checks the access key; returns whether there is one. The secret is never shown.
-fn credentials(context: &CallContext<'_>, client: &Client, report: &mut Report) -> bool {
-    let found = match client.credentials(context.deadline) {
+fn credentials(client: &Client, deadline: Deadline, report: &mut Report) -> bool {
+    const NAME: &str = "credentials";
+    let found = match client.credentials(deadline) {
         Ok(found) => found,
         Err(error) => {
-            report.fail("credentials", error);
+            report.fail(NAME, error);
             return false;
         }
     };
     let (id, source) = (&found.key.access_key_id, &found.source);
     match found.key.expires {
-        None => report.ok("credentials", format!("{id} from {source}, does not expire")),
+        None => report.ok(NAME, format!("{id} from {source}, does not expire")),
         Some(end) if end <= SystemTime::now() => {
-            report.fail("credentials", format!("{id} from {source} has expired: check the node's clock"));
+            report.fail(NAME, format!("{id} from {source} has expired: check the node's clock"));
         }
         Some(end) => {
-            report.ok(
-                "credentials",
-                format!("{id} from {source}, expires at {}", Timestamp::from(end).to_seconds()),
-            );
+            let end = Timestamp::from(end).to_seconds();
+            report.ok(NAME, format!("{id} from {source}, expires at {end}"));
         }
     }
     true
@@ -125,6 +247,17 @@ fn endpoint(client: &Client, region: &RegionId, error: Option<&Error>, report: &
     }
 }
 
+/// That ECS does not describe the ENI, under the name of what has to be changed.
+fn refused(error: &Error, report: &mut Report) {
+    match error.subject() {
+        Subject::Key => report.fail("credentials", error),
+        Subject::Clock => report.fail("clock", error),
+        subject if subject.denies_access() && !error.transient => report.fail("permissions", error),
+        _ if error.transient => report.not_tested("permissions", error),
+        _ => report.fail("eni", error),
+    }
+}
+
 fn clock(client: &Client, report: &mut Report) {
     match client.clock_skew() {
         None => report.not_tested("clock", "no answer of ECS gave its time"),
@@ -135,58 +268,5 @@ fn clock(client: &Client, report: &mut Report) {
             let (by, direction) = (skew.unsigned_abs(), if skew < 0 { "ahead of" } else { "behind" });
             report.warn("clock", format!("the node's clock is {by} s {direction} that of ECS: set it"));
         }
-    }
-}
-
-/// Checks that pods can get addresses of the ENI, and returns it if so.
-fn own(
-    context: &CallContext<'_>,
-    client: &Client,
-    eni: &EniId,
-    described: Option<Eni>,
-    report: &mut Report,
-) -> Option<Eni> {
-    let not_ours = || Failure::NotOurs { eni: eni.clone() };
-    let ours = described.as_ref().map_or(Ok(None), |described| {
-        ownership::mac_of_described(&context.store, client, described, context.deadline)
-    });
-    match (described, ours) {
-        (_, Err(error)) => report.fail("eni", error),
-        (None, _) | (_, Ok(None)) => report.fail("eni", not_ours()),
-        (Some(it), _) if it.service_managed => report.fail("eni", Failure::ServiceManaged { eni: it.id }),
-        (Some(it), Ok(Some(mac))) => {
-            let kind = format!("{:?}", it.kind).to_lowercase();
-            report.ok("eni", format!("{eni} ({mac}, {kind}, {}) is attached to this instance", it.status));
-            return Some(it);
-        }
-    }
-    None
-}
-
-fn quota(context: &CallContext<'_>, client: &Client, region: &RegionId, eni: &Eni, report: &mut Report) {
-    let kind = match client.metadata().instance_type(context.deadline) {
-        Ok(kind) => kind,
-        Err(error) => return report.not_tested("quota", error),
-    };
-    let quota = match client.quota(region, &kind, context.deadline) {
-        Ok(Some(quota)) => quota,
-        Ok(None) => return report.not_tested("quota", format!("ECS does not know the instance type {kind}")),
-        Err(error) => return report.not_tested("quota", error),
-    };
-    let all = || eni.primary.iter().chain(&eni.addresses);
-    let (used, used6) = (all().filter(|it| it.is_ipv4()).count(), all().filter(|it| it.is_ipv6()).count());
-    let foreign = match context.foreign() {
-        Ok(foreign) => eni.addresses.iter().filter(|it| foreign.contains(**it)).count(),
-        Err(failure) => return report.not_tested("quota", failure),
-    };
-    let foreign = if foreign > 0 { format!(", of which {foreign} are foreign") } else { String::new() };
-    let detail = format!(
-        "{} has {used} of {} IPv4 addresses, the primary one included, and {used6} of {} IPv6 addresses{foreign} ({kind})",
-        eni.id, quota.ipv4, quota.ipv6
-    );
-    if used as u64 >= quota.ipv4 {
-        report.warn("quota", format!("{detail}: no further pod can get an address"));
-    } else {
-        report.ok("quota", detail);
     }
 }

@@ -1,14 +1,15 @@
-//! What `doctor` reports: a line for each check.
+//! What `doctor` reports: a line for each check, and one that sums them up.
 
 use std::fmt;
 
 use serde_json::{Value, json};
 
 use crate::commands::error::CommandError;
+use crate::commands::networks::Network;
 use crate::commands::output::{print, print_json};
 
 /// How a check ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Status {
     Ok,
     /// It works, but a person should look at it; or it could not be tested.
@@ -17,25 +18,54 @@ pub(super) enum Status {
     Fail,
 }
 
+/// The checks whose failure explains that of others, the cause before its effects.
+const CAUSES: [&str; 9] = [
+    "configuration",
+    "binary",
+    "store",
+    "metadata",
+    "region",
+    "credentials",
+    "endpoint",
+    "permissions",
+    "eni",
+];
+
 /// One check that was made.
 struct Check {
     name: &'static str,
     status: Status,
     detail: String,
+    /// The networks that it is about; none where it is about the node.
+    networks: Vec<String>,
 }
 
 /// The checks that were made so far.
 pub(super) struct Report {
     as_json: bool,
+    /// How many networks are checked.
+    of: usize,
+    /// The networks that the next checks are about.
+    about: Vec<String>,
     checks: Vec<Check>,
     /// Why a line could not be printed.
     unprinted: Option<CommandError>,
 }
 
 impl Report {
-    /// A report that is printed line by line, or as one document at its end.
-    pub(super) fn new(as_json: bool) -> Self {
-        Self { as_json, checks: Vec::new(), unprinted: None }
+    /// A report on `of` networks that is printed line by line, or as one document at its end.
+    pub(super) fn new(as_json: bool, of: usize) -> Self {
+        Self { as_json, of, about: Vec::new(), checks: Vec::new(), unprinted: None }
+    }
+
+    /// The next checks are about these networks. A line says so where there are others.
+    pub(super) fn about(&mut self, networks: &[&Network]) {
+        self.about = networks.iter().map(|network| network.name().to_owned()).collect();
+    }
+
+    /// The next checks are about the node.
+    pub(super) fn about_the_node(&mut self) {
+        self.about.clear();
     }
 
     pub(super) fn ok(&mut self, name: &'static str, detail: impl fmt::Display) {
@@ -56,26 +86,67 @@ impl Report {
     }
 
     pub(super) fn add(&mut self, name: &'static str, status: Status, detail: &dyn fmt::Display) {
-        let check = Check { name, status, detail: detail.to_string() };
-        if !self.as_json
-            && let Err(error) = print(&check)
-        {
-            self.unprinted = Some(error);
+        let prefix = self.prefix();
+        let check = Check { name, status, detail: format!("{prefix}{detail}"), networks: self.about.clone() };
+        if !self.as_json {
+            self.print(&check);
         }
         self.checks.push(check);
     }
 
-    /// Prints the JSON, if that was asked for; fails if a check has failed.
-    pub(super) fn end(self) -> Result<(), CommandError> {
-        if self.as_json {
-            print_json(&json!({ "checks": self.checks.iter().map(Check::to_json).collect::<Vec<_>>() }))?;
+    /// Which networks a line is about, unless it is about all of them.
+    fn prefix(&self) -> String {
+        let names: Vec<_> = self.about.iter().map(|name| format!("{name:?}")).collect();
+        match names.as_slice() {
+            names if names.len() >= self.of => String::new(),
+            [] => String::new(),
+            [name] => format!("network {name}: "),
+            names => format!("networks {}: ", names.join(", ")),
         }
-        let failed = self.checks.iter().any(|check| check.status == Status::Fail);
+    }
+
+    fn print(&mut self, line: &dyn fmt::Display) {
+        if let Err(error) = print(line) {
+            self.unprinted = Some(error);
+        }
+    }
+
+    /// Prints the summary, or the JSON if that was asked for; fails if a check has failed.
+    pub(super) fn end(mut self) -> Result<(), CommandError> {
+        let counts = [Status::Ok, Status::Warn, Status::Fail].map(|status| (status, self.count(status)));
+        let worst = self.checks.iter().map(|check| check.status).max().unwrap_or(Status::Ok);
+        if self.as_json {
+            let mut summary = json!({ "first": self.first(worst).map(Check::to_json) });
+            for (status, count) in counts {
+                summary[status.name()] = count.into();
+            }
+            let checks: Vec<_> = self.checks.iter().map(Check::to_json).collect();
+            print_json(&json!({ "checks": checks, "summary": summary }))?;
+        } else {
+            let mut detail = counts.map(|(status, count)| format!("{count} {}", status.name())).join(", ");
+            if let Some(first) = self.first(worst) {
+                detail = format!("{detail}; first {}: {}", first.name, first.detail);
+            }
+            let (name, networks) = ("summary", Vec::new());
+            self.print(&Check { name, status: worst, detail, networks });
+        }
         match self.unprinted {
             Some(error) => Err(error),
-            None if failed => Err(CommandError::LeftOver),
+            None if worst == Status::Fail => Err(CommandError::LeftOver),
             None => Ok(()),
         }
+    }
+
+    fn count(&self, status: Status) -> usize {
+        self.checks.iter().filter(|check| check.status == status).count()
+    }
+
+    /// What to look at first: among the worst checks, the one that may explain others.
+    fn first(&self, worst: Status) -> Option<&Check> {
+        let rank =
+            |check: &&Check| CAUSES.iter().position(|name| *name == check.name).unwrap_or(CAUSES.len());
+        let of_worst = self.checks.iter().filter(|check| check.status == worst && worst != Status::Ok);
+        of_worst.min_by_key(rank)
     }
 }
 
@@ -91,7 +162,12 @@ impl Status {
 
 impl Check {
     fn to_json(&self) -> Value {
-        json!({ "name": self.name, "status": self.status.name(), "detail": self.detail })
+        json!({
+            "name": self.name,
+            "status": self.status.name(),
+            "detail": self.detail,
+            "networks": self.networks,
+        })
     }
 }
 

@@ -104,10 +104,11 @@ fn of_this_boot(content: &[u8]) -> Vec<u8> {
 /// The files in a directory, by name.
 fn files(directory: &Path) -> BTreeMap<String, Vec<u8>> {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-    let files =
-        entries.map(|entry| (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap()));
+    let named = entries.map(|entry| (entry.file_name().into_string().unwrap(), entry.path()));
     let is_lock = |name: &str| Path::new(name).extension().is_some_and(|it| it == "lock" || it == "queue");
-    files.filter(|(name, _)| !is_lock(name) && !name.starts_with('.')).collect()
+    // A draft may be gone before it is read.
+    let kept = named.filter(|(name, _)| !is_lock(name) && !name.starts_with('.'));
+    kept.map(|(name, path)| (name, fs::read(path).unwrap())).collect()
 }
 
 /// What is listed, but for why a quarantined file was set aside: that is said by the version that lists.

@@ -10,7 +10,7 @@ use harness::{Answer, Effect, Fault, Node};
 
 use super::Section;
 use super::errors::gc;
-use super::plain::plain;
+use crate::plain::plain;
 use crate::{node, node_in};
 
 const ASSIGN: &str = "AssignPrivateIpAddresses";
@@ -242,6 +242,82 @@ const LOOKS: &[Look] = &[
     }),
     ("an ENI that is not attached", |node| {
         node.cloud.with_world(|world| world.eni_mut(Node::ENI).instance_id = None);
+        node.operator(&["doctor"])
+    }),
+    ("two networks with a store each for one ENI, and an unknown key", |node| {
+        let directory = node.directory().join("net.d");
+        fs::create_dir(&directory).unwrap();
+        let mut second = node.conflist();
+        second["name"] = "second".into();
+        second["plugins"][0]["ipam"]["dataDir"] = node.directory().join("second").to_str().unwrap().into();
+        second["plugins"][0]["ipam"]["colour"] = "blue".into();
+        fs::write(directory.join("10-pods.conflist"), node.conflist().to_string()).unwrap();
+        fs::write(directory.join("20-second.conflist"), second.to_string()).unwrap();
+        node.operator_with(&directory, &["doctor"])
+    }),
+    ("broken files before the network's, and one of another plugin", |node| {
+        let directory = node.directory().join("net.d");
+        fs::create_dir(&directory).unwrap();
+        let other = r#"{"name":"a","type":"bridge","ipam":{"type":"host-local"}}"#;
+        let mut ipam = node.conflist();
+        ipam["plugins"][0]["ipam"] = "aliyun-eni-ipam".into();
+        fs::write(directory.join("10-other.conf"), "{").unwrap();
+        fs::write(directory.join("15-pods.conflist"), ipam.to_string()).unwrap();
+        fs::write(directory.join("17-other.conf"), other).unwrap();
+        fs::write(directory.join("20-pods.conflist"), node.conflist().to_string()).unwrap();
+        node.operator_with(&directory, &["doctor"])
+    }),
+    ("no plugin in the directory of plugins, and no directory for log and metrics", |node| {
+        let nowhere = node.directory().join("none");
+        node.set("metricsFile", nowhere.join("node.prom").to_str().unwrap());
+        node.set("logFile", nowhere.join("log").to_str().unwrap());
+        node.command(&["doctor"]).env("CNI_PATH", &nowhere).run()
+    }),
+    ("a plugin of another version, and metrics that nobody reads", |node| {
+        let directory = node.directory().join("bin");
+        fs::create_dir(&directory).unwrap();
+        let file = directory.join("aliyun-eni-ipam");
+        fs::write(&file, "#!/bin/sh\necho aliyun-eni-ipam 0.0.1\n").unwrap();
+        fs::set_permissions(&file, Permissions::from_mode(0o755)).unwrap();
+        node.set("metricsFile", node.directory().join("node.txt").to_str().unwrap());
+        node.command(&["doctor"]).env("CNI_PATH", &directory).run()
+    }),
+    ("a pod without an address on the ENI, and an ADD that was killed", |node| {
+        let address = node.add_pod("c2").address();
+        node.let_time_pass(std::time::Duration::from_mins(2));
+        node.cloud.unassign(Node::ENI, address);
+        interrupted(node);
+        node.cloud.clear_faults();
+        node.operator(&["doctor"])
+    }),
+    ("a new store on a node with pods, and one whose DEL has not ended", |node| {
+        let _ = node.add_pod("c1").address();
+        let _ = node.add_pod("c2").address();
+        node.del("c2").ok();
+        fs::remove_dir_all(node.store()).unwrap();
+        node.operator(&["doctor"])
+    }),
+    ("an old copy of the store", |node| {
+        let address = node.add_pod("c1").address();
+        node.forget_pod("c1");
+        node.cache("c2", &[address]);
+        node.operator(&["doctor"])
+    }),
+    ("a wrong region, a wrong subnet, and an unknown refusal", |node| {
+        node.set("regionId", "cn-beijing");
+        node.set("subnet", "10.0.0.0/24");
+        let refusal = Effect::Error {
+            code: "Brand.New".into(),
+            message: "What ECS says.".into(),
+            status: 403,
+            retry_after_ms: None,
+        };
+        node.cloud.inject(Fault::on(ASSIGN).effect(refusal));
+        node.operator(&["doctor"])
+    }),
+    ("after a flush", |node| {
+        let _ = node.add_pod("c1").address();
+        let _ = node.operator(&["flush"]);
         node.operator(&["doctor"])
     }),
     ("a key with a wrong value, and a store that others can write to", |node| {

@@ -16,7 +16,7 @@ A simulated node on Alibaba Cloud; Ctrl-C ends it.
 {}
              each with room for {room} pods
 Next, in another terminal:
-  cargo run -- doctor --config conf-examples/simulator.conflist
+  CNI_PATH=target/debug cargo run -- doctor --config conf-examples/simulator.conflist
 ",
         simulator.endpoint(),
         simulator.metadata_endpoint(),

@@ -63,7 +63,12 @@ impl<'a> Calling<'a> {
         let mut command = Command::new(node.plugin());
         command.env_clear().args(arguments);
         let what = format!("aliyun-eni-ipam {}", arguments.join(" "));
-        Self { node, command, stdin: Input::Bytes(Vec::new()), what }.in_surroundings()
+        let call = Self { node, command, stdin: Input::Bytes(Vec::new()), what }.in_surroundings();
+        // `doctor` looks there for the plugin that the runtime calls: no test sees what this machine has installed.
+        match node.plugin().parent() {
+            Some(directory) => call.env("CNI_PATH", directory),
+            None => call,
+        }
     }
 
     /// What a call finds whoever makes it: an access key, and a cache of libcni that is not this machine's.

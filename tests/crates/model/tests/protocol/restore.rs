@@ -37,6 +37,13 @@ fn a_restore_and_another_pod_that_gets_the_address() {
 }
 
 #[test]
+fn a_restore_and_a_reboot() {
+    let faults = Faults { reboots: 1, lost: 1, late: 1, ..NONE };
+    let model = Protocol { addresses: 1, faults, ..Protocol::of(&[Restore(0), Add(0), Flush]) };
+    holds("restore, ADD of the same pod, flush, a reboot", console(model));
+}
+
+#[test]
 fn a_restore_of_what_another_node_has_got() {
     let faults = Faults { kills: 1, lost: 1, late: 1, refused: 1, ..NONE };
     let model = Protocol { elsewhere: Set::of(0), faults, ..Protocol::of(&[Restore(0), Del(0), Flush]) };

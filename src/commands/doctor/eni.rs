@@ -1,0 +1,133 @@
+//! The ENI that pods get addresses of: whose it is, what its vSwitch looks like, and how much room it has.
+
+use std::net::IpAddr;
+
+use ipnetwork::IpNetwork;
+
+use crate::cloud::ecs::Eni;
+use crate::cloud::metadata;
+use crate::commands::doctor::report::Report;
+use crate::commands::doctor::site::Site;
+use crate::commands::networks::Network;
+use crate::config::Family4;
+use crate::failure::Failure;
+use crate::node::ownership;
+
+/// The status of an ENI that can be used.
+const IN_USE: &str = "InUse";
+
+/// Checks that pods can get addresses of the ENI, and returns it with its hardware address if so.
+pub(super) fn own(site: &Site<'_>, described: Option<Eni>, report: &mut Report) -> Option<(Eni, String)> {
+    let eni = &site.place.eni;
+    let not_ours = || Failure::NotOurs { eni: eni.clone() };
+    let ours = described.as_ref().map_or(Ok(None), |described| {
+        ownership::mac_of_described(&site.place.store, site.client, described, site.deadline)
+    });
+    match (described, ours) {
+        (_, Err(error)) => report.fail("eni", error),
+        (None, _) | (_, Ok(None)) => report.fail("eni", not_ours()),
+        (Some(it), _) if it.service_managed => report.fail("eni", Failure::ServiceManaged { eni: it.id }),
+        (Some(it), Ok(Some(mac))) => {
+            let kind = format!("{:?}", it.kind).to_lowercase();
+            let detail = format!("{eni} ({mac}, {kind}, {}) is attached to this instance", it.status);
+            if it.status == IN_USE {
+                report.ok("eni", detail);
+            } else {
+                report.warn("eni", format!("{detail}, but not {IN_USE}: look at it in the ECS console"));
+            }
+            return Some((it, mac));
+        }
+    }
+    None
+}
+
+/// Checks that the network's results fit the vSwitch of the ENI: an address that is not in `subnet` is given to no pod. What is
+/// right needs no line.
+pub(super) fn subnets(site: &Site<'_>, network: &Network, mac: &str, report: &mut Report) {
+    let Ok(settings) = network.ipam().address() else { return };
+    let metadata = site.client.metadata();
+    let real = || metadata.subnet(mac, site.deadline).map(IpNetwork::from);
+    let gateway = || match settings.gateway {
+        Some(gateway) => Ok(gateway),
+        None => metadata.gateway(mac, site.deadline).map(IpAddr::from),
+    };
+    let real6 = || metadata.subnet6(mac, site.deadline).map(|it| it.map(IpNetwork::from));
+    match settings.ipv4 {
+        Family4::Off => {}
+        Family4::FromMetadata => fits(real(), gateway(), report),
+        Family4::Block(block) => {
+            covers("subnet", block, real().ok(), report);
+            fits(Ok(block), gateway(), report);
+        }
+    }
+    match (settings.ipv6, settings.subnet6) {
+        (false, _) => {}
+        (true, Some(block)) => covers("subnet6", block, real6().ok().flatten(), report),
+        (true, None) => match real6() {
+            Ok(Some(_)) => {}
+            Ok(None) => report.fail("subnet", Failure::Unfound { key: "subnet6" }),
+            Err(error) => report.fail("subnet", error),
+        },
+    }
+}
+
+/// Checks that the gateway is in the subnet; both may come from metadata.
+fn fits(
+    block: Result<IpNetwork, metadata::Error>,
+    gateway: Result<IpAddr, metadata::Error>,
+    report: &mut Report,
+) {
+    match block.and_then(|block| Ok((block, gateway?))) {
+        Ok((block, gateway)) if !block.contains(gateway) => report.fail(
+            "subnet",
+            format!(
+                "the gateway {gateway} is not in {block}: set both ipam.subnet and ipam.gateway to those of the ENI's vSwitch, \
+                 or neither"
+            ),
+        ),
+        Ok(_) => {}
+        Err(error) => report.fail("subnet", error),
+    }
+}
+
+/// Checks that a configured block has every address that ECS may give.
+fn covers(key: &str, configured: IpNetwork, real: Option<IpNetwork>, report: &mut Report) {
+    let Some(real) = real else { return };
+    if configured.prefix() > real.prefix() || !configured.contains(real.network()) {
+        report.fail(
+            "subnet",
+            format!("ipam.{key} is {configured}, but the vSwitch of the ENI has {real}: correct it, or leave it out"),
+        );
+    }
+}
+
+/// Shows how many addresses the ENI has, of how many, and how many of them other software has by `foreignAddresses` of any of the
+/// networks.
+pub(super) fn quota(site: &Site<'_>, eni: &Eni, networks: &[&Network], report: &mut Report) {
+    let Site { client, place, deadline } = site;
+    let kind = match client.metadata().instance_type(*deadline) {
+        Ok(kind) => kind,
+        Err(error) => return report.not_tested("quota", error),
+    };
+    let quota = match client.quota(&place.region, &kind, *deadline) {
+        Ok(Some(quota)) => quota,
+        Ok(None) => return report.not_tested("quota", format!("ECS does not know the instance type {kind}")),
+        Err(error) => return report.not_tested("quota", error),
+    };
+    let all = || eni.primary.iter().chain(&eni.addresses);
+    let (used, used6) = (all().filter(|it| it.is_ipv4()).count(), all().filter(|it| it.is_ipv6()).count());
+    // A value that cannot be used is a line of its own.
+    let foreign: Vec<_> = networks.iter().filter_map(|it| it.ipam().foreign_addresses().ok()).collect();
+    let foreign =
+        eni.addresses.iter().filter(|it| foreign.iter().any(|blocks| blocks.contains(**it))).count();
+    let foreign = if foreign > 0 { format!(", of which {foreign} are foreign") } else { String::new() };
+    let detail = format!(
+        "{} has {used} of {} IPv4 addresses, the primary one included, and {used6} of {} IPv6 addresses{foreign} ({kind})",
+        eni.id, quota.ipv4, quota.ipv6
+    );
+    if used as u64 >= quota.ipv4 {
+        report.warn("quota", format!("{detail}: no further pod can get an address"));
+    } else {
+        report.ok("quota", detail);
+    }
+}

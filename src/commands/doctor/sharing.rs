@@ -1,0 +1,52 @@
+//! What networks have in common. What several share is checked once.
+
+use std::path::{Path, PathBuf};
+
+use crate::commands::networks::Network;
+
+/// The keys that say how ECS is reached, and as whom.
+const WAY: [&str; 7] = [
+    "endpoint",
+    "metadataEndpoint",
+    "allowInsecureEndpoint",
+    "caFile",
+    "proxy",
+    "credentials",
+    "signatureMethod",
+];
+
+/// Networks that have the same `key`, in the order of the first of each group.
+pub(super) fn groups<'n, K: PartialEq>(
+    networks: &[&'n Network],
+    key: impl Fn(&'n Network) -> K,
+) -> Vec<Vec<&'n Network>> {
+    let mut groups: Vec<(K, Vec<&Network>)> = Vec::new();
+    for network in networks {
+        let key = key(network);
+        match groups.iter_mut().find(|(of_group, _)| *of_group == key) {
+            Some((_, group)) => group.push(network),
+            None => groups.push((key, vec![network])),
+        }
+    }
+    groups.into_iter().map(|(_, group)| group).collect()
+}
+
+/// Groups by the way to ECS.
+pub(super) fn by_way<'n>(networks: &[&'n Network]) -> Vec<Vec<&'n Network>> {
+    groups(networks, |network| network.values(&WAY))
+}
+
+/// The store of a network by its real name, which need not exist yet; `None` where `dataDir` cannot be used.
+pub(super) fn store_of(network: &Network) -> Option<PathBuf> {
+    Some(real(&network.ipam().data_directory().ok()?))
+}
+
+/// The path without links, as far as it exists.
+fn real(path: &Path) -> PathBuf {
+    for existing in path.ancestors() {
+        if let (Ok(real), Ok(rest)) = (existing.canonicalize(), path.strip_prefix(existing)) {
+            return if rest.as_os_str().is_empty() { real } else { real.join(rest) };
+        }
+    }
+    path.to_owned()
+}
