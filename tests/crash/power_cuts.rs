@@ -15,7 +15,7 @@ use crate::checks::{Recorded, guarded};
 use crate::disk::Disk;
 use crate::moment::{self, Moment};
 use crate::recording::{Event, Recording};
-use crate::scenario::{At, NEIGHBOUR, ORPHAN};
+use crate::scenario::{ADOPTED, At, NEIGHBOUR, ORPHAN};
 use crate::tracer;
 
 harness::tests! {
@@ -39,6 +39,7 @@ harness::tests! {
         of_a_gc_of_pods_and_of_what_killed_calls_left,
         of_a_release_by_the_operator,
         of_a_reconcile,
+        of_an_adoption,
         of_an_add_that_was_killed_before_the_store_was_durable;
 }
 
@@ -123,7 +124,10 @@ fn recovers(node: &Node) {
     let held_back = flushed.status() != 0;
     let in_use: BTreeSet<_> = recorded.active.values().flatten().copied().collect();
     let mut on_eni = node.on_eni();
-    on_eni.remove(&ORPHAN);
+    // Unless it was recorded for the pod that has it.
+    if !in_use.contains(&ORPHAN) {
+        on_eni.remove(&ORPHAN);
+    }
     if !held_back && in_use != on_eni {
         flushed.fail("the addresses in use on the ENI, and no others");
     }
@@ -314,6 +318,16 @@ fn of_a_reconcile() {
         calls.add(NEIGHBOUR);
         calls.killed("ADD", "a", "recvfrom", 1);
         calls.command(&[], &["reconcile", "--release-orphans", "--yes"]);
+    });
+}
+
+fn of_an_adoption() {
+    survives("a pod whose record is made again, and its DEL", &[], |calls| {
+        calls.put_orphan();
+        calls.remember(ADOPTED, ORPHAN);
+        calls.add(NEIGHBOUR);
+        calls.command(&[], &["reconcile", "--adopt"]);
+        calls.del(ADOPTED);
     });
 }
 

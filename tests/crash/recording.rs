@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use harness::simulator::{AddressPolicy, Entry};
@@ -154,6 +155,11 @@ impl Recording {
         assert_eq!(self.calls, 0, "it is there from the beginning");
         self.node.cloud.assign(Node::ENI, ORPHAN);
         self.start = self.node.cloud.save();
+    }
+
+    /// Has libcni remember that a pod has an address.
+    pub(crate) fn remember(&mut self, pod: &str, address: IpAddr) {
+        self.node.cache(pod, &[address]);
     }
 
     fn run(

@@ -25,6 +25,8 @@ mod layers;
 mod lost_store;
 mod messages;
 mod metrics;
+mod on_call;
+mod plain;
 mod progress;
 mod protocol;
 mod race;

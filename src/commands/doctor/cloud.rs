@@ -172,7 +172,8 @@ impl<'n> Way<'n> {
                 endpoint(&self.client, &place.region, described.as_ref().err(), report);
                 clock(&self.client, report);
             }
-            report.about(&sharing.iter().map(|it| it.network).collect::<Vec<_>>());
+            let networks: Vec<_> = sharing.iter().map(|it| it.network).collect();
+            report.about(&networks);
             match described {
                 Err(error) if error.code.is_none() => self.is_open = false,
                 _ if !is_configured => report.not_tested(
@@ -187,10 +188,10 @@ impl<'n> Way<'n> {
                         report.about(&[it.network]);
                         eni::subnets(&site, it.network, &mac, report);
                     }
-                    report.about(&sharing.iter().map(|it| it.network).collect::<Vec<_>>());
+                    report.about(&networks);
                     let ipv6 = |it: &&Place<'_>| it.network.ipam().address().is_ok_and(|it| it.ipv6);
                     permissions::test(&site, sharing.iter().copied().any(|it| ipv6(&it)), report);
-                    eni::quota(&site, &eni, report);
+                    eni::quota(&site, &eni, &networks, report);
                     self.described.push(eni);
                 }
             }

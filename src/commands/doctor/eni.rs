@@ -101,8 +101,9 @@ fn covers(key: &str, configured: IpNetwork, real: Option<IpNetwork>, report: &mu
     }
 }
 
-/// Shows how many addresses the ENI has, of how many.
-pub(super) fn quota(site: &Site<'_>, eni: &Eni, report: &mut Report) {
+/// Shows how many addresses the ENI has, of how many, and how many of them other software has by `foreignAddresses` of any of the
+/// networks.
+pub(super) fn quota(site: &Site<'_>, eni: &Eni, networks: &[&Network], report: &mut Report) {
     let Site { client, place, deadline } = site;
     let kind = match client.metadata().instance_type(*deadline) {
         Ok(kind) => kind,
@@ -115,10 +116,10 @@ pub(super) fn quota(site: &Site<'_>, eni: &Eni, report: &mut Report) {
     };
     let all = || eni.primary.iter().chain(&eni.addresses);
     let (used, used6) = (all().filter(|it| it.is_ipv4()).count(), all().filter(|it| it.is_ipv6()).count());
-    let foreign = match place.network.ipam().foreign_addresses() {
-        Ok(foreign) => eni.addresses.iter().filter(|it| foreign.contains(**it)).count(),
-        Err(error) => return report.not_tested("quota", error),
-    };
+    // A value that cannot be used is a line of its own.
+    let foreign: Vec<_> = networks.iter().filter_map(|it| it.ipam().foreign_addresses().ok()).collect();
+    let foreign =
+        eni.addresses.iter().filter(|it| foreign.iter().any(|blocks| blocks.contains(**it))).count();
     let foreign = if foreign > 0 { format!(", of which {foreign} are foreign") } else { String::new() };
     let detail = format!(
         "{} has {used} of {} IPv4 addresses, the primary one included, and {used6} of {} IPv6 addresses{foreign} ({kind})",

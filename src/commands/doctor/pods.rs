@@ -12,7 +12,7 @@ use crate::commands::adoptable::{Adoptable, Conflict};
 use crate::commands::doctor::report::Report;
 use crate::commands::output::short_id;
 use crate::node::pods::{CachedAttachment, NodePods};
-use crate::store::{Allocation, Listed, Store, join};
+use crate::store::{Allocation, Listed, State, Store, join};
 
 const NAME: &str = "pods";
 
@@ -71,7 +71,16 @@ fn compare(
     let is_on_eni =
         |it: &&CachedAttachment| on_enis.is_none_or(|on_enis| ips(it).iter().any(|ip| on_enis.contains(ip)));
     let (without, gone): (Vec<_>, Vec<_>) = without.into_iter().partition(is_on_eni);
-    if !without.is_empty() {
+    let is_damaged = listed.iter().any(|it| it.state == State::Quarantined);
+    if !without.is_empty() && is_damaged {
+        report.fail(
+            NAME,
+            format!(
+                "no record that can be read has the addresses of {}: a damaged one may be theirs, see `records`. Release nothing",
+                some(without.iter().map(|it| named(it)))
+            ),
+        );
+    } else if !without.is_empty() {
         report.fail(
             NAME,
             format!(

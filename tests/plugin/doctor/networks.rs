@@ -152,3 +152,13 @@ fn one_store_by_two_names_and_two_stores_for_two_enis_are_fine() {
     });
     expect(&doctor_in(&node, &directory), "stores", "ok", &[]);
 }
+
+#[test]
+fn what_any_network_leaves_to_other_software_is_no_room() {
+    let node = node();
+    let address = "192.168.0.77";
+    node.cloud.assign(Node::ENI, address.parse().unwrap());
+    let directory =
+        with_second(&node, |ipam| drop(ipam.insert("foreignAddresses".into(), vec![address].into())));
+    expect(&doctor_in(&node, &directory), "quota", "ok", &["has 2 of 250", "of which 1 are foreign"]);
+}

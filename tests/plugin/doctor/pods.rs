@@ -34,6 +34,16 @@ fn pods_without_a_record_fail_with_their_addresses() {
 }
 
 #[test]
+fn a_pod_whose_record_is_damaged_is_not_told_to_be_recorded_again() {
+    let (node, addresses) = pods(1);
+    let record = fs::read_dir(node.store().join("active")).unwrap().next().unwrap().unwrap().path();
+    fs::write(record, "{").unwrap();
+    let answer = doctor(&node);
+    expect(&answer, "pods", "fail", &["default/c0", &addresses[0].to_string(), "damaged", "Release nothing"]);
+    assert!(!lines(&answer, "pods")[0].contains("--adopt"), "{answer:?}");
+}
+
+#[test]
 fn what_another_plugin_or_another_store_has_given_is_nobodys_business() {
     let (node, _) = pods(1);
     let other = |key: &'static str, value: &'static str| {

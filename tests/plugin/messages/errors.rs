@@ -11,8 +11,8 @@ use harness::{Answer, Effect, Fault, Node};
 use serde_json::{Map, Value, json};
 
 use super::Section;
-use super::plain::plain;
 use crate::node;
+use crate::plain::plain;
 
 const ASSIGN: &str = "AssignPrivateIpAddresses";
 const UNASSIGN: &str = "UnassignPrivateIpAddresses";

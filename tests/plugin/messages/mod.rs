@@ -6,7 +6,6 @@
 //! comes from the error types. Numbers, times, ids and paths that differ from run to run are replaced.
 
 mod errors;
-mod plain;
 mod printed;
 mod variants;
 

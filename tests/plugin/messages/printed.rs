@@ -10,7 +10,7 @@ use harness::{Answer, Effect, Fault, Node};
 
 use super::Section;
 use super::errors::gc;
-use super::plain::plain;
+use crate::plain::plain;
 use crate::{node, node_in};
 
 const ASSIGN: &str = "AssignPrivateIpAddresses";

@@ -11,7 +11,7 @@ use aliyun_eni_ipam::inside::{config, store};
 use harness::Node;
 
 use super::Section;
-use super::plain::line;
+use crate::plain::line;
 
 fn eni() -> EniId {
     EniId::try_from(Node::ENI.to_owned()).unwrap()

@@ -3,7 +3,7 @@
 use harness::Node;
 
 /// The text of something that happened on `node`.
-pub(super) fn plain(node: &Node, text: &str) -> String {
+pub(crate) fn plain(node: &Node, text: &str) -> String {
     let directory = node.directory().display().to_string();
     let text = text
         .replace(&directory, "/node")
@@ -13,7 +13,7 @@ pub(super) fn plain(node: &Node, text: &str) -> String {
 }
 
 /// The text of an error that no node is needed for.
-pub(super) fn line(text: &str) -> String {
+pub(crate) fn line(text: &str) -> String {
     let mut words: Vec<String> = Vec::new();
     let mut all = text.split(' ').peekable();
     while let Some(word) = all.next() {

@@ -1,0 +1,223 @@
+//! The walks.
+
+use std::fs;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use harness::simulator::AddressPolicy;
+use harness::{Effect, Fault, Node, World};
+
+use super::walk::Walk;
+use crate::{eventually, node, node_in};
+
+const ASSIGN: &str = "AssignPrivateIpAddresses";
+const UNASSIGN: &str = "UnassignPrivateIpAddresses";
+
+/// All of them.
+pub(super) const ALL: &[fn() -> Walk] = &[
+    an_orphan,
+    a_lost_store,
+    a_lost_store_and_a_damaged_cache,
+    an_old_backup,
+    a_reboot_after_which_nobody_calls_del,
+    an_address_that_somebody_unassigned,
+    an_address_that_something_else_has_got,
+    addresses_of_other_software,
+    two_stores_on_one_eni,
+    an_interrupted_add,
+    an_outage,
+];
+
+fn address(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+fn an_orphan() -> Walk {
+    let mut walk = Walk::on(node(), "An address that nobody has recorded");
+    walk.start("web-0");
+    walk.node.cloud.assign(Node::ENI, address("192.168.0.77"));
+    walk.happens("Somebody assigns an address in the console.");
+    walk.asks_doctor();
+    walk.types(&["reconcile"]);
+    walk.types(&["reconcile", "--release-orphans", "--yes"]);
+    walk.types(&["reconcile"]);
+    walk
+}
+
+fn a_lost_store() -> Walk {
+    let mut walk = Walk::on(node(), "A lost store");
+    let pods = ["web-0", "web-1", "web-2"];
+    walk.start_all(&pods);
+    fs::remove_dir_all(walk.node.store()).unwrap();
+    walk.happens("The store is lost while three pods run.");
+    walk.types(&["list"]);
+    walk.asks_doctor();
+    walk.types(&["reconcile"]);
+    walk.types(&["reconcile", "--release-orphans", "--yes"]);
+    walk.types(&["reconcile", "--adopt"]);
+    walk.types(&["list"]);
+    walk.asks_doctor();
+    walk.types(&["reconcile"]);
+    for pod in pods {
+        walk.stop(pod);
+    }
+    assert!(walk.node.on_eni().is_empty());
+    walk
+}
+
+fn a_lost_store_and_a_damaged_cache() -> Walk {
+    let mut walk = Walk::on(node(), "A lost store, and a damaged file in libcni's cache");
+    walk.start_all(&["web-0", "web-1"]);
+    fs::remove_dir_all(walk.node.store()).unwrap();
+    let file = walk.node.cached("web-1");
+    let content = fs::read_to_string(&file).unwrap();
+    fs::write(&file, &content[..content.len() - 2]).unwrap();
+    walk.happens("The store is lost, and libcni's file of web-1 ends too early.");
+    walk.types(&["reconcile", "--adopt"]);
+    walk.types(&["reconcile", "--release-orphans", "--yes"]);
+    walk.stop("web-0");
+    walk
+}
+
+fn an_old_backup() -> Walk {
+    let world = World::single_node().with_policy(AddressPolicy::LowestFree);
+    let mut walk = Walk::on(node_in(world), "An old backup of the store");
+    let old = walk.start("web-0");
+    let (store, backup) = (walk.node.store(), walk.node.directory().join("backup"));
+    copy(&store, &backup);
+    walk.stop("web-0");
+    let new = walk.start("web-1");
+    assert_eq!(old, new, "the lowest free address");
+    fs::remove_dir_all(&store).unwrap();
+    copy(&backup, &store);
+    walk.node.let_time_pass(Duration::from_mins(10));
+    walk.happens("Web-1 has got the address of web-0, and then a backup of the store is restored, in which web-0 has it.");
+    walk.types(&["list"]);
+    walk.asks_doctor();
+    walk.types(&["reconcile"]);
+    walk.types(&["release", &old.to_string(), "--yes"]);
+    walk.types(&["reconcile", "--adopt"]);
+    walk.types(&["reconcile"]);
+    walk.node.del_pod("web-0").ok();
+    walk.looks("The runtime deletes web-0 once more.");
+    walk.stop("web-1");
+    assert!(walk.node.on_eni().is_empty());
+    walk
+}
+
+fn a_reboot_after_which_nobody_calls_del() -> Walk {
+    let mut walk = Walk::on(node(), "A reboot after which nobody calls DEL");
+    walk.start_all(&["web-0", "web-1"]);
+    walk.node.reboot();
+    walk.end("web-0");
+    walk.end("web-1");
+    walk.node.forget_pod("web-1");
+    walk.start("web-2");
+    walk.happens(
+        "The node boots, and its runtime has lost its state. Web-2 starts more than ten minutes later.",
+    );
+    walk.asks_doctor();
+    walk.types(&["reconcile"]);
+    walk.types(&["flush"]);
+    walk.stop("web-2");
+    walk
+}
+
+fn two_stores_on_one_eni() -> Walk {
+    let mut walk = Walk::on(node(), "Two stores on one ENI");
+    walk.start("web-0");
+    let directory = walk.node.directory().join("net.d");
+    fs::create_dir(&directory).unwrap();
+    fs::write(directory.join("10-pods.conflist"), walk.node.conflist().to_string()).unwrap();
+    let mut second = walk.node.conflist();
+    second["name"] = "second".into();
+    second["plugins"][0]["ipam"]["dataDir"] = "/var/lib/cni/second".into();
+    fs::write(directory.join("20-second.conflist"), second.to_string()).unwrap();
+    walk.configured_in(directory);
+    walk.happens("A second network with a `dataDir` of its own uses the same ENI.");
+    walk.asks_doctor();
+    walk
+}
+
+fn an_address_that_somebody_unassigned() -> Walk {
+    let mut walk = Walk::on(node(), "A pod's address that somebody unassigned in the console");
+    let address = walk.node.add_pod("web-0").address();
+    walk.node.let_time_pass(Duration::from_mins(10));
+    walk.node.cloud.unassign(Node::ENI, address);
+    walk.happens("Somebody unassigns the address of web-0.");
+    walk.asks_doctor();
+    walk.types(&["reconcile"]);
+    walk.types(&["reconcile", "--restore"]);
+    walk.lives("web-0", address);
+    walk.types(&["reconcile"]);
+    walk.stop("web-0");
+    walk
+}
+
+fn an_address_that_something_else_has_got() -> Walk {
+    let mut walk = Walk::on(node(), "A pod's address that something else has got since");
+    let address = walk.node.add_pod("web-0").address();
+    walk.node.let_time_pass(Duration::from_mins(10));
+    walk.node.cloud.unassign(Node::ENI, address);
+    walk.node.cloud.assign(World::PRIMARY_ENI, address);
+    walk.happens("Somebody unassigns the address of web-0, and something on another ENI gets it.");
+    walk.types(&["reconcile", "--restore"]);
+    walk
+}
+
+fn addresses_of_other_software() -> Walk {
+    let mut walk = Walk::on(node(), "Addresses of other software");
+    walk.start("web-0");
+    walk.node.cloud.assign(Node::ENI, address("192.168.0.200"));
+    walk.node.set("foreignAddresses", vec!["192.168.0.200/29"]);
+    walk.lives("other software", address("192.168.0.200"));
+    walk.happens("Other software has an address on the ENI, and `foreignAddresses` says so.");
+    walk.asks_doctor();
+    walk.types(&["reconcile"]);
+    walk.types(&["reconcile", "--release-orphans", "--yes"]);
+    walk.stop("web-0");
+    walk
+}
+
+fn an_interrupted_add() -> Walk {
+    let mut walk = Walk::on(node(), "An ADD that was killed");
+    walk.node.cloud.inject(Fault::on(ASSIGN).times(1).effect(Effect::StallAfter));
+    let add = walk.node.call("ADD", "web-0").start();
+    eventually("the address is assigned", || !walk.node.on_eni().is_empty());
+    add.kill();
+    walk.happens("An ADD is killed before it hears what it got.");
+    walk.types(&["list"]);
+    walk.asks_doctor();
+    walk.types(&["reconcile", "--release-orphans", "--yes"]);
+    walk.types(&["flush"]);
+    walk
+}
+
+fn an_outage() -> Walk {
+    let mut walk = Walk::on(node(), "ECS refuses to release");
+    walk.start_all(&["web-0", "web-1"]);
+    walk.node.cloud.inject(Fault::on(UNASSIGN).effect(Effect::code("Forbidden.RAM")));
+    walk.stop("web-0");
+    walk.types(&["list"]);
+    walk.asks_doctor();
+    walk.types(&["reconcile"]);
+    walk.types(&["flush"]);
+    walk.node.cloud.clear_faults();
+    walk.happens("The permission is granted.");
+    walk.types(&["flush"]);
+    walk
+}
+
+fn copy(from: &std::path::Path, to: &std::path::Path) {
+    fs::create_dir_all(to).unwrap();
+    fs::set_permissions(to, fs::metadata(from).unwrap().permissions()).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy(&path, &target);
+        } else {
+            fs::copy(&path, &target).unwrap();
+        }
+    }
+}
