@@ -6,6 +6,7 @@
 
 mod claim;
 mod disk;
+mod doctor;
 mod earlier_boot;
 mod eni_link;
 mod host_local;
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
         [
             claim::tests(),
             disk::tests(),
+            doctor::tests(),
             eni_link::tests(),
             earlier_boot::tests(),
             host_local::tests(),

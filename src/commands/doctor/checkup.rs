@@ -44,6 +44,9 @@ pub(in crate::commands) fn doctor(arguments: &Arguments) -> Result<(), CommandEr
         report.about(group);
         match store_of(group[0]).map(|directory| Store::open(&directory)) {
             Some(Ok(opened)) => store::check(&opened, &mut report),
+            Some(Err(error)) if !outputs::is_root() => {
+                report.fail("store", outputs::as_root(&error.to_string()));
+            }
             Some(Err(error)) => report.fail("store", error),
             None => report.not_tested("store", "ipam.dataDir cannot be used"),
         }

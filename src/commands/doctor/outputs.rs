@@ -66,10 +66,10 @@ fn fit(why: &str) -> String {
     }
 }
 
-fn is_root() -> bool {
+pub(super) fn is_root() -> bool {
     own_user().is_ok_and(|user| user == 0)
 }
 
-fn as_root(line: &str) -> String {
+pub(super) fn as_root(line: &str) -> String {
     format!("{line}; runtimes call the plugin as root, so run `doctor` as root to be sure")
 }

@@ -1,5 +1,6 @@
 //! The store, as far as it needs nothing but this node: its directory, records, locks, releases, and whether a timer serves it.
 
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -39,7 +40,10 @@ pub(super) fn check(store: &Store, report: &mut Report) {
 
 /// Checks the mode and the free space. Its owner, and who may write to it, were checked when it was opened.
 fn directory(store: &Store, report: &mut Report) -> store::Result<()> {
-    store.check_room()?;
+    if let Err(error) = store.check_room() {
+        report.fail("store", format!("{error}{}", remedy(&error)));
+        return Ok(());
+    }
     let path = store.directory().display();
     match store.mode()? {
         None => report.ok("store", format!("{path} does not exist yet: the first ADD creates it")),
@@ -52,6 +56,16 @@ fn directory(store: &Store, report: &mut Report) -> store::Result<()> {
         Some(mode) => report.ok("store", format!("{path}, mode {mode:o}, is writable")),
     }
     Ok(())
+}
+
+/// What to do about a disk that takes nothing.
+fn remedy(error: &store::Error) -> &'static str {
+    let store::Error::Io { source, .. } = error else { return "" };
+    match source.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "; free some space",
+        io::ErrorKind::ReadOnlyFilesystem => "; see why the file system is read-only, and make it writable",
+        _ => "",
+    }
 }
 
 fn records(store: &Store, report: &mut Report) -> store::Result<()> {
