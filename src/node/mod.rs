@@ -7,5 +7,4 @@ pub(crate) mod facts;
 mod host_routes;
 pub(crate) mod ownership;
 pub(crate) mod placement;
-#[allow(dead_code, reason = "the commands that look at it follow")]
 pub(crate) mod pods;

@@ -49,12 +49,7 @@ impl NodePods {
         Some(format!("a pod that {} is about, which cannot be read", file.path.display()))
     }
 
-    /// Whether this host has a route to this one address, as it has to each address of a `ptp` pod that lives.
-    pub(crate) fn has_route_to(&self, address: IpAddr) -> bool {
-        self.link_to(address).is_some()
-    }
-
-    /// The link to which that route leads.
+    /// The link to which this host's route to this one address leads. A `ptp` pod that lives has such a route for each address.
     pub(crate) fn link_to(&self, address: IpAddr) -> Option<&str> {
         self.routes.link_to(address)
     }

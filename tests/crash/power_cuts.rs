@@ -32,6 +32,7 @@ harness::tests! {
         of_a_del_that_was_killed_before_its_move_was_durable,
         of_a_flush_after_a_del_that_was_killed_before_its_move_was_durable,
         of_a_del_after_a_del_that_was_killed_before_its_move_was_durable,
+        of_an_add_after_a_reboot_and_of_a_flush,
         of_an_add_that_its_del_comes_for,
         of_an_add_of_both_families_that_its_del_comes_for,
         of_an_add_whose_result_nobody_reads,
@@ -251,6 +252,19 @@ fn of_a_del_after_a_del_that_was_killed_before_its_move_was_durable() {
     survives("the same pod's DEL after one that was killed before its move was durable", &[], |calls| {
         calls.add("a");
         calls.killed("DEL", "a", "fsync", 1);
+        calls.del("a");
+    });
+}
+
+/// Where the machine has just booted as well, the flush has nothing to do.
+fn of_an_add_after_a_reboot_and_of_a_flush() {
+    survives("an ADD after a reboot, and a flush", &[("ipv6", json!(true))], |calls| {
+        for pod in ["a", "b"] {
+            calls.add(pod);
+        }
+        calls.reboot(&["a", "b"]);
+        calls.add("a");
+        calls.command(&["b"], &["flush"]);
         calls.del("a");
     });
 }

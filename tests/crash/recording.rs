@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use harness::simulator::{AddressPolicy, Entry};
-use harness::{Answer, Calling, Node, Saved, World};
+use harness::{Answer, Calling, Node, Saved, World, of_earlier_boot};
 
 use crate::course::{self, ASSIGN, Course, wait_until};
 use crate::scenario::{ORPHAN, gc};
@@ -122,6 +122,17 @@ impl Recording {
         if answer.status() != -1 {
             answer.fail("a kill");
         }
+    }
+
+    /// The node boots, and what it has written so far is of an earlier boot. These pods are gone.
+    pub(crate) fn reboot(&mut self, gone: &[&str]) {
+        self.node.reboot();
+        for event in &mut self.events {
+            if let Event::Write { data, .. } = event {
+                *data = of_earlier_boot(data);
+            }
+        }
+        self.events.extend(gone.iter().map(|pod| Event::Begin((*pod).to_owned())));
     }
 
     /// `flush`.

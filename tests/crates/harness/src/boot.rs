@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
-use crate::time::each_text;
+use crate::time::{changed, each_text};
 use crate::{Calling, Node};
 
 /// Where the kernel tells which boot this is.
@@ -69,6 +69,17 @@ impl Calling<'_> {
         let arguments = ["--mount", "sh", "-c", script, &file.display().to_string(), path].map(str::to_owned);
         self.under("unshare", &arguments)
     }
+}
+
+/// The content of a file of the store that was written in this boot, as if it had been written in an earlier one.
+///
+/// # Panics
+/// When the kernel does not tell which boot this is.
+#[must_use]
+#[expect(clippy::expect_used, reason = "a test without it is no test")]
+pub fn of_earlier_boot(content: &[u8]) -> Vec<u8> {
+    let present = fs::read_to_string(BOOT_ID).expect("the kernel tells which boot this is");
+    changed(content, |value| replace(value, present.trim()))
 }
 
 fn make_earlier(store: &Path, present: &str) -> io::Result<()> {

@@ -29,7 +29,7 @@ mod time;
 pub mod needs;
 
 pub use answer::Answer;
-pub use boot::EARLIER_BOOT;
+pub use boot::{EARLIER_BOOT, of_earlier_boot};
 pub use call::{Calling, Running};
 pub use conversation::Conversation;
 pub use ecs_simulator::{self as simulator, Effect, Fault, Saved, World};

@@ -48,11 +48,15 @@ fn make_older(file: &Path, time: Duration) -> io::Result<()> {
 }
 
 /// Rewrites each JSON text of a file in place, under all of its names; whatever else is in it stays as it is.
-pub(crate) fn each_text(file: &Path, mut change: impl FnMut(&mut Value)) -> io::Result<()> {
-    let content = fs::read(file)?;
+pub(crate) fn each_text(file: &Path, change: impl FnMut(&mut Value)) -> io::Result<()> {
+    fs::write(file, changed(&fs::read(file)?, change))
+}
+
+/// The same for the content of a file.
+pub(crate) fn changed(content: &[u8], mut change: impl FnMut(&mut Value)) -> Vec<u8> {
     let texts: Vec<_> =
         content.split(|&byte| byte == BEGIN).map(|text| changed_text(text, &mut change)).collect();
-    fs::write(file, texts.join(&BEGIN))
+    texts.join(&BEGIN)
 }
 
 fn changed_text(text: &[u8], change: impl FnOnce(&mut Value)) -> Vec<u8> {

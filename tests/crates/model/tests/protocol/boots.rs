@@ -34,7 +34,7 @@ fn a_reboot_two_flushes_and_another_pod() {
 
 #[test]
 fn a_reboot_in_the_middle_of_everything() {
-    let faults = Faults { lost: 1, late: 1, ..REBOOT };
+    let faults = Faults { kills: 1, late: 1, ..REBOOT };
     let model = Protocol { addresses: 1, faults, ..Protocol::of(&[Add(0), Flush, Add(0)]) };
     holds("ADD, reboot, flush, ADD of the same pod", model);
     let faults = Faults { reboots: 2, ..NONE };
