@@ -11,7 +11,7 @@ pub(crate) fn plain(node: &Node, text: &str) -> String {
     let lines: Vec<_> = text.trim_end().lines().map(|text| line(text).trim_end().to_owned()).collect();
     // Not every kernel tells who holds a lock.
     let unknown = " (`fuser /node/store/lock` shows by whom)";
-    lines.join("\n").replace(unknown, " by process PID (PROGRAM), which has run for N s")
+    lines.join("\n").replace(unknown, " by process PID (plugin-HASH), which has run for N s")
 }
 
 /// The text of an error that no node is needed for.
@@ -23,13 +23,14 @@ pub(crate) fn line(text: &str) -> String {
         let is_seconds = all
             .peek()
             .is_some_and(|next| ["s", "ms", "failed"].contains(&next.trim_end_matches([',', ':', ';'])));
-        let two_before = words.len().checked_sub(2).map_or("", |at| &words[at]);
-        words.push(if before.trim_start_matches('(') == "RequestId" {
-            replaced(word, "ID")
-        } else if before == "process" && is_number(word) {
+        let is_process = before == "process" && core(word).parse::<u32>().is_ok();
+        words.push(if is_process {
             replaced(word, "PID")
-        } else if two_before == "process" {
-            replaced(word, "PROGRAM")
+        } else if core(word).starts_with("plugin-") {
+            // What cargo calls this program.
+            replaced(word, "plugin-HASH")
+        } else if before.trim_start_matches('(') == "RequestId" {
+            replaced(word, "ID")
         } else if is_seconds && is_number(word) {
             replaced(word, "N")
         } else {

@@ -300,6 +300,7 @@ const LOOKS: &[Look] = &[
     ("an old copy of the store", |node| {
         let address = node.add_pod("c1").address();
         node.forget_pod("c1");
+        node.let_time_pass(std::time::Duration::from_mins(2));
         node.cache("c2", &[address]);
         node.operator(&["doctor"])
     }),
