@@ -9,7 +9,7 @@ use lexopt::{Arg, Parser, ValueExt};
 use crate::base::suggestion::unknown;
 use crate::commands::consent::Consent;
 use crate::commands::help::{OPTIONS, help_of, unknown_command};
-use crate::commands::reconcile::Orphans;
+use crate::commands::reconcile::Remedy;
 
 /// A command with its own arguments.
 #[derive(Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub(super) enum Command {
     /// `reconcile`
     Reconcile {
         /// What to do about the differences.
-        orphans: Orphans,
+        remedy: Remedy,
     },
     /// `doctor`
     Doctor,
@@ -131,11 +131,11 @@ impl Words {
                 return Err("`reconcile` takes one of --release-orphans, --adopt and --restore".to_owned());
             }
             "reconcile" => Command::Reconcile {
-                orphans: match self.of_reconcile.first() {
-                    Some(&"adopt") => Orphans::Adopted,
-                    Some(&"restore") => Orphans::ShownGhostsRestored,
-                    Some(_) => Orphans::Released(consent),
-                    None => Orphans::Shown,
+                remedy: match self.of_reconcile.first() {
+                    Some(&"adopt") => Remedy::Adopt,
+                    Some(&"restore") => Remedy::Restore,
+                    Some(_) => Remedy::ReleaseOrphans(consent),
+                    None => Remedy::None,
                 },
             },
             "doctor" => Command::Doctor,
@@ -146,8 +146,10 @@ impl Words {
             }
             _ => return Err(unknown_command(&name)),
         };
-        let releases =
-            matches!(command, Command::Release { .. } | Command::Reconcile { orphans: Orphans::Released(_) });
+        let releases = matches!(
+            command,
+            Command::Release { .. } | Command::Reconcile { remedy: Remedy::ReleaseOrphans(_) }
+        );
         if self.yes && name == "reconcile" && !releases {
             return Err("`reconcile` takes --yes only together with --release-orphans".to_owned());
         }
@@ -200,14 +202,14 @@ mod tests {
         let release = |consent| Command::Release { addresses: expected.clone(), consent };
         assert_eq!(command(&["release", "10.0.0.1", "2001:DB8::1", "10.0.0.1"]), release(Consent::Needed));
         assert_eq!(command(&["release", "10.0.0.1", "--yes", "2001:db8::1"]), release(Consent::Given));
-        let reconcile = |orphans| Command::Reconcile { orphans };
-        assert_eq!(command(&["reconcile"]), reconcile(Orphans::Shown));
-        let released = reconcile(Orphans::Released(Consent::Needed));
+        let reconcile = |remedy| Command::Reconcile { remedy };
+        assert_eq!(command(&["reconcile"]), reconcile(Remedy::None));
+        let released = reconcile(Remedy::ReleaseOrphans(Consent::Needed));
         assert_eq!(command(&["--release-orphans", "reconcile"]), released);
-        let released = reconcile(Orphans::Released(Consent::Given));
+        let released = reconcile(Remedy::ReleaseOrphans(Consent::Given));
         assert_eq!(command(&["reconcile", "--yes", "--release-orphans"]), released);
-        assert_eq!(command(&["reconcile", "--adopt"]), reconcile(Orphans::Adopted));
-        assert_eq!(command(&["reconcile", "--restore"]), reconcile(Orphans::ShownGhostsRestored));
+        assert_eq!(command(&["reconcile", "--adopt"]), reconcile(Remedy::Adopt));
+        assert_eq!(command(&["reconcile", "--restore"]), reconcile(Remedy::Restore));
     }
 
     #[test]

@@ -1,9 +1,6 @@
 //! The commands for the person who runs the node: one file for each, and what they share.
 
-mod adopt;
-mod adoptable;
 mod arguments;
-mod compare;
 mod consent;
 mod doctor;
 mod earlier_boot;
@@ -17,7 +14,6 @@ mod output;
 mod reconcile;
 mod release;
 mod releasing;
-mod restore;
 mod run;
 mod table;
 mod unreleased;

@@ -59,7 +59,7 @@ fn execute(arguments: &Arguments) -> Result<(), CommandError> {
             release::release(network.ipam(), addresses, *consent, json)
         }
         Command::Flush => flush::flush(iter::once(network).chain(others), json),
-        Command::Reconcile { orphans } => reconcile::reconcile(network, *orphans, json),
+        Command::Reconcile { remedy } => reconcile::reconcile(network, *remedy, json),
         Command::Doctor | Command::Help { .. } | Command::Version => Ok(()),
     }
 }

@@ -46,7 +46,7 @@ impl NodePods {
             return Some(format!("a route of this host by {link}"));
         }
         let file = self.cache.unreadable.iter().find(|it| it.mentions(address))?;
-        Some(format!("a pod that {} is about, which cannot be read", file.path.display()))
+        Some(format!("a pod, by {}, which cannot be read", file.path.display()))
     }
 
     /// The link to which this host's route to this one address leads. A `ptp` pod that lives has such a route for each address.

@@ -8,9 +8,9 @@ use std::thread;
 use std::time::Duration;
 
 use crate::base::clock::Timestamp;
-use crate::commands::adoptable::{Adoptable, Conflict};
 use crate::commands::doctor::report::Report;
 use crate::commands::output::short_id;
+use crate::commands::reconcile::{Adoptable, Conflict};
 use crate::node::pods::{CachedAttachment, NodePods};
 use crate::store::{Allocation, Listed, State, Store, join};
 

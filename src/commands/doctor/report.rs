@@ -125,7 +125,7 @@ impl Report {
         } else {
             let mut detail = counts.map(|(status, count)| format!("{count} {}", status.name())).join(", ");
             if let Some(first) = self.first(worst) {
-                detail = format!("{detail}; first {}: {}", first.name, first.detail);
+                detail = format!("{detail}; begin with `{}`", first.name);
             }
             let (name, networks) = ("summary", Vec::new());
             self.print(&Check { name, status: worst, detail, networks });

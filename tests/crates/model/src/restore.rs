@@ -1,4 +1,4 @@
-//! `reconcile --restore`: `src/commands/restore.rs` and `Releaser::restore` in `src/pool/release/restore.rs`.
+//! `reconcile --restore`: `src/commands/reconcile/restore.rs` and `Releaser::restore` in `src/pool/release/restore.rs`.
 
 use crate::mistake::Mistake;
 use crate::process::{At, Leader, Verb};

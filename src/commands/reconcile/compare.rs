@@ -4,15 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::Path;
 
-use serde_json::{Value, json};
-
 use crate::base::attachment::{Attachment, Pod};
 use crate::base::clock::Timestamp;
 use crate::base::eni::EniId;
 use crate::base::foreign::ForeignAddresses;
 use crate::base::region::RegionId;
-use crate::commands::adoptable::{Adoptable, Conflict};
 use crate::commands::output::short_id;
+use crate::commands::reconcile::adoptable::{Adoptable, Conflict};
 use crate::node::pods::NodePods;
 use crate::pool::release::DESCRIBE_LAG;
 use crate::store::{Allocation, AssignRequest, Listed, State};
@@ -169,8 +167,7 @@ impl Comparison {
     }
 
     /// Looks for the recorded addresses on the ENI. ECS describes an ENI with a delay, so a record younger than that delay is
-    /// skipped.
-    /// An address that ECS has just assigned again is in `on_eni`.
+    /// skipped, and `on_eni` has what ECS has just assigned again.
     pub(super) fn find_ghosts(&mut self, on_eni: &BTreeSet<IpAddr>, listed: &[Listed], now: Timestamp) {
         for record in listed {
             let Some(it) = record.allocation.as_ref().filter(|it| it.eni == self.eni) else { continue };
@@ -187,82 +184,10 @@ impl Comparison {
         }
     }
 
-    pub(super) fn to_json(&self) -> Value {
-        let ghost = |ghost: &Ghost| {
-            json!({
-                "address": ghost.address,
-                "containerId": ghost.owner.container_id,
-                "ifname": ghost.owner.ifname,
-                "state": ghost.state.name(),
-                "pod": ghost.pod.as_ref().map(ToString::to_string),
-                "why": ghost.why,
-            })
-        };
-        let in_use =
-            |it: &InUse| json!({ "address": it.address, "by": it.by, "why": it.adopter.as_ref().err() });
-        let conflict = |it: &Conflict| {
-            json!({
-                "address": it.address,
-                "containerId": it.owner.container_id,
-                "ifname": it.owner.ifname,
-                "state": it.state.name(),
-                "usedBy": it.used_by,
-                "why": it.adopter.as_ref().err(),
-            })
-        };
-        let in_doubt = |(address, why): &(IpAddr, String)| json!({ "address": address, "why": why });
-        json!({
-            "networkInterfaceId": self.eni,
-            "regionId": self.region,
-            "orphans": self.orphans,
-            "inUse": self.in_use.iter().map(in_use).collect::<Vec<_>>(),
-            "conflicts": self.conflicts.iter().map(conflict).collect::<Vec<_>>(),
-            "foreign": self.foreign.keys().collect::<Vec<_>>(),
-            "ghosts": self.ghosts.iter().map(ghost).collect::<Vec<_>>(),
-            "undecided": self.in_doubt.iter().map(in_doubt).collect::<Vec<_>>(),
-            "problem": self.problem,
-        })
+    /// What could not be looked at, and may show that a pod has an address.
+    pub(super) fn unseen(all: &[Self]) -> BTreeSet<&str> {
+        all.iter().flat_map(|it| it.pods.unseen()).map(String::as_str).collect()
     }
-
-    /// A row for each difference: the ENI, the kind, the address, and an explanation.
-    pub(super) fn rows(&self) -> Vec<[String; 4]> {
-        let row = |what: &str, address: Option<IpAddr>, text: String| {
-            let address = address.map(|it| it.to_string()).unwrap_or_default();
-            [self.eni.to_string(), what.to_owned(), address, text]
-        };
-        let mut rows: Vec<_> = self.problem.iter().map(|why| row("problem", None, why.clone())).collect();
-        rows.extend(
-            self.orphans.iter().map(|it| row("orphan", Some(*it), "no record has this address".to_owned())),
-        );
-        rows.extend(self.in_use.iter().map(|it| {
-            let text = format!("used by {}{}", it.by, but(&it.adopter));
-            row("in-use", Some(it.address), text)
-        }));
-        rows.extend(self.conflicts.iter().map(|it| {
-            let (state, id) = (it.state.name(), short_id(&it.owner.container_id));
-            let text = format!(
-                "{state}, container {id}, {}; used by {}{}",
-                it.owner.ifname,
-                it.used_by,
-                but(&it.adopter)
-            );
-            row("conflict", Some(it.address), text)
-        }));
-        let recorded = self.foreign.iter().filter_map(|(address, why)| Some((address, why.as_ref()?)));
-        rows.extend(recorded.map(|(it, why)| row("foreign", Some(*it), why.clone())));
-        rows.extend(self.in_doubt.iter().map(|(it, why)| row("in-doubt", Some(*it), why.clone())));
-        rows.extend(self.ghosts.iter().map(|Ghost { address, owner, pod, state, .. }| {
-            let id = short_id(&owner.container_id);
-            let pod = pod.as_ref().map(|pod| format!(", pod {pod}")).unwrap_or_default();
-            row("ghost", Some(*address), format!("{}, container {id}, {}{pod}", state.name(), owner.ifname))
-        }));
-        rows
-    }
-}
-
-/// Why an address cannot be recorded for who uses it.
-fn but(adopter: &Result<Attachment, String>) -> String {
-    adopter.as_ref().err().map(|why| format!(", but {why}")).unwrap_or_default()
 }
 
 /// What it means that a record names an address of other software; `None` if none does.

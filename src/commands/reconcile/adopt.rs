@@ -9,9 +9,11 @@ use std::path::{Path, PathBuf};
 use crate::base::address::Address;
 use crate::base::attachment::Attachment;
 use crate::base::clock::{Timestamp, boot_of_records};
-use crate::commands::compare::Comparison;
 use crate::commands::error::CommandError;
+use crate::commands::networks::Network;
 use crate::commands::output::print_lines;
+use crate::commands::reconcile::compare::Comparison;
+use crate::commands::reconcile::look::look;
 use crate::commands::releasing::{Outcome, release_now};
 use crate::context::CallContext;
 use crate::failure::Result;
@@ -28,6 +30,28 @@ struct Record {
     user: String,
     /// The file of libcni's cache by which the pod is known to live.
     cached: PathBuf,
+}
+
+/// Records what pods of this node have, and updates `found`.
+pub(super) fn adopt_all(
+    context: &CallContext<'_>,
+    network: &Network,
+    found: &mut [Comparison],
+    adoption: &mut Adoption,
+) -> Result<Outcome> {
+    for comparison in found.iter_mut().filter(|it| !it.adopters().is_empty()) {
+        let (eni, region) = (comparison.eni.clone(), comparison.region.clone());
+        let adopted = look(context, &eni, &region).and_then(|(now, eni_lock)| {
+            adoption.adopt(context, network.name(), (&eni_lock, &now));
+            drop(eni_lock);
+            look(context, &eni, &region)
+        });
+        match adopted {
+            Ok((now, _eni_lock)) => *comparison = now,
+            Err(failure) => comparison.problem = Some(failure.to_string()),
+        }
+    }
+    adoption.release_ended(context)
 }
 
 impl Adoption {

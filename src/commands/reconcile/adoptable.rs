@@ -19,24 +19,24 @@ const ADD_HAS_ENDED: Duration = Duration::from_mins(2);
 
 /// An address that two have: a record names it, and a pod of another attachment is seen to use it.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Conflict {
-    pub(super) address: IpAddr,
+pub(in crate::commands) struct Conflict {
+    pub(in crate::commands) address: IpAddr,
     /// The attachment that the record is of.
-    pub(super) owner: Attachment,
-    pub(super) state: State,
+    pub(in crate::commands) owner: Attachment,
+    pub(in crate::commands) state: State,
     /// Who uses it, for people.
-    pub(super) used_by: String,
+    pub(in crate::commands) used_by: String,
     /// The attachment to which the address can be given, or why that is not known.
-    pub(super) adopter: Result<Attachment, String>,
+    pub(in crate::commands) adopter: Result<Attachment, String>,
 }
 
 /// What is known of an ENI and its node while the ENI's lock is held.
 #[derive(Clone, Copy)]
-pub(super) struct Adoptable<'a> {
-    pub(super) pods: &'a NodePods,
+pub(in crate::commands) struct Adoptable<'a> {
+    pub(in crate::commands) pods: &'a NodePods,
     /// The directory of the store.
-    pub(super) store: &'a Path,
-    pub(super) listed: &'a [Listed],
+    pub(in crate::commands) store: &'a Path,
+    pub(in crate::commands) listed: &'a [Listed],
 }
 
 impl Adoptable<'_> {
@@ -44,7 +44,7 @@ impl Adoptable<'_> {
     ///
     /// # Errors
     /// Why that is not known, or cannot be recorded.
-    pub(super) fn adopter_of(self, address: IpAddr) -> Result<Attachment, String> {
+    pub(in crate::commands) fn adopter_of(self, address: IpAddr) -> Result<Attachment, String> {
         let attachments: Vec<_> = self.pods.attachments_with(address).collect();
         let owner = self.only_owner(&attachments)?;
         match self.listed.iter().find(|it| it.owner == owner) {
@@ -79,7 +79,7 @@ impl Adoptable<'_> {
 
     /// The addresses on an ENI that a record names, and that another attachment has got since: the record is out of date, for
     /// example because it is from a backup.
-    pub(super) fn conflicts(self, on_eni: &BTreeSet<IpAddr>, now: Timestamp) -> Vec<Conflict> {
+    pub(in crate::commands) fn conflicts(self, on_eni: &BTreeSet<IpAddr>, now: Timestamp) -> Vec<Conflict> {
         let mut found = Vec::new();
         for record in self.listed {
             let Some(allocation) = record.allocation.as_ref().filter(|_| can_be_stale(record.state)) else {
@@ -116,7 +116,7 @@ impl Adoptable<'_> {
         } else if newer.iter().any(leads_elsewhere) {
             Err("the host's route to it leads to another link than that container's".to_owned())
         } else if allocation.since.age(now) < ADD_HAS_ENDED {
-            Err("the record is younger than two minutes, so its own ADD may not have ended: try again later"
+            Err("the record is younger than two minutes, so its own ADD may not have ended: try again in two minutes"
                 .to_owned())
         } else {
             self.only_owner(&newer).and_then(|owner| self.or_why_not(owner, address))

@@ -3,9 +3,10 @@
 
 use crate::base::clock::Timestamp;
 use crate::cloud::rpc::Error;
-use crate::commands::compare::{Comparison, Ghost};
 use crate::commands::error::CommandError;
 use crate::commands::output::print_lines;
+use crate::commands::reconcile::compare::{Comparison, Ghost};
+use crate::commands::reconcile::look::look;
 use crate::context::CallContext;
 use crate::failure::Result;
 use crate::node::pods::NodePods;
@@ -25,6 +26,28 @@ pub(super) fn is_advisable(comparison: &Comparison) -> bool {
 /// A releasing ghost ends by itself.
 fn is_of_pod(ghost: &Ghost) -> bool {
     ghost.state == State::Active
+}
+
+/// Asks ECS for the ghosts of all ENIs, and updates `found`. Returns those that are no ghosts any more.
+pub(super) fn restore_all(
+    context: &CallContext<'_>,
+    network: &str,
+    found: &mut [Comparison],
+) -> Result<Vec<Ghost>> {
+    let mut restored = Vec::new();
+    for comparison in found.iter_mut().filter(|it| has_any(it)) {
+        match look(context, &comparison.eni, &comparison.region) {
+            Ok((now, eni_lock)) => {
+                *comparison = now;
+                restored.extend(restore_on(context, network, comparison, eni_lock)?);
+            }
+            Err(failure) => {
+                comparison.problem = Some(failure.to_string());
+                give_up(comparison);
+            }
+        }
+    }
+    Ok(restored)
 }
 
 /// Asks for each ghost of a pod, while the ENI's lock is held under which it was found to be one. Returns those that are none any

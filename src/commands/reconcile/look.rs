@@ -1,0 +1,108 @@
+//! The look at this node's ENIs: what ECS shows, compared with what the store records.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::base::clock::Timestamp;
+use crate::base::eni::EniId;
+use crate::base::region::RegionId;
+use crate::commands::reconcile::compare::Comparison;
+use crate::context::CallContext;
+use crate::failure::{Failure, Result};
+use crate::node::facts::find_eni;
+use crate::node::ownership;
+use crate::node::pods::NodePods;
+use crate::pool::release::REQUEST_TIMEOUT;
+use crate::store::{Allocation, EniLock, Listed, State};
+
+/// Finds out what interrupted ADDs got. If ECS does not tell now, the addresses that they may have got are in doubt. This
+/// step has a deadline of its own, so that it cannot use up the time to compare.
+pub(super) fn resolve_interrupted(context: &CallContext<'_>) -> Result<()> {
+    if let Err(error) = context.store.release_dead_intents(context.deadline, |_| true) {
+        log::error!("{error}");
+    }
+    let listed = context.store.list()?;
+    if listed.iter().any(|it| !it.progress.in_doubt.is_empty())
+        && !is_out_of_date(&listed)
+        && let Err(error) = context.drain(false)
+    {
+        log::warn!("{error}");
+    }
+    Ok(())
+}
+
+/// Whether a release names what a pod of another attachment is seen to use. Then the store is from a backup, and nothing may be
+/// released before `--adopt` has given the address to that pod.
+fn is_out_of_date(listed: &[Listed]) -> bool {
+    let pods = NodePods::look();
+    let is_anothers =
+        |it: &Listed, address| pods.attachments_with(address).any(|other| other.owner != it.owner);
+    let mut releasing = listed.iter().filter(|it| it.state == State::Releasing);
+    releasing.any(|it| it.allocation.iter().flat_map(Allocation::ips).any(|address| is_anothers(it, address)))
+}
+
+/// Compares every ENI that is configured, recorded or remembered.
+pub(super) fn compare_all(context: &CallContext<'_>) -> Result<Vec<Comparison>> {
+    let settings = context.ipam.address()?;
+    let (region, configured) = find_eni(context.client()?, &context.store, &settings, context.deadline)?;
+    let mut enis: BTreeMap<EniId, RegionId> = BTreeMap::new();
+    for eni in context.store.known_enis()? {
+        enis.insert(eni, region.clone());
+    }
+    let mut recorded = BTreeSet::from([configured.clone()]);
+    enis.insert(configured, region);
+    for allocation in context.store.list()?.into_iter().filter_map(|it| it.allocation) {
+        enis.insert(allocation.eni.clone(), allocation.region);
+        recorded.insert(allocation.eni);
+    }
+    let mut found = Vec::new();
+    for (eni, region) in enis {
+        let comparison = match look(context, &eni, &region) {
+            Ok((comparison, _eni_lock)) => comparison,
+            // An error with one ENI does not hide the differences of the others.
+            Err(failure) => Comparison::new(eni.clone(), region, Some(failure.to_string())),
+        };
+        // A remembered ENI without records may have left this node: an error with it tells nothing.
+        if recorded.contains(&eni) || comparison.problem.is_none() {
+            found.push(comparison);
+        }
+    }
+    Ok(found)
+}
+
+/// Compares one ENI. The comparison is valid while the returned lock is held: an ADD holds it from before its request to ECS
+/// until its record is active, and a release holds it until the record is gone.
+pub(super) fn look<'s>(
+    context: &'s CallContext<'_>,
+    eni: &EniId,
+    region: &RegionId,
+) -> Result<(Comparison, EniLock<'s>)> {
+    let (client, foreign) = (context.client()?, context.foreign()?);
+    let eni_lock = context.store.lock_eni(eni, context.deadline)?;
+    let described = client.describe(region, eni, context.deadline.at_most(REQUEST_TIMEOUT))?;
+    let listed: Vec<Listed> = context.store.list()?;
+    let mut comparison = Comparison::new(eni.clone(), region.clone(), None);
+    comparison.pods = NodePods::look();
+    let mut everything = BTreeSet::new();
+    // An address can be called an orphan only if the ENI surely belongs to this node.
+    match described {
+        None => comparison.problem = Some(format!("ECS does not show {eni} in {region}: {GONE}")),
+        Some(it) => {
+            everything = &it.addresses | &it.primary;
+            let mac = ownership::mac_of_described(&context.store, client, &it, context.deadline);
+            if mac?.is_none() {
+                comparison.problem = Some(Failure::NotOurs { eni: eni.clone() }.to_string());
+            } else if it.service_managed {
+                comparison.problem = Some(Failure::ServiceManaged { eni: eni.clone() }.to_string());
+            } else {
+                comparison.find_orphans(&it.addresses, &listed, foreign, context.store.directory());
+            }
+        }
+    }
+    let now = Timestamp::now();
+    let recorded = listed.iter().filter_map(|it| it.allocation.as_ref()).flat_map(Allocation::ips);
+    everything.extend(recorded.filter(|address| eni_lock.state().is_assigned_again(*address, now)));
+    comparison.find_ghosts(&everything, &listed, now);
+    Ok((comparison, eni_lock))
+}
+
+const GONE: &str = "it was deleted, is in another region, or the credentials are not allowed to see it";

@@ -1,0 +1,91 @@
+//! `reconcile --release-orphans`: releases what nobody has, after a person has agreed.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use crate::base::address::Address;
+use crate::base::attachment::Attachment;
+use crate::base::clock::{Timestamp, boot_id};
+use crate::base::region::RegionId;
+use crate::commands::networks::Network;
+use crate::commands::reconcile::compare::Comparison;
+use crate::commands::reconcile::look::look;
+use crate::commands::releasing::{Outcome, release_now};
+use crate::context::CallContext;
+use crate::failure::Result;
+use crate::store::{Allocation, EniLock, ReleaseId, ReleaseProgress, join};
+
+/// What it means that an address is called an orphan.
+const LOOKED_AT: &str = "No pod of this node is seen to use them: neither libcni's cache nor a route of this host names one. But pods \
+                         of ipvlan and macvlan have no route, and a runtime may keep its cache elsewhere.";
+
+/// What the person is asked.
+pub(super) fn question(found: &[Comparison]) -> Vec<String> {
+    let mut lines =
+        vec!["These addresses are on this node's ENIs, but no record of this plugin has them:".to_owned()];
+    for it in found.iter().filter(|it| !it.orphans.is_empty()) {
+        lines.push(format!("  {}: {}", it.eni, join(&it.orphans)));
+    }
+    lines.push(
+        "Whatever uses one of them loses it: other software, a network with another dataDir, a person."
+            .to_owned(),
+    );
+    lines.push(LOOKED_AT.to_owned());
+    lines.extend(Comparison::unseen(found).iter().map(|what| format!("Not looked at: {what}")));
+    lines.push("Release them?".to_owned());
+    lines
+}
+
+/// Releases the orphans in `found` that are still orphans, and updates `found`.
+pub(super) fn release(
+    context: &CallContext<'_>,
+    network: &Network,
+    found: &mut [Comparison],
+) -> Result<Outcome> {
+    let mut pending = Vec::new();
+    for comparison in found {
+        let agreed = std::mem::take(&mut comparison.orphans);
+        if agreed.is_empty() {
+            continue;
+        }
+        let (mut now, eni_lock) = match look(context, &comparison.eni, &comparison.region) {
+            Ok(found) => found,
+            Err(failure) => {
+                comparison.orphans = agreed;
+                comparison.problem = Some(failure.to_string());
+                continue;
+            }
+        };
+        // An address for which no time is left stays an orphan and is shown as one.
+        for &address in agreed.intersection(&now.orphans).take_while(|_| !context.deadline.has_passed()) {
+            pending.push((address, record(context, network, &eni_lock, &now.region, address)?));
+        }
+        now.orphans.retain(|address| pending.iter().all(|(recorded, _)| recorded != address));
+        *comparison = now;
+    }
+    let (addresses, pending): (BTreeSet<IpAddr>, Vec<ReleaseId>) = pending.into_iter().unzip();
+    release_now(context, &pending, &addresses)
+}
+
+/// Records the release of an orphan like any other release: if this process is killed, the next call goes on with it, and
+/// an ADD that gets the address in the meantime ends it.
+fn record(
+    context: &CallContext<'_>,
+    network: &Network,
+    eni_lock: &EniLock<'_>,
+    region: &RegionId,
+    orphan: IpAddr,
+) -> Result<ReleaseId> {
+    let allocation = Allocation {
+        owner: Attachment::nobody(),
+        network: network.name().to_owned(),
+        eni: eni_lock.eni().clone(),
+        region: region.clone(),
+        addresses: vec![Address::alone(orphan)],
+        pod: None,
+        boot_id: boot_id(),
+        since: Timestamp::now(),
+    };
+    log::info!("releasing the orphan {orphan} from {}", eni_lock.eni());
+    Ok(context.store.put_releasing(allocation, ReleaseProgress::default())?)
+}
