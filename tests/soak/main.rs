@@ -18,6 +18,7 @@ mod dice;
 mod moments;
 mod mutations;
 mod pods;
+mod repair;
 mod report;
 mod rest;
 mod runtime;

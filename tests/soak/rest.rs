@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 
 use crate::books::{Books, Entry};
 use crate::pods::Pods;
+use crate::repair::{lose_store, take_off};
 use crate::report::{Broken, Reports};
 
 /// A call that nothing disturbs does not meet its deadline, on however slow a machine.
@@ -53,6 +54,12 @@ pub(crate) fn come_to_rest(node: &mut Node, pods: &Pods, reports: &Reports<'_>, 
         node.let_time_pass(Node::NOTHING_WAITS);
         let _ = node.operator(&["flush"]);
         look_that_nothing_is_left(node, pods, reports);
+        // Only now is nothing in doubt that the store alone knows of.
+        if !reports.any() {
+            lose_store(node, pods, reports);
+            take_off(node, pods, reports);
+            look_that_nothing_is_left(node, pods, reports);
+        }
     }
     pods.look_at_living(node, reports);
     look_for_last_guards(node, pods, reports);
