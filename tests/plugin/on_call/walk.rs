@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use harness::{Answer, Calling, Node};
+use serde_json::Value;
 
 use super::before;
 use crate::plain::plain;
@@ -89,6 +90,18 @@ impl Walk {
         answer
     }
 
+    /// The runtime starts a pod, which fails.
+    pub(super) fn fails_to_start(&mut self, pod: &str, args: &str) {
+        let answer = self.node.call("ADD", pod).env("CNI_ARGS", args).run();
+        let _ = answer.any_error();
+        let error = answer.json();
+        let text = format!("{}: {}; {}", error["code"], word(&error["msg"]), word(&error["details"]));
+        writeln!(self.text, "\nThe runtime starts {pod}:").unwrap();
+        writeln!(self.text, "    {}", plain(&self.node, &text)).unwrap();
+        self.inventory();
+        self.nobody_is_robbed("an ADD");
+    }
+
     /// The configurations are in this directory from here on.
     pub(super) fn configured_in(&mut self, directory: PathBuf) {
         self.config = Some(directory);
@@ -154,4 +167,8 @@ impl Walk {
     pub(super) fn written(self) -> String {
         self.text
     }
+}
+
+fn word(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
 }
