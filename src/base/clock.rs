@@ -54,6 +54,12 @@ impl Timestamp {
         now.0.duration_since(self.0).unwrap_or_default()
     }
 
+    /// Whether this lies ahead of `now`, by more than what two processes can differ in when they read the same clock.
+    #[must_use]
+    pub fn is_ahead_of(self, now: Timestamp) -> bool {
+        self.0.duration_since(now.0).is_ok_and(|ahead| ahead >= Setting::LEAST)
+    }
+
     /// The whole seconds since 1970, as Prometheus has it.
     #[must_use]
     pub fn unix_seconds(self) -> u64 {

@@ -2,8 +2,23 @@
 
 use std::io;
 
+use serde_json::Value;
+
 /// Phrases that containerd's CNI client looks for in the text of a failed DEL, and what to say instead.
 const MISREAD: [(&str, &str); 2] = [("not found", "missing"), ("no such file or directory", "no such path")];
+
+/// What sort of JSON a value is, for an error that must not repeat a long or secret value.
+#[must_use]
+pub(crate) fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
 
 /// Rewrites phrases that make containerd take a failed DEL for a success and forget the pod, with its address still
 /// assigned. Texts of the cloud, of the system and of libraries are full of them.

@@ -5,9 +5,10 @@ use serde_json::Value;
 
 use super::address_request::AddressRequest;
 use super::cni_args::CniArgs;
-use super::document::{Document, kind, object, present};
+use super::document::{Document, object, present};
 use super::{Code, Error};
 use crate::base::attachment::Pod;
+use crate::base::text::kind;
 
 /// The extra arguments of an ADD. The other operations use none of them, and do not fail for them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

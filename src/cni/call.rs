@@ -9,10 +9,11 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::attachment::ListedAttachment;
-use super::document::{self, Document, kind};
+use super::document::{self, Document};
 use super::environment::Request;
 use super::{Arguments, Code, Environment, Error, PrevResult, Version};
 use crate::base::attachment::Attachment;
+use crate::base::text::kind;
 
 /// A call (SPEC section 2, "CNI operations").
 #[derive(Debug, PartialEq)]

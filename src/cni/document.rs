@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use super::attachment::is_plain_name;
 use super::{Code, Error, Version};
+use crate::base::text::kind;
 
 /// The longest configuration that is read, so that a runaway caller cannot exhaust the node's memory. A list of ten
 /// thousand attachments is about one MiB.
@@ -92,18 +93,6 @@ pub(super) fn present<'a>(object: &'a Map<String, Value>, key: &str) -> Option<&
 /// The object in `value`, which stands at `key`.
 pub(super) fn object<'a>(key: &str, value: &'a Value) -> Result<&'a Map<String, Value>, Error> {
     value.as_object().ok_or_else(|| not_an_object(key, value))
-}
-
-/// What sort of JSON a value is, for an error that must not repeat a long or secret value.
-pub(super) fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
-    }
 }
 
 fn not_an_object(key: &str, value: &Value) -> Error {

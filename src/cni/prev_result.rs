@@ -3,9 +3,10 @@
 use ipnetwork::IpNetwork;
 use serde_json::{Map, Value};
 
-use super::document::{Document, kind, object, present};
+use super::document::{Document, object, present};
 use super::{Code, Error, parse_cidr};
 use crate::base::address::Address;
+use crate::base::text::kind;
 
 /// What ADD gave, as far as an IPAM plugin is concerned.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -200,17 +200,22 @@ mod tests {
         let held = turnstile.attempt().unwrap().unwrap();
         assert!(turnstile.line_up_again().unwrap().is_none(), "nobody waits");
         let (sender, order) = mpsc::channel();
+        let (end_turn, end_of_turn) = mpsc::channel::<()>();
         thread::scope(|scope| {
             let (other, mine) = (sender.clone(), sender);
             scope.spawn(|| {
+                let (other, end_of_turn) = (other, end_of_turn);
                 let turn = turnstile.wait(soon(), || Ok(false)).unwrap();
                 other.send("the other").unwrap();
+                // It has the lock for as long as the last holder looks.
+                let _ = end_of_turn.recv();
                 drop((other, turn));
             });
             until_somebody_waits(&turnstile);
             let place = turnstile.line_up_again().unwrap().unwrap();
             drop(held);
             assert!(turnstile.attempt().unwrap().is_none(), "the other's turn is not taken from it");
+            drop(end_turn);
             let turn = place.wait(soon(), || Ok(false)).unwrap();
             mine.send("the last holder").unwrap();
             drop((mine, turn));

@@ -1,6 +1,7 @@
 //! The verbs of CNI, one file each. They join the protocol, the store and the cloud.
 
 mod add;
+mod beginning;
 mod check;
 mod del;
 mod gc;

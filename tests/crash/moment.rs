@@ -32,6 +32,8 @@ pub(crate) enum Entry {
 pub(crate) struct Moment {
     pub(crate) tree: Tree,
     pub(crate) cloud: Saved,
+    /// Whether the ENI is claimed for the store, outside of it.
+    pub(crate) claimed: bool,
     /// When it was.
     pub(crate) taken: SystemTime,
 }
@@ -44,7 +46,7 @@ impl Moment {
         if node.store().exists() {
             read(&node.store(), Path::new(""), &mut tree);
         }
-        Self { tree, cloud: node.cloud.save(), taken: SystemTime::now() }
+        Self { tree, cloud: node.cloud.save(), claimed: node.has_claims(), taken: SystemTime::now() }
     }
 
     /// Makes it so again, with an empty log and an empty ledger, and as if no time had passed since: what the store knows to
@@ -52,6 +54,9 @@ impl Moment {
     pub(crate) fn restore(&self, node: &Node) {
         for removed in [fs::remove_dir_all(node.store()), fs::remove_file(node.directory().join("log"))] {
             assert!(removed.is_ok() || removed.is_err_and(|it| it.kind() == ErrorKind::NotFound));
+        }
+        if !self.claimed {
+            node.remove_claims();
         }
         let age = self.taken.elapsed().unwrap_or_default();
         for (path, entry) in &self.tree {

@@ -96,7 +96,8 @@ fn power_cuts(events: &[Event], clouds: &[Saved]) -> Vec<Found> {
         let least = if answered { asked } else { asked - 1 };
         for tree in disk.after_a_power_cut() {
             for (done, cloud) in clouds.iter().enumerate().take(asked + 1).skip(least) {
-                let moment = Moment { tree: tree.clone(), cloud: cloud.clone(), taken };
+                // A boot makes claims forgotten.
+                let moment = Moment { tree: tree.clone(), cloud: cloud.clone(), claimed: false, taken };
                 found.push(Found { moment, at: (index, done), told: told.clone() });
             }
         }

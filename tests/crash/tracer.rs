@@ -185,9 +185,26 @@ pub(crate) fn after_noticeable(calls: &[SystemCall]) -> Vec<SystemCall> {
     calls.first().into_iter().chain(pairs.map(|pair| &pair[1])).cloned().collect()
 }
 
-/// Whether the call that was to fail was reached, and did.
-pub(crate) fn has_failed(trace: &Path) -> bool {
-    fs::read_to_string(trace).expect("a trace").contains("(INJECTED)")
+/// The call that failed; `None` where it was not reached.
+pub(crate) fn failed(trace: &Path) -> Option<String> {
+    let trace = fs::read_to_string(trace).expect("a trace");
+    let mut begun = BTreeMap::new();
+    for line in trace.lines() {
+        let (thread, text) = line.split_once(' ').expect("a thread and a call");
+        let text = text.trim_start();
+        if text.ends_with("<unfinished ...>") {
+            begun.insert(thread, text);
+        } else if text.contains("(INJECTED)") {
+            // The second half of a call does not say with what it was made.
+            let is_second_half = text.starts_with('<');
+            return begun
+                .get(thread)
+                .filter(|_| is_second_half)
+                .map_or(Some(text), |it| Some(it))
+                .map(str::to_owned);
+        }
+    }
+    None
 }
 
 /// Where traces of a node's runs go.

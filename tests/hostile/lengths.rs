@@ -78,7 +78,8 @@ struct Stage {
 
 impl Stage {
     fn set() -> Self {
-        let node = node();
+        // No answer is waited for, so nothing here may meet the deadline, however slow the machine is.
+        let node = node().with("timeoutSeconds", 30);
         let pods = node.add("c0").address();
         let alive = Moment::of(&node, "alive");
         node.cloud.inject(Fault::on("AssignPrivateIpAddresses").effect(Effect::StallAfter));

@@ -176,10 +176,13 @@ fn the_summary_counts_and_says_what_to_look_at_first() {
     let text = node.operator(&["doctor"]);
     let last = text.stdout().lines().last().unwrap().to_owned();
     assert!(last.starts_with("fail  summary "), "{last}");
-    assert!(last.contains(" 2 fail; first permissions: UnassignPrivateIpAddresses"), "{last}");
+    assert!(last.contains(" 2 fail; begin with `permissions`"), "{last}");
     node.cloud.clear_faults();
     assert_eq!(node.operator(&["flush"]).status(), 0);
     let text = node.operator(&["doctor"]);
     let last = text.stdout().lines().last().unwrap().to_owned();
-    assert!(last.starts_with("warn  summary ") && last.contains("0 fail; first configuration: "), "{last}");
+    assert!(
+        last.starts_with("warn  summary ") && last.contains("0 fail; begin with `configuration`"),
+        "{last}"
+    );
 }

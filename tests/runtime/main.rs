@@ -14,6 +14,7 @@ mod failures;
 mod isolation;
 mod libcni;
 mod lost_store;
+mod on_call;
 mod outage;
 mod pods;
 mod secondary;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         crashes::tests(),
         failures::tests(),
         lost_store::tests(),
+        on_call::tests(),
         outage::tests(),
         pods::tests(),
         secondary::tests(),

@@ -85,6 +85,18 @@ const MUTATIONS: &[Mutation] = &[
         becomes: "if true || boot.is_empty() {",
     },
     Mutation {
+        name: "what a flush has read of an earlier boot is released although an ADD has taken it over since",
+        file: "src/store/releasing.rs",
+        is: "if self.active(owner)?.as_ref() != Some(active) {",
+        becomes: "if self.active(owner)?.is_none() {",
+    },
+    Mutation {
+        name: "an ADD takes a record over that a flush has begun to release",
+        file: "src/store/boots.rs",
+        is: "if self.active(&found.owner)?.is_none_or(|Active(now)| now != *found) {",
+        becomes: "if false {",
+    },
+    Mutation {
         name: "only a DEL resolves requests in doubt",
         file: "src/pool/release/step.rs",
         is: "if let Some(index) = leader.next_in_doubt(now)",

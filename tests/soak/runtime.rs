@@ -131,9 +131,15 @@ impl Runtime<'_> {
     pub(crate) fn reboot(&self, dice: &mut Dice) {
         let gone = std::mem::take(&mut *self.pods.live());
         self.node.reboot();
+        // So that it meets ADDs in the middle: some take a record over after it has read it.
+        let pause = Duration::from_millis(dice.roll(60));
         thread::scope(|scope| {
-            scope.spawn(|| self.flush());
-            for container in gone.into_keys() {
+            scope.spawn(move || {
+                thread::sleep(pause);
+                self.flush();
+            });
+            // It goes through them in the other order.
+            for container in gone.into_keys().rev() {
                 self.pods.forget(container.clone());
                 if dice.roll(3) > 0 {
                     self.pods.take(self.reports, &container, &self.node.add(&container));

@@ -5,7 +5,9 @@ use crate::commands::doctor::cloud::Way;
 use crate::commands::doctor::report::Report;
 use crate::commands::doctor::sharing::{by_way, groups, store_of};
 use crate::commands::doctor::stores::Located;
-use crate::commands::doctor::{addresses, configuration, installation, outputs, pods, store, stores};
+use crate::commands::doctor::{
+    addresses, configuration, installation, orphans, outputs, pods, store, stores,
+};
 use crate::commands::error::CommandError;
 use crate::commands::networks::{Configuration, Network};
 use crate::node::facts::known_eni;
@@ -103,6 +105,9 @@ fn contents(sharing: &[&Network], ways: &[Way<'_>], report: &mut Report) {
     let way = ways.iter().find(|way| way.networks.iter().any(|it| std::ptr::eq(*it, sharing[0])));
     let on_enis = way.and_then(|way| addresses::check(&opened, way, report));
     pods::check(&opened, on_enis.as_ref(), report);
+    if let Some(way) = way {
+        orphans::check(&opened, sharing, way, report);
+    }
 }
 
 /// All configured networks, with what is known of their ENIs. Those that are not checked themselves are asked for silently.

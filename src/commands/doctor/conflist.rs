@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::base::text::reason;
+use crate::base::text::{kind, reason};
 use crate::cni::{Version, is_plain_name};
 use crate::commands::networks::TYPE;
 
@@ -92,17 +92,6 @@ fn judge_plugin(plugin: &Value, name: &str) -> Result<(), String> {
     match &plugin["ipam"]["type"] {
         Value::Null | Value::String(_) => Ok(()),
         other => Err(format!("the `ipam.type` of {name} is {}, not a string", kind(other))),
-    }
-}
-
-fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
     }
 }
 

@@ -7,6 +7,7 @@ mod configuration;
 mod conflist;
 mod eni;
 mod installation;
+mod orphans;
 mod outputs;
 mod permissions;
 mod pods;

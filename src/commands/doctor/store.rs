@@ -181,7 +181,7 @@ fn flush(store: &Store, report: &mut Report) -> store::Result<()> {
             let is_young = up_for().is_some_and(|up| up < FLUSH_WITHIN);
             if !is_of_this_boot && is_young {
                 report.ok(NAME, format!("`flush` last ran to its end before this boot, at {moment}"));
-            } else if at > now {
+            } else if at.is_ahead_of(now) {
                 report.warn(
                     NAME,
                     format!("`flush` last ran at {moment}, before the clock was set back: {TIMER}"),

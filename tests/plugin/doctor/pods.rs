@@ -5,10 +5,10 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
-use harness::Node;
+use harness::{Effect, Fault, Node};
 
 use super::{doctor, expect, lines};
-use crate::node;
+use crate::{eventually, node};
 
 fn pods(count: usize) -> (Node, Vec<IpAddr>) {
     let node = node();
@@ -136,4 +136,29 @@ fn records_of_other_enis_are_looked_for_there() {
     expect(&doctor(&node), "addresses", "fail", &[&addresses[0].to_string(), "reconcile --restore"]);
     node.cloud.with_world(|world| world.enis.remove(Node::ENI));
     expect(&doctor(&node), "addresses", "fail", &["does not show", Node::ENI, "default/c0"]);
+}
+
+#[test]
+fn an_address_that_nothing_explains_is_a_warning() {
+    let mut node = node();
+    let recorded = node.add_pod("c0").address();
+    let orphan: IpAddr = "192.168.0.77".parse().unwrap();
+    node.cloud.assign(Node::ENI, orphan);
+    let answer = doctor(&node);
+    expect(&answer, "orphans", "warn", &[&orphan.to_string(), "`aliyun-eni-ipam reconcile`"]);
+    assert!(!lines(&answer, "orphans")[0].contains(&recorded.to_string()), "{answer:?}");
+    // A pod that has lost its record is another line.
+    node.cache("c1", &[orphan]);
+    assert_eq!(lines(&doctor(&node), "orphans"), Vec::<String>::new());
+    node.forget_pod("c1");
+    // An ADD under way may have it.
+    let ipam = node.ipam.clone();
+    node.set("foreignAddresses", vec![orphan.to_string()]);
+    assert_eq!(lines(&doctor(&node), "orphans"), Vec::<String>::new());
+    node.ipam = ipam;
+    node.cloud.inject(Fault::on("AssignPrivateIpAddresses").times(1).effect(Effect::StallAfter));
+    let add = node.call("ADD", "c2").start();
+    eventually("the address is assigned", || node.on_eni().len() == 3);
+    assert_eq!(lines(&doctor(&node), "orphans"), Vec::<String>::new());
+    add.kill();
 }

@@ -105,8 +105,8 @@ const HAPPENINGS: &[Happening] = &[
         node.del("c2").ok();
     }),
     ("DEL whose request is not answered", |node| {
-        node.set("timeoutSeconds", 3);
         let _ = node.add("c1").address();
+        node.set("timeoutSeconds", 3);
         node.cloud.inject(Fault::on(UNASSIGN).effect(Effect::Stall));
         node.del("c1").ok();
     }),
@@ -454,8 +454,8 @@ const OUTPUTS: &[Look] = &[
         node.operator(&["reconcile", "--restore"])
     }),
     ("reconcile --restore while ECS is down, twice", |node| {
-        node.set("timeoutSeconds", 2);
         let _ = ghost(node);
+        node.set("timeoutSeconds", 2);
         node.cloud.inject(Fault::on(ASSIGN).effect(Effect::code("ServiceUnavailable")));
         let _ = node.operator(&["reconcile", "--restore"]);
         node.operator(&["reconcile", "--restore"])

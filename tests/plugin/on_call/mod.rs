@@ -7,7 +7,16 @@ mod walk;
 mod walks;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+fn path() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/plugin/on_call.txt")
+}
+
+/// The walks as they were written down.
+fn before() -> String {
+    fs::read_to_string(path()).unwrap_or_default()
+}
 
 #[test]
 fn whoever_does_what_the_commands_say_takes_no_address_from_a_live_pod() {
@@ -17,16 +26,15 @@ fn whoever_does_what_the_commands_say_takes_no_address_from_a_live_pod() {
          on_call`.\n\n{}",
         walks.join("\n")
     );
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/plugin/on_call.txt");
     if std::env::var_os("UPDATE_ON_CALL").is_some() {
-        fs::write(&path, &now).unwrap();
+        fs::write(path(), &now).unwrap();
     }
-    let before = fs::read_to_string(&path).unwrap_or_default();
+    let before = before();
     let differs = before.lines().zip(now.lines()).find(|(old, new)| old != new);
     assert!(
         before == now,
         "the walks differ from {}, first in {differs:?}\nIf that is right: UPDATE_ON_CALL=1 cargo test --test plugin \
          on_call\n{now}",
-        path.display()
+        path().display()
     );
 }

@@ -4,9 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use harness::{Answer, Node};
+use harness::{Answer, Calling, Node};
+use serde_json::Value;
 
+use super::before;
 use crate::plain::plain;
 
 /// A node, the pods that live on it, and what is written down of them.
@@ -17,17 +20,28 @@ pub(super) struct Walk {
     text: String,
     /// The directory of configurations, if there is more than one.
     config: Option<PathBuf>,
+    /// How long the machine has been up, if that matters.
+    up: Option<Duration>,
 }
 
 impl Walk {
     /// A walk on a node without pods.
     pub(super) fn on(node: Node, title: &str) -> Self {
-        Self { node, living: BTreeMap::new(), text: format!("## {title}\n"), config: None }
+        Self { node, living: BTreeMap::new(), text: format!("## {title}\n"), config: None, up: None }
+    }
+
+    /// This walk cannot be taken here: what was written down of it before is taken to hold.
+    pub(super) fn skipped(mut self, why: &str) -> Self {
+        println!("skipped: {:?} {why}", self.text.trim());
+        let before = before();
+        let after = before.split_once(&self.text).map_or("", |(_, after)| after);
+        self.text.push_str(after.find("\n## ").map_or(after, |end| &after[..end]));
+        self
     }
 
     /// Starts a pod.
     pub(super) fn start(&mut self, pod: &str) -> IpAddr {
-        let address = self.node.add_pod(pod).address();
+        let address = self.node.add_pod_by(pod, |call| self.by_its_clock(call)).address();
         self.lives(pod, address);
         address
     }
@@ -52,7 +66,8 @@ impl Walk {
     /// Deletes a pod. From the moment of its DEL, its address is no longer its own.
     pub(super) fn stop(&mut self, pod: &str) {
         self.end(pod);
-        self.node.del_pod(pod).ok();
+        self.by_its_clock(self.node.call("DEL", pod)).run().ok();
+        self.node.forget_pod(pod);
         self.looks(&format!("The pod {pod} is deleted."));
     }
 
@@ -75,15 +90,41 @@ impl Walk {
         answer
     }
 
+    /// The runtime starts a pod, which fails.
+    pub(super) fn fails_to_start(&mut self, pod: &str, args: &str) {
+        let answer = self.node.call("ADD", pod).env("CNI_ARGS", args).run();
+        let _ = answer.any_error();
+        let error = answer.json();
+        let text = format!("{}: {}; {}", error["code"], word(&error["msg"]), word(&error["details"]));
+        writeln!(self.text, "\nThe runtime starts {pod}:").unwrap();
+        writeln!(self.text, "    {}", plain(&self.node, &text)).unwrap();
+        self.inventory();
+        self.nobody_is_robbed("an ADD");
+    }
+
     /// The configurations are in this directory from here on.
     pub(super) fn configured_in(&mut self, directory: PathBuf) {
         self.config = Some(directory);
     }
 
+    /// The machine boots, and has been up for this long in all that follows. Needs
+    /// [`Need::MountNamespaces`](harness::Need::MountNamespaces).
+    pub(super) fn boots(&mut self, up: Duration) {
+        self.node.reboot();
+        self.up = Some(up);
+    }
+
+    fn by_its_clock<'a>(&self, call: Calling<'a>) -> Calling<'a> {
+        match self.up {
+            Some(up) => call.up_for(up),
+            None => call,
+        }
+    }
+
     fn run(&self, arguments: &[&str]) -> Answer {
         match &self.config {
             Some(config) => self.node.operator_with(config, arguments),
-            None => self.node.operator(arguments),
+            None => self.by_its_clock(self.node.command(arguments)).run(),
         }
     }
 
@@ -126,4 +167,8 @@ impl Walk {
     pub(super) fn written(self) -> String {
         self.text
     }
+}
+
+fn word(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
 }

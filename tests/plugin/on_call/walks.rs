@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use harness::simulator::AddressPolicy;
-use harness::{Effect, Fault, Node, World};
+use harness::{Effect, Fault, Need, Node, World};
 
 use super::walk::Walk;
 use crate::{eventually, node, node_in};
@@ -26,6 +26,8 @@ pub(super) const ALL: &[fn() -> Walk] = &[
     two_stores_on_one_eni,
     an_interrupted_add,
     an_outage,
+    set_ups_that_do_not_work,
+    pods_that_do_not_start,
 ];
 
 fn address(text: &str) -> IpAddr {
@@ -107,8 +109,12 @@ fn an_old_backup() -> Walk {
 
 fn a_reboot_after_which_nobody_calls_del() -> Walk {
     let mut walk = Walk::on(node(), "A reboot after which nobody calls DEL");
+    // How long the machine has been up makes a difference.
+    if let Some(why) = Need::MountNamespaces.missing() {
+        return walk.skipped(&why);
+    }
     walk.start_all(&["web-0", "web-1"]);
-    walk.node.reboot();
+    walk.boots(Duration::from_mins(11));
     walk.end("web-0");
     walk.end("web-1");
     walk.node.forget_pod("web-1");
@@ -205,6 +211,72 @@ fn an_outage() -> Walk {
     walk.node.cloud.clear_faults();
     walk.happens("The permission is granted.");
     walk.types(&["flush"]);
+    walk
+}
+
+fn set_ups_that_do_not_work() -> Walk {
+    let mut walk = Walk::on(node(), "Set-ups that do not work");
+    walk.start("web-0");
+    assert_eq!(walk.node.operator(&["flush"]).status(), 0);
+    let (ipam, directory) = (walk.node.ipam.clone(), walk.node.directory().to_owned());
+    let in_node = |name: &str| directory.join(name).display().to_string();
+    for (what, key, value) in [
+        ("`regionId` is not this instance's region.", "regionId", "cn-beijing".to_owned()),
+        ("`metricsFile` is in a directory that does not exist.", "metricsFile", in_node("none/node.prom")),
+        ("`metricsFile` does not end in .prom.", "metricsFile", in_node("node.txt")),
+        ("`logFile` is in a directory that does not exist.", "logFile", in_node("none/log")),
+        ("`networkInterfaceId` is misspelt.", "networkInterfaceID", Node::ENI.to_owned()),
+        ("`credentials` is a string.", "credentials", "default".to_owned()),
+        ("`proxy` has no scheme.", "proxy", "proxy.example.com:3128".to_owned()),
+        ("Nobody listens at the endpoint.", "endpoint", "http://127.0.0.1:1".to_owned()),
+    ] {
+        walk.node.set(key, value);
+        walk.happens(what);
+        walk.asks_doctor();
+        walk.node.ipam.clone_from(&ipam);
+    }
+    let refusal =
+        Effect::Error { code: "Brand.New".into(), message: "No.".into(), status: 403, retry_after_ms: None };
+    walk.node.cloud.inject(Fault::on(UNASSIGN).effect(refusal));
+    walk.happens("ECS refuses to unassign with a code that the plugin does not know, and HTTP 403.");
+    walk.asks_doctor();
+    walk.node.cloud.clear_faults();
+    let files = walk.node.directory().join("broken.d");
+    fs::create_dir(&files).unwrap();
+    fs::write(files.join("10-pods.conflist"), "{\"name\": \"pods\", \"plugins\": [").unwrap();
+    fs::write(files.join("20-second.conflist"), walk.node.conflist().to_string()).unwrap();
+    walk.configured_in(files.clone());
+    walk.happens("The first of two files of networks ends too early.");
+    walk.asks_doctor();
+    fs::remove_file(files.join("20-second.conflist")).unwrap();
+    walk.happens("There is only that file.");
+    walk.types(&["reconcile"]);
+    walk
+}
+
+fn pods_that_do_not_start() -> Walk {
+    let mut walk = Walk::on(node(), "Pods that do not start");
+    let taken = walk.start("web-0");
+    let refusals = [
+        ("ECS has no room on the ENI.", "MaxEniPrivateIpsCountExceeded"),
+        ("The vSwitch has no free address.", "InvalidVSwitchId.IpNotEnough"),
+        ("ECS limits the requests of the account.", "Throttling.User"),
+        ("ECS denies the permission.", "Forbidden.RAM"),
+    ];
+    walk.fails_to_start("web-1", &format!("IP={taken}"));
+    for (what, code) in refusals {
+        // For longer than any call lasts, so that it gives up after one answer.
+        let effect = Effect::code_with_retry_after(code, Duration::from_hours(1));
+        walk.node.cloud.inject(Fault::on(ASSIGN).effect(effect));
+        walk.happens(what);
+        walk.fails_to_start("web-1", "");
+        walk.node.cloud.clear_faults();
+    }
+    walk.node.set("metadataEndpoint", "http://127.0.0.1:1");
+    fs::remove_dir_all(walk.node.store().join("cache")).unwrap();
+    walk.happens("The instance has no metadata service any more.");
+    walk.fails_to_start("web-1", "");
+    walk.asks_doctor();
     walk
 }
 

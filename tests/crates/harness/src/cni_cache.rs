@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_json::{Value, json};
 
-use crate::{Answer, Node};
+use crate::{Answer, Calling, Node};
 
 impl Node {
     /// The directory of libcni's cache, which every call is told in `CNI_CACHE_DIR`. It has its `results`, as on a node with a runtime.
@@ -72,10 +72,20 @@ impl Node {
     /// ADD as libcni makes it, which remembers its result.
     #[must_use]
     pub fn add_pod(&self, container: &str) -> Answer {
+        self.add_pod_by(container, |call| call)
+    }
+
+    /// The same with a call that is refined before it is made.
+    #[must_use]
+    pub fn add_pod_by<'a>(
+        &'a self,
+        container: &str,
+        refined: impl FnOnce(Calling<'a>) -> Calling<'a>,
+    ) -> Answer {
         let args = format!(
             "IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME={container};K8S_POD_UID=uid-{container}"
         );
-        let answer = self.call("ADD", container).env("CNI_ARGS", args).run();
+        let answer = refined(self.call("ADD", container).env("CNI_ARGS", args)).run();
         if answer.status() == 0 {
             self.cache(container, &answer.addresses());
         }

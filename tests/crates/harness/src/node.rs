@@ -40,13 +40,17 @@ impl Drop for Claims {
 }
 
 impl Claims {
+    /// Nobody else's.
+    fn files(&self) -> Vec<PathBuf> {
+        let all = fs::read_dir("/run/aliyun-eni-ipam").into_iter().flatten().flatten();
+        let of_this = all.filter(|it| it.file_name().to_str().is_some_and(|name| name.ends_with(&self.0)));
+        of_this.map(|it| it.path()).collect()
+    }
+
     fn remove(&self) {
-        for entry in fs::read_dir("/run/aliyun-eni-ipam").into_iter().flatten().flatten() {
-            let of_this = entry.file_name().to_str().is_some_and(|name| name.ends_with(&self.0));
-            if of_this {
-                // Nobody else's, and a file that stays does no harm.
-                let _ = fs::remove_file(entry.path());
-            }
+        for file in self.files() {
+            // One that stays does no harm.
+            let _ = fs::remove_file(file);
         }
     }
 }
@@ -226,8 +230,14 @@ impl Node {
         self.records().iter().flat_map(Record::addresses).collect()
     }
 
-    /// `/run` is empty after a boot.
-    pub(crate) fn remove_claims(&self) {
+    /// Whether an ADD has claimed an ENI for this node's store, which a boot would make forgotten.
+    #[must_use]
+    pub fn has_claims(&self) -> bool {
+        !self.claims.files().is_empty()
+    }
+
+    /// `/run` is empty after a boot, and before the first ADD.
+    pub fn remove_claims(&self) {
         self.claims.remove();
     }
 

@@ -1,0 +1,84 @@
+//! What an ADD begins with: nothing, or a record of its attachment, which an earlier boot may have left.
+
+use crate::config::AddressSettings;
+use crate::context::CallContext;
+use crate::failure::{Failure, Result};
+use crate::node::facts::find_placement;
+use crate::node::placement::EniPlacement;
+use crate::pool::release::REQUEST_TIMEOUT;
+use crate::store::{Active, AddIntent, Allocation, Begun, OpenIntent};
+
+/// What an ADD begins with.
+pub(super) enum Beginning {
+    /// The attachment has its addresses already.
+    Has(Active),
+    /// They were left by an earlier boot, and are the attachment's again.
+    TakenOver(Active),
+    /// Another ADD for the same attachment is under way.
+    Busy,
+    /// Nothing but an intent.
+    New {
+        /// Its own.
+        intent: OpenIntent,
+        /// Whether it is the first in a new store.
+        first: bool,
+    },
+}
+
+/// Begins, and makes sure that a record of the attachment is one of this boot before anybody is told of it: otherwise `flush`
+/// would take the addresses from the pod.
+pub(super) fn begin(
+    context: &CallContext<'_>,
+    intention: &AddIntent,
+    settings: &AddressSettings,
+) -> Result<Beginning> {
+    loop {
+        let found = match context.store.begin_add(intention, context.deadline)? {
+            Begun::Busy => return Ok(Beginning::Busy),
+            Begun::New { intent, first } => return Ok(Beginning::New { intent, first }),
+            Begun::Existing(active) => active,
+        };
+        let boot = &found.0.boot_id;
+        // What does not say is never taken for a record of an earlier boot.
+        if boot.is_empty() || *boot == intention.boot_id {
+            return Ok(Beginning::Has(found));
+        }
+        // Where this boot is not known, it may be the same, and the pod may live.
+        if !found.0.is_of_earlier_boot() || has_addresses(context, settings, &found.0)? {
+            if let Some(taken) = context.store.take_over(&found, intention, context.deadline)? {
+                log::info!("{} was assigned in an earlier boot, and is {}'s again", taken.0, taken.0.owner);
+                return Ok(Beginning::TakenOver(taken));
+            }
+        } else {
+            log::warn!(
+                "{} was assigned in an earlier boot and cannot be used any more: it is released",
+                found.0
+            );
+            context.store.begin_release_of(&found, context.deadline)?;
+        }
+    }
+}
+
+/// Whether the ENI of which pods get addresses still has these: while the machine was down, a person may have taken them off, or
+/// have moved the ENI.
+fn has_addresses(
+    context: &CallContext<'_>,
+    settings: &AddressSettings,
+    allocation: &Allocation,
+) -> Result<bool> {
+    let Allocation { eni, region, .. } = allocation;
+    if find_place(context, settings)?.eni != *eni {
+        return Ok(false);
+    }
+    let described = context.client()?.describe(region, eni, context.deadline.at_most(REQUEST_TIMEOUT))?;
+    let described = described.ok_or_else(|| Failure::NotOurs { eni: eni.clone() })?;
+    let foreign = context.foreign()?;
+    Ok(allocation.ips().all(|address| described.addresses.contains(&address) && !foreign.contains(address)))
+}
+
+/// Finds out where addresses come from, and claims the ENI for this store.
+pub(super) fn find_place(context: &CallContext<'_>, settings: &AddressSettings) -> Result<EniPlacement> {
+    let place = find_placement(context.client()?, &context.store, settings, context.deadline)?;
+    context.claim(&place.eni, &place.region)?;
+    Ok(place)
+}
