@@ -19,6 +19,7 @@ pub(crate) fn lose_store(node: &Node, pods: &Pods, reports: &Reports<'_>) {
         node.cache(container, &[*address]);
     }
     fs::remove_dir_all(node.store()).expect("the store can be removed");
+    let beginning = pods.name();
     thread::scope(|scope| {
         scope.spawn(|| drop(node.operator(&["reconcile", "--adopt"])));
         scope.spawn(|| {
@@ -26,17 +27,15 @@ pub(crate) fn lose_store(node: &Node, pods: &Pods, reports: &Reports<'_>) {
             node.del_pod(ending).ok();
             node.del(ending).ok();
         });
-        let beginning = pods.name();
         pods.take(reports, &beginning, &node.add_pod(&beginning));
     });
     pods.look_at_living(node, reports);
-    for remedy in [&["reconcile", "--adopt"][..], &["reconcile", "--release-orphans", "--yes"]] {
-        let answer = node.operator(remedy);
-        if answer.status() != 0 {
-            reports.report(Broken::Stall, format!("{remedy:?} leaves something: {}", answer.stdout()));
-        }
+    let _ = node.operator(&["reconcile", "--adopt"]);
+    let answer = node.operator(&["reconcile", "--release-orphans", "--yes"]);
+    if answer.status() != 0 {
+        reports.report(Broken::Stall, format!("a lost store leaves something: {}", answer.stdout()));
     }
-    for container in live.keys() {
+    for container in live.keys().chain([&beginning]) {
         node.forget_pod(container);
     }
 }
