@@ -80,7 +80,7 @@ const MUTATIONS: &[Mutation] = &[
     },
     Mutation {
         name: "an ADD answers with a record of an earlier boot as it is",
-        file: "src/verbs/add.rs",
+        file: "src/verbs/beginning.rs",
         is: "if boot.is_empty() || *boot == intention.boot_id {",
         becomes: "if true || boot.is_empty() {",
     },
