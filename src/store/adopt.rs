@@ -90,7 +90,7 @@ impl Store {
     fn rewrite(&self, active: &Active) -> Result<()> {
         let path = self.active_directory().join(record_name(&active.0.owner));
         let draft = file::Draft::write(&self.active_directory(), &active.encode(&path)?, |_| Ok(()))?;
-        self.enter(active, &draft)?;
+        self.enter_in_place(active, &draft)?;
         draft.replace(&path)?;
         file::sync_directory(&self.active_directory())
     }

@@ -11,7 +11,7 @@ use crate::base::eni::EniId;
 use crate::store::error::{Error, Result};
 use crate::store::intent::Content;
 use crate::store::record::{Active, Allocation, Release, ReleaseProgress};
-use crate::store::record_name::ReleaseName;
+use crate::store::record_name::{ReleaseName, record_name};
 use crate::store::schema::Misread;
 use crate::store::{ReleaseId, Store, file, intent};
 
@@ -132,9 +132,10 @@ impl Store {
     pub fn all_active(&self) -> Result<Vec<Active>> {
         let mut found = Vec::new();
         for name in file::names(&self.active_directory())? {
-            let path = self.active_directory().join(name);
+            let path = self.active_directory().join(&name);
             let Some(content) = file::read(&path)? else { continue };
-            found.push(Active::parse(&content).map_err(|misread| self.misread(&path, misread))?);
+            let active = Active::parse_if(&content, |owner| record_name(owner) == name);
+            found.push(active.map_err(|misread| self.misread(&path, misread))?);
         }
         Ok(found)
     }
@@ -236,6 +237,7 @@ impl Listed {
     }
 
     fn parse(state: State, path: &Path, content: &[u8]) -> std::result::Result<Self, Misread> {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let (owner, allocation, progress) = match state {
             State::Assigning => {
                 let content = Content::parse(content)?;
@@ -248,7 +250,7 @@ impl Listed {
                 (content.intention.owner, allocation, progress)
             }
             State::Active => {
-                let Active(allocation) = Active::parse(content)?;
+                let Active(allocation) = Active::parse_if(content, |owner| record_name(owner) == name)?;
                 (allocation.owner.clone(), Some(allocation), ReleaseProgress::default())
             }
             State::Releasing => {
@@ -257,7 +259,6 @@ impl Listed {
             }
             State::Quarantined => return Err(Misread::Damaged("it was set aside earlier".into())),
         };
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let releasing_since = if state == State::Releasing { ReleaseName::of(name).began() } else { None };
         Ok(Self { state, path: path.to_owned(), allocation, owner, progress, releasing_since })
     }

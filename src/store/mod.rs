@@ -132,7 +132,7 @@ impl Store {
     pub fn active(&self, owner: &Attachment) -> Result<Option<Active>> {
         let path = self.active_directory().join(record_name(owner));
         let Some(content) = file::read(&path)? else { return Ok(None) };
-        match Active::parse(&content) {
+        match Active::parse_of(owner, &content) {
             Ok(active) => Ok(Some(active)),
             Err(misread) => Err(self.misread(&path, misread)),
         }

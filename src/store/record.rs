@@ -190,6 +190,24 @@ struct Document {
 }
 
 impl Active {
+    /// Reads the record of `owner`. One of somebody else is damaged: a backup that was copied over the store writes through the
+    /// entries of addresses, which are other names of records, into records of other attachments.
+    pub(super) fn parse_of(owner: &Attachment, content: &[u8]) -> std::result::Result<Self, Misread> {
+        Self::parse_if(content, |its| its == owner)
+    }
+
+    /// The same where the owner is known by the name of the file.
+    pub(super) fn parse_if(
+        content: &[u8],
+        is_owner: impl FnOnce(&Attachment) -> bool,
+    ) -> std::result::Result<Self, Misread> {
+        let active = Self::parse(content)?;
+        if is_owner(&active.0.owner) {
+            return Ok(active);
+        }
+        Err(Misread::Damaged(format!("it is a record of another attachment, {}", active.0.owner)))
+    }
+
     pub(super) fn parse(content: &[u8]) -> std::result::Result<Self, Misread> {
         parse::<Document>(content).map(|document| Self(document.allocation))
     }

@@ -45,7 +45,7 @@ pub(super) fn gc(context: &CallContext<'_>, call: &Gc, valid: &BTreeSet<Attachme
         match (&listed.allocation, listed.state) {
             (Some(it), State::Active) if is_stale(&it.network, &it.owner, it.since) => {
                 let pods = pods.get_or_insert_with(NodePods::look);
-                if let Some(why) = used_by_a_valid_one(it, valid, pods) {
+                if let Some(why) = used_by_another(it, (&call.network.name, valid), pods) {
                     errors.push(why);
                     continue;
                 }
@@ -69,9 +69,16 @@ pub(super) fn gc(context: &CallContext<'_>, call: &Gc, valid: &BTreeSet<Attachme
     if errors.is_empty() { Ok(()) } else { Err(Failure::Leftover(errors)) }
 }
 
-/// Why a stale record stays: libcni remembers one of its addresses for an attachment that is valid, so the record is out of date.
-fn used_by_a_valid_one(it: &Allocation, valid: &BTreeSet<Attachment>, pods: &NodePods) -> Option<String> {
-    let is_others = |other: &&CachedAttachment| other.owner != it.owner && valid.contains(&other.owner);
+/// Why a stale record stays: libcni remembers one of its addresses for an attachment that is valid, or of another network, of which
+/// this list does not tell. So the record is out of date.
+fn used_by_another(
+    it: &Allocation,
+    (network, valid): (&str, &BTreeSet<Attachment>),
+    pods: &NodePods,
+) -> Option<String> {
+    let is_others = |other: &&CachedAttachment| {
+        other.owner != it.owner && (valid.contains(&other.owner) || other.network != network)
+    };
     let (address, other) = it.ips().find_map(|ip| Some((ip, pods.attachments_with(ip).find(is_others)?)))?;
     let (owner, user) = (&it.owner, other.user());
     Some(format!(

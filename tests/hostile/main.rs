@@ -11,6 +11,7 @@ mod answers;
 mod calls;
 mod cases;
 mod clouds;
+mod cni_cache;
 mod http;
 mod lengths;
 mod metadata;

@@ -31,6 +31,11 @@ impl Moment {
         Self { store, cloud: node.cloud.save() }
     }
 
+    /// The same store, with the cloud of another moment.
+    pub(crate) fn with_cloud_of(self, other: &Self) -> Self {
+        Self { cloud: other.cloud.clone(), ..self }
+    }
+
     /// Makes `node` so again, with a cloud that has not been asked anything yet.
     pub(crate) fn restore(&self, node: &Node) {
         fs::remove_dir_all(node.store()).unwrap();

@@ -412,6 +412,85 @@ fn a_record_that_comes_back_beside_that_of_the_pod_which_has_its_address_goes() 
     assert_ne!(node.add("next").address(), address);
 }
 
+/// A node into whose store a backup was written with `cp`, which writes into the files that are there. The entry of an address is
+/// another name of the record that has it, so the record of the pod `new` says now what that of `old` said.
+fn node_with_a_record_written_over() -> (Node, IpAddr) {
+    let node = frugal_node();
+    let address = node.add_pod("old").address();
+    back_up(&node);
+    node.del_pod("old").ok();
+    assert_eq!(node.add_pod("new").address(), address);
+    for directory in ["active", "address"] {
+        for entry in fs::read_dir(node.directory().join("backup").join(directory)).unwrap() {
+            let entry = entry.unwrap();
+            fs::copy(entry.path(), node.store().join(directory).join(entry.file_name())).unwrap();
+        }
+    }
+    node.let_time_pass(A_WHILE);
+    (node, address)
+}
+
+#[test]
+fn a_pod_whose_record_was_written_over_by_a_backup_can_be_deleted() {
+    let (node, address) = node_with_a_record_written_over();
+    assert_eq!(node.records().iter().filter(|it| it.state() == "active").count(), 1, "{}", node.scene());
+    for _ in 0..2 {
+        node.del("new").ok();
+    }
+    // It goes with the record that the backup has brought.
+    assert_eq!(node.counts(), [0, 1, 0, 0], "{}", node.scene());
+    node.del("old").ok();
+    assert!(!node.on_eni().contains(&address) && node.records().is_empty(), "{}", node.scene());
+}
+
+#[test]
+fn a_pod_whose_record_was_written_over_by_a_backup_is_recorded_again() {
+    let (node, address) = node_with_a_record_written_over();
+    let answer = adopt(&node);
+    assert_eq!((answer.status(), &answer.json()["adopted"]), (0, &json!([address])), "{answer:?}");
+    let owners = || {
+        let active: Vec<_> = node.records().into_iter().filter(|it| it.state() == "active").collect();
+        active.iter().map(|it| it.0["containerId"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(owners(), ["new"], "{}", node.scene());
+    node.del("old").ok();
+    assert_eq!((owners(), node.on_eni()), (vec![json!("new")], BTreeSet::from([address])));
+    for _ in 0..2 {
+        node.del("new").ok();
+    }
+    assert!(node.on_eni().is_empty() && node.recorded().is_empty(), "{}", node.scene());
+}
+
+#[test]
+fn an_attachment_of_which_libcni_has_two_files_is_recorded_with_what_it_has() {
+    let node = node();
+    let live = node.add_pod("c0").address();
+    lose(&node);
+    // Of a network that had another name, and an address that has gone since.
+    node.cache("c9", &["192.168.0.78".parse().unwrap()]);
+    let mut document: Value = serde_json::from_slice(&fs::read(node.cached("c9")).unwrap()).unwrap();
+    node.forget_pod("c9");
+    document["containerId"] = json!("c0");
+    document["networkName"] = json!("before");
+    fs::write(node.cni_cache().join("results/before-c0-eth0"), document.to_string()).unwrap();
+    let answer = adopt(&node);
+    assert_eq!((answer.status(), &answer.json()["adopted"]), (0, &json!([live])), "{answer:?}");
+    node.expect_in_use([live]);
+    node.del_pod("c0").ok();
+    assert!(node.on_eni().is_empty() && node.records().is_empty(), "{}", node.scene());
+}
+
+#[test]
+fn a_gc_takes_nothing_from_a_pod_of_another_network_of_which_its_list_does_not_tell() {
+    let node = node().with("gcGraceSeconds", 0);
+    let [taken, stale] = ["old", "stale"].map(|pod| node.add(pod).address());
+    node.cache_changed("new", &[taken], |it| it["networkName"] = json!("another"));
+    let gc = node.call("GC", "").without("CNI_CONTAINERID").without("CNI_IFNAME").without("CNI_NETNS");
+    let answer = gc.config(|it| it["cni.dev/valid-attachments"] = json!([])).run();
+    assert!(answer.any_error().contains("--adopt"), "{answer:?}");
+    assert!(node.on_eni().contains(&taken) && !node.on_eni().contains(&stale));
+}
+
 #[test]
 fn a_gc_takes_nothing_from_a_valid_pod_by_the_record_of_another() {
     let node = node().with("gcGraceSeconds", 0);

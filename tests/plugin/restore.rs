@@ -229,3 +229,16 @@ fn a_release_under_way_is_left_to_end_by_itself() {
     assert_eq!((answer.status(), node.cloud.count(ASSIGN)), (1, 0), "{answer:?}");
     assert_eq!(answer.json()["enis"][0]["ghosts"][0]["state"], "releasing");
 }
+
+#[test]
+fn a_release_in_doubt_does_not_end_by_a_description_that_is_older_than_the_restoration() {
+    let node = node().with("timeoutSeconds", 2);
+    let address = ghost(&node);
+    node.cloud.set_description_lag(Node::ENI, Duration::from_mins(5));
+    assert_eq!(restore(&node).status(), 0, "{}", node.scene());
+    node.cloud.inject(Fault::on("UnassignPrivateIpAddresses").effect(Effect::DropBefore));
+    node.del("c0").ok();
+    node.cloud.clear_faults();
+    let _ = node.operator(&["flush"]);
+    assert!(!node.on_eni().contains(&address) || !node.records().is_empty(), "{}", node.scene());
+}

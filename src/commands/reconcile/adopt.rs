@@ -18,7 +18,7 @@ use crate::commands::releasing::{Outcome, release_now};
 use crate::context::CallContext;
 use crate::failure::Result;
 use crate::node::pods::CachedAttachment;
-use crate::store::{Active, Adopted, Allocation, EniLock, join};
+use crate::store::{Active, Adopted, Allocation, EniLock, Error, join};
 
 /// What was recorded again.
 #[derive(Default)]
@@ -65,9 +65,17 @@ impl Adoption {
     ) {
         for owner in comparison.adopters() {
             let granted: BTreeSet<IpAddr> = comparison.granted_to(&owner).collect();
-            let mut cached = comparison.pods.attachments().filter(|it| it.owner == owner);
-            let Some(cached) = cached.find(|it| it.is_of(context.store.directory())) else { continue };
-            let active = record_of(cached, &granted, comparison, network);
+            // libcni can have several files of it, of networks that had other names.
+            let cached: Vec<_> = comparison
+                .pods
+                .attachments()
+                .filter(|it| it.owner == owner && it.is_of(context.store.directory()))
+                .filter(|it| it.addresses.iter().any(|its| granted.contains(&its.address.ip())))
+                .collect();
+            let Some(&first) = cached.first() else { continue };
+            let addresses = cached.iter().flat_map(|it| &it.addresses);
+            let addresses = addresses.filter(|it| granted.contains(&it.address.ip()));
+            let active = record_of(first, addresses, comparison, network);
             match make_or_find(context, eni_lock, &active) {
                 Ok(true) => {}
                 Ok(false) => continue,
@@ -77,7 +85,7 @@ impl Adoption {
                 }
             }
             take_from_stale(context, eni_lock, comparison, &owner);
-            self.0.push(Record { active, user: cached.user(), cached: cached.path.clone() });
+            self.0.push(Record { active, user: first.user(), cached: first.path.clone() });
         }
     }
 
@@ -114,17 +122,16 @@ impl Adoption {
     }
 }
 
-/// The record of what a pod has of `granted`.
-fn record_of(
+/// The record of a pod's addresses, each of them once.
+fn record_of<'a>(
     cached: &CachedAttachment,
-    granted: &BTreeSet<IpAddr>,
+    all: impl Iterator<Item = &'a Address>,
     comparison: &Comparison,
     network: &str,
 ) -> Active {
     let mut addresses: Vec<Address> = Vec::new();
-    for address in &cached.addresses {
-        let is_new = addresses.iter().all(|it| it.address.ip() != address.address.ip());
-        if is_new && granted.contains(&address.address.ip()) {
+    for address in all {
+        if addresses.iter().all(|it| it.address.ip() != address.address.ip()) {
             addresses.push(address.clone());
         }
     }
@@ -144,7 +151,16 @@ fn record_of(
 
 /// Makes the record. Whether it is there, or another one of the same attachment that names the same.
 fn make_or_find(context: &CallContext<'_>, eni_lock: &EniLock<'_>, active: &Active) -> Result<bool> {
-    if context.store.adopt(eni_lock, active, context.deadline)? == Adopted::Active {
+    let adopt = || context.store.adopt(eni_lock, active, context.deadline);
+    // A damaged record of the attachment is out of the way by then.
+    let adopted = match adopt() {
+        Err(Error::Quarantined { path, why }) => {
+            log::warn!("the record of {} was damaged ({why}), and is now {}", active.0.owner, path.display());
+            adopt()?
+        }
+        adopted => adopted?,
+    };
+    if adopted == Adopted::Active {
         log::info!("recorded {} again for {}", active.0, active.0.owner);
         return Ok(true);
     }

@@ -232,7 +232,10 @@ impl Leader<'_, '_, '_> {
             Err(error) => return self.failed(addresses, &error).map(|_| Look::Failed),
         };
         self.hold_back_primary(&eni, addresses);
-        let gone = proven_gone(&self.records, &eni, addresses, Timestamp::now());
+        let (now, state) = (Timestamp::now(), self.eni_lock.state());
+        let lags = |address: &&IpAddr| state.is_assigned_again(**address, now);
+        let told: Vec<IpAddr> = addresses.iter().filter(|it| !lags(it)).copied().collect();
+        let gone = proven_gone(&self.records, &eni, &told, now);
         self.eni_lock.finish(&mut self.records, |address| gone.contains(&address))?;
         if !gone.is_empty() {
             log::info!(
