@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::net::IpAddr;
+use std::os::unix::fs::MetadataExt;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -41,10 +42,17 @@ fn hold_eni(node: &Node) -> File {
     file
 }
 
-/// Whether the process blocks on a file's lock: the kernel has it in a line.
-fn is_in_line(pid: u32) -> bool {
+/// Whether the process blocks on a lock of the ENI: the kernel has it in a line. On the store's lock it waits for moments only.
+fn is_in_line(node: &Node, pid: u32) -> bool {
+    let files = ["lock", "queue"].map(|name| node.store().join(format!("eni/{}.{name}", Node::ENI)));
+    let inodes: Vec<_> = files.iter().filter_map(|file| fs::metadata(file).ok()).map(|it| it.ino()).collect();
     let locks = fs::read_to_string("/proc/locks").unwrap();
-    locks.lines().any(|line| line.contains("->") && line.split_whitespace().any(|it| it == pid.to_string()))
+    locks.lines().filter(|line| line.contains("->")).any(|line| {
+        let mut words = line.split_whitespace();
+        let is_its = words.any(|it| it == pid.to_string());
+        let inode = words.next().and_then(|it| it.rsplit(':').next()?.parse().ok());
+        is_its && inode.is_some_and(|inode| inodes.contains(&inode))
+    })
 }
 
 /// How many system calls have made a thread of the process wait.
@@ -95,7 +103,7 @@ fn adds_that_wait_for_an_eni_are_served_in_the_order_in_which_they_came() {
     let mut adds = Vec::new();
     for container in containers(8) {
         let add = node.call("ADD", &container).start();
-        eventually("the ADD is in line", || is_in_line(add.pid()));
+        eventually("the ADD is in line", || is_in_line(&node, add.pid()));
         adds.push(add);
     }
     drop(held);
@@ -145,9 +153,9 @@ fn a_call_whose_turn_does_not_come_says_how_many_were_before_it() {
     }
     let held = hold_eni(&node);
     let first = node.call("ADD", "first").start();
-    eventually("the ADD is in line", || is_in_line(first.pid()));
+    eventually("the ADD is in line", || is_in_line(&node, first.pid()));
     let second = node.call("DEL", "c0").start();
-    eventually("the DEL is in line", || is_in_line(second.pid()));
+    eventually("the DEL is in line", || is_in_line(&node, second.pid()));
 
     let late = |verb, container, on_failure: &str| {
         let call = node.call(verb, container).config(|config| {
