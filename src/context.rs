@@ -70,8 +70,7 @@ impl<'a> CallContext<'a> {
 
     /// Makes sure that this store is the only one of this node with addresses of `eni`, before ECS is asked to assign one.
     pub(crate) fn claim(&self, eni: &EniId, region: &RegionId) -> Result<()> {
-        let endpoint = self.client()?.endpoint(region);
-        let cloud = endpoint.is_loopback().then(|| endpoint.authority());
+        let cloud = self.client()?.cloud_on_this_machine(region);
         Ok(self.store.claim(eni, cloud.as_deref(), self.deadline)?)
     }
 

@@ -8,10 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::base::logging;
 use crate::base::text::reason;
-use crate::config::Ipam;
-
-/// The type of this plugin in a configuration.
-pub(super) const TYPE: &str = "aliyun-eni-ipam";
+use crate::config::{Ipam, TYPE, ipam_sections, is_of_this_plugin, plugins_of};
 
 /// The key that names what is on an ENI for other software.
 const FOREIGN: &str = "foreignAddresses";
@@ -169,10 +166,9 @@ fn read(file: &Path) -> Result<(Vec<Network>, String), String> {
     let text = fs::read_to_string(file).map_err(|error| reason(&error))?;
     let config: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
     let name = config["name"].as_str().unwrap_or_default();
-    let plugins = config["plugins"].as_array().map_or(std::slice::from_ref(&config), Vec::as_slice);
-    let ours = plugins.iter().filter_map(|plugin| plugin["ipam"].as_object());
-    let ours = ours.filter(|ipam| ipam.get("type").and_then(Value::as_str) == Some(TYPE));
-    let networks = ours
+    let plugins = plugins_of(&config);
+    let networks = ipam_sections(plugins)
+        .filter(|ipam| is_of_this_plugin(ipam))
         .map(|ipam| Network { name: name.to_owned(), ipam: ipam.clone(), file: file.to_owned() })
         .collect();
     let types: Vec<_> = plugins.iter().map(|plugin| PluginType(plugin).to_string()).collect();

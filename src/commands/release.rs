@@ -80,7 +80,7 @@ fn choose(store: &Store, wanted: &BTreeSet<IpAddr>) -> Result<Vec<Active>, Comma
 fn refuse_anothers(chosen: &[Active], pods: &NodePods) -> Result<(), CommandError> {
     for Active(allocation) in chosen {
         for address in allocation.ips() {
-            if let Some(other) = pods.attachments_with(address).find(|it| it.owner != allocation.owner) {
+            if let Some(other) = pods.another_with(address, &allocation.owner) {
                 return Err(CommandError::Failed(format!(
                     "{address} is recorded for container {}, but {} has it, so nothing was released: run `aliyun-eni-ipam \
                      reconcile --adopt`, which gives the address to that pod; if that pod is gone, delete {} first",

@@ -9,6 +9,7 @@ use super::address::AddressSettings;
 use super::cloud::CloudSettings;
 use super::error::Error;
 use super::keys::UnknownKey;
+use super::plugins::TYPE;
 use super::value::Reader;
 use crate::base::foreign::ForeignAddresses;
 
@@ -103,7 +104,7 @@ impl<'a> Ipam<'a> {
 
     /// Reads every group: for the calls that judge the configuration as a whole.
     pub fn check_all(&self) -> Result<(), Error> {
-        if self.0.choice("type", &["aliyun-eni-ipam"])?.is_none() {
+        if self.0.choice("type", &[TYPE])?.is_none() {
             return Err(self.0.error("type", "\"aliyun-eni-ipam\""));
         }
         self.data_directory()?;

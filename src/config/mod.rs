@@ -8,6 +8,7 @@ mod cloud;
 mod error;
 mod ipam;
 mod keys;
+mod plugins;
 mod value;
 
 #[cfg(test)]
@@ -17,3 +18,4 @@ pub(crate) use address::{AddressSettings, Family4};
 pub use error::Error;
 pub use ipam::Ipam;
 pub use keys::{KEYS, Key};
+pub(crate) use plugins::{TYPE, ipam_sections, is_of_this_plugin, plugins_of};

@@ -16,7 +16,7 @@ use crate::base::attachment::{Attachment, Pod};
 use crate::base::text::{clean, reason};
 use crate::base::user::own_user;
 use crate::cni::{addresses_of, check_attachment, pod_of};
-use crate::config::Ipam;
+use crate::config::{Ipam, ipam_sections, is_of_this_plugin, plugins_of};
 
 /// The environment's name for the cache's directory, where it is not the usual one.
 const VARIABLE: &str = "CNI_CACHE_DIR";
@@ -39,9 +39,6 @@ const MAX_ADDRESSES: usize = 64;
 
 /// What libcni calls the form of its files since 2019.
 const KIND: &str = "cniCacheV1";
-
-/// The type of this plugin in a configuration.
-const TYPE: &str = "aliyun-eni-ipam";
 
 /// One file of libcni's cache: an attachment whose ADD has succeeded, and which no DEL has ended.
 #[derive(Clone, Debug)]
@@ -239,11 +236,10 @@ fn ipam_of(config: &str) -> (String, Option<PathBuf>) {
     let Some(config) = config.and_then(|it| serde_json::from_slice::<Value>(&it).ok()) else {
         return ("an unreadable configuration".to_owned(), None);
     };
-    let plugins = config["plugins"].as_array().map_or(std::slice::from_ref(&config), Vec::as_slice);
-    let sections: Vec<_> = plugins.iter().filter_map(|plugin| plugin["ipam"].as_object()).collect();
+    let sections: Vec<_> = ipam_sections(plugins_of(&config)).collect();
     let type_of =
         |ipam: &Map<String, Value>| clean(ipam.get("type").and_then(Value::as_str).unwrap_or_default(), 80);
-    let ours = sections.iter().find(|ipam| type_of(ipam) == TYPE);
+    let ours = sections.iter().find(|ipam| is_of_this_plugin(ipam));
     let types: Vec<_> = sections.iter().map(|ipam| type_of(ipam)).collect();
     let types = if types.is_empty() { "no IPAM plugin".to_owned() } else { types.join(" and ") };
     (types, ours.and_then(|ipam| Ipam::new(ipam).data_directory().ok()))

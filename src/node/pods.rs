@@ -59,6 +59,11 @@ impl NodePods {
         self.attachments().filter(move |it| it.addresses.iter().any(|its| its.address.ip() == address))
     }
 
+    /// Another attachment than `owner` that libcni remembers with `address`.
+    pub(crate) fn another_with(&self, address: IpAddr, owner: &Attachment) -> Option<&CachedAttachment> {
+        self.attachments_with(address).find(|it| it.owner != *owner)
+    }
+
     /// All attachments in libcni's cache.
     pub(crate) fn attachments(&self) -> impl Iterator<Item = &CachedAttachment> {
         self.cache.attachments.iter()

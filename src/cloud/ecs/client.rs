@@ -57,6 +57,14 @@ impl Client {
         self.endpoint.endpoint(region)
     }
 
+    /// The server on this machine that stands for the cloud of `region`, if one does: its ENIs are not those of the same names
+    /// elsewhere.
+    #[must_use]
+    pub fn cloud_on_this_machine(&self, region: &RegionId) -> Option<String> {
+        let endpoint = self.endpoint(region);
+        endpoint.is_loopback().then(|| endpoint.authority())
+    }
+
     /// The seconds that the clock of ECS is ahead of this node's (behind, when negative), once it has answered.
     #[must_use]
     pub fn clock_skew(&self) -> Option<i64> {

@@ -7,7 +7,7 @@ use crate::base::clock::Timestamp;
 use crate::base::eni::EniId;
 use crate::cloud::ecs::Eni;
 use crate::commands::doctor::cloud::Way;
-use crate::commands::doctor::report::Report;
+use crate::commands::doctor::report::{Report, some};
 use crate::commands::output::short_id;
 use crate::pool::release::{DESCRIBE_LAG, REQUEST_TIMEOUT};
 use crate::store::{Allocation, Listed, State, Store};
@@ -16,9 +16,6 @@ const NAME: &str = "addresses";
 
 /// As many ENIs as are described only because a record names them: a node has a few.
 const MOST_ENIS: usize = 8;
-
-/// As many addresses as a line names.
-const MOST: usize = 20;
 
 /// Compares the records of one store with the ENIs that they name. Returns the addresses on these and on the way's own ENIs, unless
 /// ECS could not be asked.
@@ -115,10 +112,5 @@ fn owner(allocation: &Allocation) -> String {
 }
 
 fn in_words(addresses: &[(IpAddr, String)]) -> String {
-    let shown = addresses.iter().take(MOST).map(|(address, owner)| format!("{address} ({owner})"));
-    let shown = shown.collect::<Vec<_>>().join(", ");
-    match addresses.len().saturating_sub(MOST) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
-    }
+    some(addresses.iter().map(|(address, owner)| format!("{address} ({owner})")))
 }

@@ -146,12 +146,11 @@ impl<'n> Way<'n> {
 
     /// The same for the comparison of stores.
     pub(super) fn located(&self, place: &Place<'n>) -> Located<'n> {
-        let endpoint = self.client.endpoint(&place.region);
         Located {
             network: place.network,
             store: place.store.directory().to_owned(),
             eni: Some(place.eni.clone()),
-            cloud: endpoint.is_loopback().then(|| endpoint.authority()),
+            cloud: self.client.cloud_on_this_machine(&place.region),
         }
     }
 

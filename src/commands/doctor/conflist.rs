@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::base::text::{kind, reason};
 use crate::cni::{Version, is_plain_name};
-use crate::commands::networks::TYPE;
+use crate::config::TYPE;
 
 /// A file that runtimes refuse.
 pub(super) struct Refused {

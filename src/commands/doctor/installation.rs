@@ -15,11 +15,9 @@ use std::time::Duration;
 use crate::base::text::{clean, reason};
 use crate::base::user::own_user;
 use crate::commands::doctor::report::Report;
+use crate::config::TYPE;
 
 const NAME: &str = "binary";
-
-/// The name of the file, which is the `type` in a configuration.
-const FILE: &str = "aliyun-eni-ipam";
 
 /// What `--version` prints.
 const VERSION: &str = concat!("aliyun-eni-ipam ", env!("CARGO_PKG_VERSION"));
@@ -48,14 +46,15 @@ pub(super) fn binary(report: &mut Report) {
     }
 }
 
-/// The file that a runtime would call: the first plain one in the directories of `CNI_PATH`.
+/// The file that a runtime would call, whose name is the type in a configuration: the first plain one in the directories of
+/// `CNI_PATH`.
 fn installed() -> Result<PathBuf, String> {
     let directories = env::var_os("CNI_PATH").filter(|it| !it.is_empty());
     let directories = directories.unwrap_or_else(|| OsString::from(USUAL));
-    let mut files = env::split_paths(&directories).map(|directory| directory.join(FILE));
+    let mut files = env::split_paths(&directories).map(|directory| directory.join(TYPE));
     files.find(|file| fs::metadata(file).is_ok_and(|metadata| metadata.is_file())).ok_or_else(|| {
         format!(
-            "there is no {FILE} in {}, where runtimes look for plugins: install it there, or name the directories that your \
+            "there is no {TYPE} in {}, where runtimes look for plugins: install it there, or name the directories that your \
              runtime looks in with the variable CNI_PATH",
             directories.to_string_lossy()
         )

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::base::clock::Timestamp;
-use crate::commands::doctor::report::Report;
+use crate::commands::doctor::report::{Report, some};
 use crate::commands::output::short_id;
 use crate::commands::reconcile::{Adoptable, Conflict};
 use crate::node::pods::{CachedAttachment, NodePods};
@@ -18,9 +18,6 @@ const NAME: &str = "pods";
 
 /// How long a DEL may take from the end of its record to the end of libcni's file.
 const PAUSE: Duration = Duration::from_secs(1);
-
-/// As many pods as a line names.
-const MOST: usize = 20;
 
 /// Checks the pods of one store. `on_enis` are the addresses on this node's ENIs, where ECS has told them.
 pub(super) fn check(store: &Store, on_enis: Option<&BTreeSet<IpAddr>>, report: &mut Report) {
@@ -137,11 +134,4 @@ fn in_words(conflict: &Conflict) -> String {
 
 fn named(it: &CachedAttachment) -> String {
     format!("{} ({})", it.user(), join(it.addresses.iter().map(|its| its.address.ip())))
-}
-
-/// As many as a line takes.
-fn some(all: impl ExactSizeIterator<Item = String>) -> String {
-    let more = all.len().saturating_sub(MOST);
-    let shown = all.take(MOST).collect::<Vec<_>>().join(", ");
-    if more > 0 { format!("{shown} and {more} more") } else { shown }
 }

@@ -150,6 +150,16 @@ impl Report {
     }
 }
 
+/// As many pods or addresses as a line names.
+const MOST: usize = 20;
+
+/// As many of these as a line takes, and how many more there are.
+pub(super) fn some(all: impl ExactSizeIterator<Item = String>) -> String {
+    let more = all.len().saturating_sub(MOST);
+    let shown = all.take(MOST).collect::<Vec<_>>().join(", ");
+    if more > 0 { format!("{shown} and {more} more") } else { shown }
+}
+
 impl Status {
     fn name(self) -> &'static str {
         match self {

@@ -34,8 +34,7 @@ pub(super) fn resolve_interrupted(context: &CallContext<'_>) -> Result<()> {
 /// released before `--adopt` has given the address to that pod.
 fn is_out_of_date(listed: &[Listed]) -> bool {
     let pods = NodePods::look();
-    let is_anothers =
-        |it: &Listed, address| pods.attachments_with(address).any(|other| other.owner != it.owner);
+    let is_anothers = |it: &Listed, address| pods.another_with(address, &it.owner).is_some();
     let mut releasing = listed.iter().filter(|it| it.state == State::Releasing);
     releasing.any(|it| it.allocation.iter().flat_map(Allocation::ips).any(|address| is_anothers(it, address)))
 }

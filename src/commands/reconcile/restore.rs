@@ -14,7 +14,7 @@ use crate::pool::release::{Releaser, Restored};
 use crate::store::{Allocation, EniLock, Listed, State};
 
 /// Whether there is anything to restore on this ENI.
-pub(super) fn has_any(comparison: &Comparison) -> bool {
+fn has_any(comparison: &Comparison) -> bool {
     comparison.ghosts.iter().any(is_of_pod)
 }
 
@@ -52,7 +52,7 @@ pub(super) fn restore_all(
 
 /// Asks for each ghost of a pod, while the ENI's lock is held under which it was found to be one. Returns those that are none any
 /// more; the others stay in `comparison`, each with the reason.
-pub(super) fn restore_on(
+fn restore_on(
     context: &CallContext<'_>,
     network: &str,
     comparison: &mut Comparison,
@@ -97,7 +97,7 @@ pub(super) fn restore_on(
 }
 
 /// Leaves all ghosts as they are.
-pub(super) fn give_up(comparison: &mut Comparison) {
+fn give_up(comparison: &mut Comparison) {
     for ghost in comparison.ghosts.iter_mut().filter(|it| is_of_pod(it)) {
         ghost.why = Some(format!("there is a problem with {}", comparison.eni));
     }
@@ -133,7 +133,7 @@ fn reason_against(
         let why = "no entry of the store leads from it to its record. If that stays so, delete";
         return Ok(Some(format!("{why} {}", ghost.whose())));
     }
-    let other = pods.attachments_with(address).map(|it| &it.owner).find(|owner| **owner != ghost.owner);
+    let other = pods.another_with(address, &ghost.owner).map(|it| &it.owner);
     Ok(other.map(|other| format!("{other} is seen to use it: delete {}", ghost.whose())))
 }
 
