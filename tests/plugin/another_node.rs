@@ -13,7 +13,7 @@ const ASSIGN: &str = "AssignPrivateIpAddresses";
 const UNASSIGN: &str = "UnassignPrivateIpAddresses";
 
 /// Makes the records look as after a reboot; so does the store of a node that was made from another's image.
-fn reboot(node: &Node) {
+pub(crate) fn reboot(node: &Node) {
     for state in ["active", "releasing"] {
         for entry in fs::read_dir(node.store().join(state)).unwrap() {
             let path = entry.unwrap().path();

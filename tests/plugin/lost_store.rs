@@ -55,8 +55,9 @@ fn why(answer: &Answer, key: &str, address: IpAddr) -> Value {
     entry.unwrap_or_else(|| answer.fail("the address"))["why"].clone()
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
+    fs::set_permissions(to, fs::metadata(from).unwrap().permissions()).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let (path, to) = {
             let entry = entry.unwrap();

@@ -4,8 +4,9 @@
 use std::fs;
 
 use harness::{Answer, Effect, Fault, Node, World};
-use serde_json::{Value, json};
+use serde_json::json;
 
+use crate::another_node::reboot;
 use crate::node;
 
 const ASSIGN: &str = "AssignPrivateIpAddresses";
@@ -35,18 +36,6 @@ fn with_link() -> Node {
     let node = configured();
     node.cloud.with_world(|world| world.eni_mut(Node::ENI).mac = HERE.into());
     node
-}
-
-fn reboot(node: &Node) {
-    for state in ["active", "releasing"] {
-        for entry in fs::read_dir(node.store().join(state)).unwrap() {
-            let path = entry.unwrap().path();
-            let mut record: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-            record["allocation"]["bootId"] = "another boot".into();
-            fs::write(&path, record.to_string()).unwrap();
-        }
-    }
-    fs::remove_dir_all(node.store().join("cache")).unwrap();
 }
 
 fn check(node: &Node, container: &str, address: &str) -> Answer {

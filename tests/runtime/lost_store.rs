@@ -17,7 +17,7 @@ harness::tests! {
 }
 
 /// A command with this node's cache of libcni.
-fn operator(stage: &Stage, words: &[&str]) -> Answer {
+pub(crate) fn operator(stage: &Stage, words: &[&str]) -> Answer {
     let cache = stage.runtime.cni_state();
     stage.node.command(&[words, &["--json"]].concat()).env("CNI_CACHE_DIR", cache).run()
 }

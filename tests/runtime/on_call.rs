@@ -4,21 +4,16 @@ use std::fs;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use harness::{Answer, EARLIER_BOOT, Need, Node};
+use harness::{EARLIER_BOOT, Need, Node};
 use serde_json::{Value, json};
 
+use crate::lost_store::operator;
 use crate::stage::{Stage, UNASSIGN};
 
 harness::tests! {
     needs [Need::Root, Need::Containerd]:
         a_pod_whose_address_somebody_unassigned_gets_it_back,
         pods_that_live_keep_what_looks_left_by_an_earlier_boot;
-}
-
-/// A command with this node's cache of libcni.
-fn operator(stage: &Stage, words: &[&str]) -> Answer {
-    let cache = stage.runtime.cni_state();
-    stage.node.command(&[words, &["--json"]].concat()).env("CNI_CACHE_DIR", cache).run()
 }
 
 /// How `doctor` ends its check of this name.

@@ -8,6 +8,7 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use harness::{Effect, Fault, Node};
 
 use super::{doctor, expect, lines};
+use crate::lost_store::copy;
 use crate::{eventually, node};
 
 fn pods(count: usize) -> (Node, Vec<IpAddr>) {
@@ -85,18 +86,6 @@ fn a_record_whose_address_another_pod_got_since_fails() {
         "fail",
         &[&address, "recorded as active for container c0, eth0", "default/c1", "old copy"],
     );
-}
-
-fn copy(from: &std::path::Path, to: &std::path::Path) {
-    fs::create_dir(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let (path, name) = (entry.as_ref().unwrap().path(), entry.unwrap().file_name());
-        if path.is_dir() {
-            copy(&path, &to.join(name));
-        } else {
-            fs::copy(&path, to.join(name)).unwrap();
-        }
-    }
 }
 
 #[test]

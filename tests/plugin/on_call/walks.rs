@@ -8,6 +8,7 @@ use harness::simulator::AddressPolicy;
 use harness::{Effect, Fault, Need, Node, World};
 
 use super::walk::Walk;
+use crate::lost_store::copy;
 use crate::{eventually, node, node_in};
 
 const ASSIGN: &str = "AssignPrivateIpAddresses";
@@ -278,18 +279,4 @@ fn pods_that_do_not_start() -> Walk {
     walk.fails_to_start("web-1", "");
     walk.asks_doctor();
     walk
-}
-
-fn copy(from: &std::path::Path, to: &std::path::Path) {
-    fs::create_dir_all(to).unwrap();
-    fs::set_permissions(to, fs::metadata(from).unwrap().permissions()).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        let target = to.join(path.file_name().unwrap());
-        if path.is_dir() {
-            copy(&path, &target);
-        } else {
-            fs::copy(&path, &target).unwrap();
-        }
-    }
 }
