@@ -59,6 +59,8 @@ mod failure;
 mod metrics;
 mod node;
 mod pool;
+#[allow(dead_code, unused_imports)]
+mod routes;
 mod store;
 pub mod verbs;
 

@@ -3,8 +3,12 @@
 
 mod cni_cache;
 pub(crate) mod eni_link;
+#[allow(dead_code)]
+pub(crate) mod enis;
 pub(crate) mod facts;
 mod host_routes;
 pub(crate) mod ownership;
 pub(crate) mod placement;
 pub(crate) mod pods;
+#[allow(dead_code)]
+pub(crate) mod routing;

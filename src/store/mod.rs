@@ -40,6 +40,8 @@ mod owners;
 mod record;
 mod record_name;
 mod releasing;
+#[allow(dead_code)]
+mod routes_lock;
 mod schema;
 mod trust;
 mod waiting;

@@ -203,7 +203,11 @@ fn a_damaged_file_costs_no_other_pod_anything_and_its_own_address_is_kept_until_
         }
         // Its entries in address/ tell what it named: the pod's DEL releases that, and anybody does after that DEL.
         let releasing = path.parent().unwrap().ends_with("releasing");
-        let is_due = |deed: &Deed| matches!(deed, Deed::OfVictim("DEL")) || releasing;
+        let is_due = |deed: &Deed| match deed {
+            Deed::OfVictim(verb) => *verb == "DEL" || releasing,
+            Deed::OfOther(verb, pod) => (*verb == "DEL" && *pod == victim) || releasing,
+            Deed::Command(_) => releasing,
+        };
         if !reading.sound && !deeds[..count].iter().any(is_due) {
             let address = stage.address_of(victim).unwrap();
             assert!(
