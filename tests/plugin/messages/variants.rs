@@ -140,7 +140,7 @@ fn failures() -> Vec<Failure> {
             value: "\"store\"".into(),
             expected: "an absolute path".into(),
         }),
-        Failure::Routes(routes::Error::Kernel { what: "add the rule".into(), error: system_error() }),
+        Failure::Routes(routes::Error::Kernel { what: "add the rule".into(), why: "Why.".into() }),
         Failure::NotRecorded { directory: "/store".into() },
         Failure::EniUnknown { eni: eni(), why: "metadata does not answer".into() },
         Failure::Unread(io::Error::from_raw_os_error(32)),
