@@ -20,7 +20,7 @@ use crate::routes::EniNetwork;
 use crate::store::{Allocation, State, Store};
 
 use super::default_route::DefaultRoute;
-use super::eni_link::{EniLink, mac_of};
+use super::eni_link::{EniLink, is_here, mac_of};
 use super::facts;
 
 /// The name under which they are kept.
@@ -93,10 +93,13 @@ struct Asked {
 
 fn look(metadata: &Metadata, store: &Store, deadline: Deadline) -> Result<Asked> {
     let mut asked = by_metadata(metadata, store, deadline);
-    // One that was attached a moment ago may be missing in metadata, and all are where there is none.
+    let has_answered = !asked.enis.is_empty();
     let known = ByStore::look(store)?;
-    let missing: Vec<_> =
-        known.enis.iter().filter(|it| asked.enis.iter().all(|has| has.eni != it.eni)).collect();
+    // One that was attached a moment ago may be missing in metadata, and one that has gone is.
+    let is_missing = |it: &&EniNetwork| {
+        asked.enis.iter().all(|has| has.eni != it.eni) && (!has_answered || is_here(&it.mac))
+    };
+    let missing: Vec<_> = known.enis.iter().filter(is_missing).collect();
     asked.enis.extend(missing.into_iter().cloned());
     if !asked.enis.iter().any(|it| it.is_primary) {
         match known.primary() {

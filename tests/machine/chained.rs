@@ -217,19 +217,22 @@ fn a_gc_removes_the_rules_that_no_record_explains_and_no_others() {
     let machine = Machine::new();
     let [gone, kept] = ["c1", "c2"].map(|container| machine.add(container));
     machine.ipam("DEL", "c1").ok();
-    // Somebody else's rules, and one of a pod that libcni remembers.
-    let used = "192.168.0.77";
+    // Somebody else's rule, one of a pod that this host has a route to, and one of an ENI that this store has nothing of.
+    let (used, of_another) = ("192.168.0.77", format!("192.168.0.88 {TABLE_OF_PRIMARY}"));
     machine.name_space.ip(&format!(
-        "rule add pref 2048 from 192.168.0.66 lookup 66\nrule add pref 2048 from {used} lookup {TABLE_OF_SECONDARY} protocol kernel\n\
+        "rule add pref 2048 from 192.168.0.66 lookup 66\n\
+         rule add pref 2048 from 192.168.0.88 lookup {TABLE_OF_PRIMARY} protocol kernel\nrule add pref 2048 from {used} lookup {TABLE_OF_SECONDARY} protocol kernel\n\
          link add veth1 type veth peer name veth2\nlink set veth1 up\nroute add {used} dev veth1"
     ));
     machine.chained("GC", "", &Value::Null).run().ok();
     let rules = machine.rules();
     assert!(!rules.iter().any(|rule| rule.starts_with(&addresses(&gone)[0].to_string())), "{rules:?}");
-    for rule in [&rules_of(&[&kept])[0], "192.168.0.66 66", &format!("{used} {TABLE_OF_SECONDARY}")] {
+    for rule in
+        [&rules_of(&[&kept])[0], "192.168.0.66 66", &of_another, &format!("{used} {TABLE_OF_SECONDARY}")]
+    {
         assert!(rules.iter().any(|it| it == rule), "{rule} is not among {rules:?}");
     }
-    assert!(machine.node.log().contains(&format!("{used}")), "{}", machine.node.log());
+    assert!(machine.node.log().contains(used), "{}", machine.node.log());
     machine.chained("CHECK", "c2", &kept).run().ok();
 }
 
