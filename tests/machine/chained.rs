@@ -309,6 +309,8 @@ fn one_eni_that_metadata_does_not_describe_keeps_no_other_from_being_routed() {
     machine.node.cloud.with_world(|world| world.enis.insert(third.id.clone(), third));
     let odd = "/latest/meta-data/network/interfaces/macs/00:16:3e:00:00:03/gateway";
     machine.node.cloud.inject_metadata(odd, harness::Effect::Empty { status: 500 }, None);
+    // Nothing but metadata tells which ENI is the primary one.
+    machine.name_space.ip("route del default");
     let result = machine.add("c1");
     assert_eq!(machine.rules(), rules_of(&[&result]));
     assert!(machine.node.log().contains("an ENI of this node is left out"), "{}", machine.node.log());
