@@ -90,6 +90,8 @@ pub struct Network {
     pub version: Version,
     /// The plugin's own options, as they stand in the configuration.
     pub ipam: Map<String, Value>,
+    /// The type of the plugin that calls: an IPAM plugin gets the configuration of the main one.
+    pub main_plugin: Option<String>,
 }
 
 /// A call that cannot be made out, with the version to say so in where that much is known.
@@ -131,7 +133,8 @@ fn assemble(environment: &Environment, request: Request, mut document: Document)
         Request::Del { .. } | Request::Gc => ipam.unwrap_or_default(),
         _ => ipam.ok_or_else(missing_ipam)?,
     };
-    let network = Network { name, version, ipam };
+    let main_plugin = document.value("type").and_then(Value::as_str).map(str::to_owned);
+    let network = Network { name, version, ipam, main_plugin };
     Ok(match request {
         Request::Add { attachment } => {
             let arguments = Arguments::read(environment.args()?, &document)?;

@@ -39,7 +39,7 @@ pub(super) fn add(
     for key in context.ipam.unknown_keys() {
         log::warn!("{}", key.warning());
     }
-    let settings = context.ipam.address()?;
+    let settings = context.ipam.address()?.below(call.network.main_plugin.as_deref());
     let dns = read_dns(&settings)?;
     let answer = |Active(allocation): &Active| {
         let ips = allocation.addresses.clone();

@@ -19,6 +19,7 @@ mod earlier_boot;
 mod examples;
 mod figures;
 mod foreign;
+mod gateway;
 mod gc;
 mod golden;
 mod layers;
