@@ -5,7 +5,9 @@ mod beginning;
 mod check;
 mod del;
 mod gc;
+mod main_plugin;
 mod status;
+mod wait_for_address;
 
 use std::io;
 

@@ -24,6 +24,7 @@ mod gc;
 mod golden;
 mod layers;
 mod lost_store;
+mod main_plugin;
 mod messages;
 mod metrics;
 mod on_call;
@@ -40,6 +41,7 @@ mod terminal;
 mod trust;
 mod turns;
 mod unfit_answers;
+mod wait_for_address;
 mod without_metadata;
 
 use harness::{Node, World, eventually};
