@@ -311,12 +311,12 @@ fn without_metadata_the_store_and_the_default_route_tell() {
         node.with("regionId", World::REGION_ID)
             .with("metadataEndpoint", "http://127.0.0.1:1")
             .with("subnet", "192.168.0.0/24")
-            .with("gateway", "192.168.0.253")
     });
     // The link is what proves that the ENI is this node's.
     machine.name_space.ip("link del eth1");
     machine.attach_tap("eth1", World::SECONDARY_ENI);
     let result = machine.add("c1");
+    assert_eq!(result["ips"][0]["gateway"], "192.168.0.11", "that of the vSwitch is not recorded below ptp");
     assert_eq!(machine.rules(), rules_of(&[&result]));
     let table = machine.name_space.show(&format!("route show table {TABLE_OF_SECONDARY}"));
     assert!(table.contains("default via 192.168.0.253 dev eth1"), "{table}");
