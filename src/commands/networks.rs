@@ -4,11 +4,11 @@ use std::fmt::{self, Display};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::base::logging;
 use crate::base::text::reason;
-use crate::config::{Ipam, TYPE, ipam_sections, is_of_this_plugin, plugins_of};
+use crate::config::{Ipam, TYPE, is_chained, is_of_this_plugin, plugins_of};
 
 /// The key that names what is on an ENI for other software.
 const FOREIGN: &str = "foreignAddresses";
@@ -17,8 +17,20 @@ const FOREIGN: &str = "foreignAddresses";
 pub(super) struct Network {
     name: String,
     ipam: Map<String, Value>,
+    /// The type of the main plugin, whose `ipam` that is; empty for [`Network::with_defaults`].
+    main: String,
+    chain: Chain,
     /// The file that configures it; empty for [`Network::with_defaults`].
     file: PathBuf,
+}
+
+/// Where this plugin stands in `plugins` as the one that routes the pods of the main plugin.
+enum Chain {
+    Nowhere,
+    /// Before the main plugin, where it has nothing to route.
+    InFront,
+    /// Behind the main plugin, with these keys.
+    Behind(Map<String, Value>),
 }
 
 /// The contents of a file or a directory of configurations.
@@ -38,7 +50,20 @@ impl Network {
     /// A network without keys, for a node that has no configuration yet.
     pub(super) fn with_defaults() -> Self {
         let ipam = Map::from_iter([("type".to_owned(), TYPE.into())]);
-        Self { name: String::new(), ipam, file: PathBuf::new() }
+        Self { name: String::new(), ipam, main: String::new(), chain: Chain::Nowhere, file: PathBuf::new() }
+    }
+
+    /// The network whose main plugin is the one at `at`, if its `ipam` is this plugin's.
+    fn of(name: &str, plugins: &[Value], at: usize, file: &Path) -> Option<Self> {
+        let ipam = plugins[at]["ipam"].as_object().filter(|ipam| is_of_this_plugin(ipam))?;
+        let mut behind = plugins[at..].iter().skip(1).filter(|it| is_chained(it));
+        let chain = match behind.next().and_then(Value::as_object) {
+            Some(keys) => Chain::Behind(keys.clone()),
+            None if plugins[..at].iter().any(is_chained) => Chain::InFront,
+            None => Chain::Nowhere,
+        };
+        let main = plugins[at]["type"].as_str().unwrap_or_default().to_owned();
+        Some(Self { name: name.to_owned(), ipam: ipam.clone(), main, chain, file: file.to_owned() })
     }
 
     pub(super) fn name(&self) -> &str {
@@ -51,6 +76,44 @@ impl Network {
 
     pub(super) fn ipam(&self) -> Ipam<'_> {
         Ipam::new(&self.ipam)
+    }
+
+    /// The type of the main plugin.
+    pub(super) fn main_plugin(&self) -> &str {
+        &self.main
+    }
+
+    /// The entry behind the main plugin that routes its pods, read as far as it has keys of `ipam`.
+    pub(super) fn chained(&self) -> Option<Ipam<'_>> {
+        match &self.chain {
+            Chain::Behind(keys) => Some(Ipam::new(keys)),
+            Chain::InFront | Chain::Nowhere => None,
+        }
+    }
+
+    /// Whether that entry stands before the main plugin, and none behind it.
+    pub(super) fn is_chained_in_front(&self) -> bool {
+        matches!(self.chain, Chain::InFront)
+    }
+
+    /// Whether the plugin routes this network's pods: the entry behind the main plugin has the same store.
+    pub(super) fn is_routed(&self) -> bool {
+        let same_store = |chained: Ipam<'_>| match (chained.data_directory(), self.ipam().data_directory()) {
+            (Ok(one), Ok(other)) => one == other || is_one_directory(&one, &other),
+            _ => false,
+        };
+        self.chained().is_some_and(same_store)
+    }
+
+    /// The entry that routes this network's pods, to be added behind the main plugin, for people.
+    pub(super) fn entry(&self) -> Value {
+        let mut entry = json!({ "type": TYPE });
+        for key in ["dataDir", "metadataEndpoint", "logLevel", "logFile"] {
+            if let Some(value) = self.ipam.get(key).filter(|value| !value.is_null()) {
+                entry[key] = value.clone();
+            }
+        }
+        entry
     }
 
     /// The values of these keys, as they stand there.
@@ -144,6 +207,11 @@ impl Configuration {
     }
 }
 
+/// Whether two paths lead to one directory that exists.
+fn is_one_directory(one: &Path, other: &Path) -> bool {
+    one.canonicalize().is_ok_and(|one| other.canonicalize().is_ok_and(|other| one == other))
+}
+
 fn files(config: &Path) -> Result<Vec<PathBuf>, String> {
     let cannot =
         |error| format!("cannot read {}: {error}; name a file or directory with --config", config.display());
@@ -167,10 +235,7 @@ fn read(file: &Path) -> Result<(Vec<Network>, String), String> {
     let config: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
     let name = config["name"].as_str().unwrap_or_default();
     let plugins = plugins_of(&config);
-    let networks = ipam_sections(plugins)
-        .filter(|ipam| is_of_this_plugin(ipam))
-        .map(|ipam| Network { name: name.to_owned(), ipam: ipam.clone(), file: file.to_owned() })
-        .collect();
+    let networks = (0..plugins.len()).filter_map(|at| Network::of(name, plugins, at, file)).collect();
     let types: Vec<_> = plugins.iter().map(|plugin| PluginType(plugin).to_string()).collect();
     Ok((networks, types.join(" and ")))
 }

@@ -6,7 +6,7 @@ use crate::commands::doctor::report::Report;
 use crate::commands::doctor::sharing::{by_way, groups, store_of};
 use crate::commands::doctor::stores::Located;
 use crate::commands::doctor::{
-    addresses, configuration, installation, orphans, outputs, pods, store, stores,
+    addresses, configuration, installation, orphans, outputs, plugins, pods, store, stores,
 };
 use crate::commands::error::CommandError;
 use crate::commands::networks::{Configuration, Network};
@@ -69,6 +69,7 @@ fn configurations(networks: &[&Network], report: &mut Report) {
     for network in networks {
         report.about(&[network]);
         configuration::keys(network, networks.len() > 1, report);
+        plugins::check(network, report);
     }
     for group in groups(networks, |network| network.ipam().log().file) {
         report.about(&group);
@@ -89,6 +90,7 @@ fn ask_the_cloud<'n>(networks: &[&'n Network], is_configured: bool, report: &mut
             Ok(mut way) => {
                 way.find(&mut instances, report);
                 way.check_enis(is_configured, report);
+                plugins::check_enis(&way, report);
                 ways.push(way);
             }
             Err(failure) => report.not_tested("cloud", failure),

@@ -10,6 +10,7 @@ mod installation;
 mod orphans;
 mod outputs;
 mod permissions;
+mod plugins;
 mod pods;
 mod report;
 mod sharing;

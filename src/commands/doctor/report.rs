@@ -19,8 +19,9 @@ pub(super) enum Status {
 }
 
 /// The checks whose failure explains that of others, the cause before its effects.
-const CAUSES: [&str; 9] = [
+const CAUSES: [&str; 10] = [
     "configuration",
+    "plugins",
     "binary",
     "store",
     "metadata",
