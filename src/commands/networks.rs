@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::base::logging;
 use crate::base::text::reason;
-use crate::config::{Ipam, TYPE, is_chained, is_of_this_plugin, plugins_of};
+use crate::config::{Error, Ipam, TYPE, is_chained, is_of_this_plugin, plugins_of};
 
 /// The key that names what is on an ENI for other software.
 const FOREIGN: &str = "foreignAddresses";
@@ -17,8 +17,8 @@ const FOREIGN: &str = "foreignAddresses";
 pub(super) struct Network {
     name: String,
     ipam: Map<String, Value>,
-    /// The type of the main plugin, whose `ipam` that is; empty for [`Network::with_defaults`].
-    main: String,
+    /// The type of the main plugin, which has this section.
+    main_plugin: Option<String>,
     chain: Chain,
     /// The file that configures it; empty for [`Network::with_defaults`].
     file: PathBuf,
@@ -50,7 +50,7 @@ impl Network {
     /// A network without keys, for a node that has no configuration yet.
     pub(super) fn with_defaults() -> Self {
         let ipam = Map::from_iter([("type".to_owned(), TYPE.into())]);
-        Self { name: String::new(), ipam, main: String::new(), chain: Chain::Nowhere, file: PathBuf::new() }
+        Self { name: String::new(), ipam, main_plugin: None, chain: Chain::Nowhere, file: PathBuf::new() }
     }
 
     /// The network whose main plugin is the one at `at`, if its `ipam` is this plugin's.
@@ -62,8 +62,8 @@ impl Network {
             None if plugins[..at].iter().any(is_chained) => Chain::InFront,
             None => Chain::Nowhere,
         };
-        let main = plugins[at]["type"].as_str().unwrap_or_default().to_owned();
-        Some(Self { name: name.to_owned(), ipam: ipam.clone(), main, chain, file: file.to_owned() })
+        let main_plugin = plugins[at]["type"].as_str().map(str::to_owned);
+        Some(Self { name: name.to_owned(), ipam: ipam.clone(), main_plugin, chain, file: file.to_owned() })
     }
 
     pub(super) fn name(&self) -> &str {
@@ -80,7 +80,15 @@ impl Network {
 
     /// The type of the main plugin.
     pub(super) fn main_plugin(&self) -> &str {
-        &self.main
+        self.main_plugin.as_deref().unwrap_or_default()
+    }
+
+    /// The store by its real name, which need not exist yet.
+    ///
+    /// # Errors
+    /// When `dataDir` cannot be used.
+    pub(super) fn store_directory(&self) -> Result<PathBuf, Error> {
+        self.ipam().data_directory().map(|directory| real(&directory))
     }
 
     /// The entry behind the main plugin that routes its pods, read as far as it has keys of `ipam`.
@@ -98,11 +106,8 @@ impl Network {
 
     /// Whether the plugin routes this network's pods: the entry behind the main plugin has the same store.
     pub(super) fn is_routed(&self) -> bool {
-        let same_store = |chained: Ipam<'_>| match (chained.data_directory(), self.ipam().data_directory()) {
-            (Ok(one), Ok(other)) => one == other || is_one_directory(&one, &other),
-            _ => false,
-        };
-        self.chained().is_some_and(same_store)
+        let is_same = |one: PathBuf| self.store_directory().is_ok_and(|other| real(&one) == other);
+        self.chained().and_then(|chained| chained.data_directory().ok()).is_some_and(is_same)
     }
 
     /// The entry that routes this network's pods, to be added behind the main plugin, for people.
@@ -207,9 +212,14 @@ impl Configuration {
     }
 }
 
-/// Whether two paths lead to one directory that exists.
-fn is_one_directory(one: &Path, other: &Path) -> bool {
-    one.canonicalize().is_ok_and(|one| other.canonicalize().is_ok_and(|other| one == other))
+/// The path without links, as far as it exists.
+fn real(path: &Path) -> PathBuf {
+    for existing in path.ancestors() {
+        if let (Ok(real), Ok(rest)) = (existing.canonicalize(), path.strip_prefix(existing)) {
+            return if rest.as_os_str().is_empty() { real } else { real.join(rest) };
+        }
+    }
+    path.to_owned()
 }
 
 fn files(config: &Path) -> Result<Vec<PathBuf>, String> {

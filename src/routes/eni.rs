@@ -24,3 +24,14 @@ pub(crate) struct EniNetwork {
     /// The IPv6 gateway of its vSwitch; `None` where the vSwitch has no IPv6.
     pub(crate) gateway6: Option<Ipv6Addr>,
 }
+
+impl EniNetwork {
+    /// The number of its table; `None` where the hardware address is none.
+    pub(crate) fn table(&self) -> Option<u32> {
+        let last = self.mac.split(':').skip(3).map(|part| u32::from_str_radix(part, 16).ok());
+        Some(
+            last.collect::<Option<Vec<_>>>()?.into_iter().fold(0, |sum, byte| sum << 8 | byte)
+                + 1_000_000_000,
+        )
+    }
+}

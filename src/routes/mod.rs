@@ -6,6 +6,7 @@
 mod eni;
 mod error;
 mod expected;
+mod main_table;
 mod network;
 
 pub(crate) use eni::EniNetwork;
