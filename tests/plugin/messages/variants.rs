@@ -7,7 +7,7 @@ use aliyun_eni_ipam::Failure;
 use aliyun_eni_ipam::cni::Code;
 use aliyun_eni_ipam::inside::base::EniId;
 use aliyun_eni_ipam::inside::cloud as rpc;
-use aliyun_eni_ipam::inside::{config, store};
+use aliyun_eni_ipam::inside::{config, routes, store};
 use harness::Node;
 
 use super::Section;
@@ -66,6 +66,11 @@ fn name_of(failure: &Failure) -> &'static str {
         Failure::Check(_) => "Check",
         Failure::NotAvailable(_) => "NotAvailable",
         Failure::Leftover(_) => "Leftover",
+        Failure::Routes(_) => "Routes",
+        Failure::NotRecorded { .. } => "NotRecorded",
+        Failure::EniUnknown { .. } => "EniUnknown",
+        Failure::Unread(_) => "Unread",
+        Failure::LinkDown(_) => "LinkDown",
         Failure::Panic(_) => "Panic",
     }
 }
@@ -130,6 +135,16 @@ fn failures() -> Vec<Failure> {
         Failure::Check("no addresses are recorded for this attachment".into()),
         Failure::NotAvailable("no credentials found".into()),
         Failure::Leftover(vec!["the first reason".into(), "the second one".into()]),
+        Failure::Config(config::Error::OfChain {
+            key: "dataDir".into(),
+            value: "\"store\"".into(),
+            expected: "an absolute path".into(),
+        }),
+        Failure::Routes(routes::Error::Kernel { what: "add the rule".into(), error: system_error() }),
+        Failure::NotRecorded { directory: "/store".into() },
+        Failure::EniUnknown { eni: eni(), why: "metadata does not answer".into() },
+        Failure::Unread(io::Error::from_raw_os_error(32)),
+        Failure::LinkDown("eth1 has no carrier".into()),
         Failure::Panic("index out of bounds".into()),
     ]
 }
