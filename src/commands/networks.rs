@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::base::logging;
 use crate::base::text::reason;
-use crate::config::{Error, Ipam, TYPE, is_chained, is_of_this_plugin, plugins_of};
+use crate::config::{ChainedOptions, Error, Ipam, TYPE, is_chained, is_of_this_plugin, plugins_of};
 
 /// The key that names what is on an ENI for other software.
 const FOREIGN: &str = "foreignAddresses";
@@ -91,10 +91,10 @@ impl Network {
         self.ipam().data_directory().map(|directory| real(&directory))
     }
 
-    /// The entry behind the main plugin that routes its pods, read as far as it has keys of `ipam`.
-    pub(super) fn chained(&self) -> Option<Ipam<'_>> {
+    /// The options of the entry behind the main plugin that routes its pods.
+    pub(super) fn chained(&self) -> Option<ChainedOptions<'_>> {
         match &self.chain {
-            Chain::Behind(keys) => Some(Ipam::new(keys)),
+            Chain::Behind(keys) => Some(ChainedOptions::new(keys)),
             Chain::InFront | Chain::Nowhere => None,
         }
     }

@@ -46,7 +46,9 @@ pub(super) fn check(networks: &[&Network], report: &mut Report) {
 /// default a kernel that forwards does not.
 pub(super) fn router_advertisements(links: &[UsedLink], report: &mut Report) {
     let forwards = value(IPV6).as_deref() == Some("1");
-    let Some(link) = links.iter().find(|it| it.is_primary && it.has_ipv6).filter(|_| forwards) else { return };
+    let Some(link) = links.iter().find(|it| it.is_primary && it.has_ipv6).filter(|_| forwards) else {
+        return;
+    };
     let switch = format!("net/ipv6/conf/{}/accept_ra", link.name);
     if value(&switch).as_deref() == Some("1") {
         let name = name_of(&switch);

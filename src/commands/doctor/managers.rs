@@ -40,7 +40,8 @@ pub(super) fn check(links: &[UsedLink], report: &mut Report) {
 
 fn at_boot(secondary: &[UsedLink], report: &mut Report) {
     for link in secondary {
-        if let Some(file) = AT_BOOT.iter().flat_map(|it| files(Path::new(it))).find(|file| names(file, link)) {
+        if let Some(file) = AT_BOOT.iter().flat_map(|it| files(Path::new(it))).find(|file| names(file, link))
+        {
             let file = file.display();
             report.warn(
                 NAME,
@@ -64,7 +65,8 @@ fn at_boot(secondary: &[UsedLink], report: &mut Report) {
 fn files(path: &Path) -> Vec<PathBuf> {
     match fs::read_dir(path) {
         Ok(entries) => {
-            let mut files: Vec<_> = entries.flatten().map(|entry| entry.path()).filter(|it| it.is_file()).collect();
+            let mut files: Vec<_> =
+                entries.flatten().map(|entry| entry.path()).filter(|it| it.is_file()).collect();
             files.sort();
             files
         }
@@ -74,7 +76,8 @@ fn files(path: &Path) -> Vec<PathBuf> {
 
 /// Whether a file, in its name or its text, names a link or its hardware address.
 fn names(file: &Path, link: &UsedLink) -> bool {
-    let is_named_after = file.file_name().is_some_and(|it| it.to_string_lossy() == format!("ifcfg-{}", link.name));
+    let is_named_after =
+        file.file_name().is_some_and(|it| it.to_string_lossy() == format!("ifcfg-{}", link.name));
     is_named_after || text_of(file).lines().any(|line| mentions(line, link))
 }
 
@@ -87,7 +90,9 @@ fn mentions(line: &str, link: &UsedLink) -> bool {
 /// With its default it drops what comes in by another link than the answer to the sender would leave by, and asks neither the mark nor
 /// the sender's rules.
 fn firewalld(secondary: &[UsedLink], report: &mut Report) {
-    let Some(link) = secondary.iter().find(|it| it.has_ipv6).filter(|_| Path::new(FIREWALLD).exists()) else { return };
+    let Some(link) = secondary.iter().find(|it| it.has_ipv6).filter(|_| Path::new(FIREWALLD).exists()) else {
+        return;
+    };
     let text = text_of(Path::new(FIREWALLD_SETTINGS));
     let mut said = text.lines().filter_map(|line| line.trim().strip_prefix("IPv6_rpfilter="));
     let value = said.next_back().unwrap_or("yes").trim().to_ascii_lowercase();

@@ -20,8 +20,11 @@ pub(super) fn check(name: &'static str, secondary: &[UsedLink], report: &mut Rep
         return;
     }
     let texts = files(&DIRECTORIES, "conf").into_values().map(|file| text_of(&file));
-    let all: Vec<Setting> = texts.chain([text_of(Path::new(MAIN))]).flat_map(|text| settings(&text)).collect();
-    for UsedLink { name: link, mac, .. } in secondary.iter().filter(|it| !is_unmanaged(&all, &it.name, &it.mac)) {
+    let all: Vec<Setting> =
+        texts.chain([text_of(Path::new(MAIN))]).flat_map(|text| settings(&text)).collect();
+    for UsedLink { name: link, mac, .. } in
+        secondary.iter().filter(|it| !is_unmanaged(&all, &it.name, &it.mac))
+    {
         report.warn(
             name,
             format!(
@@ -41,10 +44,13 @@ fn is_unmanaged(settings: &[Setting], link: &str, mac: &str) -> bool {
         return true;
     }
     let is_off = |it: &&Setting| {
-        it.section.starts_with("device") && it.key == "managed" && ["0", "no", "false"].contains(&it.value.as_str())
+        it.section.starts_with("device")
+            && it.key == "managed"
+            && ["0", "no", "false"].contains(&it.value.as_str())
     };
     settings.iter().filter(is_off).any(|off| {
-        let mut of_section = settings.iter().filter(|it| it.section == off.section && it.key == "match-device");
+        let mut of_section =
+            settings.iter().filter(|it| it.section == off.section && it.key == "match-device");
         of_section.next().is_none_or(|it| names(&it.value, link, mac))
     })
 }

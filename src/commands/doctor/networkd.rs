@@ -77,7 +77,8 @@ fn is_of(settings: &[Setting], link: &str, mac: &str) -> bool {
 
 fn is_unmanaged(settings: &[Setting]) -> bool {
     let mut said = settings.iter().filter(|it| it.section == "Link" && it.key == "Unmanaged");
-    let is_yes = |value: &str| ["yes", "true", "on", "1", "y", "t"].contains(&value.to_ascii_lowercase().as_str());
+    let is_yes =
+        |value: &str| ["yes", "true", "on", "1", "y", "t"].contains(&value.to_ascii_lowercase().as_str());
     said.next_back().is_some_and(|it| is_yes(&it.value))
 }
 

@@ -41,12 +41,17 @@ pub(super) fn check(network: &Network, report: &mut Report) {
         );
     }
     let Some(chained) = network.chained() else { return };
-    match (chained.data_directory(), network.ipam().data_directory()) {
-        (Err(error), _) => report.fail(NAME, format!("the entry of this plugin behind {main}: {error}")),
-        // It is another line's.
-        (_, Err(_)) => {}
-        (Ok(_), Ok(_)) if network.is_routed() => {}
-        (Ok(one), Ok(other)) => report.fail(
+    if let Err(error) = chained.check_all() {
+        return report.fail(NAME, error);
+    }
+    for warning in chained.warnings() {
+        report.warn(NAME, warning);
+    }
+    // A `dataDir` of `ipam` that cannot be used is another line's.
+    if let (Ok(one), Ok(other), false) =
+        (chained.data_directory(), network.ipam().data_directory(), network.is_routed())
+    {
+        report.fail(
             NAME,
             format!(
                 "the entry of this plugin behind {main} looks for records in {}, but ipam.dataDir is {}, so no pod starts: make it {}",
@@ -54,7 +59,7 @@ pub(super) fn check(network: &Network, report: &mut Report) {
                 other.display(),
                 network.entry()
             ),
-        ),
+        );
     }
 }
 

@@ -19,7 +19,7 @@ pub(super) enum Status {
 }
 
 /// The checks whose failure explains that of others, the cause before its effects.
-const CAUSES: [&str; 10] = [
+const CAUSES: [&str; 15] = [
     "configuration",
     "plugins",
     "binary",
@@ -30,6 +30,11 @@ const CAUSES: [&str; 10] = [
     "endpoint",
     "permissions",
     "eni",
+    "link",
+    "managers",
+    "main-table",
+    "forwarding",
+    "routes",
 ];
 
 /// One check that was made.

@@ -7,7 +7,7 @@ use crate::commands::doctor::used_link::UsedLink;
 use crate::commands::doctor::{forwarding, main_table, managers};
 use crate::commands::error::CommandError;
 use crate::commands::networks::Network;
-use crate::commands::routes::{NodeStores, lasting_differences};
+use crate::commands::routes::{NodeStores, compare_twice};
 use crate::failure::Failure;
 use crate::node::eni_link;
 use crate::routes::{self, Difference, DifferenceKind, EniNetwork, Expected};
@@ -23,6 +23,13 @@ pub(super) fn check(networks: &[Network], used: &[EniId], report: &mut Report) {
         Err(failure) => return report.not_tested(NAME, failure),
     };
     let Some(routed) = stores.routed() else { return };
+    match stores.damaged() {
+        Ok(None) => {}
+        Ok(Some(path)) => {
+            return report.not_tested(NAME, format!("{} is damaged, see `records`", path.display()));
+        }
+        Err(failure) => return report.not_tested(NAME, failure),
+    }
     if let Err(error) = compare(stores, routed, used, report) {
         report.not_tested(NAME, error);
     }
@@ -35,10 +42,11 @@ fn compare(
     report: &mut Report,
 ) -> Result<(), CommandError> {
     let deadline = Deadline::after(routed.ipam().timeout().map_err(Failure::from)?);
-    let enis = stores.look_for_enis(routed, deadline)?;
+    let enis = stores.ask_enis(routed, deadline)?;
     stores.add_claimed(&enis)?;
-    let expected = stores.expected(&enis)?;
-    let is_used = |eni: &EniNetwork| eni.is_primary || used.contains(&eni.eni) || has_pods(&expected, &eni.eni);
+    let (expected, differences) = compare_twice(&stores, &enis, deadline)?;
+    let is_used =
+        |eni: &EniNetwork| eni.is_primary || used.contains(&eni.eni) || has_pods(&expected, &eni.eni);
     let used: Vec<&EniNetwork> = enis.iter().filter(|eni| is_used(eni)).collect();
     let kernel = routes::Network::open(deadline)?;
     for eni in &used {
@@ -46,7 +54,6 @@ fn compare(
             report.fail("link", format!("{}: {why}", eni.eni));
         }
     }
-    let differences = lasting_differences(&stores, &enis, deadline)?;
     say(&differences, report);
     let links: Vec<UsedLink> = used.iter().filter_map(|eni| link_of(eni)).collect();
     main_table::check(&kernel, &links, report)?;
@@ -87,11 +94,15 @@ fn say(differences: &[Difference], report: &mut Report) {
     if !left_over.is_empty() {
         report.warn(
             NAME,
-            format!("left over from pods that are gone: {}: run `aliyun-eni-ipam routes --repair`", words(&left_over)),
+            format!(
+                "left over from pods that are gone: {}: run `aliyun-eni-ipam routes --repair`",
+                words(&left_over)
+            ),
         );
     }
     // What is in the way of a pod's address keeps the pod from being answered.
-    let (of_pods, others): (Vec<_>, Vec<_>) = of(DifferenceKind::InTheWay).partition(|it| it.address.is_some());
+    let (of_pods, others): (Vec<_>, Vec<_>) =
+        of(DifferenceKind::InTheWay).partition(|it| it.address.is_some());
     if !of_pods.is_empty() {
         report.fail(NAME, format!("in the way of pods: {}", words(&of_pods)));
     }

@@ -1,20 +1,19 @@
 //! From the arguments to what is printed.
 
 use std::path::Path;
-use std::thread;
-use std::time::Duration;
 
 use crate::base::deadline::Deadline;
 use crate::commands::consent::Consent;
 use crate::commands::error::CommandError;
 use crate::commands::networks::{Configuration, Network};
 use crate::commands::output::print_error;
+use crate::commands::routes::comparison::compare_twice;
 use crate::commands::routes::remove::remove;
 use crate::commands::routes::repairing::repair;
 use crate::commands::routes::report::Report;
 use crate::commands::routes::stores::NodeStores;
 use crate::failure::Failure;
-use crate::routes::{self, Difference, EniNetwork, Expected};
+use crate::routes::{Difference, Expected};
 
 /// What to do about the node's routes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,9 +25,6 @@ pub(in crate::commands) enum Action {
     /// To remove all that is this plugin's.
     Remove(Consent),
 }
-
-/// How long an ADD or a DEL may take from its record to its rule.
-const PAUSE: Duration = Duration::from_secs(1);
 
 /// Looks at the node's routes, repairs or removes them. They are the node's and not a network's, so whichever network is named, all
 /// of them count.
@@ -71,25 +67,5 @@ fn look(
     let mut stores = NodeStores::open(networks)?;
     let enis = stores.ask_enis(routed, deadline)?;
     stores.add_claimed(&enis)?;
-    let differences = lasting_differences(&stores, &enis, deadline)?;
-    Ok((stores.expected(&enis)?, differences))
-}
-
-/// What differs from what it should be, now and after a pause: what is under way looks like a difference for a moment. Nobody waits
-/// for it meanwhile.
-pub(in crate::commands) fn lasting_differences(
-    stores: &NodeStores<'_>,
-    enis: &[EniNetwork],
-    deadline: Deadline,
-) -> Result<Vec<Difference>, CommandError> {
-    let kernel = routes::Network::open(deadline)?;
-    let look = || -> Result<_, CommandError> { Ok(kernel.differences(&stores.expected(enis)?)?) };
-    let first = look()?;
-    if first.is_empty() {
-        return Ok(first);
-    }
-    thread::sleep(PAUSE);
-    let mut second = look()?;
-    second.retain(|difference| first.contains(difference));
-    Ok(second)
+    compare_twice(&stores, &enis, deadline)
 }

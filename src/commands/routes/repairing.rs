@@ -3,6 +3,7 @@
 use crate::base::deadline::Deadline;
 use crate::commands::error::CommandError;
 use crate::commands::networks::Network;
+use crate::commands::routes::comparison::compare;
 use crate::commands::routes::stores::NodeStores;
 use crate::routes::{self, Change, Difference, EniNetwork, Expected};
 
@@ -25,8 +26,12 @@ pub(in crate::commands) fn repair(
     let enis: Vec<EniNetwork> = stores.ask_enis(routed, deadline)?;
     stores.add_claimed(&enis)?;
     let _locks = stores.lock(deadline)?;
-    let expected = stores.expected(&enis)?;
     let kernel = routes::Network::open(deadline)?;
+    let (expected, found) = compare(&kernel, &stores, &enis)?;
+    // Most of the time nothing differs.
+    if found.is_empty() {
+        return Ok(Repair { changes: Vec::new(), left: found, expected });
+    }
     let changes = kernel.repair(&expected)?;
     for change in &changes {
         log::info!("{change}");

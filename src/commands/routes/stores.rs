@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use crate::base::deadline::Deadline;
-use crate::base::eni::EniId;
 use crate::cloud::ecs::Client;
+use crate::commands::error::CommandError;
 use crate::commands::networks::Network;
 use crate::failure::{Failure, Result};
 use crate::node::facts::known_region;
 use crate::node::{enis, routing};
 use crate::routes::{EniNetwork, Expected};
-use crate::store::{RoutesLock, Store};
+use crate::store::{Listed, RoutesLock, State, Store};
 
 /// The stores of all networks, in the order of their paths.
 pub(in crate::commands) struct NodeStores<'n> {
@@ -57,15 +57,38 @@ impl<'n> NodeStores<'n> {
         self.networks.iter().find(|network| network.is_routed())
     }
 
-    /// The ENIs of this node as metadata shows them now or, where it does not answer, as they were known earlier in this boot.
-    pub(super) fn ask_enis(&self, network: &Network, deadline: Deadline) -> Result<Vec<EniNetwork>> {
-        let store = Store::open(&network.store_directory()?)?;
-        let client = Client::new(network.ipam().cloud()?.keeping_no_keys());
-        enis::ask(client.metadata(), &store, deadline).or_else(|failure| {
-            let in_use: BTreeSet<EniId> = store.all_active()?.into_iter().map(|it| it.0.eni).collect();
-            let known = |eni: &EniId| enis::known_or_asked(client.metadata(), &store, eni, deadline).ok();
-            in_use.iter().find_map(known).ok_or(failure)
-        })
+    /// The ENIs of this node as metadata shows them now or, without it, as far as the store knows them. Nothing is written.
+    ///
+    /// # Errors
+    /// When nobody tells which one is the primary ENI.
+    pub(in crate::commands) fn ask_enis(
+        &self,
+        network: &Network,
+        deadline: Deadline,
+    ) -> std::result::Result<Vec<EniNetwork>, CommandError> {
+        let store = Store::open(&network.store_directory().map_err(Failure::from)?).map_err(Failure::from)?;
+        let client = Client::new(network.ipam().cloud().map_err(Failure::from)?.keeping_no_keys());
+        let enis = enis::ask(client.metadata(), &store, deadline)?;
+        if enis.iter().any(|eni| eni.is_primary) {
+            return Ok(enis);
+        }
+        let why = client.metadata().last_error().map_or_else(
+            || "instance metadata does not tell which ENI is the primary one".to_owned(),
+            |error| error.to_string(),
+        );
+        Err(CommandError::Failed(format!("the ENIs of this node are not known: {why}")))
+    }
+
+    /// A damaged record, which hides whose its addresses are.
+    pub(in crate::commands) fn damaged(&self) -> Result<Option<PathBuf>> {
+        for store in self.all() {
+            let mut listed = store.list()?.into_iter().filter(|it| it.state == State::Quarantined);
+            let is_in_place = |it: &Listed| it.path.parent().is_some_and(|it| it.ends_with("active"));
+            if let Some(damaged) = listed.find(is_in_place) {
+                return Ok(Some(damaged.path));
+            }
+        }
+        Ok(None)
     }
 
     /// Adds stores that no configuration names and that have claimed one of these ENIs: their pods are on this node as well.
