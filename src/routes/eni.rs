@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use serde::{Deserialize, Serialize};
 
 use crate::base::eni::EniId;
+use crate::routes::numbers;
 
 /// An ENI of this node, as far as the kernel's routes depend on it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,10 +29,6 @@ pub(crate) struct EniNetwork {
 impl EniNetwork {
     /// The number of its table; `None` where the hardware address is none.
     pub(crate) fn table(&self) -> Option<u32> {
-        let last = self.mac.split(':').skip(3).map(|part| u32::from_str_radix(part, 16).ok());
-        Some(
-            last.collect::<Option<Vec<_>>>()?.into_iter().fold(0, |sum, byte| sum << 8 | byte)
-                + 1_000_000_000,
-        )
+        numbers::parse_mac(&self.mac).map(numbers::table_of)
     }
 }
