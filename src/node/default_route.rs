@@ -41,8 +41,8 @@ impl DefaultRoute {
 
 /// A line: link, destination, gateway, flags, two counters, metric, mask. Addresses are numbers in the order of the machine's own
 /// bytes.
-fn parse(line: &str) -> Option<(u32, DefaultRoute)> {
-    let fields: Vec<&str> = line.split_whitespace().collect();
+fn parse(text: &str) -> Option<(u32, DefaultRoute)> {
+    let fields: Vec<&str> = text.split_whitespace().collect();
     let [link, destination, gateway, flags, _, _, metric, mask, ..] = *fields.as_slice() else { return None };
     let number = |text| u32::from_str_radix(text, 16).ok();
     let is_default = (number(destination)?, number(mask)?) == (0, 0);

@@ -9,6 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnetwork::IpNetwork;
 use serde::{Deserialize, Serialize};
 
+use crate::base::address::Address;
 use crate::base::clock::boot_id;
 use crate::base::deadline::Deadline;
 use crate::base::eni::EniId;
@@ -19,7 +20,7 @@ use crate::routes::EniNetwork;
 use crate::store::{Allocation, State, Store};
 
 use super::default_route::DefaultRoute;
-use super::eni_link::{EniLink, mac_of};
+use super::eni_link::{EniLink, is_here, mac_of};
 use super::facts;
 
 /// The name under which they are kept.
@@ -92,10 +93,13 @@ struct Asked {
 
 fn look(metadata: &Metadata, store: &Store, deadline: Deadline) -> Result<Asked> {
     let mut asked = by_metadata(metadata, store, deadline);
-    // One that was attached a moment ago may be missing in metadata, and all are where there is none.
+    let has_answered = !asked.enis.is_empty();
     let known = ByStore::look(store)?;
-    let missing: Vec<_> =
-        known.enis.iter().filter(|it| asked.enis.iter().all(|has| has.eni != it.eni)).collect();
+    // One that was attached a moment ago may be missing in metadata, and one that has gone is.
+    let is_missing = |it: &&EniNetwork| {
+        asked.enis.iter().all(|has| has.eni != it.eni) && (!has_answered || is_here(&it.mac))
+    };
+    let missing: Vec<_> = known.enis.iter().filter(is_missing).collect();
     asked.enis.extend(missing.into_iter().cloned());
     if !asked.enis.iter().any(|it| it.is_primary) {
         match known.primary() {
@@ -175,13 +179,9 @@ impl ByStore {
                 continue;
             }
             let on_it = || records.iter().filter(|it| it.eni == eni).flat_map(|it| &it.addresses);
-            let address = own.iter().find_map(|ip| if let IpAddr::V4(own) = ip { Some(*own) } else { None });
-            let gateway = on_it().find_map(|it| match (it.address, it.gateway) {
-                (IpNetwork::V4(_), Some(IpAddr::V4(gateway))) if Some(gateway) != address => Some(gateway),
-                (IpNetwork::V4(block), _) => third_last(block.into()).and_then(ipv4),
-                (IpNetwork::V6(_), _) => None,
-            });
-            let gateway6 = on_it().find_map(|it| third_last(it.address).and_then(ipv6));
+            let address = own.iter().copied().find_map(ipv4);
+            let gateway = on_it().find_map(|it| gateway_of(it, &own).and_then(ipv4));
+            let gateway6 = on_it().find_map(|it| gateway_of(it, &own).and_then(ipv6));
             let (Some(address), Some(gateway)) = (address, gateway) else { continue };
             let is_primary = found.primary_mac.as_ref() == Some(&mac);
             let address6 = own_ipv6(&own);
@@ -219,15 +219,18 @@ fn ipv6(address: IpAddr) -> Option<Ipv6Addr> {
     if let IpAddr::V6(address) = address { Some(address) } else { None }
 }
 
-/// The gateway of a vSwitch: the third last address of its block.
+/// The gateway of the vSwitch that an address of a record is in. Below `ptp` the record has one of the node instead; that of the
+/// vSwitch is the third last address of its block, then.
+fn gateway_of(recorded: &Address, own: &BTreeSet<IpAddr>) -> Option<IpAddr> {
+    let block = recorded.address;
+    let is_the_vswitchs = |gateway: &IpAddr| block.contains(*gateway) && !own.contains(gateway);
+    recorded.gateway.filter(is_the_vswitchs).or_else(|| third_last(block))
+}
+
 fn third_last(block: IpNetwork) -> Option<IpAddr> {
-    let before = |last: u128| last.checked_sub(2);
     let gateway = match block {
-        IpNetwork::V4(block) => {
-            let last = u32::from(block.broadcast());
-            IpAddr::from(Ipv4Addr::from(last.checked_sub(2)?))
-        }
-        IpNetwork::V6(block) => IpAddr::from(Ipv6Addr::from(before(u128::from(block.broadcast()))?)),
+        IpNetwork::V4(block) => IpAddr::from(Ipv4Addr::from(u32::from(block.broadcast()).checked_sub(2)?)),
+        IpNetwork::V6(block) => IpAddr::from(Ipv6Addr::from(u128::from(block.broadcast()).checked_sub(2)?)),
     };
     block.contains(gateway).then_some(gateway)
 }
@@ -237,15 +240,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_gateway_of_a_vswitch_is_its_third_last_address() {
-        for (block, gateway) in [
-            ("192.168.0.112/24", Some("192.168.0.253")),
-            ("10.0.16.0/20", Some("10.0.31.253")),
-            ("2001:db8:1:2::5/64", Some("2001:db8:1:2:ffff:ffff:ffff:fffd")),
-            ("10.0.0.1/32", None),
+    fn the_gateway_of_a_vswitch_is_the_recorded_one_or_its_third_last_address() {
+        let own = BTreeSet::from(["192.168.0.10".parse().unwrap(), "2001:db8:1:2::10".parse().unwrap()]);
+        for (address, recorded, gateway) in [
+            ("192.168.0.112/24", None, Some("192.168.0.253")),
+            ("192.168.0.112/24", Some("192.168.0.1"), Some("192.168.0.1")),
+            ("192.168.0.112/24", Some("192.168.0.10"), Some("192.168.0.253")),
+            ("10.0.16.5/20", Some("192.168.0.10"), Some("10.0.31.253")),
+            ("2001:db8:1:2::5/64", Some("fe80::1"), Some("2001:db8:1:2:ffff:ffff:ffff:fffd")),
+            ("2001:db8:1:2::5/64", Some("2001:db8:1:2::10"), Some("2001:db8:1:2:ffff:ffff:ffff:fffd")),
+            ("2001:db8:1:2::5/64", Some("2001:db8:1:2::1"), Some("2001:db8:1:2::1")),
+            ("10.0.0.1/32", None, None),
         ] {
-            let expected = gateway.map(|it: &str| it.parse().unwrap());
-            assert_eq!(third_last(block.parse().unwrap()), expected, "{block}");
+            let [recorded, gateway] = [recorded, gateway].map(|it| it.map(|it: &str| it.parse().unwrap()));
+            let address = Address { address: address.parse().unwrap(), gateway: recorded };
+            assert_eq!(gateway_of(&address, &own), gateway, "{address:?}");
         }
     }
 }

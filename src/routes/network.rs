@@ -449,7 +449,10 @@ fn left_over_rules(needs: &[Need], expected: &Expected, observed: &Observed) -> 
         is_for_nobody || places.contains(&place(rule))
     };
     let rules = observed.our_rules().filter(|rule| !needed.contains(rule) && is_left_over(rule));
-    rules.map(|rule| Need { eni: None, address: rule.source(), item: Item::Rule(rule) }).collect()
+    let is_table = |eni: &EniNetwork, table| mac_of(eni).is_ok_and(|mac| numbers::table_of(mac) == table);
+    let eni_of = |table| Some(expected.enis.iter().find(|eni| is_table(eni, table))?.eni.clone());
+    let need = |rule: Rule| Need { eni: eni_of(rule.table), address: rule.source(), item: Item::Rule(rule) };
+    rules.map(need).collect()
 }
 
 /// What others have put where it keeps a pod from being reached.

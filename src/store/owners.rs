@@ -37,7 +37,7 @@ impl Store {
 
     /// Another attachment than `owner` that uses `address`, on whichever ENI. One lookup by name for each ENI of this store.
     pub(crate) fn another_user_of(&self, address: IpAddr, owner: &Attachment) -> Result<Option<Attachment>> {
-        for eni in self.locked_enis()? {
+        for eni in self.used_enis()? {
             let user = self.owner_of(&eni, address)?;
             if user.as_ref().is_some_and(|user| user != owner) {
                 return Ok(user);
@@ -55,8 +55,8 @@ impl Store {
         Ok(found)
     }
 
-    /// Every ENI whose lock was ever taken, as it is before a record of it becomes active.
-    fn locked_enis(&self) -> Result<Vec<EniId>> {
+    /// Every ENI that this store has ever used: its lock was taken, as it is before a record of it becomes active.
+    pub(crate) fn used_enis(&self) -> Result<Vec<EniId>> {
         let names = file::names(&self.eni_directory())?;
         let ids = names.iter().filter_map(|name| name.strip_suffix(".lock"));
         Ok(ids.filter_map(|id| EniId::try_from(id.to_owned()).ok()).collect())

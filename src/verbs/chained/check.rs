@@ -32,7 +32,6 @@ pub(super) fn check(call: &Check, options: &ChainedOptions<'_>) -> Result<()> {
     // With this pod alone, all that other pods have looks left over.
     let concerns_it = |it: &Difference| {
         it.kind != DifferenceKind::LeftOver
-            && it.address.is_none_or(|address| active.0.ips().any(|own| own == address))
             && it.eni.as_ref().is_none_or(|of| of == eni || Some(of) == primary.as_ref())
     };
     let differences = Network::open(deadline)?.differences(&expected)?;

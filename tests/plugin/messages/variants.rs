@@ -140,7 +140,7 @@ fn failures() -> Vec<Failure> {
             value: "\"store\"".into(),
             expected: "an absolute path".into(),
         }),
-        Failure::Routes(routes::Error::Kernel { what: "add the rule".into(), error: system_error() }),
+        Failure::Routes(routes::Error::Kernel { what: "add the rule".into(), why: "Why.".into() }),
         Failure::NotRecorded { directory: "/store".into() },
         Failure::EniUnknown { eni: eni(), why: "metadata does not answer".into() },
         Failure::Unread(io::Error::from_raw_os_error(32)),
@@ -205,4 +205,29 @@ pub(super) fn of_the_store() -> Section {
         .into_iter()
         .map(|error| (name(&error).to_owned(), line(&Failure::from(error).to_cni().to_string())));
     Section { heading: "Errors of the store", messages: messages.collect() }
+}
+
+pub(super) fn of_the_routes() -> Section {
+    let address = "192.168.0.7".parse().unwrap();
+    let errors = [
+        routes::Error::Kernel {
+            what: "put the rule in place".into(),
+            why: "Operation not permitted (os error 1)".into(),
+        },
+        routes::Error::NoModule { what: "mark connections".into(), why: "Why.".into(), modules: "nf_tables" },
+        routes::Error::NoEni { eni: Node::ENI.into() },
+        routes::Error::NoLink { eni: Node::ENI.into(), mac: "00:16:3e:00:00:02".into() },
+        routes::Error::Local { address, link: "eth1".into() },
+    ];
+    let name = |error: &routes::Error| match error {
+        routes::Error::Kernel { .. } => "Kernel",
+        routes::Error::NoModule { .. } => "NoModule",
+        routes::Error::NoEni { .. } => "NoEni",
+        routes::Error::NoLink { .. } => "NoLink",
+        routes::Error::Local { .. } => "Local",
+    };
+    let messages = errors
+        .into_iter()
+        .map(|error| (name(&error).to_owned(), line(&Failure::from(error).to_cni().to_string())));
+    Section { heading: "Errors of the routes", messages: messages.collect() }
 }
