@@ -261,8 +261,10 @@ impl Network {
     fn compare(&self, expected: &Expected) -> Result<Comparison> {
         let mut observed = Observed::everything(&self.kernel)?;
         let is_pods = |address: IpAddr| expected.pods.contains_key(&address);
+        // A node without pods lacks nothing.
+        let has_pods = !expected.pods.is_empty();
         let is_used = |eni: &EniNetwork| {
-            !expected.pods.is_empty() && (eni.is_primary || expected.pods.values().any(|it| *it == eni.eni))
+            has_pods && (eni.is_primary || expected.pods.values().any(|it| *it == eni.eni))
         };
         let mut comparison = Comparison::default();
         let (mut used, mut needs) = (Vec::new(), Vec::new());
@@ -270,7 +272,7 @@ impl Network {
             let (mac, is_used) = (mac_of(eni)?, is_used(eni));
             match link::of_mac(&observed.links, mac).cloned() {
                 Some(link) if is_used => used.push(Used { eni, table: numbers::table_of(mac), link }),
-                Some(link) if observed.addresses_of(link.index).any(|it| it.is_global) => {
+                Some(link) if has_pods && observed.addresses_of(link.index).any(|it| it.is_global) => {
                     needs.push(Need { eni: Some(eni.eni.clone()), address: None, item: plan::group(&link) });
                 }
                 None if is_used => comparison.in_the_way.push(Difference {
