@@ -441,3 +441,39 @@ fn the_kernels_words_are_in_an_error() {
          Invalid gateway address (Invalid argument (os error 22))"
     );
 }
+
+/// What an ADD pays: run it with `--ignored --nocapture`, below `strace -c` for the system calls.
+#[test]
+#[ignore = "prints figures"]
+fn what_put_costs_by_the_number_of_pods() {
+    let Some(node) = Node::new() else { return };
+    let mut there = 0;
+    for pods in [1, 10, 110, 250] {
+        for n in there..pods {
+            let (high, low) = (n / 250, n % 250);
+            node.sh(&format!(
+                "ip link add veth{n} type veth peer name peer{n}; ip link set veth{n} up
+                 ip route add 192.168.{}.{low} dev veth{n}
+                 ip rule add pref 2048 from 192.168.{}.{low} lookup 1000000001 protocol kernel",
+                100 + high,
+                100 + high
+            ));
+        }
+        there = pods;
+        let put = |what: &str| {
+            let addresses = [POD.parse().unwrap()];
+            let took = node.on(|network| {
+                let begun = std::time::Instant::now();
+                network.put(&enis(), &id(1), &addresses).unwrap();
+                begun.elapsed()
+            });
+            println!("{pods} pods, {what}: {took:?}");
+        };
+        put("first");
+        put("again");
+        put("again");
+        let begun = std::time::Instant::now();
+        node.on(|network| network.differences(&expected(&PODS))).unwrap();
+        println!("{pods} pods, differences: {:?}", begun.elapsed());
+    }
+}

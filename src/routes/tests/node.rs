@@ -110,7 +110,7 @@ impl Node {
 
     /// All that this plugin could change.
     pub(super) fn everything(&self) -> String {
-        self.sh("ip rule; ip -6 rule; ip route show table all; \
+        self.sh("ip rule; ip -6 rule; ip -4 route show table all; \
              ip -6 route show table all | grep -v ^multicast; nft list ruleset; \
              ip -d link | grep -v expires; ip address | sed 's/scope global tentative/scope global/'")
     }
