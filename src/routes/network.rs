@@ -5,9 +5,11 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
 
+use netlink_packet_route::AddressFamily;
+
 use crate::base::deadline::Deadline;
 use crate::base::eni::EniId;
-use crate::routes::address::LinkAddress;
+use crate::routes::address::{self, LinkAddress};
 use crate::routes::conntrack;
 use crate::routes::error::{Doing, Error, Result};
 use crate::routes::item::{Item, LinkName};
@@ -204,6 +206,32 @@ impl Network {
                 link.name, eni.eni
             )
         }))
+    }
+
+    /// Has the IPv6 addresses of the host's end of a pod's link work at once. `ptp` gives it the pod's gateway, which answers nobody
+    /// for a second or two while the kernel asks whether another has it; on a link to one pod nobody can have.
+    ///
+    /// To be called after the main plugin, which makes the route to the pod's address by which the link is found.
+    pub(crate) fn skip_duplicate_detection(&self, addresses: &[IpAddr]) -> Result<Vec<Change>> {
+        let routing = self.kernel.routing()?;
+        let mut changes = Vec::new();
+        for address in addresses.iter().filter(|it| it.is_ipv6()) {
+            let what = || format!("look for the link of the pod with {address}");
+            let way = reach::way_to(routing, *address).doing(what)?;
+            let Some(index) = way.filter(reach::Way::is_to_one_address).and_then(|way| way.link) else {
+                continue;
+            };
+            let Some(link) = link::by_index(routing, index).doing(what)? else { continue };
+            for own in address::list(routing, AddressFamily::Inet6, Some(index)).doing(what)? {
+                if own.is_global && own.is_tentative() {
+                    let what = format!("duplicate address detection for {} on {}", own.address, link.name);
+                    address::end_duplicate_detection(routing, &own).doing(|| format!("end {what}"))?;
+                    changes.push(Change(format!("ended {what}")));
+                }
+            }
+        }
+        changes.sort_by(|a, b| a.0.cmp(&b.0));
+        Ok(changes)
     }
 
     fn refuse_local(&self, address: IpAddr) -> Result<()> {
