@@ -27,8 +27,6 @@ pub enum Need {
     NetworkNamespaces,
     /// To mount something that one process alone sees.
     MountNamespaces,
-    /// A kernel that makes `macvlan` interfaces.
-    Macvlan,
     /// A kernel that makes `ipvlan` interfaces.
     Ipvlan,
     /// What no machine has.
@@ -52,7 +50,7 @@ impl Need {
     /// Whether it can be installed. What only the kernel has cannot be required of a machine.
     pub(crate) fn can_be_installed(self) -> bool {
         match self {
-            Self::Macvlan | Self::Ipvlan => false,
+            Self::Ipvlan => false,
             Self::Root
             | Self::Strace
             | Self::HostLocal
@@ -93,7 +91,6 @@ impl Need {
             Self::ReleaseBinary => why_no_release_binary(),
             Self::NetworkNamespaces => why_no_namespaces(),
             Self::MountNamespaces => why_no_mounts(),
-            Self::Macvlan => why_no_link("macvlan"),
             Self::Ipvlan => why_no_link("ipvlan"),
             #[cfg(test)]
             Self::Unicorn | Self::UnicornInTheKernel => Some("needs a unicorn".to_owned()),
