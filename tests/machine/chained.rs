@@ -34,19 +34,19 @@ const TABLE_OF_PRIMARY: &str = "1000000001";
 const TABLE_OF_SECONDARY: &str = "1000000002";
 
 /// A node's network, with the links of both ENIs.
-struct Machine {
-    name_space: Arc<NameSpace>,
+pub(crate) struct Machine {
+    pub(crate) name_space: Arc<NameSpace>,
     /// Where the other ends of the links are.
     vpc: NameSpace,
-    node: Within<Node>,
+    pub(crate) node: Within<Node>,
 }
 
 impl Machine {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(|node| node)
     }
 
-    fn with(change: impl FnOnce(Node) -> Node + Send) -> Self {
+    pub(crate) fn with(change: impl FnOnce(Node) -> Node + Send) -> Self {
         let name_space = Arc::new(NameSpace::new());
         let node = name_space.within(|| change(node()));
         let machine = Self { name_space, vpc: NameSpace::new(), node };
@@ -59,7 +59,7 @@ impl Machine {
     }
 
     /// A link that looks like the ENI's.
-    fn attach(&self, link: &str, eni: &str) {
+    pub(crate) fn attach(&self, link: &str, eni: &str) {
         let (mac, vpc) = (self.mac(eni), self.vpc.pid());
         self.name_space.ip(&format!("link add {link} address {mac} type veth peer name {link} netns {vpc}"));
         self.vpc.ip(&format!("link set {link} up"));
@@ -70,17 +70,17 @@ impl Machine {
         self.name_space.ip(&format!("tuntap add {link} mode tap\nlink set {link} address {}", self.mac(eni)));
     }
 
-    fn mac(&self, eni: &str) -> String {
+    pub(crate) fn mac(&self, eni: &str) -> String {
         self.node.cloud.with_world(|world| world.eni_mut(eni).mac.clone())
     }
 
     /// Makes a call one of this machine.
-    fn on<'n>(&self, call: Calling<'n>) -> Calling<'n> {
+    pub(crate) fn on<'n>(&self, call: Calling<'n>) -> Calling<'n> {
         call.under("nsenter", &self.name_space.enter())
     }
 
     /// A call of the IPAM plugin.
-    fn ipam(&self, verb: &str, container: &str) -> Answer {
+    pub(crate) fn ipam(&self, verb: &str, container: &str) -> Answer {
         self.on(self.node.call(verb, container).env("CNI_ARGS", ARGS)).run()
     }
 
@@ -97,7 +97,7 @@ impl Machine {
     }
 
     /// Both ADDs of a pod, and what the first gave.
-    fn add(&self, container: &str) -> Value {
+    pub(crate) fn add(&self, container: &str) -> Value {
         let result = self.ipam("ADD", container).result();
         let answer = self.chained("ADD", container, &result).run();
         assert_eq!(answer.json(), result);
@@ -105,7 +105,7 @@ impl Machine {
     }
 
     /// The rules for pods: each address with its table.
-    fn rules(&self) -> Vec<String> {
+    pub(crate) fn rules(&self) -> Vec<String> {
         let shown = ["rule show", "-6 rule show"].map(|command| self.name_space.show(command)).concat();
         let of_pods = shown.lines().filter_map(|line| line.strip_prefix("2048:"));
         of_pods

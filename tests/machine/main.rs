@@ -15,6 +15,7 @@ mod late_delivery;
 mod metrics;
 mod network;
 mod owner;
+mod routes_command;
 
 use std::process::ExitCode;
 
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
             late_delivery::tests(),
             metrics::tests(),
             owner::tests(),
+            routes_command::tests(),
         ],
     )
 }

@@ -81,10 +81,10 @@ fn names(file: &Path, link: &UsedLink) -> bool {
     is_named_after || text_of(file).lines().any(|line| mentions(line, link))
 }
 
-fn mentions(line: &str, link: &UsedLink) -> bool {
-    let line = line.split('#').next().unwrap_or_default().to_ascii_lowercase();
+fn mentions(text: &str, link: &UsedLink) -> bool {
+    let said = text.split('#').next().unwrap_or_default().to_ascii_lowercase();
     let is_part = |c: char| c.is_ascii_alphanumeric() || "._-@".contains(c);
-    line.contains(&link.mac) || line.split(|c| !is_part(c)).any(|word| word == link.name.to_ascii_lowercase())
+    said.contains(&link.mac) || said.split(|c| !is_part(c)).any(|word| word == link.name.to_ascii_lowercase())
 }
 
 /// With its default it drops what comes in by another link than the answer to the sender would leave by, and asks neither the mark nor

@@ -1,4 +1,4 @@
-//! Whether NetworkManager configures the link of a secondary ENI: it gives a link without a connection one of its own, by DHCP.
+//! Whether `NetworkManager` configures the link of a secondary ENI: it gives a link without a connection one of its own, by DHCP.
 
 use std::path::Path;
 

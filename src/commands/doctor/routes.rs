@@ -7,7 +7,7 @@ use crate::commands::doctor::used_link::UsedLink;
 use crate::commands::doctor::{forwarding, main_table, managers};
 use crate::commands::error::CommandError;
 use crate::commands::networks::Network;
-use crate::commands::routes::{NodeStores, compare_twice};
+use crate::commands::routes::{NodeStores, ask_enis, compare_twice};
 use crate::failure::Failure;
 use crate::node::eni_link;
 use crate::routes::{self, Difference, DifferenceKind, EniNetwork, Expected};
@@ -42,7 +42,7 @@ fn compare(
     report: &mut Report,
 ) -> Result<(), CommandError> {
     let deadline = Deadline::after(routed.ipam().timeout().map_err(Failure::from)?);
-    let enis = stores.ask_enis(routed, deadline)?;
+    let enis = ask_enis(routed, deadline)?;
     stores.add_claimed(&enis)?;
     let (expected, differences) = compare_twice(&stores, &enis, deadline)?;
     let is_used =

@@ -1,4 +1,4 @@
-//! Files of settings as systemd and NetworkManager write them: `[Section]`, `Key=value`, and comments.
+//! Files of settings as systemd and `NetworkManager` write them: `[Section]`, `Key=value`, and comments.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -18,7 +18,7 @@ pub(super) fn settings(text: &str) -> Vec<Setting> {
     let (mut found, mut section) = (Vec::new(), String::new());
     for line in text.lines().map(str::trim).filter(|line| !line.starts_with(['#', ';'])) {
         if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-            section = name.trim().to_owned();
+            name.trim().clone_into(&mut section);
         } else if let Some((key, value)) = line.split_once('=') {
             let (key, value) = (key.trim().to_owned(), value.trim().to_owned());
             found.push(Setting { section: section.clone(), key, value });

@@ -11,7 +11,7 @@ use crate::commands::routes::comparison::compare_twice;
 use crate::commands::routes::remove::remove;
 use crate::commands::routes::repairing::repair;
 use crate::commands::routes::report::Report;
-use crate::commands::routes::stores::NodeStores;
+use crate::commands::routes::stores::{NodeStores, ask_enis};
 use crate::failure::Failure;
 use crate::routes::{Difference, Expected};
 
@@ -65,7 +65,7 @@ fn look(
     deadline: Deadline,
 ) -> Result<(Expected, Vec<Difference>), CommandError> {
     let mut stores = NodeStores::open(networks)?;
-    let enis = stores.ask_enis(routed, deadline)?;
+    let enis = ask_enis(routed, deadline)?;
     stores.add_claimed(&enis)?;
     compare_twice(&stores, &enis, deadline)
 }

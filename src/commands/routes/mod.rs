@@ -10,4 +10,4 @@ mod stores;
 pub(in crate::commands) use command::{Action, routes};
 pub(in crate::commands) use comparison::compare_twice;
 pub(in crate::commands) use repairing::repair;
-pub(in crate::commands) use stores::NodeStores;
+pub(in crate::commands) use stores::{NodeStores, ask_enis};

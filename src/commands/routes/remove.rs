@@ -11,7 +11,7 @@ use crate::commands::consent::Consent;
 use crate::commands::error::CommandError;
 use crate::commands::networks::{Configuration, Network};
 use crate::commands::output::{print, print_error, print_json, print_lines, short_id};
-use crate::commands::routes::stores::NodeStores;
+use crate::commands::routes::stores::{NodeStores, ask_enis};
 use crate::node::pods::NodePods;
 use crate::routes::{self, EniNetwork, Expected};
 use crate::store::{Allocation, RoutesLock, State};
@@ -66,7 +66,7 @@ pub(super) fn remove(
 
 /// The ENIs, as far as somebody tells: it needs them only for what it has put on their links.
 fn enis(stores: Option<&NodeStores<'_>>, deadline: Deadline) -> Vec<EniNetwork> {
-    let asked = stores.and_then(|stores| stores.ask_enis(stores.routed()?, deadline).ok());
+    let asked = stores.and_then(|stores| ask_enis(stores.routed()?, deadline).ok());
     asked.unwrap_or_default()
 }
 

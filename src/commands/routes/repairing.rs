@@ -4,7 +4,7 @@ use crate::base::deadline::Deadline;
 use crate::commands::error::CommandError;
 use crate::commands::networks::Network;
 use crate::commands::routes::comparison::compare;
-use crate::commands::routes::stores::NodeStores;
+use crate::commands::routes::stores::{NodeStores, ask_enis};
 use crate::routes::{self, Change, Difference, EniNetwork, Expected};
 
 /// What was changed, and how the node's routes are now.
@@ -23,7 +23,7 @@ pub(in crate::commands) fn repair(
     deadline: Deadline,
 ) -> Result<Repair, CommandError> {
     let mut stores = NodeStores::open(networks)?;
-    let enis: Vec<EniNetwork> = stores.ask_enis(routed, deadline)?;
+    let enis: Vec<EniNetwork> = ask_enis(routed, deadline)?;
     stores.add_claimed(&enis)?;
     let _locks = stores.lock(deadline)?;
     let kernel = routes::Network::open(deadline)?;

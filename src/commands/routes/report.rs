@@ -59,7 +59,7 @@ impl Report {
             print_lines(self.table())?;
             print_lines(&self.changes)?;
             print_lines(&self.differences)?;
-            print_lines(self.conclusion())?;
+            print(self.conclusion())?;
         }
         if self.differences.is_empty() { Ok(()) } else { Err(CommandError::LeftOver) }
     }
@@ -90,16 +90,14 @@ impl Report {
     }
 
     /// The last line.
-    fn conclusion(&self) -> Option<&'static str> {
+    fn conclusion(&self) -> &'static str {
         let has = |kind| self.differences.iter().any(|it| it.kind == kind);
         if self.differences.is_empty() {
-            Some("the node's routes are as they should be")
+            "the node's routes are as they should be"
         } else if has(DifferenceKind::Missing) || has(DifferenceKind::LeftOver) {
-            Some(
-                "`aliyun-eni-ipam routes --repair` puts in place what is missing and removes what is left over",
-            )
+            "`aliyun-eni-ipam routes --repair` puts in place what is missing and removes what is left over"
         } else {
-            Some("`aliyun-eni-ipam doctor` says what to do about it")
+            "`aliyun-eni-ipam doctor` says what to do about it"
         }
     }
 

@@ -57,28 +57,6 @@ impl<'n> NodeStores<'n> {
         self.networks.iter().find(|network| network.is_routed())
     }
 
-    /// The ENIs of this node as metadata shows them now or, without it, as far as the store knows them. Nothing is written.
-    ///
-    /// # Errors
-    /// When nobody tells which one is the primary ENI.
-    pub(in crate::commands) fn ask_enis(
-        &self,
-        network: &Network,
-        deadline: Deadline,
-    ) -> std::result::Result<Vec<EniNetwork>, CommandError> {
-        let store = Store::open(&network.store_directory().map_err(Failure::from)?).map_err(Failure::from)?;
-        let client = Client::new(network.ipam().cloud().map_err(Failure::from)?.keeping_no_keys());
-        let enis = enis::ask(client.metadata(), &store, deadline)?;
-        if enis.iter().any(|eni| eni.is_primary) {
-            return Ok(enis);
-        }
-        let why = client.metadata().last_error().map_or_else(
-            || "instance metadata does not tell which ENI is the primary one".to_owned(),
-            |error| error.to_string(),
-        );
-        Err(CommandError::Failed(format!("the ENIs of this node are not known: {why}")))
-    }
-
     /// A damaged record, which hides whose its addresses are.
     pub(in crate::commands) fn damaged(&self) -> Result<Option<PathBuf>> {
         for store in self.all() {
@@ -126,4 +104,25 @@ impl<'n> NodeStores<'n> {
         }
         Ok(all)
     }
+}
+
+/// The ENIs of this node as metadata shows them now or, without it, as far as the store knows them. Nothing is written.
+///
+/// # Errors
+/// When nobody tells which one is the primary ENI.
+pub(in crate::commands) fn ask_enis(
+    network: &Network,
+    deadline: Deadline,
+) -> std::result::Result<Vec<EniNetwork>, CommandError> {
+    let store = Store::open(&network.store_directory().map_err(Failure::from)?).map_err(Failure::from)?;
+    let client = Client::new(network.ipam().cloud().map_err(Failure::from)?.keeping_no_keys());
+    let enis = enis::ask(client.metadata(), &store, deadline)?;
+    if enis.iter().any(|eni| eni.is_primary) {
+        return Ok(enis);
+    }
+    let why = client.metadata().last_error().map_or_else(
+        || "instance metadata does not tell which ENI is the primary one".to_owned(),
+        |error| error.to_string(),
+    );
+    Err(CommandError::Failed(format!("the ENIs of this node are not known: {why}")))
 }
