@@ -59,7 +59,6 @@ mod failure;
 mod metrics;
 mod node;
 mod pool;
-#[allow(dead_code)]
 mod routes;
 mod store;
 pub mod verbs;

@@ -39,7 +39,9 @@ pub(super) fn add(
         // A DEL may have come meanwhile.
         let allocation = recorded(&store, &call.attachment)?;
         let addresses: Vec<_> = allocation.ips().collect();
-        let changes = network.put(&enis, &allocation.eni, &addresses)?;
+        let mut changes = network.put(&enis, &allocation.eni, &addresses)?;
+        // The pod's gateway on the node's end of its link answers at once then.
+        changes.extend(network.skip_duplicate_detection(&addresses)?);
         match &allocation.pod {
             Some(pod) => log_changes(&changes, pod),
             None => log_changes(&changes, &call.attachment),
