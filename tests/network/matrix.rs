@@ -114,19 +114,27 @@ impl Table {
         self.columns.push((name, outcome.by_group()));
     }
 
+    /// A block for each of what makes the routes.
     fn text(&self) -> String {
+        self.columns
+            .chunk_by(|one, other| one.0[0] == other.0[0])
+            .map(|block| self.block(block) + "\n")
+            .collect()
+    }
+
+    fn block(&self, columns: &[(Heading, Groups)]) -> String {
         let line = |title: &str, cells: &mut dyn Iterator<Item = String>| {
             cells.fold(format!("{title:<32}"), |line, cell| format!("{line}{cell:>8}")) + "\n"
         };
         let mut text = String::new();
         for (index, title) in ["routes by", "vSwitches", "secondary links", "rp_filter"].iter().enumerate() {
-            text += &line(title, &mut self.columns.iter().map(|(name, _)| name[index].clone()));
+            text += &line(title, &mut columns.iter().map(|(name, _)| name[index].clone()));
         }
         for row in &self.rows {
-            text += &line(row, &mut self.columns.iter().map(|(_, groups)| cell(groups.get(row).copied())));
+            text += &line(row, &mut columns.iter().map(|(_, groups)| cell(groups.get(row).copied())));
         }
         let sum = |groups: &Groups| groups.values().fold((0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1));
-        text + &line("all", &mut self.columns.iter().map(|(_, groups)| cell(Some(sum(groups)))))
+        text + &line("all", &mut columns.iter().map(|(_, groups)| cell(Some(sum(groups)))))
     }
 }
 

@@ -1,5 +1,7 @@
 //! A pod's life: what is there after ADD, what a link that goes and comes again takes away, and what is left after DEL.
 
+use std::fs;
+
 use harness::Need;
 
 use crate::cluster::Cluster;
@@ -24,6 +26,17 @@ fn kernel(node: &Machine) -> String {
         ["-4 rule", "-6 rule", "-4 route show table all", "-6 route show table all"]
             .map(|arguments| network.show(arguments));
     [rules, rules6, routes, routes6].concat()
+}
+
+/// What `doctor` says of the network of an ENI where it fails.
+fn doctor(node: &Machine, eni: usize) -> String {
+    let config = node.cloud.directory().join("pods.conflist");
+    fs::write(&config, node.conflist(eni).to_string()).unwrap();
+    let doctor = node.cloud.program(&["doctor", "--json", "--config", config.to_str().unwrap()]);
+    let answer = doctor.under("nsenter", &node.name_space().enter()).run().json();
+    let checks = answer["checks"].as_array().unwrap();
+    let failed = checks.iter().filter(|check| check["status"] == "fail");
+    failed.map(|check| format!("{}: {}\n", check["name"], check["detail"])).collect()
 }
 
 fn after_del_nothing_of_the_pods_is_left_and_the_others_answer() {
@@ -62,17 +75,19 @@ fn the_next_add_repairs_what_went_with_a_link() {
         network.ip(&format!("link set eth{eni} down\nlink set eth{eni} up"));
         node.configure(eni);
     };
-    let disturbances: [(&str, usize, &dyn Fn()); 4] = [
-        ("a secondary link goes down and up", 1, &|| down_and_up(1)),
-        ("the primary link goes down and up", 0, &|| down_and_up(0)),
-        ("a secondary ENI is detached and attached", 1, &|| {
+    let disturbances: [(&str, usize, &str, &dyn Fn()); 4] = [
+        ("a secondary link goes down and up", 1, "eth1", &|| down_and_up(1)),
+        ("the primary link goes down and up", 0, "eth0", &|| down_and_up(0)),
+        ("a secondary ENI is detached and attached", 1, "eth1", &|| {
             network.ip("link del eth1");
             node.attach(&cluster.vpc, 1);
             cluster.carry();
         }),
-        ("the packet filter is flushed", 1, &|| network.nft("delete table inet aliyun-eni-ipam")),
+        ("the packet filter is flushed", 1, "inet aliyun-eni-ipam", &|| {
+            network.nft("delete table inet aliyun-eni-ipam")
+        }),
     ];
-    for (number, (what, eni, disturb)) in disturbances.into_iter().enumerate() {
+    for (number, (what, eni, named, disturb)) in disturbances.into_iter().enumerate() {
         disturb();
         let outcome = tried(true);
         println!("after {what}: {} of {} ways do not arrive", outcome.failed().count(), outcome.ways.len());
@@ -80,6 +95,9 @@ fn the_next_add_repairs_what_went_with_a_link() {
         let pod = cluster.pods[0].iter().find(|pod| pod.eni == eni).unwrap();
         let error = pod.check(node).unwrap_err();
         println!("CHECK: {error}");
+        let failed = doctor(node, eni);
+        println!("doctor: {failed}");
+        assert!(failed.contains(named), "{what}: {failed}");
         let next = Pod::add(node, eni, &format!("next{number}"), 8200).unwrap();
         cluster.carry();
         let outcome = tried(false);
