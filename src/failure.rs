@@ -12,6 +12,7 @@ use crate::cloud::{metadata, rpc};
 use crate::cni;
 use crate::cni::Code;
 use crate::config;
+use crate::routes;
 use crate::store;
 
 /// What the verbs return.
@@ -186,6 +187,32 @@ pub enum Failure {
     /// GC: what could not be released.
     #[error("{}", .0.join("; "))]
     Leftover(Vec<String>),
+    /// The node's routes.
+    #[error(transparent)]
+    Routes(#[from] routes::Error),
+    /// A chained ADD of an attachment without a record.
+    #[error(
+        "no addresses are recorded for this attachment in {}: set dataDir of the chained plugin to ipam.dataDir of the same network",
+        .directory.display()
+    )]
+    NotRecorded {
+        /// Where none is.
+        directory: PathBuf,
+    },
+    /// Nobody tells the addresses and the gateway of an ENI.
+    #[error("cannot find out the address and the gateway of {eni}: {why}")]
+    EniUnknown {
+        /// Which.
+        eni: EniId,
+        /// Who was asked, and what to do.
+        why: String,
+    },
+    /// Nobody reads what a chained ADD answers.
+    #[error("the runtime does not read it any more ({0}); the pod's routes stay until its DEL")]
+    Unread(io::Error),
+    /// STATUS of the chained plugin: an ADD cannot make an address reachable.
+    #[error("{0}")]
+    LinkDown(String),
     /// A defect of the plugin itself.
     #[error("{0}")]
     Panic(String),
@@ -199,6 +226,7 @@ mod code {
     pub(super) const STORE_UNTRUSTED: Code = Code(101);
     pub(super) const RECORD: Code = Code(102);
     pub(super) const CHECK: Code = Code(103);
+    pub(super) const ROUTES: Code = Code(104);
     pub(super) const CREDENTIALS: Code = Code(110);
     pub(super) const REFUSED: Code = Code(111);
     pub(super) const FULL: Code = Code(112);
@@ -212,6 +240,9 @@ impl Failure {
     #[must_use]
     pub fn kind(&self) -> (Code, &'static str) {
         match self {
+            Self::Config(config::Error::OfChain { .. }) => {
+                (Code::INVALID_CONFIG, "invalid configuration of the chained plugin")
+            }
             Self::Config(_) | Self::ResolvConf { .. } | Self::Interface { .. } => {
                 (Code::INVALID_CONFIG, "invalid ipam configuration")
             }
@@ -240,7 +271,9 @@ impl Failure {
                 (code::REQUESTED_ADDRESS, "the requested address is not available")
             }
             Self::Ecs(error) | Self::Withheld { error, .. } => kind_of_refusal(error),
-            Self::Metadata { .. } => (Code::TRY_AGAIN_LATER, "cannot read instance metadata"),
+            Self::Metadata { .. } | Self::EniUnknown { .. } => {
+                (Code::TRY_AGAIN_LATER, "cannot read instance metadata")
+            }
             Self::Unproved { .. } => (Code::TRY_AGAIN_LATER, "cannot prove that the ENI is attached here"),
             Self::NotOurs { .. }
             | Self::ServiceManaged { .. }
@@ -254,11 +287,13 @@ impl Failure {
             | Self::EarlierInDoubt { .. }
             | Self::Deleted => (Code::TRY_AGAIN_LATER, "no address was assigned"),
             Self::NotReleased { .. } => (Code::TRY_AGAIN_LATER, "the address is not released yet"),
-            Self::Output(_) => (code::OUTPUT, "cannot print the result"),
+            Self::Output(_) | Self::Unread(_) => (code::OUTPUT, "cannot print the result"),
             Self::Random(_) => (Code::IO, "cannot read random numbers"),
             Self::Check(_) => (code::CHECK, "CHECK failed"),
             Self::NotAvailable(_) => (Code::NOT_AVAILABLE, "pods cannot get addresses"),
             Self::Leftover(_) => (Code::TRY_AGAIN_LATER, "some addresses could not be released"),
+            Self::Routes(_) | Self::NotRecorded { .. } => (code::ROUTES, "cannot set up the pod's routes"),
+            Self::LinkDown(_) => (Code::NOT_AVAILABLE, "pods cannot be reached"),
             Self::Panic(_) => (Code::INTERNAL, "internal error: a bug in the plugin"),
         }
     }

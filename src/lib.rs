@@ -43,8 +43,8 @@
 //! - [`verbs`] serves the calls of container runtimes, `commands` the commands of people;
 //! - `pool` gets addresses from ECS and gives them back: whoever holds an ENI's lock releases for everybody;
 //! - `config` reads the `ipam` section of a network configuration, `failure` turns what went wrong into CNI errors;
-//! - `store` keeps the records, `cloud` talks to Alibaba Cloud, [`cni`] speaks the protocol, and none of the three knows
-//!   another;
+//! - `store` keeps the records, `routes` talks to the kernel's network, `cloud` to Alibaba Cloud, [`cni`] speaks the protocol,
+//!   and none of the four knows another;
 //! - `base` is for all.
 //!
 //! `ARCHITECTURE.md` has the promises, the life of a DEL, and the reasons.
@@ -59,7 +59,7 @@ mod failure;
 mod metrics;
 mod node;
 mod pool;
-#[allow(dead_code, unused_imports)]
+#[allow(dead_code)]
 mod routes;
 mod store;
 pub mod verbs;
@@ -95,6 +95,11 @@ pub mod inside {
     /// The `ipam` object.
     pub mod config {
         pub use crate::config::{Error, Ipam, KEYS, Key};
+    }
+
+    /// The kernel's network.
+    pub mod routes {
+        pub use crate::routes::Error;
     }
 
     /// The records.

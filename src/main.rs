@@ -40,9 +40,11 @@ fn start_log(call: &Call) {
     let Some(network) = call.network() else { return };
     let settings = Ipam::new(&network.ipam).log();
     logging::start(settings.level, Some(&settings.file));
+    // Both roles write to one file.
+    let verb = if matches!(call, Call::Chained(_)) { "routes " } else { "" }.to_owned() + call.command();
     logging::context(match call.attachment() {
-        Some(attachment) => format!("{} {attachment}", call.command()),
-        None => format!("{} {}", call.command(), network.name),
+        Some(attachment) => format!("{verb} {attachment}"),
+        None => format!("{verb} {}", network.name),
     });
 }
 

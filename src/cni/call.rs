@@ -6,14 +6,15 @@ use std::thread;
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::attachment::ListedAttachment;
+use super::chained::{self, Chained};
 use super::document::{self, Document};
-use super::environment::Request;
+use super::environment::{Request, unknown_command};
+use super::operation::{Add, Check, Del, Gc, Network, Status};
+use super::valid_attachments::valid_attachments;
 use super::{Arguments, Code, Environment, Error, PrevResult, Version};
 use crate::base::attachment::Attachment;
-use crate::base::text::kind;
 
 /// A call (SPEC section 2, "CNI operations").
 #[derive(Debug, PartialEq)]
@@ -28,68 +29,10 @@ pub enum Call {
     Status(Status),
     /// Release what belongs to no attachment.
     Gc(Gc),
+    /// Any of these, of the plugin as one of a chain.
+    Chained(Chained),
     /// Which versions does the plugin speak? To be answered in this one.
     Version(Version),
-}
-
-/// Gives an attachment an address.
-#[derive(Debug, PartialEq)]
-pub struct Add {
-    /// Who gets the address.
-    pub attachment: Attachment,
-    /// The network.
-    pub network: Network,
-    /// The pod, and the addresses that are asked for.
-    pub arguments: Arguments,
-}
-
-/// Releases what an attachment has. It may come any number of times, without an ADD before it, without a network
-/// namespace, and with another configuration than the ADD.
-#[derive(Debug, PartialEq)]
-pub struct Del {
-    /// Whose addresses are released.
-    pub attachment: Attachment,
-    /// The network, of which `ipam` is empty where the configuration has none.
-    pub network: Network,
-}
-
-/// Asks whether what ADD gave is still in place.
-#[derive(Debug, PartialEq)]
-pub struct Check {
-    /// Whose addresses are checked.
-    pub attachment: Attachment,
-    /// The network.
-    pub network: Network,
-    /// What ADD gave, as the calling plugin passed it on.
-    pub prev_result: PrevResult,
-}
-
-/// Asks whether an ADD could succeed now.
-#[derive(Debug, PartialEq)]
-pub struct Status {
-    /// The network.
-    pub network: Network,
-}
-
-/// Releases what belongs to no attachment of the network.
-#[derive(Debug, PartialEq)]
-pub struct Gc {
-    /// The network, of which `ipam` is empty where the configuration has none.
-    pub network: Network,
-    /// The attachments that are still in use. `None` means that the runtime did not say, and then nothing may be
-    /// released: only a list that is there and empty says that no attachment is left.
-    pub valid_attachments: Option<Vec<Attachment>>,
-}
-
-/// The network of a call, and how to talk about it.
-#[derive(Debug, PartialEq)]
-pub struct Network {
-    /// The name, which stays the same between calls unless an administrator renames the network.
-    pub name: String,
-    /// The version of the protocol that the call is made in.
-    pub version: Version,
-    /// The plugin's own options, as they stand in the configuration.
-    pub ipam: Map<String, Value>,
 }
 
 /// A call that cannot be made out, with the version to say so in where that much is known.
@@ -125,13 +68,17 @@ pub fn read_call(environment: &Environment, stdin: impl Read + Send + 'static) -
 fn assemble(environment: &Environment, request: Request, mut document: Document) -> Result<Call, Error> {
     let name = document.network_name()?.to_owned();
     let version = negotiate(&request, &document)?;
+    if chained::is_chained(&document) {
+        return chained::assemble(request, name, version, document).map(Call::Chained);
+    }
     let ipam = document.take_object("ipam")?;
     let ipam = match request {
         // These two have to work with the little that is left of a configuration.
         Request::Del { .. } | Request::Gc => ipam.unwrap_or_default(),
         _ => ipam.ok_or_else(missing_ipam)?,
     };
-    let network = Network { name, version, ipam };
+    let main_plugin = document.value("type").and_then(Value::as_str).map(str::to_owned);
+    let network = Network { name, version, ipam, main_plugin };
     Ok(match request {
         Request::Add { attachment } => {
             let arguments = Arguments::read(environment.args()?, &document)?;
@@ -139,7 +86,7 @@ fn assemble(environment: &Environment, request: Request, mut document: Document)
         }
         Request::Del { attachment } => Call::Del(Del { attachment, network }),
         Request::Check { attachment } => {
-            let prev_result = PrevResult::of(&document)?;
+            let prev_result = PrevResult::of(&document, COMPARES)?;
             Call::Check(Check { attachment, network, prev_result })
         }
         Request::Status => Call::Status(Status { network }),
@@ -147,6 +94,10 @@ fn assemble(environment: &Environment, request: Request, mut document: Document)
         Request::Unknown { command } => return Err(unknown_command(&command)),
     })
 }
+
+/// What a person does who calls CHECK by hand.
+const COMPARES: &str = "CHECK compares the attachment with the result of its ADD: put that result into the network \
+                        configuration on stdin, as \"prevResult\"";
 
 fn negotiate(request: &Request, document: &Document) -> Result<Version, Error> {
     let (since, operation) = match request {
@@ -181,42 +132,10 @@ fn asked_version(stdin: impl Read + Send + 'static) -> Version {
     input.and_then(Result::ok).and_then(|input| input.version.parse().ok()).unwrap_or(Version::NEWEST)
 }
 
-/// The keys of the list of attachments: the specification's, and an older one that runtimes still send beside it.
-const VALID_ATTACHMENTS: [&str; 2] = ["cni.dev/valid-attachments", "cni.dev/attachments"];
-
-/// The union of both lists: where they differ, an attachment that is in use according to either keeps its addresses.
-fn valid_attachments(document: &Document) -> Result<Option<Vec<Attachment>>, Error> {
-    let mut union: Option<Vec<Attachment>> = None;
-    for key in VALID_ATTACHMENTS {
-        let Some(value) = document.value(key) else { continue };
-        let refusal =
-            |reason| Error::new(Code::INVALID_CONFIG, format!("invalid {key}")).with_details(reason);
-        let Value::Array(entries) = value else {
-            return Err(refusal(format!("it must be a list, but is {}", kind(value))));
-        };
-        let union = union.get_or_insert_default();
-        for (index, entry) in entries.iter().enumerate() {
-            union.push(
-                ListedAttachment::deserialize(entry)
-                    .map_err(|error| refusal(format!("entry {index}: {error}")))?,
-            );
-        }
-    }
-    if let Some(union) = &mut union {
-        union.sort_unstable();
-        union.dedup();
-    }
-    Ok(union)
-}
-
 fn missing_ipam() -> Error {
     Error::new(Code::INVALID_CONFIG, "missing ipam").with_details(
         "the network configuration needs an object \"ipam\" with the options of the IPAM plugin",
     )
-}
-
-fn unknown_command(command: &str) -> Error {
-    Error::new(Code::INVALID_ENVIRONMENT, format!("unknown CNI_COMMAND: {command}"))
 }
 
 impl Call {
@@ -229,6 +148,7 @@ impl Call {
             Self::Check(_) => "CHECK",
             Self::Status(_) => "STATUS",
             Self::Gc(_) => "GC",
+            Self::Chained(call) => call.command(),
             Self::Version(_) => "VERSION",
         }
     }
@@ -242,6 +162,7 @@ impl Call {
             Self::Check(check) => check.network.version,
             Self::Status(status) => status.network.version,
             Self::Gc(gc) => gc.network.version,
+            Self::Chained(call) => call.network().version,
             Self::Version(version) => *version,
         }
     }
@@ -255,6 +176,7 @@ impl Call {
             Self::Check(check) => Some(&check.network),
             Self::Status(status) => Some(&status.network),
             Self::Gc(gc) => Some(&gc.network),
+            Self::Chained(call) => Some(call.network()),
             Self::Version(_) => None,
         }
     }
@@ -266,6 +188,7 @@ impl Call {
             Self::Add(add) => Some(&add.attachment),
             Self::Del(del) => Some(&del.attachment),
             Self::Check(check) => Some(&check.attachment),
+            Self::Chained(call) => call.attachment(),
             Self::Status(_) | Self::Gc(_) | Self::Version(_) => None,
         }
     }

@@ -1,7 +1,7 @@
 //! The network configuration on stdin (SPEC section 1, "Plugin configuration objects").
 //!
 //! An IPAM plugin gets the whole configuration of the plugin that delegates to it: another plugin's `type`, keys that
-//! are not ours, a previous result. So a key matters only to the operation that uses it, and each is looked at when it
+//! are not ours, a previous result. As one of a chain the plugin gets its own entry, with keys of the protocol in it. So a key matters only to the operation that uses it, and each is looked at when it
 //! is asked for.
 
 use std::fmt;
@@ -74,6 +74,11 @@ impl Document {
             Some(Value::Object(object)) => Ok(Some(object)),
             Some(other) => Err(not_an_object(key, &other)),
         }
+    }
+
+    /// All keys with their values.
+    pub(super) fn into_keys(self) -> Map<String, Value> {
+        self.0
     }
 
     fn text(&self, key: &str) -> Result<&str, String> {

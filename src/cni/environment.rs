@@ -105,6 +105,10 @@ impl Environment {
     }
 }
 
+pub(super) fn unknown_command(command: &str) -> Error {
+    Error::new(Code::INVALID_ENVIRONMENT, format!("unknown CNI_COMMAND: {command}"))
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Netns {
     Required,

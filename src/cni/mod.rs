@@ -6,7 +6,7 @@
 //! already checked; [`IpamResult`], [`Error`] and [`version_reply`] make the documents, and [`print()`] writes them.
 //!
 //! This module knows the protocol alone: no cloud, no store and none of the plugin's own options, which it passes on
-//! unread in [`Network::ipam`].
+//! unread in [`Network::ipam`]. Of an entry that is one of a chain the call is a [`Chained`].
 //!
 //! Where the specification leaves room, the answer is the one of the Go library that nearly every other plugin is
 //! built on, its error texts included: people search for them.
@@ -17,16 +17,19 @@ mod address_request;
 mod arguments;
 mod attachment;
 mod call;
+mod chained;
 mod cni_args;
 mod dns;
 mod document;
 mod environment;
 mod error;
 mod negotiation;
+mod operation;
 mod output;
 mod prev_result;
 mod result;
 mod route;
+mod valid_attachments;
 mod version;
 
 #[cfg(test)]
@@ -36,11 +39,14 @@ pub use address_request::AddressRequest;
 pub use arguments::Arguments;
 pub(crate) use attachment::check_attachment;
 pub use attachment::is_plain_name;
-pub use call::{Add, Call, Check, Del, Gc, Network, Refusal, Status, read_call};
+pub use call::{Call, Refusal, read_call};
+pub(crate) use chained::TYPE;
+pub use chained::{Chained, ChainedAdd, ChainedDel};
 pub(crate) use cni_args::pod_of;
 pub use dns::Dns;
 pub use environment::Environment;
 pub use error::{Code, Error};
+pub use operation::{Add, Check, Del, Gc, Network, Status};
 pub use output::{print, print_about};
 pub use prev_result::{PrevResult, addresses_of};
 pub use result::IpamResult;

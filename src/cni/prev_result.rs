@@ -8,22 +8,18 @@ use super::{Code, Error, parse_cidr};
 use crate::base::address::Address;
 use crate::base::text::kind;
 
-/// What ADD gave, as far as an IPAM plugin is concerned.
+/// What ADD gave, as far as this plugin is concerned.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PrevResult {
     /// The addresses with their prefixes, in the order of the document.
     pub addresses: Vec<IpNetwork>,
 }
 
-/// What a person does who calls CHECK by hand.
-const HOW: &str = "CHECK compares the attachment with the result of its ADD: put that result into the network \
-                   configuration on stdin, as \"prevResult\"";
-
 impl PrevResult {
-    /// The `prevResult` of a configuration, which CHECK cannot do without.
-    pub(super) fn of(document: &Document) -> Result<Self, Error> {
+    /// The `prevResult` of a configuration. Where it is missing, the error says `how` to have one.
+    pub(super) fn of(document: &Document, how: &str) -> Result<Self, Error> {
         let value = document.value("prevResult").ok_or_else(|| {
-            Error::new(Code::INVALID_CONFIG, "required prevResult missing").with_details(HOW)
+            Error::new(Code::INVALID_CONFIG, "required prevResult missing").with_details(how)
         })?;
         Self::parse(object("prevResult", value)?)
             .map_err(|reason| Error::new(Code::INVALID_CONFIG, "invalid prevResult").with_details(reason))
@@ -81,7 +77,7 @@ mod tests {
 
     fn prev_result(prev_result: &Value) -> Result<Vec<String>, Error> {
         let document = json!({ "prevResult": prev_result }).to_string();
-        let result = PrevResult::of(&Document::read(document.as_bytes()).unwrap())?;
+        let result = PrevResult::of(&Document::read(document.as_bytes()).unwrap(), "how")?;
         Ok(result.addresses.iter().map(ToString::to_string).collect())
     }
 

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
+mod chained;
 mod properties;
 
 const ADDRESS_WISH: &str = "IP=10.0.0.9";
@@ -64,7 +65,7 @@ fn every_operation_is_read_from_the_configuration_of_the_calling_plugin() {
             | Call::Check(Check { network, .. })
             | Call::Status(Status { network })
             | Call::Gc(Gc { network, .. }) => network,
-            Call::Version(_) => panic!("{call:?}"),
+            Call::Chained(_) | Call::Version(_) => panic!("{call:?}"),
         };
         assert_eq!((network.name.as_str(), &network.ipam["ipv6"]), ("pods", &json!(true)));
         let attachment = call.attachment().map(ToString::to_string);

@@ -21,4 +21,24 @@ pub enum Error {
         /// What it should be.
         expected: String,
     },
+    /// A value that an entry of `plugins` must not have.
+    #[error("{key} of the chained plugin is {value}, but must be {expected}")]
+    OfChain {
+        /// The key.
+        key: String,
+        /// The value as JSON, shortened.
+        value: String,
+        /// What it should be.
+        expected: String,
+    },
+}
+
+impl Error {
+    /// The same of a key that stands in an entry of `plugins`.
+    pub(super) fn of_a_chain(self) -> Self {
+        match self {
+            Self::Invalid { key, value, expected } => Self::OfChain { key, value, expected },
+            other => other,
+        }
+    }
 }

@@ -13,6 +13,9 @@ use super::plugins::TYPE;
 use super::value::Reader;
 use crate::base::foreign::ForeignAddresses;
 
+/// What `logLevel` may be.
+const LEVELS: &[&str] = &["error", "warn", "info", "debug", "trace"];
+
 /// The `ipam` section, not yet judged.
 #[derive(Clone, Copy, Debug)]
 pub struct Ipam<'a>(Reader<'a>);
@@ -80,7 +83,7 @@ impl<'a> Ipam<'a> {
     /// `logLevel` and `logFile`. A value that cannot be used counts as absent: the log must not make a call fail.
     #[must_use]
     pub fn log(&self) -> LogSettings {
-        let level = self.0.choice("logLevel", &["error", "warn", "info", "debug", "trace"]);
+        let level = self.0.choice("logLevel", LEVELS);
         let file = self.0.absolute_path("logFile").ok().flatten();
         LogSettings {
             level: level
@@ -90,6 +93,13 @@ impl<'a> Ipam<'a> {
                 .unwrap_or(log::LevelFilter::Info),
             file: file.unwrap_or_else(|| "/var/log/aliyun-eni-ipam.log".into()),
         }
+    }
+
+    /// Whether the log's settings can be used.
+    pub(super) fn check_log(&self) -> Result<(), Error> {
+        self.0.choice("logLevel", LEVELS)?;
+        self.0.absolute_path("logFile")?;
+        Ok(())
     }
 
     /// Everything about the way to ECS.
@@ -114,8 +124,7 @@ impl<'a> Ipam<'a> {
         self.foreign_addresses()?;
         self.gc_grace()?;
         self.status_fails_when_full()?;
-        self.0.choice("logLevel", &["error", "warn", "info", "debug", "trace"])?;
-        self.0.absolute_path("logFile")?;
+        self.check_log()?;
         self.metrics_file()?;
         self.cloud()?;
         self.address()?;

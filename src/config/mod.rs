@@ -1,9 +1,11 @@
-//! The `ipam` section of a network configuration: its keys, their defaults, and what their values may be.
+//! The `ipam` section of a network configuration, and an entry of its `plugins`: the keys, their defaults, and what their values
+//! may be.
 //!
 //! Each group of settings is read by itself and only by the calls that use it: a DEL must not be refused because of a
 //! `gateway` that it never looks at.
 
 mod address;
+mod chained;
 mod cloud;
 mod error;
 mod ipam;
@@ -15,6 +17,7 @@ mod value;
 mod tests;
 
 pub(crate) use address::{AddressSettings, Family4};
+pub(crate) use chained::ChainedOptions;
 pub use error::Error;
 pub use ipam::Ipam;
 pub use keys::{KEYS, Key};

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 /// The type of this plugin in a configuration.
-pub(crate) const TYPE: &str = "aliyun-eni-ipam";
+pub(crate) const TYPE: &str = crate::cni::TYPE;
 
 /// The plugins of a configuration, which is a list of them or a single one.
 pub(crate) fn plugins_of(config: &Value) -> &[Value] {

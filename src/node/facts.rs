@@ -91,6 +91,12 @@ pub(crate) fn known_region(store: &Store, settings: &AddressSettings) -> Option<
     settings.region.clone().or_else(remembered)
 }
 
+/// The hardware address and the primary addresses of each ENI that was checked, in this boot or an earlier one: an ENI keeps both.
+pub(crate) fn known_enis(store: &Store) -> Vec<(EniId, String, BTreeSet<IpAddr>)> {
+    let all = store.all_remembered::<KnownFacts>("facts-").into_iter();
+    all.filter_map(|facts| Some((facts.ours?, facts.mac?, facts.primary))).collect()
+}
+
 /// The name of the cached facts: what the configuration says about the ENI.
 fn cache_name(settings: &AddressSettings) -> String {
     match (&settings.eni, &settings.interface) {

@@ -2,6 +2,7 @@
 //! its pods are seen to use.
 
 mod cni_cache;
+mod default_route;
 pub(crate) mod eni_link;
 #[allow(dead_code)]
 pub(crate) mod enis;

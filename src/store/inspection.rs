@@ -28,7 +28,7 @@ impl Store {
         let of_enis = names.iter().map(|name| self.eni_directory().join(name));
         let of_enis = of_enis.filter(|path| path.extension().is_some_and(|it| it == "lock"));
         let mut held = Vec::new();
-        for path in std::iter::once(self.directory.join("lock")).chain(of_enis) {
+        for path in [self.lock_path(), self.routes_lock_path()].into_iter().chain(of_enis) {
             let Some(file) = file::open(&path, OpenOptions::new().read(true).write(true))? else { continue };
             if !try_lock(&file).map_err(Error::io("lock", &path))? {
                 let holder = Holder::of(&path);

@@ -12,13 +12,14 @@
 //!   eni/<id>.lock       held across one mutation of that ENI in the cloud
 //!   eni/<id>.queue      held by the next in line for that lock
 //!   eni/<id>.json       what is remembered of that ENI from one process to the next
+//!   routes.lock         held while the node's routes are changed
 //!   cache/              what can be found out again
 //! ```
 //! The directory that a file is in is its state and a rename is a transition, so that a kill or a power cut at any
 //! instruction leaves every record whole, in the one state or the other. Finding an attachment's record opens one file by
 //! name. This module knows no cloud and no CNI.
 //!
-//! Locks are taken in one order: an ENI's, then the store's.
+//! Locks are taken in one order: an ENI's, then the store's. Whoever holds the one of the routes takes no other.
 
 mod active_count;
 mod adding;
@@ -40,7 +41,6 @@ mod owners;
 mod record;
 mod record_name;
 mod releasing;
-#[allow(dead_code)]
 mod routes_lock;
 mod schema;
 mod trust;
@@ -205,11 +205,23 @@ impl Store {
         serde_json::from_slice(&content).ok()
     }
 
+    /// Everything that was remembered under names with this beginning, as far as it can be read.
+    pub(crate) fn all_remembered<T: DeserializeOwned>(&self, beginning: &str) -> Vec<T> {
+        let names = file::names(&self.cache_directory()).unwrap_or_default();
+        let names = names.iter().filter(|name| name.starts_with(beginning));
+        names.filter_map(|name| self.remembered(name.strip_suffix(".json")?)).collect()
+    }
+
     /// Remembers `facts` under `name`.
     pub fn remember(&self, name: &str, facts: &impl Serialize) -> Result<()> {
         file::make_directory(&self.cache_directory())?;
         let path = self.cache_directory().join(format!("{name}.json"));
         file::replace(&path, &schema::encode(facts, &path)?)
+    }
+
+    /// Whether there is a directory at all, and so anything that is recorded.
+    pub(crate) fn is_there(&self) -> bool {
+        self.directory.is_dir()
     }
 
     /// Checks that another record could be written. It takes no lock and does not create the directory.

@@ -2,8 +2,9 @@
 //!
 //! The name is durable before the record becomes active, and is removed once the address is known to be off the ENI. A name
 //! that stays behind does no harm: it counts only if the record that it leads to is active and names the address. Every
-//! caller holds the ENI's lock, or the store's.
+//! caller holds the ENI's lock, or the store's; whoever holds neither may miss a record that becomes active at this moment.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -32,6 +33,33 @@ impl Store {
             Err(_) => self.all_active()?.into_iter().find(names_it),
         };
         Ok(holder.map(|active| active.0.owner))
+    }
+
+    /// Another attachment than `owner` that uses `address`, on whichever ENI. One lookup by name for each ENI of this store.
+    pub(crate) fn another_user_of(&self, address: IpAddr, owner: &Attachment) -> Result<Option<Attachment>> {
+        for eni in self.used_enis()? {
+            let user = self.owner_of(&eni, address)?;
+            if user.as_ref().is_some_and(|user| user != owner) {
+                return Ok(user);
+            }
+        }
+        Ok(None)
+    }
+
+    /// The addresses that the records of `owner` name, in use or being released.
+    pub(crate) fn addresses_of(&self, owner: &Attachment) -> Result<BTreeSet<IpAddr>> {
+        let mut found: BTreeSet<IpAddr> = self.active(owner)?.iter().flat_map(|it| it.0.ips()).collect();
+        for pending in self.pending(owner)? {
+            found.extend(self.releasing(&pending)?.iter().flat_map(|it| it.allocation.ips()));
+        }
+        Ok(found)
+    }
+
+    /// Every ENI that this store has ever used: its lock was taken, as it is before a record of it becomes active.
+    pub(crate) fn used_enis(&self) -> Result<Vec<EniId>> {
+        let names = file::names(&self.eni_directory())?;
+        let ids = names.iter().filter_map(|name| name.strip_suffix(".lock"));
+        Ok(ids.filter_map(|id| EniId::try_from(id.to_owned()).ok()).collect())
     }
 
     /// Durably records who owns each address, before the record becomes active. `draft` is the file of the record.

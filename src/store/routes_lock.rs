@@ -1,6 +1,8 @@
 //! The lock that is held while the node's routes are changed, so that nobody removes a pod's rule by what the store said before that
 //! pod was there.
 
+use std::path::PathBuf;
+
 use crate::base::deadline::Deadline;
 use crate::store::error::Result;
 use crate::store::{Store, lock};
@@ -18,6 +20,10 @@ pub(crate) struct RoutesLock {
 impl Store {
     /// Takes the lock, waiting until `deadline` at most. Whoever holds it reads the store anew before anything is removed.
     pub(crate) fn lock_routes(&self, deadline: Deadline) -> Result<RoutesLock> {
-        Ok(RoutesLock { _lock: lock::wait(&self.directory().join(FILE), deadline)? })
+        Ok(RoutesLock { _lock: lock::wait(&self.routes_lock_path(), deadline)? })
+    }
+
+    pub(super) fn routes_lock_path(&self) -> PathBuf {
+        self.directory().join(FILE)
     }
 }

@@ -1,7 +1,9 @@
-//! The verbs of CNI, one file each. They join the protocol, the store and the cloud.
+//! The verbs of CNI, one file each. They join the protocol, the store and the cloud; those of the plugin as one of a chain join
+//! the store and the kernel's routes.
 
 mod add;
 mod beginning;
+mod chained;
 mod check;
 mod del;
 mod gc;
@@ -17,7 +19,7 @@ use crate::failure::{Failure, Result};
 /// Serves a call. What it answers goes to `print`, which fails when the runtime is gone.
 ///
 /// Every call that can change the store writes the metrics when it is done. CHECK changes nothing, and neither does a DEL
-/// without a record or a GC without a list.
+/// without a record or a GC without a list. The verbs of a chain change no record.
 ///
 /// # Errors
 /// Whatever makes the call fail; the runtime is to be told by [`Failure::to_cni`].
@@ -36,6 +38,7 @@ pub fn serve(call: &Call, print: &mut dyn FnMut(&Value) -> io::Result<()>) -> Re
             Some((context, valid)) => context.run_then_write_metrics(|context| gc::gc(context, call, &valid)),
             None => Ok(()),
         },
+        Call::Chained(call) => chained::serve(call, print),
         Call::Version(version) => print(&version_reply(*version)).map_err(Failure::Output),
     }
 }

@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod chained;
 mod claim;
 mod disk;
 mod doctor;
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
     harness::run_suite(
         "PEERS_TESTS",
         [
+            chained::tests(),
             claim::tests(),
             disk::tests(),
             doctor::tests(),

@@ -6,6 +6,7 @@
 mod add;
 mod another_node;
 mod behind_its_back;
+mod chained;
 mod citations;
 mod clock;
 mod command_line;

@@ -26,6 +26,7 @@ fn every_message_is_the_one_in_the_table() {
         errors::of_calls(),
         variants::of_failures(),
         variants::of_the_store(),
+        variants::of_the_routes(),
         errors::of_the_configuration(),
         errors::codes_of_ecs(),
         printed::log_lines(),

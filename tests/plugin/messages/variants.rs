@@ -7,7 +7,7 @@ use aliyun_eni_ipam::Failure;
 use aliyun_eni_ipam::cni::Code;
 use aliyun_eni_ipam::inside::base::EniId;
 use aliyun_eni_ipam::inside::cloud as rpc;
-use aliyun_eni_ipam::inside::{config, store};
+use aliyun_eni_ipam::inside::{config, routes, store};
 use harness::Node;
 
 use super::Section;
@@ -66,6 +66,11 @@ fn name_of(failure: &Failure) -> &'static str {
         Failure::Check(_) => "Check",
         Failure::NotAvailable(_) => "NotAvailable",
         Failure::Leftover(_) => "Leftover",
+        Failure::Routes(_) => "Routes",
+        Failure::NotRecorded { .. } => "NotRecorded",
+        Failure::EniUnknown { .. } => "EniUnknown",
+        Failure::Unread(_) => "Unread",
+        Failure::LinkDown(_) => "LinkDown",
         Failure::Panic(_) => "Panic",
     }
 }
@@ -130,6 +135,16 @@ fn failures() -> Vec<Failure> {
         Failure::Check("no addresses are recorded for this attachment".into()),
         Failure::NotAvailable("no credentials found".into()),
         Failure::Leftover(vec!["the first reason".into(), "the second one".into()]),
+        Failure::Config(config::Error::OfChain {
+            key: "dataDir".into(),
+            value: "\"store\"".into(),
+            expected: "an absolute path".into(),
+        }),
+        Failure::Routes(routes::Error::Kernel { what: "add the rule".into(), why: "Why.".into() }),
+        Failure::NotRecorded { directory: "/store".into() },
+        Failure::EniUnknown { eni: eni(), why: "metadata does not answer".into() },
+        Failure::Unread(io::Error::from_raw_os_error(32)),
+        Failure::LinkDown("eth1 has no carrier".into()),
         Failure::Panic("index out of bounds".into()),
     ]
 }
@@ -190,4 +205,29 @@ pub(super) fn of_the_store() -> Section {
         .into_iter()
         .map(|error| (name(&error).to_owned(), line(&Failure::from(error).to_cni().to_string())));
     Section { heading: "Errors of the store", messages: messages.collect() }
+}
+
+pub(super) fn of_the_routes() -> Section {
+    let address = "192.168.0.7".parse().unwrap();
+    let errors = [
+        routes::Error::Kernel {
+            what: "put the rule in place".into(),
+            why: "Operation not permitted (os error 1)".into(),
+        },
+        routes::Error::NoModule { what: "mark connections".into(), why: "Why.".into(), modules: "nf_tables" },
+        routes::Error::NoEni { eni: Node::ENI.into() },
+        routes::Error::NoLink { eni: Node::ENI.into(), mac: "00:16:3e:00:00:02".into() },
+        routes::Error::Local { address, link: "eth1".into() },
+    ];
+    let name = |error: &routes::Error| match error {
+        routes::Error::Kernel { .. } => "Kernel",
+        routes::Error::NoModule { .. } => "NoModule",
+        routes::Error::NoEni { .. } => "NoEni",
+        routes::Error::NoLink { .. } => "NoLink",
+        routes::Error::Local { .. } => "Local",
+    };
+    let messages = errors
+        .into_iter()
+        .map(|error| (name(&error).to_owned(), line(&Failure::from(error).to_cni().to_string())));
+    Section { heading: "Errors of the routes", messages: messages.collect() }
 }

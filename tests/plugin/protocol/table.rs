@@ -153,7 +153,19 @@ fn in_ipam<'a>(call: Calling<'a>, key: &str, value: Value) -> Calling<'a> {
     call.config(|config| config["ipam"][key] = value)
 }
 
+/// The same call of the plugin as one of a chain: its options are beside its type.
+fn in_a_chain(call: Calling<'_>) -> Calling<'_> {
+    call.config(|config| {
+        let ipam = config["ipam"].take();
+        config["type"] = ipam["type"].clone();
+        for key in ["dataDir", "metadataEndpoint", "logFile", "logLevel"] {
+            config[key] = ipam[key].clone();
+        }
+    })
+}
+
 const CONFIG: &str = "invalid ipam configuration";
+const CHAINED_CONFIG: &str = "invalid configuration of the chained plugin";
 
 /// The table.
 const MISTAKES: &[Mistake] = &[
@@ -319,6 +331,55 @@ const MISTAKES: &[Mistake] = &[
         msg: CONFIG,
         details: "ipam.subnet is \"192.168.0.1/24\", but must be the CIDR block of the vSwitch, such as \
                   \"192.168.0.0/24\"",
+    },
+    Mistake {
+        verbs: EVERY,
+        stage: Stage::Name,
+        make: |call| set(in_a_chain(call), "name", json!("a/b")),
+        code: 7,
+        msg: "invalid characters found in network name",
+        details: "a/b",
+    },
+    Mistake {
+        verbs: EVERY,
+        stage: Stage::Name,
+        make: |call| in_a_chain(call).env("CNI_COMMAND", "FOO"),
+        code: 4,
+        msg: "unknown CNI_COMMAND: FOO",
+        details: "",
+    },
+    Mistake {
+        verbs: &["ADD", "CHECK"],
+        stage: Stage::Needs,
+        make: |call| set(in_a_chain(call), "prevResult", Value::Null),
+        code: 7,
+        msg: "required prevResult missing",
+        details: "with its own \"type\" and without an object \"ipam\" this plugin routes what another plugin has set up: put it \
+                  into \"plugins\" behind the main plugin; to give addresses, it has to be the type of that plugin's \"ipam\"",
+    },
+    Mistake {
+        verbs: &["ADD", "CHECK"],
+        stage: Stage::Needs,
+        make: |call| set(in_a_chain(call), "prevResult", json!({"ips": [5]})),
+        code: 7,
+        msg: "invalid prevResult",
+        details: "ips, entry 0: it must be an object with the key address",
+    },
+    Mistake {
+        verbs: &["GC"],
+        stage: Stage::Needs,
+        make: |call| set(in_a_chain(call), "cni.dev/valid-attachments", json!({})),
+        code: 7,
+        msg: "invalid cni.dev/valid-attachments",
+        details: "it must be a list, but is an object",
+    },
+    Mistake {
+        verbs: &["STATUS", "GC"],
+        stage: Stage::Needs,
+        make: |call| set(in_a_chain(call), "dataDir", json!("store")),
+        code: 7,
+        msg: CHAINED_CONFIG,
+        details: "dataDir of the chained plugin is \"store\", but must be an absolute path",
     },
     Mistake {
         verbs: EVERY,
