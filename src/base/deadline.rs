@@ -33,6 +33,12 @@ impl Deadline {
         self.min(Self::after(time))
     }
 
+    /// The moment `time` before this deadline: for what must leave the call that much.
+    #[must_use]
+    pub fn earlier_by(self, time: Duration) -> Self {
+        Self(self.0.checked_sub(time).unwrap_or(self.0))
+    }
+
     /// Sleeps for `pause`, but never past the deadline.
     pub fn sleep(self, pause: Duration) {
         thread::sleep(pause.min(self.remaining()));

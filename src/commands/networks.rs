@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::base::logging;
 use crate::base::text::reason;
-use crate::config::{Ipam, TYPE, ipam_sections, is_of_this_plugin, plugins_of};
+use crate::config::{AddressSettings, Error, Ipam, TYPE, is_of_this_plugin, plugins_of};
 
 /// The key that names what is on an ENI for other software.
 const FOREIGN: &str = "foreignAddresses";
@@ -17,6 +17,8 @@ const FOREIGN: &str = "foreignAddresses";
 pub(super) struct Network {
     name: String,
     ipam: Map<String, Value>,
+    /// The type of the plugin that has this section.
+    main_plugin: Option<String>,
     /// The file that configures it; empty for [`Network::with_defaults`].
     file: PathBuf,
 }
@@ -38,7 +40,7 @@ impl Network {
     /// A network without keys, for a node that has no configuration yet.
     pub(super) fn with_defaults() -> Self {
         let ipam = Map::from_iter([("type".to_owned(), TYPE.into())]);
-        Self { name: String::new(), ipam, file: PathBuf::new() }
+        Self { name: String::new(), ipam, main_plugin: None, file: PathBuf::new() }
     }
 
     pub(super) fn name(&self) -> &str {
@@ -51,6 +53,11 @@ impl Network {
 
     pub(super) fn ipam(&self) -> Ipam<'_> {
         Ipam::new(&self.ipam)
+    }
+
+    /// Where its pods' addresses come from.
+    pub(super) fn addresses(&self) -> Result<AddressSettings, Error> {
+        self.ipam().address().map(|settings| settings.below(self.main_plugin.as_deref()))
     }
 
     /// The values of these keys, as they stand there.
@@ -167,10 +174,12 @@ fn read(file: &Path) -> Result<(Vec<Network>, String), String> {
     let config: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
     let name = config["name"].as_str().unwrap_or_default();
     let plugins = plugins_of(&config);
-    let networks = ipam_sections(plugins)
-        .filter(|ipam| is_of_this_plugin(ipam))
-        .map(|ipam| Network { name: name.to_owned(), ipam: ipam.clone(), file: file.to_owned() })
-        .collect();
+    let network = |plugin: &Value| {
+        let ipam = plugin["ipam"].as_object().filter(|ipam| is_of_this_plugin(ipam))?.clone();
+        let main_plugin = plugin["type"].as_str().map(str::to_owned);
+        Some(Network { name: name.to_owned(), ipam, main_plugin, file: file.to_owned() })
+    };
+    let networks = plugins.iter().filter_map(network).collect();
     let types: Vec<_> = plugins.iter().map(|plugin| PluginType(plugin).to_string()).collect();
     Ok((networks, types.join(" and ")))
 }

@@ -34,6 +34,8 @@ pub struct AddressSettings {
     pub routes: Vec<Route>,
     /// `resolvConf`.
     pub resolv_conf: Option<PathBuf>,
+    /// Whether the main plugin is `ptp`, which puts the gateway on the node's end of each pod's interface.
+    pub below_ptp: bool,
 }
 
 /// What `subnet` says.
@@ -76,6 +78,7 @@ impl AddressSettings {
                 .parsed("routes", "a list of CNI routes such as [{\"dst\": \"0.0.0.0/0\"}]")?
                 .unwrap_or_default(),
             resolv_conf: ipam.absolute_path("resolvConf")?,
+            below_ptp: false,
         };
         // ptp and others refuse a gateway that is not on the link.
         if let (Family4::Block(block), Some(gateway)) = (ipv4, settings.gateway)
@@ -85,7 +88,16 @@ impl AddressSettings {
         }
         Ok(settings)
     }
+
+    /// The same where a plugin of this type is the main one.
+    #[must_use]
+    pub fn below(self, main_plugin: Option<&str>) -> Self {
+        Self { below_ptp: main_plugin == Some(PTP), ..self }
+    }
 }
+
+/// The main plugin whose gateway is an address of the node.
+const PTP: &str = "ptp";
 
 /// `regionId`.
 pub(super) fn region(ipam: &Reader<'_>) -> Result<Option<RegionId>, Error> {

@@ -65,6 +65,11 @@ impl<'a> Ipam<'a> {
         self.0.blocks("foreignAddresses").map(|blocks| ForeignAddresses::new(blocks.unwrap_or_default()))
     }
 
+    /// `waitForAddress`: how long an ADD waits until metadata shows the addresses on the ENI.
+    pub fn wait_for_address(&self) -> Result<Duration, Error> {
+        self.0.seconds("waitForAddress", 0..=60, 0)
+    }
+
     /// `gcGraceSeconds`: GC leaves records alone that are younger.
     pub fn gc_grace(&self) -> Result<Duration, Error> {
         self.0.seconds("gcGraceSeconds", 0..=86_400, 60)
@@ -122,6 +127,7 @@ impl<'a> Ipam<'a> {
         self.fails_when_not_released()?;
         self.max_per_request()?;
         self.foreign_addresses()?;
+        self.wait_for_address()?;
         self.gc_grace()?;
         self.status_fails_when_full()?;
         self.check_log()?;

@@ -5,16 +5,16 @@
 //! attached to this instance and belongs to no cloud service: a wrong id must not cost other pods their addresses.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use ipnetwork::IpNetwork;
 use serde::{Deserialize, Serialize};
 
-use crate::base::clock::boot_id;
+use crate::base::clock::{Timestamp, boot_id};
 use crate::base::deadline::Deadline;
 use crate::base::eni::EniId;
-use crate::base::region::RegionId;
-use crate::cloud::ecs::{Client, Eni};
+use crate::base::region::{Family, RegionId};
+use crate::cloud::ecs::{Client, Eni, EniKind};
 use crate::cloud::metadata;
 use crate::cloud::metadata::Metadata;
 use crate::config;
@@ -25,6 +25,10 @@ use super::ownership;
 use super::placement::{EniPlacement, Subnet};
 use crate::failure::{Failure, Result};
 use crate::store::Store;
+
+/// The IPv6 gateway below `ptp` where the ENI has no primary IPv6 address: a link-local one can be on the node's end of every pod's
+/// interface.
+const ON_EACH_LINK: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1));
 
 /// What metadata and ECS have said of one ENI in this boot. Each part is asked for when it is first needed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -42,6 +46,10 @@ struct KnownFacts {
     ours: Option<EniId>,
     /// The primary addresses of that ENI.
     primary: BTreeSet<IpAddr>,
+    /// Whether that ENI is a secondary one.
+    secondary: bool,
+    /// When it was checked.
+    known_since: Option<Timestamp>,
 }
 
 /// Finds it from the configuration, from the facts that earlier calls of this boot have cached, and from metadata.
@@ -125,9 +133,9 @@ pub(crate) fn asked_from_metadata(client: &Client, settings: &AddressSettings) -
         (settings.region.is_none(), "ipam.regionId"),
         (settings.eni.is_none(), "ipam.networkInterfaceId"),
         (settings.ipv4 == Family4::FromMetadata, "ipam.subnet"),
-        (ipv4 && settings.gateway.is_none(), "ipam.gateway"),
+        (ipv4 && settings.gateway.is_none() && !settings.below_ptp, "ipam.gateway"),
         (settings.ipv6 && settings.subnet6.is_none(), "ipam.subnet6"),
-        (settings.ipv6 && settings.gateway6.is_none(), "ipam.gateway6"),
+        (settings.ipv6 && settings.gateway6.is_none() && !settings.below_ptp, "ipam.gateway6"),
         (client.has_role_of_instance(), "ipam.credentials"),
     ]
     .into_iter()
@@ -160,13 +168,14 @@ impl<'a> NodeFacts<'a> {
         let mut subnets = Vec::new();
         if self.settings.ipv4 != Family4::Off {
             let (block, gateway) = (self.subnet()?, self.gateway()?);
-            check_gateway(block, gateway)?;
+            self.check_gateway(block, gateway)?;
             subnets.push(Subnet { block, gateway: Some(gateway) });
         }
         if self.settings.ipv6 {
             subnets.push(Subnet { block: self.subnet6()?, gateway: self.gateway6()? });
         }
-        Ok(EniPlacement { region, eni, primary: self.facts.primary.clone(), subnets })
+        let KnownFacts { mac, primary, secondary, known_since, .. } = self.facts.clone();
+        Ok(EniPlacement { region, eni, mac, primary, secondary, known_since, subnets })
     }
 
     /// Asks metadata for something of the ENI.
@@ -242,6 +251,8 @@ impl<'a> NodeFacts<'a> {
         }
         self.facts.ours = Some(eni.clone());
         self.facts.primary = described.primary;
+        self.facts.secondary = described.kind == EniKind::Secondary;
+        self.facts.known_since = Some(Timestamp::now());
         Ok(())
     }
 
@@ -256,10 +267,43 @@ impl<'a> NodeFacts<'a> {
     }
 
     fn gateway(&mut self) -> Result<IpAddr> {
-        if self.settings.gateway.is_none() && self.facts.gateway.is_none() {
+        let unfound = || Failure::Unfound { key: "gateway" };
+        if let Some(gateway) = self.settings.gateway {
+            return Ok(gateway);
+        }
+        if self.settings.below_ptp {
+            return self.own_primary(Family::V4).ok_or_else(unfound);
+        }
+        if self.facts.gateway.is_none() {
             self.facts.gateway = Some(self.ask(Metadata::gateway)?.into());
         }
-        self.settings.gateway.or(self.facts.gateway).ok_or(Failure::Unfound { key: "gateway" })
+        self.facts.gateway.ok_or_else(unfound)
+    }
+
+    /// ptp and others refuse a gateway outside the subnet, but only after the address was assigned, and without saying what to
+    /// do. If both are configured, the configuration has checked them; here one of the two was found out.
+    fn check_gateway(&self, block: IpNetwork, gateway: IpAddr) -> Result<()> {
+        if block.contains(gateway) {
+            return Ok(());
+        }
+        let (key, value, expected) = if self.settings.below_ptp && self.settings.gateway.is_none() {
+            let expected = format!(
+                "the CIDR block of the ENI's vSwitch, which has the ENI's primary address {gateway}: correct it, or leave it out"
+            );
+            ("subnet", block.to_string(), expected)
+        } else {
+            let expected = format!(
+                "an address inside {block}: set both ipam.subnet and ipam.gateway to those of the ENI's vSwitch, or neither"
+            );
+            ("gateway", gateway.to_string(), expected)
+        };
+        Err(Failure::Config(config::Error::Invalid { key: key.into(), value, expected }))
+    }
+
+    /// The primary address of the ENI. The node has it, so it may also be on the node's end of a pod's interface, where `ptp` puts
+    /// the gateway: with the VPC's own there, the node would take itself for the VPC's gateway.
+    fn own_primary(&self, family: Family) -> Option<IpAddr> {
+        self.facts.primary.iter().copied().find(|address| Family::of(*address) == family)
     }
 
     fn subnet6(&mut self) -> Result<IpNetwork> {
@@ -270,26 +314,17 @@ impl<'a> NodeFacts<'a> {
     }
 
     fn gateway6(&mut self) -> Result<Option<IpAddr>> {
-        if self.settings.gateway6.is_none() && self.facts.gateway6.is_none() {
+        if self.settings.gateway6.is_some() {
+            return Ok(self.settings.gateway6);
+        }
+        if self.settings.below_ptp {
+            return Ok(self.own_primary(Family::V6).or(Some(ON_EACH_LINK)));
+        }
+        if self.facts.gateway6.is_none() {
             self.facts.gateway6 = self.ask(Metadata::gateway6)?.map(IpAddr::from);
         }
-        Ok(self.settings.gateway6.or(self.facts.gateway6))
+        Ok(self.facts.gateway6)
     }
-}
-
-/// ptp and others refuse a gateway outside the subnet, but only after the address was assigned, and without saying what to
-/// do. If both are configured, the configuration has checked them; here one of the two comes from metadata.
-fn check_gateway(block: IpNetwork, gateway: IpAddr) -> Result<()> {
-    if block.contains(gateway) {
-        return Ok(());
-    }
-    Err(Failure::Config(config::Error::Invalid {
-        key: "gateway".into(),
-        value: gateway.to_string(),
-        expected: format!(
-            "an address inside {block}: set both ipam.subnet and ipam.gateway to those of the ENI's vSwitch, or neither"
-        ),
-    }))
 }
 
 /// The hardware address of the interface that `interface` names; `None` if the configuration names the ENI another way.

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use ipnetwork::IpNetwork;
 
 use crate::base::address::Address;
+use crate::base::clock::Timestamp;
 use crate::base::eni::EniId;
 use crate::base::region::{Family, RegionId};
 use crate::cni::AddressRequest;
@@ -18,8 +19,14 @@ use crate::failure::{Failure, Result};
 pub(crate) struct EniPlacement {
     pub(crate) region: RegionId,
     pub(crate) eni: EniId,
+    /// The ENI's hardware address, as far as it is known.
+    pub(crate) mac: Option<String>,
     /// The ENI's primary addresses, as far as they are known.
     pub(crate) primary: BTreeSet<IpAddr>,
+    /// Whether it is known to be a secondary ENI.
+    pub(crate) secondary: bool,
+    /// Since when this node has known the ENI in this boot.
+    pub(crate) known_since: Option<Timestamp>,
     /// One for each family that pods get an address of.
     pub(crate) subnets: Vec<Subnet>,
 }

@@ -18,6 +18,11 @@ pub(crate) struct RoutesLock {
 }
 
 impl Store {
+    /// Whether anybody has ever taken the lock: without the chained plugin nobody does.
+    pub(crate) fn has_set_routes(&self) -> bool {
+        self.directory().join(FILE).try_exists().unwrap_or(true)
+    }
+
     /// Takes the lock, waiting until `deadline` at most. Whoever holds it reads the store anew before anything is removed.
     pub(crate) fn lock_routes(&self, deadline: Deadline) -> Result<RoutesLock> {
         Ok(RoutesLock { _lock: lock::wait(&self.routes_lock_path(), deadline)? })

@@ -12,9 +12,11 @@ use crate::store::{Active, AddIntent};
 
 use crate::context::CallContext;
 use crate::failure::{Failure, Result};
+use crate::node::placement::EniPlacement;
 use crate::node::pods::NodePods;
 use crate::pool::attempt::Attempt;
 use crate::verbs::beginning::{Beginning, begin, find_place};
+use crate::verbs::{main_plugin, wait_for_address};
 
 /// Opens the store for an ADD.
 ///
@@ -39,7 +41,8 @@ pub(super) fn add(
     for key in context.ipam.unknown_keys() {
         log::warn!("{}", key.warning());
     }
-    let settings = context.ipam.address()?;
+    main_plugin::warn_of_unfit(call.network.main_plugin.as_deref());
+    let settings = context.ipam.address()?.below(call.network.main_plugin.as_deref());
     let dns = read_dns(&settings)?;
     let answer = |Active(allocation): &Active| {
         let ips = allocation.addresses.clone();
@@ -60,8 +63,11 @@ pub(super) fn add(
                 report_lost_store(context);
             }
             let mut attempt = Attempt::new(&context.store, intent, context.deadline);
-            let done = assign(context, &mut attempt, call, &settings)
-                .and_then(|active| answer(&active).map(|()| active));
+            let done = assign(context, &mut attempt, call, &settings).and_then(|(place, active)| {
+                main_plugin::warn_of_missing_routes(context, &settings, &place);
+                wait_for_address::wait(context, &place, &active)?;
+                answer(&active).map(|()| active)
+            });
             match done {
                 Ok(Active(allocation)) => {
                     context.release_backlog(&allocation.eni, &allocation.region);
@@ -97,7 +103,7 @@ fn assign<'s>(
     attempt: &mut Attempt<'s>,
     call: &Add,
     settings: &AddressSettings,
-) -> Result<Active> {
+) -> Result<(EniPlacement, Active)> {
     let foreign = context.foreign()?;
     if let Some(it) = call.arguments.requested.iter().find(|it| foreign.contains(it.address)) {
         return Err(Failure::RequestedForeign { address: it.address });
@@ -107,7 +113,8 @@ fn assign<'s>(
     if let Some(it) = wanted.iter().find(|it| foreign.covers(it.subnet.block)) {
         return Err(Failure::AllForeign { subnet: it.subnet.block });
     }
-    attempt.run(context.releaser(&place.region)?, &place, &wanted)
+    let active = attempt.run(context.releaser(&place.region)?, &place, &wanted)?;
+    Ok((place, active))
 }
 
 /// Says that what a failed ADD had got is not released yet, where that failed.

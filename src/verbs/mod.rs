@@ -7,7 +7,9 @@ mod chained;
 mod check;
 mod del;
 mod gc;
+mod main_plugin;
 mod status;
+mod wait_for_address;
 
 use std::io;
 

@@ -10,6 +10,7 @@
 mod answers;
 mod calls;
 mod cases;
+mod chained;
 mod clouds;
 mod cni_cache;
 mod http;

@@ -140,7 +140,7 @@ fn all<T: ToString>(facts: impl IntoIterator<Item = T>) -> Vec<String> {
     facts.into_iter().map(|fact| fact.to_string()).collect()
 }
 
-const QUESTIONS: [Question; 11] = [
+const QUESTIONS: [Question; 13] = [
     ("region-id", false, |it, by| it.region_id(by).map(|fact| all([fact]))),
     ("instance-id", false, |it, by| it.instance_id(by).map(|fact| all([fact]))),
     ("instance-type", false, |it, by| it.instance_type(by).map(|fact| all([fact]))),
@@ -152,6 +152,8 @@ const QUESTIONS: [Question; 11] = [
     ("/gateway", false, |it, by| it.gateway(MAC, by).map(|fact| all([fact]))),
     ("vswitch-ipv6-cidr-block", false, |it, by| it.subnet6(MAC, by).map(all)),
     ("ipv6-gateway", false, |it, by| it.gateway6(MAC, by).map(all)),
+    ("private-ipv4s", true, |it, by| it.ipv4_addresses(MAC, by).map(all)),
+    ("/ipv6s", true, |it, by| it.ipv6_addresses(MAC, by).map(all)),
 ];
 
 /// Whether an answer of this status and body says these facts, no more and no less.

@@ -1,10 +1,12 @@
 //! The plugin as one of a chain on a node with a primary and a secondary ENI: what its calls make of the kernel's rules, and what
 //! they leave alone. Each test has a network namespace with links of its own, in which the simulated cloud is, too.
 
+use std::fs;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use harness::{Answer, Calling, NameSpace, Need, Node, Within, World};
+use harness::simulator::AddressPolicy;
+use harness::{Answer, Calling, NameSpace, Need, Node, Running, Within, World, eventually};
 use serde_json::{Value, json};
 
 use crate::node;
@@ -15,6 +17,7 @@ harness::tests! {
         an_add_again_puts_back_what_is_missing,
         a_del_without_a_record_goes_by_the_previous_result,
         a_late_del_leaves_the_rule_of_the_pod_that_has_the_address_by_now,
+        a_del_that_waits_for_its_turn_sees_the_pod_that_came_meanwhile,
         a_check_names_what_is_missing,
         a_gc_removes_the_rules_that_no_record_explains_and_no_others,
         a_status_fails_while_the_interface_of_an_eni_in_use_is_missing,
@@ -22,7 +25,8 @@ harness::tests! {
         without_metadata_the_store_and_the_default_route_tell,
         one_eni_that_metadata_does_not_describe_keeps_no_other_from_being_routed,
         what_the_plugins_before_gave_is_passed_on_as_it_came,
-        an_answer_that_nobody_reads_leaves_the_routes_to_the_del;
+        an_answer_that_nobody_reads_leaves_the_routes_to_the_del,
+        calls_at_once_leave_the_rules_of_the_pods_that_live;
 }
 
 /// The table of an ENI, by the simulated one's hardware address.
@@ -191,6 +195,35 @@ fn a_late_del_leaves_the_rule_of_the_pod_that_has_the_address_by_now() {
     assert_eq!(machine.rules(), [""; 0]);
 }
 
+/// Waits until the call is in line for a lock, and fails if it ends before.
+fn until_it_waits(call: &mut Running<'_>) {
+    let pid = call.pid().to_string();
+    eventually("the call waits for a lock", || {
+        assert!(call.is_running(), "it has not waited");
+        let locks = fs::read_to_string("/proc/locks").unwrap();
+        locks.lines().any(|line| line.contains("->") && line.split_whitespace().any(|it| it == pid))
+    });
+}
+
+fn a_del_that_waits_for_its_turn_sees_the_pod_that_came_meanwhile() {
+    let machine = Machine::new();
+    let old = machine.add("old");
+    machine.ipam("DEL", "old").ok();
+    let lock = fs::File::open(machine.node.store().join("routes.lock")).unwrap();
+    lock.lock().unwrap();
+    let mut del = machine.chained("DEL", "old", &old).start();
+    until_it_waits(&mut del);
+    let wish = format!("IP={}", addresses(&old)[0]);
+    let new = machine.on(machine.node.call("ADD", "new").env("CNI_ARGS", wish)).run().result();
+    let mut add = machine.chained("ADD", "new", &new).start();
+    until_it_waits(&mut add);
+    drop(lock);
+    del.wait().ok();
+    assert_eq!(add.wait().json(), new);
+    assert_eq!(machine.rules(), rules_of(&[&new]));
+    assert!(machine.node.log().contains("is new/eth0's by now, so its rule stays"), "{}", machine.node.log());
+}
+
 fn a_check_names_what_is_missing() {
     let machine = Machine::new();
     let [result, other] = ["c1", "c2"].map(|container| machine.add(container));
@@ -278,12 +311,12 @@ fn without_metadata_the_store_and_the_default_route_tell() {
         node.with("regionId", World::REGION_ID)
             .with("metadataEndpoint", "http://127.0.0.1:1")
             .with("subnet", "192.168.0.0/24")
-            .with("gateway", "192.168.0.253")
     });
     // The link is what proves that the ENI is this node's.
     machine.name_space.ip("link del eth1");
     machine.attach_tap("eth1", World::SECONDARY_ENI);
     let result = machine.add("c1");
+    assert_eq!(result["ips"][0]["gateway"], "192.168.0.11", "that of the vSwitch is not recorded below ptp");
     assert_eq!(machine.rules(), rules_of(&[&result]));
     let table = machine.name_space.show(&format!("route show table {TABLE_OF_SECONDARY}"));
     assert!(table.contains("default via 192.168.0.253 dev eth1"), "{table}");
@@ -297,7 +330,7 @@ fn without_metadata_the_store_and_the_default_route_tell() {
     machine.chained("CHECK", "c1", &result).run().ok();
     // Where neither tells, the way out is named.
     machine.name_space.ip("route del default");
-    std::fs::remove_dir_all(machine.node.store().join("cache")).unwrap();
+    fs::remove_dir_all(machine.node.store().join("cache")).unwrap();
     let text = machine.chained("ADD", "c1", &result).run().error(11);
     assert!(text.contains("cannot read instance metadata") && text.contains("metadataEndpoint"), "{text}");
 }
@@ -349,4 +382,29 @@ fn an_answer_that_nobody_reads_leaves_the_routes_to_the_del() {
     assert!(machine.node.log().contains("the pod's routes stay until its DEL"), "{}", machine.node.log());
     machine.chained("DEL", "c1", &result).run().ok();
     assert_eq!(machine.rules(), [""; 0]);
+}
+
+fn calls_at_once_leave_the_rules_of_the_pods_that_live() {
+    let machine = Machine::with(|node| node.with("timeoutSeconds", 60));
+    // An address is given again at once.
+    machine.node.cloud.with_world(|world| world.policy = AddressPolicy::LowestFree);
+    let add_and_end = |pod: usize| {
+        let result = machine.add(&format!("c{pod}"));
+        if pod.is_multiple_of(2) {
+            return Some(result);
+        }
+        machine.chained("DEL", &format!("c{pod}"), &result).run().ok();
+        machine.ipam("DEL", &format!("c{pod}")).ok();
+        // It comes again when another pod may have the address.
+        machine.chained("DEL", &format!("c{pod}"), &result).run().ok();
+        None
+    };
+    let live: Vec<_> = std::thread::scope(|scope| {
+        let pods: Vec<_> = (0..32).map(|pod| scope.spawn(move || add_and_end(pod))).collect();
+        pods.into_iter().filter_map(|pod| pod.join().unwrap()).collect()
+    });
+    let (mut rules, mut expected) = (machine.rules(), rules_of(&live.iter().collect::<Vec<_>>()));
+    rules.sort();
+    expected.sort();
+    assert_eq!(rules, expected);
 }

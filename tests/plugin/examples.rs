@@ -25,7 +25,7 @@ fn lists() -> Vec<(String, Value)> {
 
 #[test]
 fn every_list_gives_a_pod_an_address_once_it_points_at_the_simulated_cloud() {
-    assert_eq!(lists().len(), 4);
+    assert_eq!(lists().len(), 5);
     for (name, list) in lists() {
         let mut node = node();
         let simulated = std::mem::take(&mut node.ipam);
@@ -42,10 +42,47 @@ fn every_list_gives_a_pod_an_address_once_it_points_at_the_simulated_cloud() {
             node.ipam.insert("networkInterfaceId".into(), simulated["networkInterfaceId"].clone());
         }
         node.version = list["cniVersion"].as_str().unwrap().into();
-        let answer = node.add("c0");
+        let main_plugin = list["plugins"][0]["type"].clone();
+        let answer = node.call("ADD", "c0").config(|config| config["type"] = main_plugin).run();
         assert!(!answer.addresses().is_empty(), "{name}");
-        assert!(!node.log().contains("is not known"), "{name}: {}", node.log());
+        assert!(!node.log().contains("WARN"), "{name}: {}", node.log());
     }
+}
+
+/// The entries of the plugin as one of a chain.
+fn chained(list: &Value) -> Vec<&Value> {
+    let plugins = list["plugins"].as_array().unwrap();
+    plugins.iter().filter(|plugin| plugin["type"] == "aliyun-eni-ipam").collect()
+}
+
+#[test]
+fn no_list_shows_a_network_that_cannot_work() {
+    for (name, list) in lists() {
+        let main = &list["plugins"][0];
+        let on_a_secondary_eni = !main["ipam"]["interface"].is_null();
+        match main["type"].as_str().unwrap() {
+            // Answers of pods on a secondary ENI need routes of their own.
+            "ptp" => assert_eq!(chained(&list).len(), usize::from(on_a_secondary_eni), "{name}"),
+            "ipvlan" => assert!(on_a_secondary_eni && main["master"] == main["ipam"]["interface"], "{name}"),
+            other => panic!("{name} shows {other}"),
+        }
+    }
+}
+
+#[test]
+fn the_plugin_in_a_chain_uses_the_store_and_the_log_of_the_network() {
+    for (name, list) in lists() {
+        let ipam = &list["plugins"][0]["ipam"];
+        for entry in chained(&list) {
+            assert!(entry["ipam"].is_null(), "{name}");
+            for key in ["dataDir", "metadataEndpoint", "logLevel", "logFile"] {
+                assert_eq!(entry[key], ipam[key], "{name}: {key}");
+            }
+        }
+    }
+    let list = read("10-everything.conflist");
+    let keys: BTreeSet<_> = chained(&list)[0].as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(keys, BTreeSet::from(["dataDir", "logFile", "logLevel", "metadataEndpoint", "type"]));
 }
 
 #[test]

@@ -71,9 +71,8 @@ fn both_families_do_without_metadata() {
     let mut node = with_link().with("ipv6", true);
     SILENCES[0](&mut node);
     let text = node.add("c0").error(11);
-    assert!(text.ends_with("to do without metadata, set ipam.subnet6, ipam.gateway6"), "{text}");
+    assert!(text.ends_with("to do without metadata, set ipam.subnet6"), "{text}");
     node.set("subnet6", "2001:db8:1234:1a00::/64");
-    node.set("gateway6", "2001:db8:1234:1a00::1");
     let _ = node.add("c0").addresses();
     assert_eq!(node.on_eni().len(), 2, "{}", node.scene());
     node.del("c0").ok();
@@ -87,8 +86,10 @@ fn all_keys_that_are_missing_are_named_at_once_and_no_others() {
         node.ipam.remove("networkInterfaceId");
         silence(&mut node);
         let text = node.add("c0").error(11);
-        let keys = "set ipam.regionId, ipam.networkInterfaceId, ipam.subnet, ipam.subnet6, ipam.gateway6";
+        let keys = "set ipam.regionId, ipam.networkInterfaceId, ipam.subnet, ipam.subnet6";
         assert!(text.trim_end().ends_with(keys), "{text}");
+        let text = node.call("ADD", "c0").config(|config| config["type"] = json!("ipvlan")).run().error(11);
+        assert!(text.trim_end().ends_with(&format!("{keys}, ipam.gateway6")), "{text}");
     }
     let mut node = configured().with("credentials", json!({"source": "ecs-ram-role"}));
     node.ipam.remove("subnet");

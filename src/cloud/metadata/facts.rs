@@ -1,6 +1,6 @@
 //! The facts that a node is told, each with its type.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 use ipnetwork::{Ipv4Network, Ipv6Network};
@@ -80,6 +80,27 @@ impl Metadata {
         self.optional_fact(&of_mac(mac, "ipv6-gateway"), deadline, parsed)
     }
 
+    /// The IPv4 addresses of an attached ENI, the primary one included. They may be out of date for a while.
+    pub fn ipv4_addresses(&self, mac: &str, deadline: Deadline) -> Result<Vec<IpAddr>, Error> {
+        self.addresses(mac, "private-ipv4s", deadline, IpAddr::is_ipv4)
+    }
+
+    /// The IPv6 addresses of an attached ENI. They may be out of date for a while.
+    pub fn ipv6_addresses(&self, mac: &str, deadline: Deadline) -> Result<Vec<IpAddr>, Error> {
+        self.addresses(mac, "ipv6s", deadline, IpAddr::is_ipv6)
+    }
+
+    fn addresses(
+        &self,
+        mac: &str,
+        item: &str,
+        deadline: Deadline,
+        is_of_family: fn(&IpAddr) -> bool,
+    ) -> Result<Vec<IpAddr>, Error> {
+        let told = self.optional_fact(&of_mac(mac, item), deadline, |text| listed(text, is_of_family))?;
+        Ok(told.unwrap_or_default())
+    }
+
     fn fact<T>(
         &self,
         path: &str,
@@ -118,6 +139,14 @@ fn parsed<T: FromStr>(text: &str) -> Option<T> {
     text.parse().ok()
 }
 
+/// A list of addresses in brackets. Those of IPv4 are quoted, those of IPv6 are not.
+fn listed(text: &str, is_of_family: fn(&IpAddr) -> bool) -> Option<Vec<IpAddr>> {
+    let list = text.strip_prefix('[')?.strip_suffix(']')?.trim();
+    let bare = |item: &str| Some(item.strip_prefix('"')?.strip_suffix('"')?.to_owned());
+    let items = list.split(',').map(str::trim).filter(|_| !list.is_empty());
+    items.map(|item| parsed(&bare(item).unwrap_or_else(|| item.to_owned())).filter(is_of_family)).collect()
+}
+
 /// An id or a type: one short word.
 fn name(text: &str) -> Option<String> {
     let word = text.bytes().all(|byte| byte.is_ascii_graphic()) && (1..=128).contains(&text.len());
@@ -135,6 +164,28 @@ fn mac(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_list_of_addresses_is_read_in_both_forms_and_as_a_whole_or_not_at_all() {
+        let addresses =
+            |list: &[&str]| Some(list.iter().map(|it| it.parse().unwrap()).collect::<Vec<IpAddr>>());
+        let ipv4 = |text| listed(text, IpAddr::is_ipv4);
+        let ipv6 = |text| listed(text, IpAddr::is_ipv6);
+        assert_eq!(ipv4(r#"["10.0.0.1","10.0.0.2"]"#), addresses(&["10.0.0.1", "10.0.0.2"]));
+        assert_eq!(ipv4(r#"[ "10.0.0.1", 10.0.0.2 ]"#), addresses(&["10.0.0.1", "10.0.0.2"]));
+        assert_eq!(ipv6("[2001:db8::1,2001:db8::2]"), addresses(&["2001:db8::1", "2001:db8::2"]));
+        assert_eq!((ipv4("[]"), ipv6("[ ]")), (addresses(&[]), addresses(&[])));
+        for bad in [
+            r#"["10.0.0.1","10.0.0."#,
+            "10.0.0.1",
+            "[10.0.0.1,]",
+            r#"["10.0.0.1]"#,
+            "[2001:db8::1]",
+            "[router]",
+        ] {
+            assert_eq!(ipv4(bad), None, "{bad}");
+        }
+    }
 
     #[test]
     fn only_a_hardware_address_becomes_part_of_a_path() {

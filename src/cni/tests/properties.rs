@@ -51,7 +51,10 @@ proptest! {
     ) {
         let keys = if keys.is_object() { keys } else { json!({ "ipam": keys }) };
         let environment = Environment { args: Some(args.into()), ..environment(command) };
-        for stdin in [config(&keys).to_string(), keys.to_string()] {
+        let mut entry = config(&keys);
+        entry["type"] = "aliyun-eni-ipam".into();
+        entry.as_object_mut().unwrap().remove("ipam");
+        for stdin in [config(&keys).to_string(), keys.to_string(), entry.to_string()] {
             if let Err(refusal) = call(&environment, &stdin) {
                 prop_assert!(refusal.error.code.0 <= 7 && !refusal.error.msg.is_empty());
             }

@@ -127,7 +127,7 @@ impl<'n> Way<'n> {
     /// The keys without which an ADD of one of these networks has to ask metadata.
     fn asked_from_metadata(&self) -> Vec<&'static str> {
         let mut keys = Vec::new();
-        for settings in self.networks.iter().filter_map(|network| network.ipam().address().ok()) {
+        for settings in self.networks.iter().filter_map(|network| network.addresses().ok()) {
             let asked = asked_from_metadata(&self.client, &settings);
             keys.extend(asked.into_iter().filter(|key| !keys.contains(key)).collect::<Vec<_>>());
         }

@@ -44,12 +44,14 @@ pub(super) fn own(site: &Site<'_>, described: Option<Eni>, report: &mut Report) 
 /// Checks that the network's results fit the vSwitch of the ENI: an address that is not in `subnet` is given to no pod. What is
 /// right needs no line.
 pub(super) fn subnets(site: &Site<'_>, network: &Network, mac: &str, report: &mut Report) {
-    let Ok(settings) = network.ipam().address() else { return };
+    let Ok(settings) = network.addresses() else { return };
     let metadata = site.client.metadata();
     let real = || metadata.subnet(mac, site.deadline).map(IpNetwork::from);
+    // Below ptp it is the ENI's own address otherwise.
     let gateway = || match settings.gateway {
-        Some(gateway) => Ok(gateway),
-        None => metadata.gateway(mac, site.deadline).map(IpAddr::from),
+        None if settings.below_ptp => Ok(None),
+        None => metadata.gateway(mac, site.deadline).map(|it| Some(it.into())),
+        configured => Ok(configured),
     };
     let real6 = || metadata.subnet6(mac, site.deadline).map(|it| it.map(IpNetwork::from));
     match settings.ipv4 {
@@ -74,11 +76,11 @@ pub(super) fn subnets(site: &Site<'_>, network: &Network, mac: &str, report: &mu
 /// Checks that the gateway is in the subnet; both may come from metadata.
 fn fits(
     block: Result<IpNetwork, metadata::Error>,
-    gateway: Result<IpAddr, metadata::Error>,
+    gateway: Result<Option<IpAddr>, metadata::Error>,
     report: &mut Report,
 ) {
     match block.and_then(|block| Ok((block, gateway?))) {
-        Ok((block, gateway)) if !block.contains(gateway) => report.fail(
+        Ok((block, Some(gateway))) if !block.contains(gateway) => report.fail(
             "subnet",
             format!(
                 "the gateway {gateway} is not in {block}: set both ipam.subnet and ipam.gateway to those of the ENI's vSwitch, \

@@ -4,10 +4,11 @@
 //! nobody and asks nobody but the kernel: it takes no lock, and an ENI that was never found out counts as well.
 
 use super::tools::deadline;
+use crate::base::eni::EniId;
 use crate::config::ChainedOptions;
 use crate::failure::{Failure, Result};
 use crate::node::enis::known;
-use crate::routes::Network;
+use crate::routes::{self, EniNetwork, Network};
 use crate::store::{State, Store};
 
 /// Serves a STATUS.
@@ -22,11 +23,7 @@ pub(super) fn status(options: &ChainedOptions<'_>) -> Result<()> {
     if enis.is_empty() {
         return Ok(());
     }
-    let network = Network::open(deadline())?;
-    let mut down = Vec::new();
-    for eni in &enis {
-        down.extend(network.why_link_is_down(eni)?.map(|why| (&eni.eni, why)));
-    }
+    let down = links_down(&enis).map_err(|error| Failure::LinkDown(error.to_string()))?;
     if down.is_empty() {
         return Ok(());
     }
@@ -37,4 +34,14 @@ pub(super) fn status(options: &ChainedOptions<'_>) -> Result<()> {
     let used: Vec<_> = active.filter(|it| !it.is_of_earlier_boot()).map(|it| &it.eni).collect();
     let whys: Vec<_> = down.into_iter().filter(|(eni, _)| used.contains(eni)).map(|(_, why)| why).collect();
     if whys.is_empty() { Ok(()) } else { Err(Failure::LinkDown(whys.join("; "))) }
+}
+
+/// The ENIs whose links can carry nothing, with the reasons.
+fn links_down(enis: &[EniNetwork]) -> routes::Result<Vec<(&EniId, String)>> {
+    let network = Network::open(deadline())?;
+    let mut down = Vec::new();
+    for eni in enis {
+        down.extend(network.why_link_is_down(eni)?.map(|why| (&eni.eni, why)));
+    }
+    Ok(down)
 }

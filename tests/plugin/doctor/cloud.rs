@@ -167,7 +167,14 @@ fn a_subnet_that_has_not_every_address_of_the_vswitch_fails() {
         expect(&doctor(&node), "subnet", "fail", &[subnet, "192.168.0.0/24"]);
     }
     let node = node().with("subnet", "10.0.0.0/24");
-    expect(&doctor(&node), "subnet", "fail", &["the gateway 192.168.0.253 is not in 10.0.0.0/24"]);
+    expect(&doctor(&node), "subnet", "fail", &["10.0.0.0/24", "192.168.0.0/24"]);
+    assert!(!doctor(&node).stdout().contains("the gateway"));
+    let mut conflist = node.conflist();
+    conflist["plugins"][0]["type"] = "ipvlan".into();
+    let path = node.directory().join("ipvlan.conflist");
+    std::fs::write(&path, conflist.to_string()).unwrap();
+    let answer = node.operator_with(&path, &["doctor", "--json"]);
+    expect(&answer, "subnet", "fail", &["the gateway 192.168.0.253 is not in 10.0.0.0/24"]);
     let mut node = self::node().with("subnet", "192.168.0.0/16");
     assert!(lines(&doctor(&node), "subnet").is_empty());
     node.set("ipv6", true);

@@ -63,8 +63,12 @@ const SITUATIONS: &[Situation] = &[
         node.set("gateway", "10.0.0.1");
         with(node, "subnet", "10.0.0.0/24").add("c1")
     }),
-    ("ADD with a subnet without the gateway of metadata", |node| {
+    ("ADD below ptp with a subnet without the ENI's own address", |node| {
         with(node, "subnet", "10.0.0.0/24").add("c1")
+    }),
+    ("ADD with a subnet without the gateway of metadata", |node| {
+        let node = with(node, "subnet", "10.0.0.0/24");
+        node.call("ADD", "c1").config(|config| config["type"] = json!("ipvlan")).run()
     }),
     ("ADD on the ENI of another instance", |node| {
         node.cloud.with_world(|world| world.eni_mut(Node::ENI).instance_id = None);
@@ -80,7 +84,8 @@ const SITUATIONS: &[Situation] = &[
         node.set("regionId", World::REGION_ID);
         node.set("subnet", "192.168.0.0/24");
         node.cloud.with_world(|world| world.eni_mut(Node::ENI).mac = "00:00:00:00:00:00".into());
-        with(node, "metadataEndpoint", "http://127.0.0.1:1").add("c1")
+        let node = with(node, "metadataEndpoint", "http://127.0.0.1:1");
+        node.call("ADD", "c1").config(|config| config["type"] = json!("ipvlan")).run()
     }),
     ("ADD without metadata and without a link of the ENI", |node| {
         node.set("regionId", World::REGION_ID);

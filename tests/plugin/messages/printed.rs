@@ -58,6 +58,25 @@ fn first(node: &Node, state: &str) -> std::path::PathBuf {
 type Happening = (&'static str, fn(&mut Node));
 
 const HAPPENINGS: &[Happening] = &[
+    ("main plugins that do not work on ECS", |node| {
+        for main_plugin in ["macvlan", "bridge"] {
+            let add = node.call("ADD", main_plugin).config(|config| config["type"] = main_plugin.into());
+            let _ = add.run().address();
+        }
+    }),
+    ("ptp on a secondary ENI without the chained plugin", |node| {
+        let _ = node.add("c1").address();
+        node.let_time_pass(Duration::from_mins(2));
+        let _ = node.add("c2").address();
+    }),
+    ("addresses that metadata does not show in time", |node| {
+        node.cloud.set_metadata_lag(Node::ENI, Duration::from_hours(1));
+        node.set("waitForAddress", 1);
+        let _ = node.add("c1").address();
+        node.cloud.set_description_lag(Node::ENI, Duration::from_hours(1));
+        node.cloud.set_metadata_lag(Node::ENI, Duration::from_hours(1));
+        let _ = node.add("c2").address();
+    }),
     ("ADD, DEL", |node| {
         let _ = node.add("c1").address();
         node.del("c1").ok();

@@ -109,6 +109,7 @@ fn table() -> Vec<(&'static str, Use, Vec<Value>)> {
             vec![json!("25"), json!(0), json!(-1), json!(2.5), json!(601), json!(1e300), json!(true)],
         ),
         ("onReleaseFailure", Releasing, vec![json!(true), json!("ignore"), json!("Fail")]),
+        ("waitForAddress", Giving, vec![json!("5"), json!(-1), json!(0.5), json!(61), json!(true)]),
         ("gcGraceSeconds", Giving, vec![json!("60"), json!(-1), json!(0.5), json!(86_401)]),
         ("statusFailsWhenFull", Giving, not_a_flag()),
         ("maxAddressesPerCall", Asking, vec![json!("10"), json!(0), json!(11), json!(2.5)]),

@@ -20,28 +20,28 @@ fn result(version: &str) -> Value {
     let text = match version {
         "0.1.0" | "0.2.0" => {
             r#"{"cniVersion": "VERSION",
-                "ip4": {"ip": "192.168.0.50/24", "gateway": "192.168.0.253",
+                "ip4": {"ip": "192.168.0.50/24", "gateway": "192.168.0.11",
                         "routes": [{"dst": "0.0.0.0/0"}, {"dst": "10.0.0.0/8", "gw": "192.168.0.252"}]},
                 "dns": {"nameservers": ["10.0.0.53"], "domain": "a.example", "search": ["b.example"],
                         "options": ["ndots:2"]}}"#
         }
         "0.3.0" | "0.3.1" | "0.4.0" => {
             r#"{"cniVersion": "VERSION",
-                "ips": [{"version": "4", "address": "192.168.0.50/24", "gateway": "192.168.0.253"}],
+                "ips": [{"version": "4", "address": "192.168.0.50/24", "gateway": "192.168.0.11"}],
                 "routes": [{"dst": "0.0.0.0/0"}, {"dst": "10.0.0.0/8", "gw": "192.168.0.252"}],
                 "dns": {"nameservers": ["10.0.0.53"], "domain": "a.example", "search": ["b.example"],
                         "options": ["ndots:2"]}}"#
         }
         "1.0.0" => {
             r#"{"cniVersion": "VERSION",
-                "ips": [{"address": "192.168.0.50/24", "gateway": "192.168.0.253"}],
+                "ips": [{"address": "192.168.0.50/24", "gateway": "192.168.0.11"}],
                 "routes": [{"dst": "0.0.0.0/0"}, {"dst": "10.0.0.0/8", "gw": "192.168.0.252"}],
                 "dns": {"nameservers": ["10.0.0.53"], "domain": "a.example", "search": ["b.example"],
                         "options": ["ndots:2"]}}"#
         }
         _ => {
             r#"{"cniVersion": "VERSION",
-                "ips": [{"address": "192.168.0.50/24", "gateway": "192.168.0.253"}],
+                "ips": [{"address": "192.168.0.50/24", "gateway": "192.168.0.11"}],
                 "routes": [{"dst": "0.0.0.0/0", "mtu": 1400},
                            {"dst": "10.0.0.0/8", "gw": "192.168.0.252", "priority": 5}],
                 "dns": {"nameservers": ["10.0.0.53"], "domain": "a.example", "search": ["b.example"],
@@ -55,14 +55,14 @@ fn result(version: &str) -> Value {
 fn bare_result(version: &str) -> Value {
     let text = match version {
         "0.1.0" | "0.2.0" => {
-            r#"{"cniVersion": "VERSION", "ip4": {"ip": "192.168.0.50/24", "gateway": "192.168.0.253"}, "dns": {}}"#
+            r#"{"cniVersion": "VERSION", "ip4": {"ip": "192.168.0.50/24", "gateway": "192.168.0.11"}, "dns": {}}"#
         }
         "0.3.0" | "0.3.1" | "0.4.0" => {
             r#"{"cniVersion": "VERSION",
-                "ips": [{"version": "4", "address": "192.168.0.50/24", "gateway": "192.168.0.253"}], "dns": {}}"#
+                "ips": [{"version": "4", "address": "192.168.0.50/24", "gateway": "192.168.0.11"}], "dns": {}}"#
         }
         _ => {
-            r#"{"cniVersion": "VERSION", "ips": [{"address": "192.168.0.50/24", "gateway": "192.168.0.253"}]}"#
+            r#"{"cniVersion": "VERSION", "ips": [{"address": "192.168.0.50/24", "gateway": "192.168.0.11"}]}"#
         }
     };
     serde_json::from_str(&text.replace("VERSION", version)).unwrap()

@@ -207,8 +207,8 @@ fn eni_item(world: &World, eni: &Eni, name: &str) -> Option<String> {
     let text = match name {
         "network-interface-id" => eni.id.clone(),
         "primary-ip-address" => eni.primary_ip.to_string(),
-        "private-ipv4s" => json!(eni.ipv4s().collect::<Vec<_>>()).to_string(),
-        "ipv6s" => unquoted(eni.ipv6s())?,
+        "private-ipv4s" => json!(eni.ipv4s_of_metadata().collect::<Vec<_>>()).to_string(),
+        "ipv6s" => unquoted(eni.ipv6s_of_metadata())?,
         "netmask" => vswitch.cidr.mask().to_string(),
         "gateway" => vswitch.gateway.to_string(),
         "ipv6-gateway" => vswitch.gateway6?.to_string(),

@@ -168,6 +168,20 @@ impl Simulator {
         });
     }
 
+    /// Sets for how long instance metadata does not show what a call has changed on an ENI. What was changed before, it shows from now
+    /// on.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such ENI.
+    pub fn set_metadata_lag(&self, eni: &str, lag: Duration) {
+        self.with_world(|world| {
+            let eni = world.eni_mut(eni);
+            eni.metadata_lag = lag;
+            eni.changes.clear();
+        });
+    }
+
     /// The addresses that were assigned under a `ClientToken`, none where nothing was.
     #[must_use]
     pub fn assigned_under(&self, client_token: &str) -> Vec<IpAddr> {

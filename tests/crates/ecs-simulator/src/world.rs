@@ -115,6 +115,10 @@ pub struct Eni {
     pub described: Option<BTreeSet<IpAddr>>,
     /// For how long descriptions do not show what a call has changed.
     pub description_lag: Duration,
+    /// For how long metadata does not show what a call has changed.
+    pub metadata_lag: Duration,
+    /// The primary IPv6 address, which nothing can unassign; most ENIs have none.
+    pub primary_ipv6: Option<Ipv6Addr>,
     /// What calls have changed lately, the latest last.
     pub changes: Vec<Change>,
     /// Whether a cloud service owns it. Such an ENI cannot be changed.
@@ -254,6 +258,8 @@ impl Eni {
             addresses: BTreeSet::new(),
             described: None,
             description_lag: Duration::ZERO,
+            metadata_lag: Duration::ZERO,
+            primary_ipv6: None,
             changes: Vec::new(),
             service_managed: false,
             name: String::new(),
@@ -264,19 +270,48 @@ impl Eni {
 
     /// The IPv4 addresses that it is described with, the primary one first.
     pub(crate) fn ipv4s(&self) -> impl Iterator<Item = Ipv4Addr> {
-        let secondary = self.shown().into_iter().filter_map(|address| match address {
+        self.with_primary_ipv4(self.described_addresses())
+    }
+
+    /// The IPv6 addresses that it is described with, the primary one first.
+    pub(crate) fn ipv6s(&self) -> impl Iterator<Item = Ipv6Addr> {
+        self.with_primary_ipv6(self.described_addresses())
+    }
+
+    /// The IPv4 addresses that metadata shows, the primary one first.
+    pub(crate) fn ipv4s_of_metadata(&self) -> impl Iterator<Item = Ipv4Addr> {
+        self.with_primary_ipv4(self.as_it_was(self.metadata_lag))
+    }
+
+    /// The IPv6 addresses that metadata shows, the primary one first.
+    pub(crate) fn ipv6s_of_metadata(&self) -> impl Iterator<Item = Ipv6Addr> {
+        self.with_primary_ipv6(self.as_it_was(self.metadata_lag))
+    }
+
+    fn with_primary_ipv4(&self, addresses: BTreeSet<IpAddr>) -> impl Iterator<Item = Ipv4Addr> {
+        let secondary = addresses.into_iter().filter_map(|address| match address {
             IpAddr::V4(address) => Some(address),
             IpAddr::V6(_) => None,
         });
         std::iter::once(self.primary_ip).chain(secondary)
     }
 
-    fn shown(&self) -> BTreeSet<IpAddr> {
-        if let Some(described) = &self.described {
-            return described.clone();
-        }
+    fn with_primary_ipv6(&self, addresses: BTreeSet<IpAddr>) -> impl Iterator<Item = Ipv6Addr> {
+        let others = addresses.into_iter().filter_map(|address| match address {
+            IpAddr::V4(_) => None,
+            IpAddr::V6(address) => Some(address),
+        });
+        self.primary_ipv6.into_iter().chain(others)
+    }
+
+    fn described_addresses(&self) -> BTreeSet<IpAddr> {
+        self.described.clone().unwrap_or_else(|| self.as_it_was(self.description_lag))
+    }
+
+    /// The addresses without what calls have changed since `lag` ago.
+    fn as_it_was(&self, lag: Duration) -> BTreeSet<IpAddr> {
         let mut shown = self.addresses.clone();
-        for change in self.changes.iter().rev().filter(|it| it.at.elapsed() < self.description_lag) {
+        for change in self.changes.iter().rev().filter(|it| it.at.elapsed() < lag) {
             if change.assigned {
                 shown.remove(&change.address);
             } else {
@@ -299,17 +334,9 @@ impl Eni {
     }
 
     fn note(&mut self, addresses: &[IpAddr], assigned: bool) {
-        let (at, lag) = (Instant::now(), self.description_lag);
+        let (at, lag) = (Instant::now(), self.description_lag.max(self.metadata_lag));
         self.changes.retain(|change| change.at.elapsed() < lag);
         self.changes.extend(addresses.iter().map(|&address| Change { at, address, assigned }));
-    }
-
-    /// The IPv6 addresses that it is described with.
-    pub(crate) fn ipv6s(&self) -> impl Iterator<Item = Ipv6Addr> {
-        self.shown().into_iter().filter_map(|address| match address {
-            IpAddr::V4(_) => None,
-            IpAddr::V6(address) => Some(address),
-        })
     }
 }
 

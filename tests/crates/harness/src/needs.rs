@@ -25,6 +25,10 @@ pub enum Need {
     ReleaseBinary,
     /// To make network namespaces and to join them.
     NetworkNamespaces,
+    /// `nft`, and a kernel that filters the frames of a link with it.
+    Nftables,
+    /// `ptp` and `portmap`, as Debian installs them.
+    StandardPlugins,
     /// To mount something that one process alone sees.
     MountNamespaces,
     /// A kernel that makes `macvlan` interfaces.
@@ -60,6 +64,8 @@ impl Need {
             | Self::Valgrind
             | Self::ReleaseBinary
             | Self::NetworkNamespaces
+            | Self::Nftables
+            | Self::StandardPlugins
             | Self::MountNamespaces => true,
             #[cfg(test)]
             Self::Unicorn => true,
@@ -92,6 +98,12 @@ impl Need {
             Self::Valgrind => why_no_valgrind(),
             Self::ReleaseBinary => why_no_release_binary(),
             Self::NetworkNamespaces => why_no_namespaces(),
+            Self::Nftables => why_no_nftables(),
+            Self::StandardPlugins => {
+                let plugins = ["ptp", "portmap"].map(|name| Path::new(STANDARD_PLUGINS).join(name));
+                let iptables = find_program("iptables");
+                absent(plugins.into_iter().chain([iptables]), "Debian: containernetworking-plugins, iptables")
+            }
             Self::MountNamespaces => why_no_mounts(),
             Self::Macvlan => why_no_link("macvlan"),
             Self::Ipvlan => why_no_link("ipvlan"),
@@ -167,6 +179,16 @@ fn why_no_namespaces() -> Option<String> {
     command.args(["--net", "unshare", "--net", "--fork", "sh", "-c", script]);
     let possible = command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|it| it.success());
     (!possible).then(|| "needs root, unshare, nsenter and ip, to make network namespaces".to_owned())
+}
+
+/// Tries to drop what comes in by one link.
+fn why_no_nftables() -> Option<String> {
+    let script = "ip link add one type veth peer name other && \
+                  nft 'table netdev t { chain c { type filter hook ingress device one priority 0; drop; }; }'";
+    let mut command = Command::new("unshare");
+    command.args(["--net", "sh", "-c", script]).stdout(Stdio::null()).stderr(Stdio::null());
+    let possible = command.status().is_ok_and(|status| status.success());
+    (!possible).then(|| "needs root, nft and its netdev family; Debian: nftables".to_owned())
 }
 
 /// Tries to hide a file of the kernel behind another.

@@ -197,8 +197,10 @@ fn describe(world: &World, eni: &Eni) -> Value {
             })
         })
         .collect();
-    let ipv6s: Vec<_> =
-        eni.ipv6s().map(|address| json!({"Ipv6Address": address, "Primary": false})).collect();
+    let ipv6s: Vec<_> = eni
+        .ipv6s()
+        .map(|address| json!({"Ipv6Address": address, "Primary": eni.primary_ipv6 == Some(address)}))
+        .collect();
     let tags: Vec<_> =
         eni.tags.iter().map(|(key, value)| json!({"TagKey": key, "TagValue": value})).collect();
     let instance_id = eni.instance_id.as_deref().unwrap_or_default();

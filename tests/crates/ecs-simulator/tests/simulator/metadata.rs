@@ -5,7 +5,9 @@ use std::time::Duration;
 use ecs_simulator::{Effect, Simulator, TokenMode, World};
 use serde_json::Value;
 
-use crate::client::{Answer, Client, DESCRIBE, ENI, compose, request, send_and_leave, single_node};
+use crate::client::{
+    ASSIGN, Answer, Client, DESCRIBE, ENI, UNASSIGN, compose, request, send_and_leave, single_node,
+};
 
 const MAC: &str = "00:16:3e:00:00:02";
 const TTL: &str = "X-aliyun-ecs-metadata-token-ttl-seconds";
@@ -50,6 +52,37 @@ fn the_node_is_described() {
         assert_eq!(text(&simulator, path), value, "{path}");
     }
     assert!(text(&simulator, "").contains("region-id\n"));
+}
+
+#[test]
+fn metadata_that_lags_shows_neither_what_was_assigned_lately_nor_that_something_was_unassigned() {
+    let simulator = single_node();
+    let client = Client::new(&simulator);
+    let of = [("NetworkInterfaceId", ENI), ("PrivateIpAddress.1", "192.168.0.50")];
+    let path = format!("network/interfaces/macs/{MAC}/private-ipv4s");
+    let shows = || text(&simulator, &path).contains("192.168.0.50");
+    simulator.set_metadata_lag(ENI, Duration::from_hours(1));
+    client.call(ASSIGN, &of);
+    assert!(!shows() && simulator.addresses(ENI).len() == 1);
+    // A description lags by a time of its own.
+    let described = client.call(DESCRIBE, &[("NetworkInterfaceId.1", ENI)]).text();
+    assert!(described.contains("192.168.0.50"), "{described}");
+    simulator.set_metadata_lag(ENI, Duration::ZERO);
+    assert!(shows());
+    simulator.set_metadata_lag(ENI, Duration::from_hours(1));
+    client.call(UNASSIGN, &of);
+    assert!(shows() && simulator.addresses(ENI).is_empty());
+}
+
+#[test]
+fn a_primary_ipv6_address_is_described_as_such_and_shown() {
+    let simulator = single_node();
+    let primary = "2001:db8:1234:1a00::9";
+    simulator.with_world(|world| world.eni_mut(ENI).primary_ipv6 = Some(primary.parse().unwrap()));
+    let answer = Client::new(&simulator).call(DESCRIBE, &[("NetworkInterfaceId.1", ENI)]);
+    let of_eni = &answer.json()["NetworkInterfaceSets"]["NetworkInterfaceSet"][0]["Ipv6Sets"]["Ipv6Set"];
+    assert_eq!(of_eni[0], serde_json::json!({"Ipv6Address": primary, "Primary": true}));
+    assert_eq!(text(&simulator, &format!("network/interfaces/macs/{MAC}/ipv6s")), format!("[{primary}]"));
 }
 
 #[test]
