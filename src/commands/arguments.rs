@@ -10,6 +10,7 @@ use crate::base::suggestion::unknown;
 use crate::commands::consent::Consent;
 use crate::commands::help::{OPTIONS, help_of, unknown_command};
 use crate::commands::reconcile::Remedy;
+use crate::commands::routes::Action;
 
 /// A command with its own arguments.
 #[derive(Debug, PartialEq, Eq)]
@@ -29,6 +30,11 @@ pub(super) enum Command {
     Reconcile {
         /// What to do about the differences.
         remedy: Remedy,
+    },
+    /// `routes`
+    Routes {
+        /// What to do about them.
+        action: Action,
     },
     /// `doctor`
     Doctor,
@@ -57,6 +63,7 @@ impl Command {
             Self::Release { .. } => "release",
             Self::Flush => "flush",
             Self::Reconcile { .. } => "reconcile",
+            Self::Routes { .. } => "routes",
             Self::Doctor => "doctor",
             Self::Help { .. } => "help",
             Self::Version => "version",
@@ -80,9 +87,9 @@ impl Arguments {
                 Arg::Long("network") => network = Some(parser.value()?.string()?),
                 Arg::Long("json") => json = true,
                 Arg::Long("yes") => words.yes = true,
-                Arg::Long("release-orphans") => drop(words.of_reconcile.insert("release-orphans")),
-                Arg::Long("adopt") => drop(words.of_reconcile.insert("adopt")),
-                Arg::Long("restore") => drop(words.of_reconcile.insert("restore")),
+                Arg::Long(option) if OF_COMMANDS.iter().any(|(_, its)| *its == option) => {
+                    words.of_command.extend(OF_COMMANDS.iter().filter(|(_, its)| *its == option));
+                }
                 Arg::Value(word) if words.command.is_none() => words.command = Some(word.string()?),
                 Arg::Value(word) => words.operands.push(word.string()?),
                 Arg::Long(option) => return Err(unknown("option", "--", option, &OPTIONS).into()),
@@ -100,9 +107,18 @@ struct Words {
     command: Option<String>,
     operands: Vec<String>,
     yes: bool,
-    /// The options that say what `reconcile` is to do.
-    of_reconcile: BTreeSet<&'static str>,
+    /// The options of single commands, each with its command.
+    of_command: BTreeSet<(&'static str, &'static str)>,
 }
+
+/// The options that say what a command is to do, each with its command, which takes one of them at most.
+const OF_COMMANDS: [(&str, &str); 5] = [
+    ("reconcile", "release-orphans"),
+    ("reconcile", "adopt"),
+    ("reconcile", "restore"),
+    ("routes", "repair"),
+    ("routes", "remove"),
+];
 
 /// An option that replaces the command.
 enum Instead {
@@ -121,21 +137,25 @@ impl Words {
             Some(Instead::Version) => return Ok(Command::Version),
             None => {}
         }
-        let name = self.command.ok_or("no command is given")?;
+        let name = self.command.clone().ok_or("no command is given")?;
         let consent = if self.yes { Consent::Given } else { Consent::Needed };
         let command = match name.as_str() {
             "list" => Command::List,
             "release" => Command::Release { addresses: addresses(&self.operands)?, consent },
             "flush" => Command::Flush,
-            "reconcile" if self.of_reconcile.len() > 1 => {
-                return Err("`reconcile` takes one of --release-orphans, --adopt and --restore".to_owned());
-            }
             "reconcile" => Command::Reconcile {
-                remedy: match self.of_reconcile.first() {
-                    Some(&"adopt") => Remedy::Adopt,
-                    Some(&"restore") => Remedy::Restore,
+                remedy: match self.option_of("reconcile")? {
+                    Some("adopt") => Remedy::Adopt,
+                    Some("restore") => Remedy::Restore,
                     Some(_) => Remedy::ReleaseOrphans(consent),
                     None => Remedy::None,
+                },
+            },
+            "routes" => Command::Routes {
+                action: match self.option_of("routes")? {
+                    Some("repair") => Action::Repair,
+                    Some(_) => Action::Remove(consent),
+                    None => Action::Look,
                 },
             },
             "doctor" => Command::Doctor,
@@ -146,18 +166,21 @@ impl Words {
             }
             _ => return Err(unknown_command(&name)),
         };
-        let releases = matches!(
+        let asks = matches!(
             command,
-            Command::Release { .. } | Command::Reconcile { remedy: Remedy::ReleaseOrphans(_) }
+            Command::Release { .. }
+                | Command::Reconcile { remedy: Remedy::ReleaseOrphans(_) }
+                | Command::Routes { action: Action::Remove(_) }
         );
-        if self.yes && name == "reconcile" && !releases {
-            return Err("`reconcile` takes --yes only together with --release-orphans".to_owned());
+        let asking = [("reconcile", "release-orphans"), ("routes", "remove")];
+        if let Some((_, option)) = asking.iter().find(|(its, _)| self.yes && name == *its && !asks) {
+            return Err(format!("`{name}` takes --yes only together with --{option}"));
         }
-        if self.yes && !releases {
+        if self.yes && !asks {
             return Err(format!("`{name}` does not take --yes, because it asks nothing"));
         }
-        if let Some(option) = self.of_reconcile.first().filter(|_| name != "reconcile") {
-            return Err(format!("`{name}` does not take --{option}; only `reconcile` does"));
+        if let Some((of, option)) = self.of_command.iter().find(|(of, _)| name != *of) {
+            return Err(format!("`{name}` does not take --{option}; only `{of}` does"));
         }
         let taken = usize::from(name == "help");
         match self.operands.get(taken) {
@@ -165,6 +188,21 @@ impl Words {
             Some(word) if name != "release" => Err(format!("`{name}` takes no arguments, but got `{word}`")),
             _ => Ok(command),
         }
+    }
+}
+
+impl Words {
+    /// The one option that says what `command` is to do.
+    fn option_of(&self, command: &str) -> Result<Option<&'static str>, String> {
+        let mut given = self.of_command.iter().filter(|(of, _)| *of == command).map(|(_, option)| *option);
+        let first = given.next();
+        if given.next().is_none() {
+            return Ok(first);
+        }
+        let options = OF_COMMANDS.iter().filter(|(of, _)| *of == command);
+        let options: Vec<_> = options.map(|(_, option)| format!("--{option}")).collect();
+        let (last, others) = options.split_last().ok_or("no options")?;
+        Err(format!("`{command}` takes one of {} and {last}", others.join(", ")))
     }
 }
 
@@ -210,6 +248,15 @@ mod tests {
         assert_eq!(command(&["reconcile", "--yes", "--release-orphans"]), released);
         assert_eq!(command(&["reconcile", "--adopt"]), reconcile(Remedy::Adopt));
         assert_eq!(command(&["reconcile", "--restore"]), reconcile(Remedy::Restore));
+    }
+
+    #[test]
+    fn routes_are_only_looked_at_unless_told_otherwise() {
+        let routes = |action| Command::Routes { action };
+        assert_eq!(command(&["routes"]), routes(Action::Look));
+        assert_eq!(command(&["routes", "--repair"]), routes(Action::Repair));
+        assert_eq!(command(&["--remove", "routes"]), routes(Action::Remove(Consent::Needed)));
+        assert_eq!(command(&["routes", "--yes", "--remove"]), routes(Action::Remove(Consent::Given)));
     }
 
     #[test]
@@ -264,6 +311,13 @@ mod tests {
             &["reconcile", "--restore", "--yes"],
             &["reconcile", "--restore", "--release-orphans"],
             &["flush", "--restore"],
+            &["routes", "--repair", "--remove"],
+            &["routes", "--repair", "--yes"],
+            &["routes", "--yes"],
+            &["routes", "eth1"],
+            &["routes", "--adopt"],
+            &["flush", "--repair"],
+            &["release", "10.0.0.1", "--remove"],
             &["flush", "--yes"],
             &["doctor", "now"],
             &["help", "list", "flush"],

@@ -3,23 +3,29 @@
 
 use std::collections::BTreeSet;
 
+use crate::base::deadline::Deadline;
 use crate::commands::error::CommandError;
 use crate::commands::flushed::Flushed;
 use crate::commands::networks::Network;
 use crate::commands::output::{print_error, print_json, print_lines};
+use crate::commands::routes::repair;
 use crate::context::CallContext;
 use crate::failure::{self, Failure};
 use crate::node::facts::known_region;
+use crate::routes::Change;
 use crate::store::State;
 
 /// Tries every release of every store at once, however earlier attempts ended. A request in doubt keeps its addresses until
 /// its outcome is known.
 pub(super) fn flush<'n>(
     networks: impl Iterator<Item = &'n Network>,
+    all: &[Network],
     as_json: bool,
 ) -> Result<(), CommandError> {
     let (mut flushed, mut failed, mut served) = (Flushed::default(), false, BTreeSet::new());
+    let mut routed = None;
     for network in networks {
+        routed = routed.or_else(|| network.is_routed().then_some(network));
         let directory = network.ipam().data_directory();
         if directory.as_ref().is_ok_and(|directory| !served.insert(directory.clone())) {
             continue;
@@ -32,6 +38,15 @@ pub(super) fn flush<'n>(
             print_error(&format!("network {:?}: {failure}", network.name()));
         }
     }
+    if let Some(routed) = routed {
+        match repair_routes(all, routed) {
+            Ok(changes) => flushed.routes = changes,
+            Err(why) => {
+                failed = true;
+                print_error(&format!("the node's routes are not repaired: {why}"));
+            }
+        }
+    }
     if as_json {
         print_json(&flushed.to_json())?;
     } else {
@@ -42,6 +57,14 @@ pub(super) fn flush<'n>(
     } else {
         Err(CommandError::LeftOver)
     }
+}
+
+/// Puts in place what a boot, a link that went down or a network manager has taken away since the last ADD. The routes are the
+/// node's, so the records of all networks count.
+fn repair_routes(all: &[Network], routed: &Network) -> Result<Vec<Change>, String> {
+    let timeout = routed.ipam().timeout().map_err(|error| error.to_string())?;
+    let repaired = repair(all, routed, Deadline::after(timeout));
+    repaired.map(|repaired| repaired.changes).map_err(|error| error.to_string())
 }
 
 fn flush_store(context: &CallContext<'_>, flushed: &mut Flushed) -> failure::Result<()> {

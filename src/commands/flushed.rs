@@ -9,6 +9,7 @@ use crate::base::eni::EniId;
 use crate::commands::earlier_boot::EarlierBoot;
 use crate::commands::unreleased::Unreleased;
 use crate::failure;
+use crate::routes::Change;
 use crate::store::{Allocation, Listed, State, Store};
 
 /// What was released and what is left, in all stores so far.
@@ -19,6 +20,8 @@ pub(super) struct Flushed {
     cleaned_up: usize,
     pub(super) left: Vec<Unreleased>,
     pub(super) earlier: EarlierBoot,
+    /// What of the node's routes was put in place or removed.
+    pub(super) routes: Vec<Change>,
 }
 
 impl Flushed {
@@ -59,6 +62,7 @@ impl Flushed {
             "left": self.left.len(),
             "releasing": self.left.iter().map(Unreleased::to_json).collect::<Vec<_>>(),
             "earlierBoot": self.earlier.to_json(),
+            "routes": self.routes.iter().map(ToString::to_string).collect::<Vec<_>>(),
         })
     }
 
@@ -66,6 +70,7 @@ impl Flushed {
     pub(super) fn in_words(&self, failed: bool) -> Vec<String> {
         let mut lines = self.releases_in_words(failed);
         lines.extend(self.earlier.in_words());
+        lines.extend(self.routes.iter().map(|change| format!("the node's routes: {change}")));
         lines
     }
 

@@ -15,14 +15,17 @@ Container runtimes call it by the CNI protocol. For the person who runs the node
                                        the ENI); --release-orphans releases the orphans; --adopt records again what
                                        this node's pods have, after a store was lost; --restore asks ECS for the
                                        addresses of ghosts, so that their pods work again
-  aliyun-eni-ipam doctor               check configuration, store, credentials, clock, endpoint, permissions, quota
+  aliyun-eni-ipam routes               compare the node's rules, tables and mark with what they should be; --repair puts
+                                       in place what is missing and removes what is left over; --remove removes it all
+  aliyun-eni-ipam doctor               check configuration, store, credentials, clock, endpoint, permissions, quota,
+                                       routes
   aliyun-eni-ipam help [COMMAND]       explain a command
   aliyun-eni-ipam version              print the version
 
   --config FILE|DIR   the network configuration (default: /etc/cni/net.d)
   --network NAME      the network, where several are configured
   --json              print JSON
-  --yes               release without asking
+  --yes               release or remove without asking
   --help, --version
 
 Exit status: 0 done, 1 something failed or was left over, 2 wrong usage.";
@@ -41,7 +44,7 @@ macro_rules! about {
 }
 
 /// Each command with the text of `help COMMAND`.
-pub(super) const COMMANDS: [(&str, &str); 7] = [
+pub(super) const COMMANDS: [(&str, &str); 8] = [
     (
         "list",
         about!(
@@ -65,11 +68,12 @@ pub(super) const COMMANDS: [(&str, &str); 7] = [
             "flush",
             "Retries every pending release at once and cleans up after interrupted ADDs, for all networks that use this\n\
              plugin. From ten minutes after boot on it also releases what pods had before the machine booted, because no\n\
-             pod survives that; an address that is seen to be in use stays. It asks nothing, so a timer can run it. Exit\n\
-             status 1 means that releases are left, or that such an address is.\n\
+             pod survives that; an address that is seen to be in use stays. Then it repairs the node's routes, as\n\
+             `routes --repair` does, where the plugin routes pods. It asks nothing, so a timer can run it. Exit status 1\n\
+             means that releases are left, that such an address is, or that the routes could not be repaired.\n\
              --json prints one object: released (addresses), cleanedUp (a count of interrupted ADDs), left (a count),\n\
-             releasing (what is left, each with addresses, networkInterfaceId and lastError) and earlierBoot (begun and\n\
-             waiting, both addresses, and kept, each with addresses, networkInterfaceId and why)."
+             releasing (what is left, each with addresses, networkInterfaceId and lastError), earlierBoot (begun and\n\
+             waiting, both addresses, and kept, each with addresses, networkInterfaceId and why) and routes (what was changed)."
         ),
     ),
     (
@@ -89,6 +93,19 @@ pub(super) const COMMANDS: [(&str, &str); 7] = [
         ),
     ),
     (
+        "routes",
+        about!(
+            "routes [--repair | --remove [--yes]]",
+            "Compares what the kernel has of this plugin, links, tables, rules and the mark, with what the node's ENIs and the\n\
+             active records of all networks need where the plugin stands behind the main plugin in `plugins`. It prints a\n\
+             row for each ENI and a line for each difference. Exit status 1 means that something differs.\n\
+             --repair puts in place what is missing and removes what is left over; it takes nothing from a pod.\n\
+             --remove removes all of it, also where nothing is configured any more. Pods that are routed by it lose their\n\
+             network, so it asks first where there are any; --yes skips the question.\n\
+             --network makes no difference, because the routes are the node's."
+        ),
+    ),
+    (
         "doctor",
         about!(
             "doctor",
@@ -103,8 +120,19 @@ pub(super) const COMMANDS: [(&str, &str); 7] = [
 ];
 
 /// Every long option.
-pub(super) const OPTIONS: [&str; 9] =
-    ["config", "network", "json", "yes", "release-orphans", "adopt", "restore", "help", "version"];
+pub(super) const OPTIONS: [&str; 11] = [
+    "config",
+    "network",
+    "json",
+    "yes",
+    "release-orphans",
+    "adopt",
+    "restore",
+    "repair",
+    "remove",
+    "help",
+    "version",
+];
 
 /// The text about the command of this name.
 pub(super) fn help_of(name: &str) -> Result<&'static str, String> {

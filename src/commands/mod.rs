@@ -14,6 +14,7 @@ mod output;
 mod reconcile;
 mod release;
 mod releasing;
+mod routes;
 mod run;
 mod table;
 mod unreleased;

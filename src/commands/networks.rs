@@ -4,11 +4,14 @@ use std::fmt::{self, Display};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::base::logging;
 use crate::base::text::reason;
-use crate::config::{AddressSettings, Error, Ipam, TYPE, is_of_this_plugin, plugins_of};
+use crate::cni::without_protocol_keys;
+use crate::config::{
+    AddressSettings, ChainedOptions, Error, Ipam, TYPE, is_chained, is_of_this_plugin, plugins_of,
+};
 
 /// The key that names what is on an ENI for other software.
 const FOREIGN: &str = "foreignAddresses";
@@ -17,10 +20,20 @@ const FOREIGN: &str = "foreignAddresses";
 pub(super) struct Network {
     name: String,
     ipam: Map<String, Value>,
-    /// The type of the plugin that has this section.
+    /// The type of the main plugin, which has this section.
     main_plugin: Option<String>,
+    chain: Chain,
     /// The file that configures it; empty for [`Network::with_defaults`].
     file: PathBuf,
+}
+
+/// Where this plugin stands in `plugins` as the one that routes the pods of the main plugin.
+enum Chain {
+    Nowhere,
+    /// Before the main plugin, where it has nothing to route.
+    InFront,
+    /// Behind the main plugin, with these keys.
+    Behind(Map<String, Value>),
 }
 
 /// The contents of a file or a directory of configurations.
@@ -40,7 +53,20 @@ impl Network {
     /// A network without keys, for a node that has no configuration yet.
     pub(super) fn with_defaults() -> Self {
         let ipam = Map::from_iter([("type".to_owned(), TYPE.into())]);
-        Self { name: String::new(), ipam, main_plugin: None, file: PathBuf::new() }
+        Self { name: String::new(), ipam, main_plugin: None, chain: Chain::Nowhere, file: PathBuf::new() }
+    }
+
+    /// The network whose main plugin is the one at `at`, if its `ipam` is this plugin's.
+    fn of(name: &str, plugins: &[Value], at: usize, file: &Path) -> Option<Self> {
+        let ipam = plugins[at]["ipam"].as_object().filter(|ipam| is_of_this_plugin(ipam))?;
+        let mut behind = plugins[at..].iter().skip(1).filter(|it| is_chained(it));
+        let chain = match behind.next().and_then(Value::as_object) {
+            Some(keys) => Chain::Behind(without_protocol_keys(keys.clone())),
+            None if plugins[..at].iter().any(is_chained) => Chain::InFront,
+            None => Chain::Nowhere,
+        };
+        let main_plugin = plugins[at]["type"].as_str().map(str::to_owned);
+        Some(Self { name: name.to_owned(), ipam: ipam.clone(), main_plugin, chain, file: file.to_owned() })
     }
 
     pub(super) fn name(&self) -> &str {
@@ -58,6 +84,49 @@ impl Network {
     /// Where its pods' addresses come from.
     pub(super) fn addresses(&self) -> Result<AddressSettings, Error> {
         self.ipam().address().map(|settings| settings.below(self.main_plugin.as_deref()))
+    }
+
+    /// The type of the main plugin.
+    pub(super) fn main_plugin(&self) -> &str {
+        self.main_plugin.as_deref().unwrap_or_default()
+    }
+
+    /// The store by its real name, which need not exist yet.
+    ///
+    /// # Errors
+    /// When `dataDir` cannot be used.
+    pub(super) fn store_directory(&self) -> Result<PathBuf, Error> {
+        self.ipam().data_directory().map(|directory| real(&directory))
+    }
+
+    /// The options of the entry behind the main plugin that routes its pods.
+    pub(super) fn chained(&self) -> Option<ChainedOptions<'_>> {
+        match &self.chain {
+            Chain::Behind(keys) => Some(ChainedOptions::new(keys)),
+            Chain::InFront | Chain::Nowhere => None,
+        }
+    }
+
+    /// Whether that entry stands before the main plugin, and none behind it.
+    pub(super) fn is_chained_in_front(&self) -> bool {
+        matches!(self.chain, Chain::InFront)
+    }
+
+    /// Whether the plugin routes this network's pods: the entry behind the main plugin has the same store.
+    pub(super) fn is_routed(&self) -> bool {
+        let is_same = |one: PathBuf| self.store_directory().is_ok_and(|other| real(&one) == other);
+        self.chained().and_then(|chained| chained.data_directory().ok()).is_some_and(is_same)
+    }
+
+    /// The entry that routes this network's pods, to be added behind the main plugin, for people.
+    pub(super) fn entry(&self) -> Value {
+        let mut entry = json!({ "type": TYPE });
+        for key in ["dataDir", "metadataEndpoint", "logLevel", "logFile"] {
+            if let Some(value) = self.ipam.get(key).filter(|value| !value.is_null()) {
+                entry[key] = value.clone();
+            }
+        }
+        entry
     }
 
     /// The values of these keys, as they stand there.
@@ -151,6 +220,16 @@ impl Configuration {
     }
 }
 
+/// The path without links, as far as it exists.
+fn real(path: &Path) -> PathBuf {
+    for existing in path.ancestors() {
+        if let (Ok(real), Ok(rest)) = (existing.canonicalize(), path.strip_prefix(existing)) {
+            return if rest.as_os_str().is_empty() { real } else { real.join(rest) };
+        }
+    }
+    path.to_owned()
+}
+
 fn files(config: &Path) -> Result<Vec<PathBuf>, String> {
     let cannot =
         |error| format!("cannot read {}: {error}; name a file or directory with --config", config.display());
@@ -174,12 +253,7 @@ fn read(file: &Path) -> Result<(Vec<Network>, String), String> {
     let config: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
     let name = config["name"].as_str().unwrap_or_default();
     let plugins = plugins_of(&config);
-    let network = |plugin: &Value| {
-        let ipam = plugin["ipam"].as_object().filter(|ipam| is_of_this_plugin(ipam))?.clone();
-        let main_plugin = plugin["type"].as_str().map(str::to_owned);
-        Some(Network { name: name.to_owned(), ipam, main_plugin, file: file.to_owned() })
-    };
-    let networks = plugins.iter().filter_map(network).collect();
+    let networks = (0..plugins.len()).filter_map(|at| Network::of(name, plugins, at, file)).collect();
     let types: Vec<_> = plugins.iter().map(|plugin| PluginType(plugin).to_string()).collect();
     Ok((networks, types.join(" and ")))
 }

@@ -7,7 +7,7 @@ use crate::commands::arguments::{Arguments, Command};
 use crate::commands::error::CommandError;
 use crate::commands::networks::Configuration;
 use crate::commands::output::{print, print_error, print_lines, print_to_stderr};
-use crate::commands::{doctor, flush, help, list, reconcile, release};
+use crate::commands::{doctor, flush, help, list, reconcile, release, routes};
 
 /// Runs the command that the process's arguments name. The exit status is 0 when all was done, 1 when something failed or
 /// was left over, and 2 when the arguments or the configuration do not say what to do.
@@ -38,6 +38,9 @@ fn execute(arguments: &Arguments) -> Result<(), CommandError> {
         Command::Help { of } => return print_lines(of.unwrap_or(help::HELP).lines()),
         Command::Version => return print(concat!("aliyun-eni-ipam ", env!("CARGO_PKG_VERSION"))),
         Command::Doctor => return doctor::doctor(arguments),
+        Command::Routes { action } => {
+            return routes::routes(&arguments.config, arguments.network.as_deref(), *action, arguments.json);
+        }
         _ => {}
     }
     let found = Configuration::read(&arguments.config).map_err(CommandError::Configuration)?;
@@ -58,8 +61,8 @@ fn execute(arguments: &Arguments) -> Result<(), CommandError> {
         Command::Release { addresses, consent } => {
             release::release(network.ipam(), addresses, *consent, json)
         }
-        Command::Flush => flush::flush(iter::once(network).chain(others), json),
+        Command::Flush => flush::flush(iter::once(network).chain(others), &found.networks, json),
         Command::Reconcile { remedy } => reconcile::reconcile(network, *remedy, json),
-        Command::Doctor | Command::Help { .. } | Command::Version => Ok(()),
+        Command::Routes { .. } | Command::Doctor | Command::Help { .. } | Command::Version => Ok(()),
     }
 }

@@ -21,4 +21,4 @@ pub(crate) use chained::ChainedOptions;
 pub use error::Error;
 pub use ipam::Ipam;
 pub use keys::{KEYS, Key};
-pub(crate) use plugins::{TYPE, ipam_sections, is_of_this_plugin, plugins_of};
+pub(crate) use plugins::{TYPE, ipam_sections, is_chained, is_of_this_plugin, plugins_of};

@@ -19,3 +19,8 @@ pub(crate) fn ipam_sections(plugins: &[Value]) -> impl Iterator<Item = &Map<Stri
 pub(crate) fn is_of_this_plugin(ipam: &Map<String, Value>) -> bool {
     ipam.get("type").and_then(Value::as_str) == Some(TYPE)
 }
+
+/// Whether a plugin is this one as an entry of `plugins`, where it routes the pods of the plugin before it.
+pub(crate) fn is_chained(plugin: &Value) -> bool {
+    plugin["type"].as_str() == Some(TYPE) && plugin["ipam"].is_null()
+}

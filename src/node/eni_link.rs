@@ -73,7 +73,8 @@ pub(super) fn is_here(mac: &str) -> bool {
     find(mac).is_some()
 }
 
-fn find(mac: &str) -> Option<String> {
+/// The name of the link with this hardware address.
+pub(crate) fn find(mac: &str) -> Option<String> {
     let mut names =
         fs::read_dir(LINKS).ok()?.flatten().filter_map(|entry| entry.file_name().into_string().ok());
     names.find(|name| has_mac(name, mac) && !is_made_of_others(name))

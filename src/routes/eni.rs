@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use serde::{Deserialize, Serialize};
 
 use crate::base::eni::EniId;
+use crate::routes::numbers;
 
 /// An ENI of this node, as far as the kernel's routes depend on it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,4 +24,11 @@ pub(crate) struct EniNetwork {
     pub(crate) address6: Option<Ipv6Addr>,
     /// The IPv6 gateway of its vSwitch; `None` where the vSwitch has no IPv6.
     pub(crate) gateway6: Option<Ipv6Addr>,
+}
+
+impl EniNetwork {
+    /// The number of its table; `None` where the hardware address is none.
+    pub(crate) fn table(&self) -> Option<u32> {
+        numbers::parse_mac(&self.mac).map(numbers::table_of)
+    }
 }

@@ -11,6 +11,7 @@ mod expected;
 mod item;
 mod kernel;
 mod link;
+mod main_table;
 mod mark;
 mod network;
 mod numbers;

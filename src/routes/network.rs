@@ -25,7 +25,7 @@ use crate::routes::{EniNetwork, Expected};
 /// The kernel's network, through netlink.
 #[derive(Debug)]
 pub(crate) struct Network {
-    kernel: Kernel,
+    pub(super) kernel: Kernel,
 }
 
 /// Something that was put in place or removed, in words for the log.

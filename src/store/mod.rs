@@ -62,6 +62,7 @@ pub use listing::State;
 pub(crate) use lock::LOOK;
 pub(crate) use record::{Active, Allocation, AssignRequest, Release, ReleaseProgress, join};
 pub(crate) use releasing::{BegunRelease, ReleaseId};
+pub(crate) use routes_lock::RoutesLock;
 pub(crate) use waiting::Holder;
 
 use serde::Serialize;

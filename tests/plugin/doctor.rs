@@ -4,6 +4,7 @@ mod cloud;
 mod configuration;
 mod installation;
 mod networks;
+mod plugins;
 mod pods;
 mod store;
 

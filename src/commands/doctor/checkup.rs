@@ -1,12 +1,15 @@
 //! The checks of `doctor`, in their order.
 
+use crate::base::eni::EniId;
 use crate::commands::arguments::Arguments;
 use crate::commands::doctor::cloud::Way;
 use crate::commands::doctor::report::Report;
 use crate::commands::doctor::sharing::{by_way, groups, store_of};
+use crate::commands::doctor::site::Place;
 use crate::commands::doctor::stores::Located;
 use crate::commands::doctor::{
-    addresses, configuration, installation, orphans, outputs, pods, store, stores,
+    addresses, configuration, forwarding, installation, orphans, outputs, plugins, pods, routes, store,
+    stores,
 };
 use crate::commands::error::CommandError;
 use crate::commands::networks::{Configuration, Network};
@@ -59,8 +62,15 @@ pub(in crate::commands) fn doctor(arguments: &Arguments) -> Result<(), CommandEr
         contents(group, &ways, &mut report);
     }
     report.about_the_node();
-    if chosen.is_ok() {
+    if let (Ok(chosen), Ok(found)) = (&chosen, &found) {
         stores::check(&located(&configured, &ways), &mut report);
+        let routed = |it: &&Place<'_>| it.network.is_routed();
+        let places = ways.iter().flat_map(|way| &way.places).filter(routed);
+        let used: Vec<EniId> = places.map(|place| place.eni.clone()).collect();
+        routes::check(&found.networks, &used, &mut report);
+        let is_ptp = |network: &&Network| network.main_plugin() == "ptp";
+        let behind_links: Vec<&Network> = chosen.iter().copied().filter(is_ptp).collect();
+        forwarding::check(&behind_links, &mut report);
     }
     report.end()
 }
@@ -69,6 +79,7 @@ fn configurations(networks: &[&Network], report: &mut Report) {
     for network in networks {
         report.about(&[network]);
         configuration::keys(network, networks.len() > 1, report);
+        plugins::check(network, report);
     }
     for group in groups(networks, |network| network.ipam().log().file) {
         report.about(&group);
@@ -89,6 +100,7 @@ fn ask_the_cloud<'n>(networks: &[&'n Network], is_configured: bool, report: &mut
             Ok(mut way) => {
                 way.find(&mut instances, report);
                 way.check_enis(is_configured, report);
+                plugins::check_enis(&way, report);
                 ways.push(way);
             }
             Err(failure) => report.not_tested("cloud", failure),

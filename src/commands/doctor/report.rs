@@ -19,8 +19,9 @@ pub(super) enum Status {
 }
 
 /// The checks whose failure explains that of others, the cause before its effects.
-const CAUSES: [&str; 9] = [
+const CAUSES: [&str; 15] = [
     "configuration",
+    "plugins",
     "binary",
     "store",
     "metadata",
@@ -29,6 +30,11 @@ const CAUSES: [&str; 9] = [
     "endpoint",
     "permissions",
     "eni",
+    "link",
+    "managers",
+    "main-table",
+    "forwarding",
+    "routes",
 ];
 
 /// One check that was made.

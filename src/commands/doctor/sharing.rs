@@ -1,6 +1,6 @@
 //! What networks have in common. What several share is checked once.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::commands::networks::Network;
 
@@ -38,15 +38,5 @@ pub(super) fn by_way<'n>(networks: &[&'n Network]) -> Vec<Vec<&'n Network>> {
 
 /// The store of a network by its real name, which need not exist yet; `None` where `dataDir` cannot be used.
 pub(super) fn store_of(network: &Network) -> Option<PathBuf> {
-    Some(real(&network.ipam().data_directory().ok()?))
-}
-
-/// The path without links, as far as it exists.
-fn real(path: &Path) -> PathBuf {
-    for existing in path.ancestors() {
-        if let (Ok(real), Ok(rest)) = (existing.canonicalize(), path.strip_prefix(existing)) {
-            return if rest.as_os_str().is_empty() { real } else { real.join(rest) };
-        }
-    }
-    path.to_owned()
+    network.store_directory().ok()
 }

@@ -162,10 +162,17 @@ impl Node {
         self.call("DEL", container).run()
     }
 
-    /// The network configuration as it lies on a node's disk.
+    /// The network configuration as it lies on a node's disk. Its main plugin is one that needs nobody to route the pods of a
+    /// secondary ENI.
     #[must_use]
     pub fn conflist(&self) -> Value {
-        json!({"cniVersion": self.version, "name": self.network, "plugins": [{"type": "ptp", "ipam": self.ipam}]})
+        self.conflist_of(&[json!({"type": "ipvlan", "ipam": self.ipam})])
+    }
+
+    /// The same with these plugins.
+    #[must_use]
+    pub fn conflist_of(&self, plugins: &[Value]) -> Value {
+        json!({"cniVersion": self.version, "name": self.network, "plugins": plugins})
     }
 
     /// Runs an operator's command with this node's configuration and nobody there to answer a question.
