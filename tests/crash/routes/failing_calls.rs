@@ -11,9 +11,12 @@ use crate::tracer::{self, SystemCall, Tracing};
 
 /// Has each of the situation's calls fail.
 fn survives(situation: &Situation) {
-    let (stage, calls) = Stage::new(situation);
+    Stage::play(situation, |stage, calls| survives_on(&stage, situation, &calls));
+}
+
+fn survives_on(stage: &Stage<'_>, situation: &Situation, calls: &[SystemCall]) {
     let (mut survived, mut succeeded, mut states, mut unreached) = (0, 0, BTreeSet::new(), Vec::new());
-    let failing = tracer::chosen(failing(&calls, true));
+    let failing = tracer::chosen(failing(calls, true));
     for (SystemCall { name, nth, text }, effect) in failing.clone() {
         let _at = At(format!("{}, {effect} at {text}", situation.name));
         let tracing = Tracing::Inject { name, nth, effect };

@@ -10,7 +10,10 @@ use crate::tracer::{self, SystemCall, Tracing};
 
 /// Kills the situation's call everywhere.
 fn survives(situation: &Situation) {
-    let (stage, mut calls) = Stage::new(situation);
+    Stage::play(situation, |stage, calls| survives_on(&stage, situation, calls));
+}
+
+fn survives_on(stage: &Stage<'_>, situation: &Situation, mut calls: Vec<SystemCall>) {
     // Before its execve there is no plugin.
     calls.retain(|call| call.name != "execve");
     let chosen = tracer::chosen(tracer::after_noticeable(&calls));

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use harness::simulator::AddressPolicy;
 use harness::{Answer, Kernel, RoutedNode, TABLE, World};
@@ -34,8 +35,7 @@ const OTHERS_SHOWN: [&str; 6] = [
 ];
 
 /// The same of the packet filter.
-const OTHERS_TABLE: &str =
-    "table inet another { chain prerouting { type filter hook prerouting priority -150; counter; } }";
+const OTHERS_TABLE: &str = "table inet another {\nchain prerouting {\ntype filter hook prerouting priority -150\nmeta mark 1 accept\n}\n}\n";
 
 /// What a runtime remembers of the pods.
 pub(crate) struct Pods {
@@ -57,10 +57,19 @@ pub(crate) struct Stage<'a> {
 }
 
 impl<'a> Stage<'a> {
-    /// In this situation, and what its call does, uninterrupted: its system calls.
-    pub(crate) fn new(situation: &'a Situation) -> (Self, Vec<SystemCall>) {
+    /// Does the work where the node's cloud can be reached: in a thread that has joined its namespace.
+    pub(crate) fn play(situation: &'a Situation, work: impl FnOnce(Self, Vec<SystemCall>) + Send) {
         let world = World::single_node().with_policy(AddressPolicy::LowestFree);
-        let mut node = RoutedNode::in_world(env!("CARGO_BIN_EXE_aliyun-eni-ipam"), world);
+        let node = RoutedNode::in_world(env!("CARGO_BIN_EXE_aliyun-eni-ipam"), world);
+        let name_space = Arc::clone(&node.name_space);
+        name_space.run(|| {
+            let (stage, calls) = Self::new(situation, node);
+            work(stage, calls);
+        });
+    }
+
+    /// In this situation, and what its call does, uninterrupted: its system calls.
+    fn new(situation: &'a Situation, mut node: RoutedNode) -> (Self, Vec<SystemCall>) {
         node.node.set("ipv6", true);
         let [neighbour, pod] = [NEIGHBOUR, POD].map(|pod| node.ipam_add(pod));
         let [neighbours, addresses] = [&neighbour, &pod].map(addresses);

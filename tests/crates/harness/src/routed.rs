@@ -38,7 +38,7 @@ const CLEAN: &str = "
 for family in -4 -6; do
     ip $family rule flush
     ip $family rule add pref 32766 lookup main
-    for table in 1000000001 1000000002; do ip $family route flush table $table; done
+    for table in 55 1000000001 1000000002; do ip $family route flush table $table; done
 done 2>/dev/null
 ip rule add pref 32767 lookup default
 for link in eth0 eth1; do ip link del $link; done 2>/dev/null
