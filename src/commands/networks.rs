@@ -8,7 +8,6 @@ use serde_json::{Map, Value, json};
 
 use crate::base::logging;
 use crate::base::text::reason;
-use crate::cni::without_protocol_keys;
 use crate::config::{
     AddressSettings, ChainedOptions, Error, Ipam, TYPE, is_chained, is_of_this_plugin, plugins_of,
 };
@@ -61,7 +60,7 @@ impl Network {
         let ipam = plugins[at]["ipam"].as_object().filter(|ipam| is_of_this_plugin(ipam))?;
         let mut behind = plugins[at..].iter().skip(1).filter(|it| is_chained(it));
         let chain = match behind.next().and_then(Value::as_object) {
-            Some(keys) => Chain::Behind(without_protocol_keys(keys.clone())),
+            Some(keys) => Chain::Behind(keys.clone()),
             None if plugins[..at].iter().any(is_chained) => Chain::InFront,
             None => Chain::Nowhere,
         };

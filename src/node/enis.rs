@@ -41,7 +41,15 @@ struct Known {
 /// All ENIs of this node, as they were known earlier in this boot; none where nobody has asked yet. Nobody is asked.
 pub(crate) fn known(store: &Store) -> Vec<EniNetwork> {
     let known = store.remembered::<Known>(CACHE).filter(|known| known.boot_id == boot_id());
-    known.map(|known| known.enis).unwrap_or_default()
+    let mut enis = known.map(|known| known.enis).unwrap_or_default();
+    // The first ADD on an ENI, which may come after the ENIs were asked for, learns which IPv6 address is the ENI's own.
+    if enis.iter().any(|eni| eni.gateway6.is_some() && eni.address6.is_none()) {
+        let facts = facts::known_enis(store);
+        for eni in enis.iter_mut().filter(|eni| eni.address6.is_none()) {
+            eni.address6 = facts.iter().find(|(id, ..)| *id == eni.eni).and_then(|(_, _, own)| own_ipv6(own));
+        }
+    }
+    enis
 }
 
 /// The same, asked for if `eni` is not among them or its link has gone since.

@@ -4,12 +4,10 @@
 mod cni_cache;
 mod default_route;
 pub(crate) mod eni_link;
-#[allow(dead_code)]
 pub(crate) mod enis;
 pub(crate) mod facts;
 mod host_routes;
 pub(crate) mod ownership;
 pub(crate) mod placement;
 pub(crate) mod pods;
-#[allow(dead_code)]
 pub(crate) mod routing;

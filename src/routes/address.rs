@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, Parseable};
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, Parseable};
 use netlink_packet_route::address::{
     AddressAttribute, AddressFlags, AddressMessage, AddressProtocol, AddressScope,
 };
@@ -103,4 +103,14 @@ pub(super) fn add(kernel: &Conversation, link: u32, address: IpAddr) -> Result<(
 /// Takes what [`add`] gave.
 pub(super) fn remove(kernel: &Conversation, link: u32, address: IpAddr) -> Result<(), Refusal> {
     kernel.tell(&RouteNetlinkMessage::DelAddress(single(link, address)), 0, |_| {})
+}
+
+/// Has an address work at once, without waiting for the end of duplicate address detection.
+pub(super) fn end_duplicate_detection(kernel: &Conversation, it: &LinkAddress) -> Result<(), Refusal> {
+    let mut message = single(it.link, it.address);
+    message.header.prefix_len = it.prefix;
+    kernel.tell(&RouteNetlinkMessage::DelAddress(message.clone()), 0, |_| {})?;
+    let keep = AddressFlags::Noprefixroute & it.flags;
+    message.attributes.push(AddressAttribute::Flags(keep | AddressFlags::Nodad));
+    kernel.tell(&RouteNetlinkMessage::NewAddress(message), NLM_F_CREATE | NLM_F_REPLACE, |_| {})
 }

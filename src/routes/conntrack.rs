@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use netlink_packet_core::Parseable;
+use netlink_packet_core::{Nla, NlasIterator, Parseable};
 use netlink_packet_netfilter::conntrack::{ConntrackAttribute, ConntrackMessage, IPTuple, Tuple};
 use netlink_packet_netfilter::{NetfilterHeader, NetfilterMessage, NetfilterProtoFamily};
 
@@ -39,9 +39,7 @@ pub(super) fn forget(kernel: &Conversation, address: IpAddr) -> Result<usize, Re
 
 /// What identifies an entry, if it is of the address.
 fn of_address((_, body): Answer<'_>, address: IpAddr) -> Option<Vec<ConntrackAttribute>> {
-    use netlink_packet_core::Nla;
-
-    let attributes = netlink_packet_core::NlasIterator::new(body.get(4..)?).flatten();
+    let attributes = NlasIterator::new(body.get(4..)?).flatten();
     let attributes: Vec<_> = attributes.filter_map(|it| ConntrackAttribute::parse(&it).ok()).collect();
     let comes_from_it = |tuple: &Tuple| match tuple {
         Tuple::Ip(parts) => parts.contains(&IPTuple::SourceAddress(address)),

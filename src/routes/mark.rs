@@ -320,3 +320,37 @@ fn bitwise(mask: u32, xor: u32) -> Expressions {
         Bitwise::Xor(value(xor)),
     ])
 }
+
+#[cfg(test)]
+mod tests {
+    use netlink_packet_core::Emitable;
+
+    use super::*;
+
+    /// What `nft --debug=mnl` sends for `ct direction original`, `ct mark` and `ct mark set`, without the bytes behind each name.
+    #[test]
+    #[cfg(target_endian = "little")]
+    fn the_expression_ct_is_written_as_nft_writes_it() {
+        let bytes = |expression: Expressions| {
+            let mut bytes = vec![0; expression.buffer_len()];
+            expression.emit(&mut bytes);
+            bytes
+        };
+        for (expression, register, key) in [
+            (load_ct(ct::DIRECTION), 1, 1),
+            (load_ct(ct::MARK), 1, 3),
+            (ct_expression(ct::SOURCE_REGISTER, ct::MARK), 4, 3),
+        ] {
+            assert_eq!(bytes(expression), [8, 0, register, 0, 0, 0, 0, 1, 8, 0, 2, 0, 0, 0, 0, key]);
+        }
+    }
+
+    #[test]
+    fn a_rule_with_more_or_other_expressions_is_not_this_plugins() {
+        let [first, second] = rules_of("eth0");
+        assert!(has_all(&first, &first));
+        for other in [&second, &rules_of("eth1")[0], &first[1..].to_vec()] {
+            assert!(!has_all(&first, other), "{other:?}");
+        }
+    }
+}

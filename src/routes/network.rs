@@ -5,9 +5,11 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
 
+use netlink_packet_route::AddressFamily;
+
 use crate::base::deadline::Deadline;
 use crate::base::eni::EniId;
-use crate::routes::address::LinkAddress;
+use crate::routes::address::{self, LinkAddress};
 use crate::routes::conntrack;
 use crate::routes::error::{Doing, Error, Result};
 use crate::routes::item::{Item, LinkName};
@@ -206,6 +208,32 @@ impl Network {
         }))
     }
 
+    /// Has the IPv6 addresses of the host's end of a pod's link work at once. `ptp` gives it the pod's gateway, which answers nobody
+    /// for a second or two while the kernel asks whether another has it; on a link to one pod nobody can have.
+    ///
+    /// To be called after the main plugin, which makes the route to the pod's address by which the link is found.
+    pub(crate) fn skip_duplicate_detection(&self, addresses: &[IpAddr]) -> Result<Vec<Change>> {
+        let routing = self.kernel.routing()?;
+        let mut changes = Vec::new();
+        for address in addresses.iter().filter(|it| it.is_ipv6()) {
+            let what = || format!("look for the link of the pod with {address}");
+            let way = reach::way_to(routing, *address).doing(what)?;
+            let Some(index) = way.filter(reach::Way::is_to_one_address).and_then(|way| way.link) else {
+                continue;
+            };
+            let Some(link) = link::by_index(routing, index).doing(what)? else { continue };
+            for own in address::list(routing, AddressFamily::Inet6, Some(index)).doing(what)? {
+                if own.is_global && own.is_tentative() {
+                    let what = format!("duplicate address detection for {} on {}", own.address, link.name);
+                    address::end_duplicate_detection(routing, &own).doing(|| format!("end {what}"))?;
+                    changes.push(Change(format!("ended {what}")));
+                }
+            }
+        }
+        changes.sort_by(|a, b| a.0.cmp(&b.0));
+        Ok(changes)
+    }
+
     fn refuse_local(&self, address: IpAddr) -> Result<()> {
         let routing = self.kernel.routing()?;
         let what = || format!("look for the way to {address}");
@@ -261,8 +289,10 @@ impl Network {
     fn compare(&self, expected: &Expected) -> Result<Comparison> {
         let mut observed = Observed::everything(&self.kernel)?;
         let is_pods = |address: IpAddr| expected.pods.contains_key(&address);
+        // A node without pods lacks nothing.
+        let has_pods = !expected.pods.is_empty();
         let is_used = |eni: &EniNetwork| {
-            !expected.pods.is_empty() && (eni.is_primary || expected.pods.values().any(|it| *it == eni.eni))
+            has_pods && (eni.is_primary || expected.pods.values().any(|it| *it == eni.eni))
         };
         let mut comparison = Comparison::default();
         let (mut used, mut needs) = (Vec::new(), Vec::new());
@@ -270,7 +300,7 @@ impl Network {
             let (mac, is_used) = (mac_of(eni)?, is_used(eni));
             match link::of_mac(&observed.links, mac).cloned() {
                 Some(link) if is_used => used.push(Used { eni, table: numbers::table_of(mac), link }),
-                Some(link) if observed.addresses_of(link.index).any(|it| it.is_global) => {
+                Some(link) if has_pods && observed.addresses_of(link.index).any(|it| it.is_global) => {
                     needs.push(Need { eni: Some(eni.eni.clone()), address: None, item: plan::group(&link) });
                 }
                 None if is_used => comparison.in_the_way.push(Difference {

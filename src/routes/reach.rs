@@ -15,6 +15,16 @@ pub(super) struct Way {
     pub(super) is_local: bool,
     /// The link that it leads to, or, if it is local, that has it.
     pub(super) link: Option<u32>,
+    /// How many bits of the address its route looks at.
+    prefix: u8,
+    is_ipv6: bool,
+}
+
+impl Way {
+    /// Whether its route is for this one address of another than the node.
+    pub(super) fn is_to_one_address(&self) -> bool {
+        !self.is_local && self.prefix == if self.is_ipv6 { 128 } else { 32 }
+    }
 }
 
 /// The number of bits of an address.
@@ -43,6 +53,8 @@ pub(super) fn way_to(kernel: &Conversation, address: IpAddr) -> Result<Option<Wa
     match kernel.get(&RouteNetlinkMessage::GetRoute(message), |(_, body)| RouteMessage::parse(body).ok()) {
         Ok(route) => Ok(route.map(|route| Way {
             is_local: route.header.kind == RouteType::Local,
+            prefix: route.header.destination_prefix_length,
+            is_ipv6: address.is_ipv6(),
             link: route.attributes.iter().find_map(|it| match it {
                 RouteAttribute::Oif(index) => Some(*index),
                 _ => None,

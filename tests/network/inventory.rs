@@ -1,6 +1,5 @@
 //! What the cloud knows: two nodes with three ENIs each, in one vSwitch or in two.
 
-use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -91,7 +90,6 @@ pub(crate) fn world(node: u8, vswitches: VSwitches) -> World {
         eni.instance_id = Some(world.instance.id.clone());
         eni.vswitch_id = vswitch_id(vswitch);
         eni.primary_ipv6 = Some(ipv6(vswitch, own));
-        eni.addresses = BTreeSet::from([IpAddr::V6(ipv6(vswitch, own))]);
         world = world.with_eni(eni);
     }
     world

@@ -1,6 +1,7 @@
 //! A node: an instance with its ENIs, its cloud on its loopback interface, and its networks.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use harness::simulator::Eni;
@@ -110,7 +111,12 @@ impl Machine {
             let own = world.enis.values().filter(|eni| eni.instance_id.as_ref() == Some(&world.instance.id));
             let each = own.flat_map(|eni| {
                 let index = usize::from(eni.mac.as_bytes().last().unwrap() - b'0');
-                let addresses = eni.addresses.iter().copied().chain([eni.primary_ip.into()]);
+                let addresses = eni
+                    .addresses
+                    .iter()
+                    .copied()
+                    .chain([eni.primary_ip.into()])
+                    .chain(eni.primary_ipv6.map(IpAddr::from));
                 addresses.map(move |address| (port(self.number, index), eni.mac.clone(), address))
             });
             each.collect()
@@ -130,16 +136,13 @@ impl Machine {
     pub(crate) fn conflist(&self, eni: usize) -> Value {
         let mut ipam = self.cloud.ipam.clone();
         ipam.remove("networkInterfaceId");
-        let vswitch = self.kind.vswitches.of_eni(eni);
-        let gateway = match self.kind.gateway {
-            Gateway::Own => inventory::ipv4(vswitch, inventory::own_number(self.number, eni)),
-            Gateway::VSwitch => inventory::gateways(vswitch).0,
-        };
+        if self.kind.gateway == Gateway::VSwitch {
+            let (gateway, _) = inventory::gateways(self.kind.vswitches.of_eni(eni));
+            ipam.insert("gateway".into(), json!(gateway));
+        }
         for (key, value) in [
             ("interface", json!(link(eni))),
             ("ipv6", json!(true)),
-            ("gateway", json!(gateway)),
-            ("gateway6", json!("fe80::1")),
             ("routes", json!([{"dst": "0.0.0.0/0"}, {"dst": "::/0"}])),
             ("timeoutSeconds", json!(25)),
         ] {

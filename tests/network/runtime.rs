@@ -30,9 +30,10 @@ impl Attachment {
         result.ok_or_else(|| "the list has no plugin".to_owned())
     }
 
-    /// CHECK.
+    /// CHECK. That of Debian's `portmap` looks for IPv4 addresses among the rules of IPv6, and is left out.
     pub(crate) fn check(&self, node: &NameSpace, result: &Value) -> Result<(), String> {
-        self.plugins().try_for_each(|plugin| self.call(node, "CHECK", plugin, Some(result)).map(drop))
+        let mut plugins = self.plugins().filter(|plugin| plugin["type"] != "portmap");
+        plugins.try_for_each(|plugin| self.call(node, "CHECK", plugin, Some(result)).map(drop))
     }
 
     /// DEL, with the result of ADD where there was one.

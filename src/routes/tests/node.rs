@@ -108,12 +108,15 @@ impl Node {
         differences.iter().map(Difference::to_string).collect()
     }
 
-    /// All that this plugin could change.
-    pub(super) fn everything(&self) -> String {
-        self.sh(
-            "ip rule; ip -6 rule; ip route show table all; ip -6 route show table all; nft list ruleset; \
-             ip -d link | grep -v expires; ip address | sed 's/scope global tentative/scope global/'",
-        )
+    /// All that this plugin could change, line by line, without what depends on the order in which links come up.
+    pub(super) fn everything(&self) -> Vec<String> {
+        let all = self.sh(
+            "ip rule; ip -6 rule; ip -4 route show table all; ip -6 route show table all; nft list ruleset; ip -d link; ip address",
+        );
+        let mut lines: Vec<_> =
+            all.lines().filter(|it| !it.starts_with("multicast")).map(str::to_owned).collect();
+        lines.sort();
+        lines
     }
 }
 

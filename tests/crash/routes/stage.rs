@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use harness::simulator::AddressPolicy;
-use harness::{Answer, Kernel, RoutedNode, TABLE, World};
+use harness::{Answer, Kernel, RoutedNode, TABLE, World, addresses_of};
 use serde_json::Value;
 
 use crate::checks::guarded;
@@ -72,7 +72,7 @@ impl<'a> Stage<'a> {
     fn new(situation: &'a Situation, mut node: RoutedNode) -> (Self, Vec<SystemCall>) {
         node.node.set("ipv6", true);
         let [neighbour, pod] = [NEIGHBOUR, POD].map(|pod| node.ipam_add(pod));
-        let [neighbours, addresses] = [&neighbour, &pod].map(addresses);
+        let [neighbours, addresses] = [&neighbour, &pod].map(addresses_of);
         let pods = Pods { neighbour, pod, addresses, neighbours };
         (situation.store)(&node, &pods);
         let start = Moment::of(&node.node);
@@ -170,7 +170,7 @@ impl<'a> Stage<'a> {
     fn another_pod(&self) {
         self.delete();
         let next = self.node.add(NEXT);
-        let next_addresses = addresses(&next.result);
+        let next_addresses = addresses_of(&next.result);
         let kernel = self.node.kernel();
         for address in &next_addresses {
             assert_eq!(kernel.tables_of(*address), [TABLE], "the next pod's rule for {address}\n{kernel:#?}");
@@ -224,11 +224,4 @@ impl<'a> Stage<'a> {
             assert!(left.is_empty(), "{when}: of a pod that is gone there is still {left:#?}");
         }
     }
-}
-
-/// The addresses of a result.
-fn addresses(result: &Value) -> Vec<IpAddr> {
-    let ips = result["ips"].as_array().into_iter().flatten();
-    let plain = ips.filter_map(|ip| ip["address"].as_str()?.split('/').next()?.parse().ok());
-    plain.collect()
 }

@@ -254,3 +254,10 @@ impl Kernel {
         only(expected, self, "-") + &only(self, expected, "+")
     }
 }
+
+/// The addresses in a plugin's result.
+#[must_use]
+pub fn addresses_of(result: &Value) -> Vec<IpAddr> {
+    let ips = result["ips"].as_array().into_iter().flatten();
+    ips.filter_map(|ip| ip["address"].as_str()?.split('/').next()?.parse().ok()).collect()
+}
