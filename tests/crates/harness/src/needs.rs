@@ -31,8 +31,6 @@ pub enum Need {
     StandardPlugins,
     /// To mount something that one process alone sees.
     MountNamespaces,
-    /// A kernel that makes `macvlan` interfaces.
-    Macvlan,
     /// A kernel that makes `ipvlan` interfaces.
     Ipvlan,
     /// What no machine has.
@@ -56,7 +54,7 @@ impl Need {
     /// Whether it can be installed. What only the kernel has cannot be required of a machine.
     pub(crate) fn can_be_installed(self) -> bool {
         match self {
-            Self::Macvlan | Self::Ipvlan => false,
+            Self::Ipvlan => false,
             Self::Root
             | Self::Strace
             | Self::HostLocal
@@ -105,7 +103,6 @@ impl Need {
                 absent(plugins.into_iter().chain([iptables]), "Debian: containernetworking-plugins, iptables")
             }
             Self::MountNamespaces => why_no_mounts(),
-            Self::Macvlan => why_no_link("macvlan"),
             Self::Ipvlan => why_no_link("ipvlan"),
             #[cfg(test)]
             Self::Unicorn | Self::UnicornInTheKernel => Some("needs a unicorn".to_owned()),
