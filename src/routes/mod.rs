@@ -25,6 +25,7 @@ mod table;
 
 pub(crate) use eni::EniNetwork;
 pub use error::Error;
+pub(crate) use error::Result;
 pub(crate) use expected::Expected;
 pub(crate) use network::{Change, Difference, DifferenceKind, Network};
 
