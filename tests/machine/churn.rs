@@ -32,7 +32,9 @@ impl Dice {
         let mut running = call.start();
         if self.below(4) > 0 {
             let answer = running.wait();
-            answer.ok();
+            if answer.status() != 0 {
+                answer.fail("success");
+            }
             return true;
         }
         thread::sleep(Duration::from_micros(self.below(30_000)));
@@ -102,14 +104,15 @@ fn after_many_adds_dels_and_kills_there_are_the_rules_of_living_pods_and_no_othe
         assert!(alive.iter().any(|it| line.contains(&format!("={it} "))), "of a pod that is gone: {line}");
     }
     let shown = node.name_space.run(|| node.command(&["routes"]).run());
-    shown.ok();
+    assert_eq!(shown.status(), 0, "{}", shown.stdout());
 }
 
 fn what_a_link_loses_is_shown_and_comes_back_with_the_next_add() {
     let node = node();
     node.name_space.run(|| {
         let first = node.add("first");
-        node.command(&["routes"]).run().ok();
+        let shown = node.command(&["routes"]).run();
+        assert_eq!(shown.status(), 0, "{}", shown.stdout());
         let whole = node.kernel();
         let losses: [fn(&RoutedNode); 2] = [
             |node| node.name_space.ip("link set eth1 down\nlink set eth1 up"),
@@ -125,7 +128,8 @@ fn what_a_link_loses_is_shown_and_comes_back_with_the_next_add() {
             assert_eq!(shown.status(), 1, "{}", shown.stdout());
             assert!(shown.stdout().contains("eth1"), "{}", shown.stdout());
             let next = node.add(&format!("next-{nth}"));
-            node.command(&["routes"]).run().ok();
+            let shown = node.command(&["routes"]).run();
+            assert_eq!(shown.status(), 0, "{}", shown.stdout());
             node.del(&format!("next-{nth}"), Some(&next.result));
             let kernel = node.kernel();
             assert!(kernel == whole, "{}", kernel.difference(&whole));
