@@ -19,7 +19,7 @@ use crate::tracer::{self, SystemCall, Tracing};
 
 /// How calls fail: the disk is full, the disk is broken, something denies access, the process has too many files open, the
 /// kernel has no memory for another lock.
-const FAILURES: [(&str, &[&str]); 16] = [
+const FAILURES: [(&str, &[&str]); 22] = [
     ("openat", &["error=EMFILE", "error=EACCES", "error=EIO", "error=ENOSPC"]),
     ("read", &["error=EIO"]),
     ("write", &["error=ENOSPC", "error=EIO"]),
@@ -36,7 +36,16 @@ const FAILURES: [(&str, &[&str]); 16] = [
     ("getdents64", &["error=EIO"]),
     ("lseek", &["error=EIO"]),
     ("socket", &["error=EMFILE"]),
+    ("bind", &["error=ENOMEM"]),
+    ("setsockopt", &["error=ENOBUFS", "error=ENOPROTOOPT"]),
+    ("sendto", &["error=ENOBUFS", "error=EPERM"]),
+    ("sendmsg", &["error=ENOBUFS", "error=EPERM"]),
+    ("recvfrom", &["error=ENOBUFS", "error=ENOMEM"]),
+    ("recvmsg", &["error=ENOBUFS", "error=ENOMEM"]),
 ];
+
+/// The calls that concern a socket.
+const ON_SOCKETS: [&str; 7] = ["socket", "bind", "setsockopt", "sendto", "sendmsg", "recvfrom", "recvmsg"];
 
 /// Has each of the scenario's calls fail.
 fn survives(scenario: &Scenario) {
@@ -86,11 +95,16 @@ fn survives(scenario: &Scenario) {
 
 /// The calls that are to fail, and how: each in every way, or in one, in turn. What comes before the configuration is read is
 /// the loader's and the runtime library's.
-fn failing(calls: &[SystemCall], in_one_way: bool) -> Vec<(SystemCall, &'static str)> {
+pub(crate) fn failing(calls: &[SystemCall], in_one_way: bool) -> Vec<(SystemCall, &'static str)> {
     // A situation that begins later has that behind it.
     let begin = calls.iter().position(own).unwrap_or_default();
-    let mut failing = Vec::new();
-    for (index, call) in calls[begin..].iter().enumerate() {
+    let (mut failing, mut to_kernel) = (Vec::new(), BTreeSet::new());
+    for (index, call) in calls.iter().enumerate() {
+        let concerns_sockets = ON_SOCKETS.contains(&call.name.as_str());
+        let of_a_server = concerns_sockets && !is_to_kernel(&mut to_kernel, call);
+        if index < begin || of_a_server {
+            continue;
+        }
         let effects = FAILURES.iter().find(|(name, _)| *name == call.name).map(|(_, effects)| *effects);
         // A full disk does not keep a file that exists from being opened.
         let possible = |effect: &&str| {
@@ -102,6 +116,22 @@ fn failing(calls: &[SystemCall], in_one_way: bool) -> Vec<(SystemCall, &'static 
         failing.extend(tried.map(|(_, effect)| (call.clone(), *effect)));
     }
     failing
+}
+
+/// Whether a call speaks to the kernel's network; what a server is told and answers has tests of its own.
+fn is_to_kernel(sockets: &mut BTreeSet<String>, call: &SystemCall) -> bool {
+    let Some((_, arguments)) = call.text.split_once('(') else { return false };
+    let Some(first) = arguments.split([',', ')']).next() else { return false };
+    if call.name != "socket" {
+        return sockets.contains(first);
+    }
+    let Some((_, handle)) = call.text.rsplit_once(" = ") else { return true };
+    if first == "AF_NETLINK" {
+        sockets.insert(handle.trim().to_owned());
+    } else {
+        sockets.remove(handle.trim());
+    }
+    true
 }
 
 /// Whether the plugin reads its configuration, with which its own calls begin.

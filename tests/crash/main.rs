@@ -9,6 +9,8 @@
 //! cargo test --test crash short_writes -- --nocapture
 //! cargo test --test crash power_cuts -- --nocapture
 //! ```
+//! The calls that change rules and routes are in [`routes`], with the same names of tests. They need root and network namespaces as well.
+//!
 //! They need `strace` and the right to trace. Without, they are ignored, with the reason. Every seventh point is tried; with
 //! `CRASH_TESTS=required` all are, and what is ignored otherwise fails.
 
@@ -25,6 +27,7 @@ mod moment;
 mod outcome;
 mod power_cuts;
 mod recording;
+mod routes;
 mod scenario;
 mod short_writes;
 mod situations;
@@ -40,6 +43,8 @@ fn main() -> ExitCode {
         moment::tests(),
         power_cuts::tests(),
         power_cuts::without::tests(),
+        routes::failing_calls::tests(),
+        routes::kill_points::tests(),
         short_writes::tests(),
     ];
     harness::run_suite("CRASH_TESTS", modules)

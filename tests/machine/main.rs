@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod chained;
+mod churn;
 mod claim;
 mod disk;
 mod doctor;
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
         "PEERS_TESTS",
         [
             chained::tests(),
+            churn::tests(),
             claim::tests(),
             disk::tests(),
             doctor::tests(),

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const MODEL: &str = "tests/crates/model";
 
 /// Where the steps stand, each with the function that does it.
-const STEPS: &str = "tests/crates/model/src/process.rs";
+const STEPS: [&str; 2] = ["tests/crates/model/src/process.rs", "tests/crates/model/src/routes/process.rs"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -146,11 +146,13 @@ fn every_function_and_file_that_the_model_cites_exists() {
 
 #[test]
 fn every_group_of_the_models_steps_cites_a_function() {
-    let text = read(Path::new(STEPS));
-    let steps = text.split("pub enum At {\n").nth(1).unwrap().split("/// It has ended.").next().unwrap();
-    assert!(steps.trim_start().starts_with("// `"), "the first steps cite no function");
-    for line in steps.lines().filter(|line| line.trim_start().starts_with("//")) {
-        assert!(!citations(line).is_empty(), "{line} cites no function");
+    for file in STEPS {
+        let text = read(Path::new(file));
+        let steps = text.split("pub enum At {\n").nth(1).unwrap().split("/// It has ended.").next().unwrap();
+        assert!(steps.trim_start().starts_with("// `"), "{file}: the first steps cite no function");
+        for line in steps.lines().filter(|line| line.trim_start().starts_with("//")) {
+            assert!(!citations(line).is_empty(), "{file}: {line} cites no function");
+        }
     }
 }
 

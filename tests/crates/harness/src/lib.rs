@@ -24,6 +24,7 @@ mod node;
 mod patience;
 mod progress;
 mod raw;
+mod routed;
 mod suite;
 mod time;
 
@@ -39,4 +40,5 @@ pub use needs::Need;
 pub use node::{Node, Record, Scene};
 pub use patience::{HANGS, ends, eventually};
 pub use raw::{RawAnswer, RawServer, Then};
+pub use routed::{Added, Kernel, PRIMARY_TABLE, RoutedNode, TABLE, addresses_of};
 pub use suite::{Test, run_suite};

@@ -39,6 +39,8 @@
 //! # What must hold
 //! [`properties`], in every state. "In the end", and with how many requests, is checked from every state too, by running on:
 //! [`recovery`]. On a full ENI the end of a request in doubt waits for room, and comes with it.
+//!
+//! [`routes`] is a model of its own: who puts a pod's rule in place and who removes it, while its address changes hands.
 
 mod add;
 mod assign;
@@ -55,6 +57,7 @@ pub mod protocol;
 pub mod recovery;
 mod release;
 mod restore;
+pub mod routes;
 pub mod set;
 mod show;
 pub mod state;
