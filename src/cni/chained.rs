@@ -119,9 +119,14 @@ fn answer(version: Version, document: &Document) -> Result<Value, Error> {
 }
 
 fn network(name: String, version: Version, document: Document) -> Network {
-    let mut options = document.into_keys();
-    options.retain(|key, _| !KEYS_OF_THE_PROTOCOL.contains(&key.as_str()) && !key.starts_with("cni.dev/"));
+    let options = without_protocol_keys(document.into_keys());
     Network { name, version, ipam: options, main_plugin: None }
+}
+
+/// The keys of an entry that are this plugin's.
+pub(crate) fn without_protocol_keys(mut keys: Map<String, Value>) -> Map<String, Value> {
+    keys.retain(|key, _| !KEYS_OF_THE_PROTOCOL.contains(&key.as_str()) && !key.starts_with("cni.dev/"));
+    keys
 }
 
 impl Chained {
