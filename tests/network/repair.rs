@@ -28,6 +28,9 @@ fn kernel(node: &Machine) -> String {
     [rules, rules6, routes, routes6].concat()
 }
 
+/// What happens, to which ENI, what `doctor` then names, and how it is done.
+type Disturbance<'a> = (&'a str, usize, &'a str, &'a dyn Fn());
+
 /// What `doctor` says of the network of an ENI where it fails.
 fn doctor(node: &Machine, eni: usize) -> String {
     let config = node.cloud.directory().join("pods.conflist");
@@ -36,7 +39,7 @@ fn doctor(node: &Machine, eni: usize) -> String {
     let answer = doctor.under("nsenter", &node.name_space().enter()).run().json();
     let checks = answer["checks"].as_array().unwrap();
     let failed = checks.iter().filter(|check| check["status"] == "fail");
-    failed.map(|check| format!("{}: {}\n", check["name"], check["detail"])).collect()
+    failed.map(|check| format!("{}: {}", check["name"], check["detail"])).collect::<Vec<_>>().join("\n")
 }
 
 fn after_del_nothing_of_the_pods_is_left_and_the_others_answer() {
@@ -75,7 +78,7 @@ fn the_next_add_repairs_what_went_with_a_link() {
         network.ip(&format!("link set eth{eni} down\nlink set eth{eni} up"));
         node.configure(eni);
     };
-    let disturbances: [(&str, usize, &str, &dyn Fn()); 4] = [
+    let disturbances: [Disturbance<'_>; 4] = [
         ("a secondary link goes down and up", 1, "eth1", &|| down_and_up(1)),
         ("the primary link goes down and up", 0, "eth0", &|| down_and_up(0)),
         ("a secondary ENI is detached and attached", 1, "eth1", &|| {
@@ -84,7 +87,7 @@ fn the_next_add_repairs_what_went_with_a_link() {
             cluster.carry();
         }),
         ("the packet filter is flushed", 1, "inet aliyun-eni-ipam", &|| {
-            network.nft("delete table inet aliyun-eni-ipam")
+            network.nft("delete table inet aliyun-eni-ipam");
         }),
     ];
     for (number, (what, eni, named, disturb)) in disturbances.into_iter().enumerate() {
