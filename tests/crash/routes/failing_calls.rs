@@ -33,7 +33,7 @@ fn survives_on(stage: &Stage<'_>, situation: &Situation, calls: &[SystemCall]) {
             continue;
         }
         survived += 1;
-        stage.holds("failed");
+        stage.holds_after_call("failed");
         if answer.status() == 0 {
             succeeded += 1;
             let kernel = stage.node.kernel();

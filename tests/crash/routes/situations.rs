@@ -16,6 +16,8 @@ pub(crate) struct Situation {
     pub(crate) call: for<'a> fn(&'a RoutedNode, &Pods) -> Calling<'a>,
     /// Whether the neighbour's rules are there before the call, and are to be there throughout.
     pub(crate) has_neighbour: bool,
+    /// Whether the call is not the pod's own, so that the pod keeps its rules.
+    pub(crate) spares_pod: bool,
     /// Whether the call takes all rules away, as a person asked.
     pub(crate) removes_all: bool,
 }
@@ -53,6 +55,7 @@ pub(crate) const DEL_WITHOUT_A_RECORD: Situation = Situation {
 pub(crate) const DEL_AFTER_ANOTHER_POD: Situation = Situation {
     kernel: both,
     call: |node, pods| node.chained_here("DEL", "old", Some(&pods.pod)),
+    spares_pod: true,
     ..Situation::new("chained DEL of a pod whose address another pod has", del)
 };
 
@@ -89,7 +92,15 @@ pub(crate) const REMOVE: Situation = Situation {
 
 impl Situation {
     const fn new(name: &'static str, call: for<'a> fn(&'a RoutedNode, &Pods) -> Calling<'a>) -> Self {
-        Self { name, kernel: neighbour, store: |_, _| {}, call, has_neighbour: true, removes_all: false }
+        Self {
+            name,
+            kernel: neighbour,
+            store: |_, _| {},
+            call,
+            has_neighbour: true,
+            spares_pod: false,
+            removes_all: false,
+        }
     }
 }
 
