@@ -45,7 +45,8 @@ const FAILURES: [(&str, &[&str]); 22] = [
 ];
 
 /// The calls that concern a socket.
-const ON_SOCKETS: [&str; 7] = ["socket", "bind", "setsockopt", "sendto", "sendmsg", "recvfrom", "recvmsg"];
+pub(crate) const ON_SOCKETS: [&str; 7] =
+    ["socket", "bind", "setsockopt", "sendto", "sendmsg", "recvfrom", "recvmsg"];
 
 /// Has each of the scenario's calls fail.
 fn survives(scenario: &Scenario) {

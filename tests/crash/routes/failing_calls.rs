@@ -1,8 +1,8 @@
-//! Every call to the kernel's network fails once, and every call to a file, in each of the ways in which such a call can fail.
+//! Every call to the kernel's network fails once, and every lock, in one of the ways in which such a call can fail.
 
 use std::collections::BTreeSet;
 
-use crate::failing_calls::failing;
+use crate::failing_calls::{ON_SOCKETS, failing};
 use crate::routes::in_every_situation;
 use crate::routes::situations::Situation;
 use crate::routes::stage::Stage;
@@ -16,7 +16,13 @@ fn survives(situation: &Situation) {
 
 fn survives_on(stage: &Stage<'_>, situation: &Situation, calls: &[SystemCall]) {
     let (mut survived, mut succeeded, mut states, mut unreached) = (0, 0, BTreeSet::new(), Vec::new());
-    let failing = tracer::chosen(failing(calls, true));
+    let mut failing = failing(calls, true);
+    // A call that cannot read a file of the store, a parameter of the kernel or metadata does with less, and may succeed.
+    failing.retain(|(call, _)| {
+        let to_server = call.text.contains("AF_INET");
+        call.name == "flock" || (ON_SOCKETS.contains(&call.name.as_str()) && !to_server)
+    });
+    let failing = tracer::chosen(failing);
     for (SystemCall { name, nth, text }, effect) in failing.clone() {
         let _at = At(format!("{}, {effect} at {text}", situation.name));
         let tracing = Tracing::Inject { name, nth, effect };
@@ -27,11 +33,17 @@ fn survives_on(stage: &Stage<'_>, situation: &Situation, calls: &[SystemCall]) {
             continue;
         }
         survived += 1;
-        stage.holds("failed");
+        stage.holds_after_call("failed");
         if answer.status() == 0 {
             succeeded += 1;
             let kernel = stage.node.kernel();
-            assert!(kernel == stage.done, "it says that it succeeded:\n{}", kernel.difference(&stage.done));
+            let log = stage.node.node.log();
+            // A DEL and a GC do what they can: what stays goes with the next ADD of the address, GC or `flush`.
+            assert!(
+                kernel == stage.done || log.contains("ERROR") || log.contains("WARN"),
+                "it says that it succeeded, and nothing in the log:\n{}",
+                kernel.difference(&stage.done)
+            );
         } else if answer.stdout().is_empty() && answer.stderr().is_empty() {
             answer.fail("a reason");
         }

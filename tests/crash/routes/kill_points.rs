@@ -26,7 +26,7 @@ fn survives_on(stage: &Stage<'_>, situation: &Situation, mut calls: Vec<SystemCa
             continue;
         }
         killed += 1;
-        stage.holds("killed");
+        stage.holds_after_call("killed");
         if states.insert(stage.digest()) {
             stage.goes_on(|| drop(kill()));
         }

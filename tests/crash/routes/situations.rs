@@ -1,6 +1,6 @@
 //! The situations in which a call is interrupted that changes rules and routes, and the call.
 
-use harness::{Calling, PRIMARY_TABLE, RoutedNode};
+use harness::{Calling, PRIMARY_TABLE, RoutedNode, TABLE};
 use serde_json::Value;
 
 use crate::routes::stage::Pods;
@@ -16,6 +16,8 @@ pub(crate) struct Situation {
     pub(crate) call: for<'a> fn(&'a RoutedNode, &Pods) -> Calling<'a>,
     /// Whether the neighbour's rules are there before the call, and are to be there throughout.
     pub(crate) has_neighbour: bool,
+    /// Whether the call is not the pod's own, so that the pod keeps its rules.
+    pub(crate) spares_pod: bool,
     /// Whether the call takes all rules away, as a person asked.
     pub(crate) removes_all: bool,
 }
@@ -31,7 +33,7 @@ pub(crate) const ADD: Situation = Situation::new("chained ADD", add);
 pub(crate) const ADD_AFTER_ANOTHER_POD: Situation = Situation {
     kernel: |node, pods| {
         neighbour(node, pods);
-        lead_elsewhere(node, pods);
+        lead(node, pods, PRIMARY_TABLE);
     },
     ..Situation::new("chained ADD of an address of which rules lead elsewhere", add)
 };
@@ -42,7 +44,10 @@ pub(crate) const SECOND_ADD: Situation =
 pub(crate) const DEL: Situation = Situation { kernel: both, ..Situation::new("chained DEL", del) };
 
 pub(crate) const DEL_WITHOUT_A_RECORD: Situation = Situation {
-    kernel: both,
+    kernel: |node, pods| {
+        neighbour(node, pods);
+        lead(node, pods, TABLE);
+    },
     store: |node, _| node.ipam("DEL", POD).run().ok(),
     ..Situation::new("chained DEL by prevResult", del)
 };
@@ -50,6 +55,7 @@ pub(crate) const DEL_WITHOUT_A_RECORD: Situation = Situation {
 pub(crate) const DEL_AFTER_ANOTHER_POD: Situation = Situation {
     kernel: both,
     call: |node, pods| node.chained_here("DEL", "old", Some(&pods.pod)),
+    spares_pod: true,
     ..Situation::new("chained DEL of a pod whose address another pod has", del)
 };
 
@@ -86,7 +92,15 @@ pub(crate) const REMOVE: Situation = Situation {
 
 impl Situation {
     const fn new(name: &'static str, call: for<'a> fn(&'a RoutedNode, &Pods) -> Calling<'a>) -> Self {
-        Self { name, kernel: neighbour, store: |_, _| {}, call, has_neighbour: true, removes_all: false }
+        Self {
+            name,
+            kernel: neighbour,
+            store: |_, _| {},
+            call,
+            has_neighbour: true,
+            spares_pod: false,
+            removes_all: false,
+        }
     }
 }
 
@@ -111,12 +125,11 @@ fn both(node: &RoutedNode, pods: &Pods) {
     chained_add(node, POD, &pods.pod);
 }
 
-/// The pod's rules lead to the other ENI, as if its address had been there before.
-fn lead_elsewhere(node: &RoutedNode, pods: &Pods) {
+/// The pod's rules lead to this table, whether it has a record or not.
+fn lead(node: &RoutedNode, pods: &Pods, table: u32) {
     for address in &pods.addresses {
         let family = if address.is_ipv6() { "-6" } else { "-4" };
-        let arguments =
-            format!("{family} rule add pref 2048 from {address} lookup {PRIMARY_TABLE} protocol kernel");
+        let arguments = format!("{family} rule add pref 2048 from {address} lookup {table} protocol kernel");
         let _ = node.name_space.show(&arguments);
     }
 }
@@ -124,10 +137,9 @@ fn lead_elsewhere(node: &RoutedNode, pods: &Pods) {
 /// The neighbour's rules are there, the pod's lead elsewhere or are missing, and there are rules of nobody's.
 fn left_over(node: &RoutedNode, pods: &Pods) {
     neighbour(node, pods);
-    lead_elsewhere(node, pods);
+    lead(node, pods, PRIMARY_TABLE);
     for nobodys in ["192.168.0.201", "192.168.0.202"] {
-        let arguments =
-            format!("rule add pref 2048 from {nobodys} lookup {} protocol kernel", harness::TABLE);
+        let arguments = format!("rule add pref 2048 from {nobodys} lookup {TABLE} protocol kernel");
         let _ = node.name_space.show(&arguments);
     }
 }

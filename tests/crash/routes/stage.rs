@@ -85,7 +85,7 @@ impl<'a> Stage<'a> {
         }
         let calls = tracer::calls(&trace_of(&stage.node.node));
         stage.done = stage.node.kernel();
-        stage.holds("uninterrupted");
+        stage.holds_after_call("uninterrupted");
         stage.delete();
         stage.gone = stage.node.kernel();
         stage.is_gone("uninterrupted");
@@ -121,6 +121,16 @@ impl<'a> Stage<'a> {
         let lines: BTreeSet<_> = kernel.0.iter().map(String::as_str).collect();
         for line in OTHERS_SHOWN {
             assert!(lines.contains(line), "{when}: {line:?} of others\n{kernel:#?}");
+        }
+    }
+
+    /// After the call, whether it was interrupted or not.
+    #[track_caller]
+    pub(crate) fn holds_after_call(&self, when: &str) {
+        self.holds(when);
+        let kernel = self.node.kernel();
+        for address in self.pods.addresses.iter().filter(|_| self.situation.spares_pod) {
+            assert_eq!(kernel.tables_of(*address), [TABLE], "{when}: the pod's rule\n{kernel:#?}");
         }
     }
 

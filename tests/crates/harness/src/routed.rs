@@ -8,14 +8,14 @@ use std::sync::Arc;
 use ecs_simulator::World;
 use serde_json::{Value, json};
 
-use crate::{Calling, NameSpace, Node};
+use crate::{Calling, NameSpace, Node, Within};
 
 /// A node whose ENIs are links of a network namespace: `eth0` is the primary one, `eth1` has the pods' addresses. Its cloud listens
 /// there too. Needs [`Need::Root`](crate::Need::Root) and [`Need::NetworkNamespaces`](crate::Need::NetworkNamespaces).
 #[derive(Debug)]
 pub struct RoutedNode {
     /// The node, with its cloud and its store.
-    pub node: Node,
+    pub node: Within<Node>,
     /// Where its links are.
     pub name_space: Arc<NameSpace>,
 }
@@ -83,7 +83,7 @@ impl RoutedNode {
             name_space.set_parameter(&format!("net/{name}"), value);
         }
         let plugin = plugin.as_ref();
-        let node = name_space.run(|| Node::in_world(plugin, world));
+        let node = name_space.within(|| Node::in_world(plugin, world));
         let routed = Self { node, name_space };
         routed.boot();
         routed
