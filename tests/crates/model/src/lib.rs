@@ -54,6 +54,7 @@ pub mod properties;
 pub mod protocol;
 pub mod recovery;
 mod release;
+pub mod reserve;
 mod restore;
 pub mod set;
 mod show;
