@@ -67,7 +67,8 @@ impl Turn<'_> {
     /// Waits for an entry, an ENI's lock, or its deadline.
     pub(crate) fn want(&mut self) -> Option<()> {
         let (owner, network) = self.owner_and_network()?;
-        let deleted = self.own_intent()?.deleted && !self.makes(Mistake::IgnoresMark);
+        let is_marked = self.own_intent()?.deleted;
+        let deleted = is_marked && !self.makes(Mistake::IgnoresMark);
         let addresses = self.takeable();
         match (self.choice, addresses) {
             (3, _) if deleted => self.go(At::Abandon),
@@ -75,11 +76,12 @@ impl Turn<'_> {
             (0, Some(addresses)) => {
                 let rested = addresses.iter().all(|it| self.entry(it).is_some_and(|entry| entry.rested));
                 self.state.broken.unrested |= !rested;
+                self.state.broken.outlived |= is_marked;
                 self.change(Change::Active(owner, Active { addresses, network, old: false }));
                 self.me().addresses = addresses;
                 self.go(At::SyncActive)
             }
-            (0 | 3, Some(_)) => None,
+            (3, Some(_)) => None,
             (3, None) => {
                 let all = Set::below(self.model.enis);
                 if self.me().made < TRIES && !self.me().full.has_all(all) {
@@ -134,8 +136,6 @@ impl Turn<'_> {
         let (owner, _) = self.owner_and_network()?;
         let intent = self.own_intent()?;
         self.end_dead_intent(owner, intent);
-        let active = self.state.disk.live.active[usize::from(owner)].is_some();
-        self.state.broken.outlived |= active && intent.deleted;
         self.me().addresses = Set::EMPTY;
         self.go(At::Surplus)
     }
@@ -143,13 +143,6 @@ impl Turn<'_> {
     pub(crate) fn abandon(&mut self) -> Option<()> {
         let (owner, _) = self.owner_and_network()?;
         let intent = self.own_intent()?;
-        let has_room = |eni| {
-            let is_full = |family| self.state.cloud.assigned.has_all(self.model.pool((eni, family)));
-            !(0..self.model.families).any(is_full)
-        };
-        let has_room = (0..self.model.enis).any(has_room);
-        let has_failed = self.state.left == self.model.faults && !self.state.disturbed;
-        self.state.broken.refused |= has_room && has_failed && !intent.deleted;
         self.end_dead_intent(owner, intent);
         self.go(At::Surplus)
     }

@@ -199,6 +199,9 @@ impl Turn<'_> {
                 if self.make_room(pool) {
                     return self.go(At::Gather);
                 }
+                // Nobody else releases while it holds the ENI's lock.
+                let is_full = self.state.cloud.assigned.has_all(self.model.pool(pool));
+                self.state.broken.refused |= !is_full && !self.state.disturbed;
                 let me = self.me();
                 (me.full, me.fewer_than) = (me.full.with(eni), u8::MAX);
                 self.unlock_eni();

@@ -63,6 +63,8 @@ pub struct Reserve {
     pub entries: Vec<(u8, u8, bool)>,
     /// What is releasing at the beginning.
     pub releasing: Set,
+    /// What of that ECS has unassigned already, and nobody knows.
+    pub gone: Set,
     /// What may go wrong.
     pub faults: Faults,
     /// The one rule that is not kept.
@@ -107,6 +109,7 @@ impl Reserve {
             active: Vec::new(),
             entries: Vec::new(),
             releasing: Set::EMPTY,
+            gone: Set::EMPTY,
             faults: Faults::default(),
             mistake: None,
         }
@@ -163,6 +166,7 @@ impl Model for Reserve {
             disk.change(Change::Releasing(address));
             cloud.assigned = cloud.assigned.with(address);
         }
+        cloud.assigned = cloud.assigned.without(self.gone);
         disk.sync(ACTIVE | RESERVED | RELEASING);
         vec![State {
             disk,

@@ -31,7 +31,7 @@ pub const GIVEN_BACK: &str = "at rest, a network keeps no more than its reserve"
 /// Nothing stays.
 pub const RECOVERS: &str = "in the end a few requests leave on the ENI what pods have and what is kept";
 /// A pod is not refused while there is room for it.
-pub const SERVED: &str = "without faults, an ADD fails only where the ENIs are full";
+pub const SERVED: &str = "without faults, only a full ENI is taken for full";
 
 pub(crate) fn all() -> Vec<Property<Reserve>> {
     vec![

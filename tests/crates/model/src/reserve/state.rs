@@ -159,7 +159,7 @@ pub struct Broken {
     pub idle: bool,
     /// An ADD ended well that a DEL had overtaken.
     pub outlived: bool,
-    /// An ADD failed although there was room, and nothing had gone wrong.
+    /// An ENI was taken for full that had room, and nothing had gone wrong.
     pub refused: bool,
     /// A network gave back what another one keeps.
     pub meddled: bool,

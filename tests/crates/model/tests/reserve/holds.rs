@@ -1,15 +1,23 @@
 //! What must hold does, in every state that can be reached.
 
-use protocol_model::reserve::Reserve;
-use protocol_model::reserve::state::Faults;
-use protocol_model::reserve::state::Verb::{Add, Del, Flush};
-use protocol_model::set::Set;
+use std::time::Instant;
 
-use crate::{NONE, holds};
+use stateright::HasDiscoveries;
+
+use crate::{configurations, explore, tell};
 
 #[test]
-fn two_adds_share_a_request() {
-    holds("ADD, ADD", Reserve::of(&[Add(0, 0), Add(1, 0)]));
-    let faults = Faults { kills: 1, lost: 1, late: 1, ..NONE };
-    holds("ADD, ADD, a kill, a request lost", Reserve { faults, ..Reserve::of(&[Add(0, 0), Add(1, 0)]) });
+fn all_that_must_hold_holds_in_every_state() {
+    let (start, mut total, mut broken) = (Instant::now(), 0, Vec::new());
+    let all = configurations::all();
+    for (name, model) in &all {
+        let began = Instant::now();
+        let (states, found) = explore(model.clone(), HasDiscoveries::AnyFailures);
+        tell(&format!("reserve: {name}: {states} states, {:.1} s", began.elapsed().as_secs_f64()));
+        broken.extend(found.map(|(property, steps)| format!("{name}: not {property:?}:\n{}", steps.join("\n"))));
+        total += states;
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    tell(&format!("reserve: {total} states in {} configurations, {seconds:.0} s", all.len()));
+    assert!(broken.is_empty(), "{}", broken.join("\n\n"));
 }
