@@ -17,7 +17,6 @@ impl Turn<'_> {
     pub(crate) fn begin_add(&mut self, owner: u8, _: u8) -> Option<()> {
         if self.state.disk.live.active[usize::from(owner)].is_some() {
             self.state.disk.renew(owner);
-            self.state.deleted[usize::from(owner)] = false;
             return self.go(At::Done);
         }
         match self.state.disk.intents[usize::from(owner)] {
@@ -48,9 +47,8 @@ impl Turn<'_> {
 
     /// What it can take: an entry of each family, all of one ENI.
     pub(crate) fn takeable(&self) -> Option<Set> {
-        let rested = |it: &u8| {
-            self.makes(Mistake::TakesUnrested) || self.entry(*it).is_some_and(|entry| entry.rested)
-        };
+        let rested =
+            |it: &u8| self.makes(Mistake::TakesUnrested) || self.entry(*it).is_some_and(|entry| entry.rested);
         let mut counting = self.counting();
         if !self.makes(Mistake::TakesInDoubt) {
             counting = counting.without(self.state.disk.in_doubt);
@@ -75,13 +73,12 @@ impl Turn<'_> {
             (_, _) if deleted => None,
             (0, Some(addresses)) => {
                 let rested = addresses.iter().all(|it| self.entry(it).is_some_and(|entry| entry.rested));
-                self.state.broken.unrested |= !rested;
+                self.state.broken.unrested |= !rested || self.state.worn.has_any(addresses);
                 self.state.broken.outlived |= is_marked;
                 self.change(Change::Active(owner, Active { addresses, network, old: false }));
                 self.me().addresses = addresses;
                 self.go(At::SyncActive)
             }
-            (3, Some(_)) => None,
             (3, None) => {
                 let all = Set::below(self.model.enis);
                 if self.me().made < TRIES && !self.me().full.has_all(all) {
@@ -89,7 +86,7 @@ impl Turn<'_> {
                 }
                 self.go(At::Abandon)
             }
-            (0, None) => None,
+            (0, None) | (3, Some(_)) => None,
             // Who took the lock may find that an entry has come meanwhile.
             (choice, found) => {
                 let eni = choice - 1;
@@ -164,13 +161,17 @@ impl Turn<'_> {
 
     pub(crate) fn give_back(&mut self, network: u8) -> Set {
         let mut given = Set::EMPTY;
-        let all = if self.makes(Mistake::GivesBackOthers) { self.counting() } else { self.counting_of(network) };
+        let all =
+            if self.makes(Mistake::GivesBackOthers) { self.counting() } else { self.counting_of(network) };
         for eni in 0..self.model.enis {
             for family in 0..self.model.families {
                 let here = all.common(self.model.pool((eni, family)));
                 let keep = usize::from(self.model.reserve[usize::from(network)]);
                 given = here.iter().skip(keep).fold(given, Set::with);
             }
+        }
+        if given.is_empty() {
+            return given;
         }
         let foreign = given.without(self.counting_of(network));
         self.state.broken.meddled |= !foreign.is_empty();

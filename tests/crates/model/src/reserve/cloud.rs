@@ -28,6 +28,8 @@ impl Reserve {
                 let chosen = chosen.fold(Set::EMPTY, Set::with);
                 request.assigned = Some(chosen);
                 state.cloud.assigned = state.cloud.assigned.and(chosen);
+                // The rest cannot hold for what ECS hands out again by itself.
+                state.worn = state.worn.without(chosen);
                 Reply::Assigned(chosen)
             }
             Call::Unassign(addresses) if state.cloud.assigned.has_all(addresses) => {

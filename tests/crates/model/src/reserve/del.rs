@@ -9,7 +9,6 @@ use crate::set::Set;
 impl Turn<'_> {
     /// In one hold of the store's lock. With room in the reserve it ends here.
     pub(crate) fn begin_del(&mut self, owner: u8) -> Option<()> {
-        self.state.deleted[usize::from(owner)] = true;
         match self.state.disk.intents[usize::from(owner)] {
             Some(alive @ Intent { lock: Some(_), .. }) => {
                 self.set_intent(owner, Some(Intent { deleted: true, ..alive }));
@@ -20,6 +19,7 @@ impl Turn<'_> {
         let Some(Active { addresses, network, .. }) = self.state.disk.live.active[usize::from(owner)] else {
             return self.go(At::Done);
         };
+        self.state.worn = self.state.worn.and(addresses);
         if self.has_room(network, addresses) {
             self.put_into_reserve(owner, network, addresses);
             return self.go(At::Done);

@@ -195,7 +195,9 @@ impl Disk {
         if let Some(active) = &mut self.live.active[usize::from(owner)] {
             active.old = false;
             self.durable.active[usize::from(owner)] = Some(*active);
-            self.pending.retain(|(change, _)| !matches!(change, Change::Active(it, _) | Change::NoActive(it) if *it == owner));
+            self.pending.retain(
+                |(change, _)| !matches!(change, Change::Active(it, _) | Change::NoActive(it) if *it == owner),
+            );
         }
     }
 

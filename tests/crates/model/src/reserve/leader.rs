@@ -92,7 +92,8 @@ impl Turn<'_> {
     /// What other living ADDs' requests ask for in a family, but for those that they have let go of: what these bring goes to
     /// *releasing*.
     fn open(&self, network: u8, family: u8) -> u8 {
-        let holds = |it: &Process| matches!(it.at, At::Assign | At::AssignAnswered | At::Accept | At::CrossOff);
+        let holds =
+            |it: &Process| matches!(it.at, At::Assign | At::AssignAnswered | At::Accept | At::CrossOff);
         let all = (0..).zip(&self.state.processes).filter(|(pid, it)| *pid != self.pid && holds(it));
         let asks = all.filter(|(_, it)| matches!(it.verb, Verb::Add(_, of) if of == network));
         let requests = asks.map(|(_, it)| self.state.cloud.requests[usize::from(it.token)]);
@@ -240,7 +241,7 @@ impl Turn<'_> {
                 continue;
             }
             self.change(Change::Entry(address, Entry { network, rested: true }));
-            if live.releasing.has(address) && !self.makes(Mistake::ReleaseOutlivesProof) {
+            if live.releasing.has(address) {
                 self.change(Change::NoReleasing(address));
             }
         }

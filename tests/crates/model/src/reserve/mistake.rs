@@ -61,6 +61,4 @@ pub enum Mistake {
     UnrestedSuffice,
     /// A refusal of several is remembered as "full".
     SeveralMeansFull,
-    /// An answered address that a releasing record names goes to the reserve, and the record stays.
-    ReleaseOutlivesProof,
 }

@@ -34,7 +34,7 @@ mod turn;
 
 use stateright::{Model, Property};
 
-use crate::reserve::disk::{Active, Change, Disk, ACTIVE, ADDRESSES, Entry, RELEASING, RESERVED};
+use crate::reserve::disk::{ACTIVE, ADDRESSES, Active, Change, Disk, Entry, RELEASING, RESERVED};
 use crate::reserve::mistake::Mistake;
 use crate::reserve::state::{Broken, Cloud, Faults, PROCESSES, Process, State, Verb};
 use crate::reserve::turn::Turn;
@@ -176,7 +176,7 @@ impl Model for Reserve {
             left: self.faults,
             broken: Broken::default(),
             disturbed: false,
-            deleted: [false; disk::OWNERS],
+            worn: Set::EMPTY,
         }]
     }
 
@@ -195,7 +195,7 @@ impl Model for Reserve {
                 for choice in 0..process.at.choices() {
                     actions.push(Action::Step(pid, process.at, choice));
                     if state.left.kills > 0 {
-                        actions.extend((1..6).map(|n| Action::KillWithin(pid, process.at, choice, n)));
+                        actions.extend((1..8).map(|n| Action::KillWithin(pid, process.at, choice, n)));
                     }
                 }
             }
@@ -248,7 +248,10 @@ impl Model for Reserve {
             }
             Action::Lose(pid, late) => next.lose(pid, late)?,
             Action::DoubtEnds(address) => next.doubt_ends(address)?,
-            Action::Rests(address) => next.disk.rest(address),
+            Action::Rests(address) => {
+                next.disk.rest(address);
+                next.worn = next.worn.without(Set::of(address));
+            }
         }
         next.tidy();
         Some(next)

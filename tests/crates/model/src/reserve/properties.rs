@@ -63,9 +63,8 @@ fn at_rest(state: &State) -> bool {
 
 fn complete(model: &Reserve, state: &State) -> bool {
     state.disk.live.active.iter().flatten().all(|active| {
-        (0..model.enis).any(|eni| {
-            (0..model.families).all(|family| active.addresses.has_any(model.pool((eni, family))))
-        })
+        (0..model.enis)
+            .any(|eni| (0..model.families).all(|family| active.addresses.has_any(model.pool((eni, family)))))
     })
 }
 

@@ -9,7 +9,8 @@ const FLUSHES: usize = 3;
 /// More steps than any process takes.
 const FAR: usize = 300;
 /// The place of the `flush`.
-const FLUSH: u8 = PROCESSES as u8 - 1;
+const FLUSH: u8 = 3;
+const _: () = assert!(FLUSH as usize == PROCESSES - 1, "it is the last place");
 
 impl Reserve {
     /// Whether each network has as many entries as it keeps, or fewer.

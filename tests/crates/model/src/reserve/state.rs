@@ -1,6 +1,6 @@
 //! One state of the whole.
 
-use crate::reserve::disk::{Disk, OWNERS};
+use crate::reserve::disk::Disk;
 use crate::set::Set;
 
 /// At most so many processes; the last place is the `flush` that comes in the end.
@@ -182,8 +182,8 @@ pub struct State {
     pub broken: Broken,
     /// A kill, a power cut or a lost request may have left surplus.
     pub disturbed: bool,
-    /// Owners that a DEL has begun for.
-    pub deleted: [bool; OWNERS],
+    /// Addresses that were a pod's, and have not rested.
+    pub worn: Set,
 }
 
 impl Process {

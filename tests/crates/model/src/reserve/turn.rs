@@ -83,7 +83,10 @@ impl<'a> Turn<'a> {
         self.model.makes(mistake)
     }
 
-    #[expect(clippy::unnecessary_wraps, reason = "it ends the steps, which are `None` where they are not possible")]
+    #[expect(
+        clippy::unnecessary_wraps,
+        reason = "it ends the steps, which are `None` where they are not possible"
+    )]
     pub(crate) fn go(&mut self, at: At) -> Option<()> {
         self.me().at = at;
         Some(())
@@ -106,7 +109,7 @@ impl<'a> Turn<'a> {
     }
 
     pub(crate) fn sync(&mut self, directories: u8) {
-        if !self.cut_short {
+        if self.lives() {
             self.state.disk.sync(directories);
         }
     }

@@ -14,7 +14,9 @@ fn all_that_must_hold_holds_in_every_state() {
         let began = Instant::now();
         let (states, found) = explore(model.clone(), HasDiscoveries::AnyFailures);
         tell(&format!("reserve: {name}: {states} states, {:.1} s", began.elapsed().as_secs_f64()));
-        broken.extend(found.map(|(property, steps)| format!("{name}: not {property:?}:\n{}", steps.join("\n"))));
+        broken.extend(
+            found.map(|(property, steps)| format!("{name}: not {property:?}:\n{}", steps.join("\n"))),
+        );
         total += states;
     }
     let seconds = start.elapsed().as_secs_f64();
