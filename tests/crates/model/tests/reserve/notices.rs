@@ -26,6 +26,7 @@ const NOTICED: &[(Mistake, &str, &str)] = &[
     (Mistake::RemovesEarly, NAMED, "two families, DEL, ADD, power cut"),
     (Mistake::IgnoresMark, OVERTAKEN, "ADD, DEL, ADD, an entry, reserve"),
     (Mistake::RepetitionToReserve, NOT_IDLE, "DEL, ADD"),
+    (Mistake::RepetitionToReserve, ON_ENI, "ADD, ADD, DEL, ADD, one address, a request twice on its way"),
     (Mistake::CrossesOffEarly, NAMED, "DEL, ADD, power cut"),
     (Mistake::DoubtIgnored, ON_ENI, "flush, flush, ADD, one address"),
     (Mistake::TakesUnrested, RESTED, "DEL, ADD, reserve"),
@@ -44,7 +45,8 @@ const NOTICED: &[(Mistake, &str, &str)] = &[
 
 #[test]
 fn each_rule_that_is_left_out_is_noticed() {
-    let all = configurations::all();
+    let mut all = configurations::all();
+    all.push(configurations::too_large());
     let mut unnoticed = Vec::new();
     for &(mistake, property, name) in NOTICED {
         let (_, model) = all.iter().find(|(it, _)| *it == name).unwrap();
