@@ -56,6 +56,7 @@ pub mod properties;
 pub mod protocol;
 pub mod recovery;
 mod release;
+pub mod reserve;
 mod restore;
 pub mod routes;
 pub mod set;
