@@ -115,7 +115,6 @@ fn host_local(node: &Node) {
 /// What a chained ADD costs with so many pods' rules on the node: it does not grow.
 #[test]
 #[ignore = "prints figures"]
-#[expect(clippy::print_stdout, reason = "the figures are what this is run for")]
 fn a_chained_add_among_the_rules_of_many_pods() {
     let node = harness::RoutedNode::new(env!("CARGO_BIN_EXE_aliyun-eni-ipam"));
     node.name_space.run(|| {
