@@ -138,6 +138,7 @@ pub(crate) fn ask(
 }
 
 /// A node that is configured to do without metadata.
+#[derive(Clone, Copy)]
 pub(crate) struct WithoutMetadata {
     /// Whether its pods have IPv6 addresses.
     pub(crate) ipv6: bool,
