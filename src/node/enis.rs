@@ -31,87 +31,163 @@ const REMEDY: &str =
     "check metadataEndpoint of the chained plugin and whether instance metadata answers on this node";
 
 /// All ENIs as they were known at some moment of a boot.
-#[derive(Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Known {
     boot_id: String,
+    /// Those that metadata has told of.
     enis: Vec<EniNetwork>,
+    /// The others. Their gateways are good for nothing but the call that took them for that.
+    #[serde(default)]
+    untold: Vec<EniNetwork>,
 }
 
-/// All ENIs of this node, as they were known earlier in this boot; none where nobody has asked yet. Nobody is asked.
-pub(crate) fn known(store: &Store) -> Vec<EniNetwork> {
-    let known = store.remembered::<Known>(CACHE).filter(|known| known.boot_id == boot_id());
-    let mut enis = known.map(|known| known.enis).unwrap_or_default();
-    // The first ADD on an ENI, which may come after the ENIs were asked for, learns which IPv6 address is the ENI's own.
-    if enis.iter().any(|eni| eni.gateway6.is_some() && eni.address6.is_none()) {
-        let facts = facts::known_enis(store);
-        for eni in enis.iter_mut().filter(|eni| eni.address6.is_none()) {
-            eni.address6 = facts.iter().find(|(id, ..)| *id == eni.eni).and_then(|(_, _, own)| own_ipv6(own));
+impl Known {
+    /// What is known in this boot; none where it cannot be read, which is for the log.
+    fn of(store: &Store) -> Self {
+        let boot_id = boot_id();
+        if boot_id.is_empty() {
+            log::warn!(
+                "the id of this boot cannot be read, so the ENIs that are known count as those of an earlier one"
+            );
+            return Self::default();
         }
+        let known = store.recalled::<Self>(CACHE).unwrap_or_else(|error| {
+            log::warn!("what is known of this node's ENIs cannot be read: {error}");
+            None
+        });
+        let mut known = known.filter(|known| known.boot_id == boot_id).unwrap_or_default();
+        // The first ADD on an ENI, which may come after the ENIs were asked for, learns which IPv6 address is the ENI's own.
+        if known.enis.iter().any(|eni| eni.gateway6.is_some() && eni.address6.is_none()) {
+            let facts = facts::known_enis(store);
+            for eni in known.enis.iter_mut().filter(|eni| eni.address6.is_none()) {
+                eni.address6 =
+                    facts.iter().find(|(id, ..)| *id == eni.eni).and_then(|(_, _, own)| own_ipv6(own));
+            }
+        }
+        known
     }
+}
+
+/// All ENIs of this node, as they were known earlier in this boot; none where nobody has asked yet. Nobody is asked. Of some of them
+/// the gateways may not be those of the vSwitch.
+pub(crate) fn known(store: &Store) -> Vec<EniNetwork> {
+    let Known { mut enis, untold, .. } = Known::of(store);
+    enis.extend(untold);
     enis
 }
 
-/// The same, asked for if `eni` is not among them or its link has gone since.
+/// The same, asked for unless metadata has told of the ENI of this pod and of the primary one and the link has not gone since.
 ///
 /// # Errors
-/// [`Failure::EniUnknown`] if `eni` or the primary ENI is not among them even then.
+/// [`Failure::EniUnknown`] if one of the two is not among them even then, or if the pod has an IPv6 address and metadata does not
+/// tell the way out.
 pub(crate) fn known_or_asked(
     metadata: &Metadata,
     store: &Store,
-    eni: &EniId,
+    pod: &Allocation,
     deadline: Deadline,
 ) -> Result<Vec<EniNetwork>> {
-    let known = known(store);
-    if known.iter().any(|it| it.eni == *eni) && !EniLink::has_gone(store, eni) {
-        return Ok(known);
+    let eni = &pod.eni;
+    let told = Known::of(store).enis;
+    let is_complete =
+        |enis: &[EniNetwork]| enis.iter().any(|it| it.eni == *eni) && enis.iter().any(|it| it.is_primary);
+    if is_complete(&told) && !EniLink::has_gone(store, eni) {
+        return Ok(told);
     }
-    let Asked { enis, mut problems } = look(metadata, store, deadline)?;
-    let is_complete = enis.iter().any(|it| it.eni == *eni) && enis.iter().any(|it| it.is_primary);
-    if is_complete {
-        for problem in problems {
-            log::warn!("an ENI of this node is left out: {problem}");
+    let asked = look(metadata, store, deadline)?;
+    if !is_complete(&asked.all()) {
+        return Err(asked.unknown(eni, "instance metadata does not show it"));
+    }
+    let of_pod = asked.untold.iter().filter(|it| it.eni == *eni || it.is_primary);
+    for it in of_pod {
+        if it.gateway6.is_none() && pod.ips().any(|address| address.is_ipv6()) {
+            return Err(asked.unknown(&it.eni, "only instance metadata tells the IPv6 gateway"));
         }
-        store.remember(CACHE, &Known { boot_id: boot_id(), enis: enis.clone() })?;
-        return Ok(enis);
+        log::warn!(
+            "{} is taken for the gateway of {}, of which instance metadata does not tell",
+            it.gateway,
+            it.eni
+        );
     }
-    if problems.is_empty() {
-        problems.push("instance metadata does not show it".into());
-    }
-    Err(Failure::EniUnknown { eni: eni.clone(), why: format!("{}; {REMEDY}", problems.join("; ")) })
+    asked.log_problems();
+    let known = Known { boot_id: boot_id(), enis: asked.told.clone(), untold: asked.untold.clone() };
+    store.remember(CACHE, &known)?;
+    Ok(asked.all())
 }
 
-/// All ENIs of this node, as metadata shows them now.
+/// All ENIs of this node, as metadata shows them now or has shown them in this boot. Those that the store and
+/// this host tell of count only on a node that is configured to do without metadata.
 ///
 /// # Errors
-/// When the disk refuses.
-pub(crate) fn ask(metadata: &Metadata, store: &Store, deadline: Deadline) -> Result<Vec<EniNetwork>> {
-    let Asked { enis, problems } = look(metadata, store, deadline)?;
-    for problem in problems {
-        log::warn!("an ENI of this node is left out: {problem}");
+/// [`Failure::EniUnknown`] where metadata does not tell of one that was used; and when the disk refuses.
+pub(crate) fn ask(
+    metadata: &Metadata,
+    store: &Store,
+    without: Option<WithoutMetadata>,
+    deadline: Deadline,
+) -> Result<Vec<EniNetwork>> {
+    let asked = look(metadata, store, deadline)?;
+    let is_enough =
+        |it: &EniNetwork| without.as_ref().is_some_and(|node| !node.ipv6 || it.gateway6.is_some());
+    if let Some(untold) = asked.untold.iter().find(|it| !is_enough(it)) {
+        return Err(asked.unknown(&untold.eni, "instance metadata does not show it"));
     }
-    Ok(enis)
+    asked.log_problems();
+    Ok(asked.all())
+}
+
+/// A node that is configured to do without metadata.
+#[derive(Clone, Copy)]
+pub(crate) struct WithoutMetadata {
+    /// Whether its pods have IPv6 addresses.
+    pub(crate) ipv6: bool,
 }
 
 /// What was found out, and what was not.
 struct Asked {
-    enis: Vec<EniNetwork>,
+    /// As metadata tells, or told in this boot.
+    told: Vec<EniNetwork>,
+    /// By the store and by this host's default route.
+    untold: Vec<EniNetwork>,
     problems: Vec<String>,
+}
+
+impl Asked {
+    fn all(&self) -> Vec<EniNetwork> {
+        [self.told.as_slice(), &self.untold].concat()
+    }
+
+    fn log_problems(&self) {
+        for problem in &self.problems {
+            log::warn!("an ENI of this node is left out: {problem}");
+        }
+    }
+
+    fn unknown(&self, eni: &EniId, why: &str) -> Failure {
+        let problems = self.problems.iter().map(String::as_str);
+        let whys: Vec<_> = std::iter::once(why).chain(problems).collect();
+        Failure::EniUnknown { eni: eni.clone(), why: format!("{}; {REMEDY}", whys.join("; ")) }
+    }
 }
 
 fn look(metadata: &Metadata, store: &Store, deadline: Deadline) -> Result<Asked> {
     let mut asked = by_metadata(metadata, store, deadline);
-    let has_answered = !asked.enis.is_empty();
+    let has_answered = !asked.told.is_empty();
+    // What it told stays true of an ENI as long as it is here.
+    let is_new = |it: &EniNetwork, among: &[EniNetwork]| among.iter().all(|has| has.eni != it.eni);
+    if !asked.problems.is_empty() {
+        let earlier = Known::of(store).enis.into_iter().filter(|it| is_here(&it.mac));
+        let earlier: Vec<_> = earlier.filter(|it| is_new(it, &asked.told)).collect();
+        asked.told.extend(earlier);
+    }
     let known = ByStore::look(store)?;
     // One that was attached a moment ago may be missing in metadata, and one that has gone is.
-    let is_missing = |it: &&EniNetwork| {
-        asked.enis.iter().all(|has| has.eni != it.eni) && (!has_answered || is_here(&it.mac))
-    };
-    let missing: Vec<_> = known.enis.iter().filter(is_missing).collect();
-    asked.enis.extend(missing.into_iter().cloned());
-    if !asked.enis.iter().any(|it| it.is_primary) {
+    let is_missing = |it: &&EniNetwork| is_new(it, &asked.told) && (!has_answered || is_here(&it.mac));
+    asked.untold = known.enis.iter().filter(is_missing).cloned().collect();
+    if !asked.all().iter().any(|it| it.is_primary) {
         match known.primary() {
-            Some(primary) => asked.enis.push(primary),
+            Some(primary) => asked.untold.push(primary),
             None => asked.problems.push("this host has no default route by a link with an address".into()),
         }
     }
@@ -120,7 +196,7 @@ fn look(metadata: &Metadata, store: &Store, deadline: Deadline) -> Result<Asked>
 
 /// One ENI that metadata does not tell everything about keeps no other from being known.
 fn by_metadata(metadata: &Metadata, store: &Store, deadline: Deadline) -> Asked {
-    let mut asked = Asked { enis: Vec::new(), problems: Vec::new() };
+    let mut asked = Asked { told: Vec::new(), untold: Vec::new(), problems: Vec::new() };
     let all = metadata.primary_mac(deadline).and_then(|primary| Ok((primary, metadata.macs(deadline)?)));
     let (primary, macs) = match all {
         Ok(all) => all,
@@ -135,7 +211,7 @@ fn by_metadata(metadata: &Metadata, store: &Store, deadline: Deadline) -> Asked 
             Ok(Some(eni)) => {
                 let known = facts.iter().find(|(id, ..)| *id == eni.eni);
                 let address6 = known.and_then(|(_, _, own)| own_ipv6(own));
-                asked.enis.push(EniNetwork { address6, ..eni });
+                asked.told.push(EniNetwork { address6, ..eni });
             }
             Ok(None) => {}
             Err(error) => asked.problems.push(error.to_string()),
@@ -227,20 +303,20 @@ fn ipv6(address: IpAddr) -> Option<Ipv6Addr> {
     if let IpAddr::V6(address) = address { Some(address) } else { None }
 }
 
-/// The gateway of the vSwitch that an address of a record is in. Below `ptp` the record has one of the node instead; that of the
-/// vSwitch is the third last address of its block, then.
+/// The gateway of the vSwitch that an address of a record is in. Below `ptp` the record has one of the node instead; the IPv4 gateway
+/// of the vSwitch is the third last address of its block, then. No rule tells the IPv6 gateway.
 fn gateway_of(recorded: &Address, own: &BTreeSet<IpAddr>) -> Option<IpAddr> {
     let block = recorded.address;
-    let is_the_vswitchs = |gateway: &IpAddr| block.contains(*gateway) && !own.contains(gateway);
+    let is_link_local = |gateway: &IpAddr| ipv6(*gateway).is_some_and(|it| it.is_unicast_link_local());
+    let is_the_vswitchs =
+        |gateway: &IpAddr| block.contains(*gateway) && !own.contains(gateway) && !is_link_local(gateway);
     recorded.gateway.filter(is_the_vswitchs).or_else(|| third_last(block))
 }
 
 fn third_last(block: IpNetwork) -> Option<IpAddr> {
-    let gateway = match block {
-        IpNetwork::V4(block) => IpAddr::from(Ipv4Addr::from(u32::from(block.broadcast()).checked_sub(2)?)),
-        IpNetwork::V6(block) => IpAddr::from(Ipv6Addr::from(u128::from(block.broadcast()).checked_sub(2)?)),
-    };
-    block.contains(gateway).then_some(gateway)
+    let IpNetwork::V4(block) = block else { return None };
+    let gateway = Ipv4Addr::from(u32::from(block.broadcast()).checked_sub(2)?);
+    block.contains(gateway).then_some(gateway.into())
 }
 
 #[cfg(test)]
@@ -248,15 +324,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_gateway_of_a_vswitch_is_the_recorded_one_or_its_third_last_address() {
+    fn the_gateway_of_a_vswitch_is_the_recorded_one_or_the_third_last_ipv4_address() {
         let own = BTreeSet::from(["192.168.0.10".parse().unwrap(), "2001:db8:1:2::10".parse().unwrap()]);
         for (address, recorded, gateway) in [
             ("192.168.0.112/24", None, Some("192.168.0.253")),
             ("192.168.0.112/24", Some("192.168.0.1"), Some("192.168.0.1")),
             ("192.168.0.112/24", Some("192.168.0.10"), Some("192.168.0.253")),
             ("10.0.16.5/20", Some("192.168.0.10"), Some("10.0.31.253")),
-            ("2001:db8:1:2::5/64", Some("fe80::1"), Some("2001:db8:1:2:ffff:ffff:ffff:fffd")),
-            ("2001:db8:1:2::5/64", Some("2001:db8:1:2::10"), Some("2001:db8:1:2:ffff:ffff:ffff:fffd")),
+            ("2001:db8:1:2::5/64", None, None),
+            ("2001:db8:1:2::5/64", Some("fe80::1"), None),
+            ("fe80::5/64", Some("fe80::1"), None),
+            ("2001:db8:1:2::5/64", Some("2001:db8:1:2::10"), None),
             ("2001:db8:1:2::5/64", Some("2001:db8:1:2::1"), Some("2001:db8:1:2::1")),
             ("10.0.0.1/32", None, None),
         ] {

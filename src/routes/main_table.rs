@@ -31,7 +31,7 @@ impl Network {
             return Ok(Vec::new());
         };
         let mut found = Vec::new();
-        for is_ipv6 in Observed::begin().families() {
+        for is_ipv6 in Observed::begin()?.families() {
             let mut message = RouteMessage::default();
             message.header.address_family = if is_ipv6 { AddressFamily::Inet6 } else { AddressFamily::Inet };
             message.attributes.push(RouteAttribute::Table(MAIN));

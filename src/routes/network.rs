@@ -76,12 +76,12 @@ impl Network {
         let of_pods = enis.iter().find(|it| it.eni == *eni).ok_or_else(|| Error::no_eni(eni))?;
         let primary = enis.iter().find(|it| it.is_primary);
         let links = Links::new(&self.kernel);
-        let mut observed = Observed::begin();
+        let mut observed = Observed::begin()?;
         let (mut used, mut needs) = (Vec::new(), Vec::new());
         for eni in enis {
             if eni == of_pods || Some(eni) == primary {
                 let link = links.find(eni)?.ok_or_else(|| no_link(eni))?;
-                let it = Used { eni, table: numbers::table_of(mac_of(eni)?), link };
+                let it = Used::new(eni, numbers::table_of(mac_of(eni)?), link, &observed)?;
                 observed.look_at_link(&self.kernel, &it.link)?;
                 observed.look_at_table(&self.kernel, it.table)?;
                 used.push(it);
@@ -180,15 +180,9 @@ impl Network {
         if self.kernel.filter(|| "look for the nftables table".to_owned(), mark::is_there)? {
             items.push(Item::Mark(String::new()));
         }
+        items.extend(our_addresses(enis, &observed));
+        // Only now: by it whoever comes after one that was killed sees which links have addresses of this plugin.
         items.extend(observed.links.iter().filter(|link| link.group == numbers::GROUP).map(plan::group));
-        let kernel_knows = observed.addresses.iter().any(LinkAddress::has_protocol);
-        for eni in enis {
-            let Some(link) = link::of_mac(&observed.links, mac_of(eni)?) else { continue };
-            let own = own_addresses(eni);
-            let ours = observed.addresses_of(link.index).filter(|it| own.contains(&it.address));
-            let ours = ours.filter(|it| it.is_ours(kernel_knows));
-            items.extend(ours.map(|it| Item::Address(link.into(), it.address)));
-        }
         let needs: Vec<_> = items.into_iter().map(|item| Need { eni: None, address: None, item }).collect();
         self.remove(&needs)
     }
@@ -299,7 +293,7 @@ impl Network {
         for eni in &expected.enis {
             let (mac, is_used) = (mac_of(eni)?, is_used(eni));
             match link::of_mac(&observed.links, mac).cloned() {
-                Some(link) if is_used => used.push(Used { eni, table: numbers::table_of(mac), link }),
+                Some(link) if is_used => used.push(Used::new(eni, numbers::table_of(mac), link, &observed)?),
                 Some(link) if has_pods && observed.addresses_of(link.index).any(|it| it.is_global) => {
                     needs.push(Need { eni: Some(eni.eni.clone()), address: None, item: plan::group(&link) });
                 }
@@ -408,6 +402,25 @@ fn of_enis_and_node(used: &[Used<'_>], observed: &Observed, is_pods: &dyn Fn(IpA
     needs.extend(primary.into_iter().flat_map(|it| plan::node(it, observed)));
     needs.extend(used.iter().flat_map(|it| it.own_rules(observed, is_pods)));
     needs
+}
+
+/// The addresses that this plugin gave to links. Where the kernel says who did, nobody has to know the ENIs.
+fn our_addresses(enis: &[EniNetwork], observed: &Observed) -> Vec<Item> {
+    let kernel_knows = observed.addresses.iter().any(LinkAddress::has_protocol);
+    let is_an_enis = |link: &Link, address: IpAddr| {
+        let mut of_link = enis.iter().filter(|eni| {
+            mac_of(eni).is_ok_and(|mac| link::of_mac(&observed.links, mac).is_some_and(|it| it == link))
+        });
+        of_link.any(|eni| own_addresses(eni).contains(&address))
+    };
+    let mut items = Vec::new();
+    for link in &observed.links {
+        let is_known = |address| kernel_knows && link.group == numbers::GROUP || is_an_enis(link, address);
+        let ours =
+            observed.addresses_of(link.index).filter(|it| it.is_ours(kernel_knows) && is_known(it.address));
+        items.extend(ours.map(|it| Item::Address(link.into(), it.address)));
+    }
+    items
 }
 
 /// The routes of this plugin that somebody looked at, the way to a gateway behind what leads by it.

@@ -28,13 +28,13 @@ pub(super) struct Observed {
 
 impl Observed {
     /// Nothing yet.
-    pub(super) fn begin() -> Self {
-        Self { has_ipv6: sysctl::has_ipv6("all"), ..Self::default() }
+    pub(super) fn begin() -> Result<Self> {
+        Ok(Self { has_ipv6: sysctl::has_ipv6("all")?, ..Self::default() })
     }
 
     /// All links, addresses and rules, and what leads nowhere in the tables of ENIs.
     pub(super) fn everything(kernel: &Kernel) -> Result<Self> {
-        let mut observed = Self::begin();
+        let mut observed = Self::begin()?;
         let routing = kernel.routing()?;
         observed.links = link::list(routing).doing(|| "list the network interfaces".to_owned())?;
         let mut rules = Vec::new();

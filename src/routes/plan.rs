@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use crate::base::eni::EniId;
 use crate::routes::EniNetwork;
+use crate::routes::error::Result;
 use crate::routes::item::{Item, LinkName};
 use crate::routes::link::Link;
 use crate::routes::observed::Observed;
@@ -27,17 +28,22 @@ pub(super) struct Used<'a> {
     pub(super) eni: &'a EniNetwork,
     pub(super) table: u32,
     pub(super) link: Link,
+    speaks_ipv6: bool,
 }
 
-impl Used<'_> {
+impl<'a> Used<'a> {
+    pub(super) fn new(eni: &'a EniNetwork, table: u32, link: Link, observed: &Observed) -> Result<Self> {
+        let speaks_ipv6 = observed.has_ipv6 && sysctl::has_ipv6(&link.name)?;
+        Ok(Self { eni, table, link, speaks_ipv6 })
+    }
+
     fn need(&self, item: Item) -> Need {
         Need { eni: Some(self.eni.eni.clone()), address: None, item }
     }
 
     /// The gateways of the families that the link speaks.
-    fn gateways(&self, observed: &Observed) -> Vec<IpAddr> {
-        let speaks_ipv6 = observed.has_ipv6 && sysctl::has_ipv6(&self.link.name);
-        let gateway6 = self.eni.gateway6.filter(|_| speaks_ipv6);
+    fn gateways(&self) -> Vec<IpAddr> {
+        let gateway6 = self.eni.gateway6.filter(|_| self.speaks_ipv6);
         [Some(self.eni.gateway.into()), gateway6.map(IpAddr::from)].into_iter().flatten().collect()
     }
 
@@ -67,7 +73,7 @@ impl Used<'_> {
         }
         items.push(Item::Up(link.clone()));
         let known = [Some(IpAddr::from(self.eni.address)), self.eni.address6.map(IpAddr::from)];
-        let gateways = self.gateways(observed);
+        let gateways = self.gateways();
         for gateway in &gateways {
             // What is translated to the ENI's address, and ARP, need an address on the link.
             let own = known.into_iter().flatten().find(|it| it.is_ipv4() == gateway.is_ipv4());
@@ -88,7 +94,7 @@ impl Used<'_> {
     pub(super) fn own_rules(&self, observed: &Observed, is_pods: &dyn Fn(IpAddr) -> bool) -> Vec<Need> {
         let own = |gateway| self.own_address(observed, gateway, is_pods);
         let rule = |address| self.need(Item::Rule(Rule::from_eni(address, self.table)));
-        self.gateways(observed).into_iter().filter_map(own).map(rule).collect()
+        self.gateways().into_iter().filter_map(own).map(rule).collect()
     }
 
     /// The rule for what a pod sends.

@@ -265,6 +265,19 @@ fn what_is_not_this_plugins_stays_and_what_is_goes_at_the_end() {
 }
 
 #[test]
+fn all_goes_at_the_end_even_if_nobody_knows_the_enis() {
+    let Some(node) = Node::new() else { return };
+    node.sh("ip link set eth1 up; ip link set eth2 up; sysctl -q net.ipv6.conf.eth1.accept_ra=0
+         ip address add 192.168.2.10/32 dev eth2 noprefixroute; ip link set eth2 group 77");
+    let before = node.everything();
+    node.put(1, &[POD, POD6]);
+    assert!(node.sh("ip address show dev eth1").contains("192.168.1.10/32"));
+    node.on(|network| network.remove_all(&[])).unwrap();
+    let after = before.into_iter().map(|it| it.replace("group 77", "group default"));
+    assert_eq!(node.everything(), after.collect::<Vec<_>>());
+}
+
+#[test]
 fn an_address_that_dhcp_gave_the_link_is_neither_doubled_nor_taken() {
     let Some(node) = Node::new() else { return };
     node.sh("ip link set eth1 up; ip address add 192.168.1.10/24 dev eth1");

@@ -201,9 +201,14 @@ impl Store {
     /// What was remembered under `name`. If it cannot be read, it counts as forgotten, because it can be found out again.
     #[must_use]
     pub fn remembered<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
-        let content = file::read(&self.cache_directory().join(format!("{name}.json"))).ok()??;
-        schema::check_length(&content).ok()?;
-        serde_json::from_slice(&content).ok()
+        self.recalled(name).ok()?
+    }
+
+    /// The same, where it matters that it cannot be read. What is there and is not whole counts as forgotten.
+    pub(crate) fn recalled<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
+        let path = self.cache_directory().join(format!("{name}.json"));
+        let Some(content) = file::read(&path)? else { return Ok(None) };
+        Ok(schema::check_length(&content).ok().and_then(|()| serde_json::from_slice(&content).ok()))
     }
 
     /// Everything that was remembered under names with this beginning, as far as it can be read.
@@ -221,8 +226,12 @@ impl Store {
     }
 
     /// Whether there is a directory at all, and so anything that is recorded.
-    pub(crate) fn is_there(&self) -> bool {
-        self.directory.is_dir()
+    pub(crate) fn is_there(&self) -> Result<bool> {
+        match std::fs::metadata(&self.directory) {
+            Ok(metadata) => Ok(metadata.is_dir()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(Error::io("inspect", &self.directory)(error)),
+        }
     }
 
     /// Checks that another record could be written. It takes no lock and does not create the directory.

@@ -1,7 +1,10 @@
 //! Whatever stands in a file of the store, its readers return.
 
+use std::path::Path;
+
 use proptest::prelude::*;
 
+use super::Store;
 use super::eni_state::EniState;
 use super::intent::Content;
 use super::record::{Active, Release};
@@ -44,4 +47,12 @@ proptest! {
         read_all(&content);
         read_all(&content[..cut]);
     }
+}
+
+#[test]
+fn a_directory_that_cannot_be_looked_at_is_no_missing_one() {
+    let is_there = |name: &str| Store { directory: Path::new("/").join(name) }.is_there();
+    assert!(is_there("usr").unwrap());
+    assert!(!is_there("no-such-directory").unwrap());
+    let _ = is_there(&"x".repeat(300)).unwrap_err();
 }

@@ -23,6 +23,8 @@ harness::tests! {
         a_status_fails_while_the_interface_of_an_eni_in_use_is_missing,
         both_families_are_routed,
         without_metadata_the_store_and_the_default_route_tell,
+        what_metadata_has_not_told_is_asked_for_again,
+        without_metadata_no_pod_with_an_ipv6_address_is_routed,
         one_eni_that_metadata_does_not_describe_keeps_no_other_from_being_routed,
         what_the_plugins_before_gave_is_passed_on_as_it_came,
         an_answer_that_nobody_reads_leaves_the_routes_to_the_del,
@@ -333,6 +335,45 @@ fn without_metadata_the_store_and_the_default_route_tell() {
     fs::remove_dir_all(machine.node.store().join("cache")).unwrap();
     let text = machine.chained("ADD", "c1", &result).run().error(11);
     assert!(text.contains("cannot read instance metadata") && text.contains("metadataEndpoint"), "{text}");
+}
+
+/// The chained ADD of a pod while metadata does not answer.
+fn add_without_metadata(machine: &Machine, result: &Value) -> Answer {
+    let call = machine.chained("ADD", "c1", result);
+    call.config(|entry| entry["metadataEndpoint"] = json!("http://127.0.0.1:1")).run()
+}
+
+fn what_metadata_has_not_told_is_asked_for_again() {
+    let machine = Machine::new();
+    let result = machine.ipam("ADD", "c1").result();
+    let _ = add_without_metadata(&machine, &result).json();
+    let log = machine.node.log();
+    assert!(log.contains("WARN") && log.contains("is taken for the gateway of"), "{log}");
+    assert_eq!(machine.rules(), rules_of(&[&result]));
+    let asked = || machine.node.cloud.metadata_requests().len();
+    let before = asked();
+    let add = || machine.chained("ADD", "c1", &result).run().json();
+    assert_eq!(add(), result);
+    let told = asked();
+    assert!(told > before, "it has taken the guess for what metadata told");
+    assert_eq!(add(), result);
+    assert_eq!(asked(), told);
+    // What it has told in this boot stays.
+    let log = machine.node.log().len();
+    let _ = add_without_metadata(&machine, &result).json();
+    assert!(!machine.node.log()[log..].contains("WARN"), "{}", &machine.node.log()[log..]);
+}
+
+fn without_metadata_no_pod_with_an_ipv6_address_is_routed() {
+    let machine = Machine::with(|node| node.with("ipv6", true));
+    let result = machine.ipam("ADD", "c1").result();
+    let text = add_without_metadata(&machine, &result).error(11);
+    assert!(text.contains("tells the IPv6 gateway") && text.contains("metadataEndpoint"), "{text}");
+    assert_eq!(machine.rules(), [""; 0]);
+    assert_eq!(machine.chained("ADD", "c1", &result).run().json(), result);
+    assert_eq!(machine.rules(), rules_of(&[&result]));
+    let table = machine.name_space.show(&format!("-6 route show table {TABLE_OF_PRIMARY}"));
+    assert!(table.contains("default via 2001:db8:1234:1a00:ffff:ffff:ffff:fff5 dev eth0"), "{table}");
 }
 
 fn one_eni_that_metadata_does_not_describe_keeps_no_other_from_being_routed() {

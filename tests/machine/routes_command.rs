@@ -15,6 +15,7 @@ harness::tests! {
         what_is_taken_away_is_named_by_routes_and_doctor_and_repaired,
         a_rule_that_no_pod_needs_is_left_over_unless_somebody_is_seen_to_use_its_address,
         a_flush_repairs_and_says_so_once,
+        while_metadata_does_not_tell_of_an_eni_nothing_is_compared_or_repaired,
         nothing_is_removed_without_a_yes_while_a_pod_needs_it,
         all_is_removed_where_nothing_is_configured_any_more,
         without_an_entry_in_plugins_there_is_nothing_to_compare,
@@ -139,6 +140,26 @@ fn a_flush_repairs_and_says_so_once() {
     expect_whole(&machine);
     let answer = run(&machine, &["flush"]);
     assert_eq!((answer.status(), answer.stdout().as_str()), (0, "nothing to release\n"));
+}
+
+fn while_metadata_does_not_tell_of_an_eni_nothing_is_compared_or_repaired() {
+    let mut machine = Machine::new();
+    let address = pod(&machine, "c1");
+    machine.node.set("metadataEndpoint", "http://127.0.0.1:1");
+    // It has told of all in this boot.
+    expect_whole(&machine);
+    fs::remove_file(machine.node.store().join("cache/enis.json")).unwrap();
+    machine.name_space.ip(&format!("rule del pref 2048 from {address}"));
+    for arguments in [&["routes"][..], &["routes", "--repair"], &["flush"]] {
+        let answer = run(&machine, arguments);
+        assert_eq!(answer.status(), 1, "{arguments:?}: {}", answer.stdout());
+        let said = format!("{}{}", answer.stdout(), answer.stderr());
+        assert!(said.contains("metadataEndpoint") && !said.contains("as they should be"), "{said}");
+    }
+    let doctor = run(&machine, &["doctor"]).stdout();
+    let line = doctor.lines().find(|line| line.contains("routes") && line.contains("metadata"));
+    assert!(line.is_some(), "{doctor}");
+    assert_eq!(machine.rules(), [""; 0]);
 }
 
 fn nothing_is_removed_without_a_yes_while_a_pod_needs_it() {

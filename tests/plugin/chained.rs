@@ -225,6 +225,18 @@ fn a_gc_without_a_store_makes_none() {
 }
 
 #[test]
+fn a_gc_that_cannot_read_which_enis_are_known_says_so() {
+    let node = node();
+    let _ = node.add("c1").address();
+    fs::create_dir(node.store().join("cache/enis.json")).unwrap();
+    let call = chained(&node, "GC", "", None).config(|entry| entry["cni.dev/valid-attachments"] = json!([]));
+    call.run().ok();
+    let log = node.log();
+    let line = log.lines().find(|line| line.contains("WARN") && line.contains("cache/enis.json"));
+    assert!(line.is_some_and(|line| line.contains("cannot be read")), "{log}");
+}
+
+#[test]
 fn an_answer_that_nobody_reads_is_an_error_and_no_panic() {
     let node = node();
     let result = with_interfaces(node.add("c1").result());

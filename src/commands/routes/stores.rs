@@ -9,7 +9,7 @@ use crate::cloud::ecs::Client;
 use crate::commands::error::CommandError;
 use crate::commands::networks::Network;
 use crate::failure::{Failure, Result};
-use crate::node::facts::known_region;
+use crate::node::facts::{asked_from_metadata, known_region};
 use crate::node::{enis, routing};
 use crate::routes::{EniNetwork, Expected};
 use crate::store::{Listed, RoutesLock, State, Store};
@@ -116,7 +116,10 @@ pub(in crate::commands) fn ask_enis(
 ) -> std::result::Result<Vec<EniNetwork>, CommandError> {
     let store = Store::open(&network.store_directory().map_err(Failure::from)?).map_err(Failure::from)?;
     let client = Client::new(network.ipam().cloud().map_err(Failure::from)?.keeping_no_keys());
-    let enis = enis::ask(client.metadata(), &store, deadline)?;
+    let settings = network.ipam().address().map_err(Failure::from)?;
+    let is_without = asked_from_metadata(&client, &settings).is_empty();
+    let without = is_without.then_some(enis::WithoutMetadata { ipv6: settings.ipv6 });
+    let enis = enis::ask(client.metadata(), &store, without, deadline)?;
     if enis.iter().any(|eni| eni.is_primary) {
         return Ok(enis);
     }

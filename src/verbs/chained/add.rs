@@ -30,9 +30,9 @@ pub(super) fn add(
     }
     let store = Store::open(&options.data_directory()?)?;
     let deadline = deadline();
-    let eni = recorded(&store, &call.attachment)?.eni;
+    let pod = recorded(&store, &call.attachment)?;
     // Before the lock is taken: metadata may be slow.
-    let enis = known_or_asked(&metadata(options)?, &store, &eni, deadline)?;
+    let enis = known_or_asked(&metadata(options)?, &store, &pod, deadline)?;
     let network = Network::open(deadline)?;
     {
         let _lock = store.lock_routes(deadline)?;

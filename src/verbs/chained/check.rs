@@ -25,7 +25,7 @@ pub(super) fn check(call: &Check, options: &ChainedOptions<'_>) -> Result<()> {
         return Err(Failure::NotRecorded { directory: store.directory().to_owned() });
     };
     let eni = &active.0.eni;
-    let enis = known_or_asked(&metadata(options)?, &store, eni, deadline)?;
+    let enis = known_or_asked(&metadata(options)?, &store, &active.0, deadline)?;
     let primary = enis.iter().find(|it| it.is_primary).map(|it| it.eni.clone());
     let pods = active.0.ips().map(|address| (address, eni.clone())).collect();
     let expected = Expected { enis, pods, others: BTreeSet::new() };

@@ -27,9 +27,13 @@ pub(super) fn del(call: &ChainedDel, options: &ChainedOptions<'_>) -> Result<()>
         Err(error) => return left_over(&error),
     };
     // Nothing is recorded and nothing can be locked where there is no directory, and none is made.
-    if !store.is_there() {
-        log::debug!("there is no {}", store.directory().display());
-        return Ok(());
+    match store.is_there() {
+        Ok(true) => {}
+        Ok(false) => {
+            log::debug!("there is no {}", store.directory().display());
+            return Ok(());
+        }
+        Err(error) => return left_over(&error),
     }
     let recorded = store.addresses_of(owner).unwrap_or_else(|error| {
         log::warn!("the addresses of this attachment are taken from prevResult alone: {error}");

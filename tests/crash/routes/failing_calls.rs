@@ -1,4 +1,5 @@
-//! Every call to the kernel's network fails once, and every lock, in one of the ways in which such a call can fail.
+//! Every call to the kernel's network fails once, and every lock and every look at a file, in one of the ways in which such a call
+//! can fail.
 
 use std::collections::BTreeSet;
 
@@ -9,6 +10,9 @@ use crate::routes::stage::Stage;
 use crate::scenario::At;
 use crate::tracer::{self, SystemCall, Tracing};
 
+/// The calls that concern files: of the store, of the kernel's settings and of the lock.
+const ON_FILES: [&str; 4] = ["flock", "openat", "read", "statx"];
+
 /// Has each of the situation's calls fail.
 fn survives(situation: &Situation) {
     Stage::play(situation, |stage, calls| survives_on(&stage, situation, &calls));
@@ -17,10 +21,9 @@ fn survives(situation: &Situation) {
 fn survives_on(stage: &Stage<'_>, situation: &Situation, calls: &[SystemCall]) {
     let (mut survived, mut succeeded, mut states, mut unreached) = (0, 0, BTreeSet::new(), Vec::new());
     let mut failing = failing(calls, true);
-    // A call that cannot read a file of the store, a parameter of the kernel or metadata does with less, and may succeed.
     failing.retain(|(call, _)| {
         let to_server = call.text.contains("AF_INET");
-        call.name == "flock" || (ON_SOCKETS.contains(&call.name.as_str()) && !to_server)
+        ON_FILES.contains(&call.name.as_str()) || (ON_SOCKETS.contains(&call.name.as_str()) && !to_server)
     });
     let failing = tracer::chosen(failing);
     for (SystemCall { name, nth, text }, effect) in failing.clone() {
