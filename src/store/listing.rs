@@ -102,6 +102,13 @@ impl Store {
         file::names(&self.directory_of(state)).map(|names| names.len())
     }
 
+    /// Whether more than one record is active, by the first names of its directory: it takes no longer where there are many.
+    pub(crate) fn has_several_active(&self) -> bool {
+        let entries = std::fs::read_dir(self.active_directory()).into_iter().flatten().flatten();
+        let is_record = |name: &std::ffi::OsStr| !name.to_string_lossy().starts_with('.');
+        entries.filter(|entry| is_record(&entry.file_name())).nth(1).is_some()
+    }
+
     fn directory_of(&self, state: State) -> PathBuf {
         match state {
             State::Assigning => self.assigning_directory(),

@@ -42,8 +42,7 @@ pub(super) fn warn_of_missing_routes(
     }
     let is_new = place.known_since.is_none_or(|since| since.age(Timestamp::now()) < BEGINNING);
     // The pod of this ADD is the first one, whose turn with the chained plugin comes next.
-    let is_first = context.store.active_count().is_ok_and(|count| count <= 1);
-    if !is_new && !is_first {
+    if !is_new && context.store.has_several_active() {
         log::warn!(
             "{} is a secondary ENI, and no chained plugin has set routes for its pods, so the VPC drops what they send: add \
              {{\"type\": \"{TYPE}\"}} behind ptp to the plugins of this network, with \"dataDir\": \"{}\" if that is not \
