@@ -39,7 +39,7 @@ fn a_pod_whose_network_was_removed_is_deleted_when_it_is_back() {
     assert_eq!(stage.commands(), ["ADD"]);
     stage.node.expect_in_use([address]);
 
-    stage.use_conflist(&stage.node.conflist());
+    stage.use_conflist(&stage.node.ptp_conflist());
     stage.runtime.stop_pod(&pod);
     stage.runtime.remove_pod(&pod);
     stage.expect_pods(&[]);
@@ -50,7 +50,7 @@ fn a_pod_whose_network_was_renamed_gives_its_address_back() {
     let stage = Stage::new();
     let pod = stage.runtime.run_pod("web-0");
 
-    let mut conflist = stage.node.conflist();
+    let mut conflist = stage.node.ptp_conflist();
     conflist["name"] = json!("renamed");
     stage.use_conflist(&conflist);
     stage.runtime.stop_pod(&pod);
@@ -72,7 +72,7 @@ fn a_port_of_the_node_leads_to_the_pods_address() {
     let stage = Stage::with_plugins(&[("portmap", &portmap)]);
     stage.runtime.run(&["ip", "netns", "add", "ports"]);
     let rules = || stage.runtime.run(&["ip", "netns", "exec", "ports", "iptables", "-t", "nat", "-S"]);
-    let mut conflist = stage.node.conflist();
+    let mut conflist = stage.node.ptp_conflist();
     let plugins = conflist["plugins"].as_array_mut().expect("a list");
     plugins.push(json!({"type": "portmap", "capabilities": {"portMappings": true}, "snat": false}));
     stage.use_conflist(&conflist);

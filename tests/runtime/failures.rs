@@ -56,7 +56,7 @@ fn a_pod_that_gets_no_address_leaves_nothing_behind() {
 /// The pod's ADD fails after this plugin's part of it has succeeded.
 fn an_address_is_given_back_when_a_later_plugin_fails() {
     let stage = Stage::new();
-    let mut conflist = stage.node.conflist();
+    let mut conflist = stage.node.ptp_conflist();
     let plugins = conflist["plugins"].as_array_mut().expect("a list");
     plugins.push(json!({"type": "tuning", "sysctl": {"net.ipv4.no_such_setting": "1"}}));
     stage.use_conflist(&conflist);

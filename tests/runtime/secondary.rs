@@ -23,7 +23,7 @@ fn pods_behind_ptp_are_routed_by_the_eni_that_has_their_addresses() {
     NameSpace::new().run(|| {
         let stage = Stage::new();
         attach_enis(&stage);
-        let mut conflist = stage.node.conflist();
+        let mut conflist = stage.node.ptp_conflist();
         let mut chained = json!({"type": "aliyun-eni-ipam"});
         for key in ["dataDir", "metadataEndpoint", "logLevel", "logFile"] {
             chained[key] = stage.node.ipam[key].clone();
@@ -86,7 +86,7 @@ fn attach_enis(stage: &Stage) {
 fn ipvlan_pods_have_addresses_of_the_eni_that_their_interfaces_are_made_on() {
     let stage = Stage::new();
     let interface = attach_eni(&stage);
-    let mut conflist = stage.node.conflist();
+    let mut conflist = stage.node.ptp_conflist();
     let plugin = &mut conflist["plugins"][0];
     plugin["type"] = json!("ipvlan");
     plugin["master"] = json!(interface);

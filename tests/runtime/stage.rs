@@ -50,7 +50,7 @@ impl Stage {
         let ipam = calls.path();
         let runtime = Containerd::start(&[&[("aliyun-eni-ipam", ipam.as_path())], plugins].concat());
         let stage = Self { runtime, calls, node };
-        stage.use_conflist(&stage.node.conflist());
+        stage.use_conflist(&stage.node.ptp_conflist());
         stage
     }
 

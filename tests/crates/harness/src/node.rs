@@ -169,6 +169,12 @@ impl Node {
         self.conflist_of(&[json!({"type": "ipvlan", "ipam": self.ipam})])
     }
 
+    /// The same with `ptp` as the main plugin, which every machine can run.
+    #[must_use]
+    pub fn ptp_conflist(&self) -> Value {
+        self.conflist_of(&[json!({"type": "ptp", "ipam": self.ipam})])
+    }
+
     /// The same with these plugins.
     #[must_use]
     pub fn conflist_of(&self, plugins: &[Value]) -> Value {
