@@ -25,7 +25,7 @@ fn survives_on(stage: &Stage<'_>, situation: &Situation, calls: &[SystemCall]) {
         let to_server = call.text.contains("AF_INET");
         ON_FILES.contains(&call.name.as_str()) || (ON_SOCKETS.contains(&call.name.as_str()) && !to_server)
     });
-    let failing = tracer::chosen(failing);
+    let failing = situation.chosen(failing);
     for (SystemCall { name, nth, text }, effect) in failing.clone() {
         let _at = At(format!("{}, {effect} at {text}", situation.name));
         let tracing = Tracing::Inject { name, nth, effect };

@@ -16,7 +16,7 @@ fn survives(situation: &Situation) {
 fn survives_on(stage: &Stage<'_>, situation: &Situation, mut calls: Vec<SystemCall>) {
     // Before its execve there is no plugin.
     calls.retain(|call| call.name != "execve");
-    let chosen = tracer::chosen(tracer::after_noticeable(&calls));
+    let chosen = situation.chosen(tracer::after_noticeable(&calls));
     let (mut killed, mut states) = (0, BTreeSet::new());
     for SystemCall { name, nth, text } in &chosen {
         let _at = At(format!("{}, killed at {text}", situation.name));

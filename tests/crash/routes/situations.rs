@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::routes::stage::Pods;
 use crate::scenario::{NEIGHBOUR, POD};
+use crate::tracer;
 
 /// A situation and a call.
 pub(crate) struct Situation {
@@ -20,7 +21,12 @@ pub(crate) struct Situation {
     pub(crate) spares_pod: bool,
     /// Whether the call takes all rules away, as a person asked.
     pub(crate) removes_all: bool,
+    /// Of how many points one is tried.
+    pub(crate) one_of: usize,
 }
+
+/// A person's command makes hundreds of calls to look and few to change. `CRASH_ROUTES=all` tries each point of it.
+const OF_A_COMMAND: usize = 6;
 
 pub(crate) const FIRST_ADD: Situation = Situation {
     kernel: |_, _| {},
@@ -74,12 +80,14 @@ pub(crate) const GC: Situation = Situation {
 pub(crate) const FLUSH: Situation = Situation {
     kernel: left_over,
     call: |node, _| node.command_here(&["flush"]),
+    one_of: OF_A_COMMAND,
     ..Situation::new("flush where rules are missing and left over", add)
 };
 
 pub(crate) const REPAIR: Situation = Situation {
     kernel: left_over,
     call: |node, _| node.command_here(&["routes", "--repair"]),
+    one_of: OF_A_COMMAND,
     ..Situation::new("routes --repair", add)
 };
 
@@ -87,6 +95,7 @@ pub(crate) const REMOVE: Situation = Situation {
     kernel: both,
     call: |node, _| node.command_here(&["routes", "--remove", "--yes"]),
     removes_all: true,
+    one_of: OF_A_COMMAND,
     ..Situation::new("routes --remove", add)
 };
 
@@ -100,7 +109,14 @@ impl Situation {
             has_neighbour: true,
             spares_pod: false,
             removes_all: false,
+            one_of: 1,
         }
+    }
+
+    /// The points that are tried.
+    pub(crate) fn chosen<T>(&self, points: Vec<T>) -> Vec<T> {
+        let all = std::env::var_os("CRASH_ROUTES").is_some_and(|it| it == "all");
+        tracer::chosen(points).into_iter().step_by(if all { 1 } else { self.one_of }).collect()
     }
 }
 
