@@ -68,7 +68,7 @@ pub fn read_call(environment: &Environment, stdin: impl Read + Send + 'static) -
 fn assemble(environment: &Environment, request: Request, mut document: Document) -> Result<Call, Error> {
     let name = document.network_name()?.to_owned();
     let version = negotiate(&request, &document)?;
-    if chained::is_chained(&document) {
+    if chained::is_chained(document.keys()) {
         return chained::assemble(request, name, version, document).map(Call::Chained);
     }
     let ipam = document.take_object("ipam")?;

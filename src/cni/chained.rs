@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use super::document::{Document, object};
+use super::document::{Document, object, present};
 use super::environment::{Request, unknown_command};
 use super::operation::{Check, Gc, Network, Status};
 use super::valid_attachments::valid_attachments;
@@ -30,8 +30,8 @@ const KEYS_OF_THE_PROTOCOL: &[&str] = &[
 ];
 
 /// What a person does whose chained ADD has no `prevResult`.
-const BEHIND_THE_MAIN_PLUGIN: &str = "with its own \"type\" and without an object \"ipam\" this plugin routes what another plugin has set up: put it into \
-     \"plugins\" behind the main plugin; to give addresses, it has to be the type of that plugin's \"ipam\"";
+const BEHIND_THE_MAIN_PLUGIN: &str = "with its own \"type\" and without an object \"ipam\" this plugin routes what \
+     another plugin has set up: put it into \"plugins\" behind the main plugin; to give addresses, it has to be the type of that plugin's \"ipam\"";
 
 /// A call of the plugin as one of a chain.
 #[derive(Debug, PartialEq)]
@@ -72,9 +72,9 @@ pub struct ChainedDel {
     pub prev_result: PrevResult,
 }
 
-/// Whether a configuration is an entry of a chain.
-pub(super) fn is_chained(document: &Document) -> bool {
-    document.value("type").and_then(Value::as_str) == Some(TYPE) && document.value("ipam").is_none()
+/// Whether the keys of a plugin's configuration are those of an entry of a chain.
+pub(crate) fn is_chained(keys: &Map<String, Value>) -> bool {
+    present(keys, "type").and_then(Value::as_str) == Some(TYPE) && present(keys, "ipam").is_none()
 }
 
 /// Assembles a call whose name and version are checked.

@@ -1,8 +1,8 @@
 //! The network configuration on stdin (SPEC section 1, "Plugin configuration objects").
 //!
 //! An IPAM plugin gets the whole configuration of the plugin that delegates to it: another plugin's `type`, keys that
-//! are not ours, a previous result. As one of a chain the plugin gets its own entry, with keys of the protocol in it. So a key matters only to the operation that uses it, and each is looked at when it
-//! is asked for.
+//! are not ours, a previous result. As one of a chain the plugin gets its own entry, with keys of the protocol in it. So a key
+//! matters only to the operation that uses it, and each is looked at when it is asked for.
 
 use std::fmt;
 use std::io::Read;
@@ -77,6 +77,11 @@ impl Document {
     }
 
     /// All keys with their values.
+    pub(super) fn keys(&self) -> &Map<String, Value> {
+        &self.0
+    }
+
+    /// The same, taken out.
     pub(super) fn into_keys(self) -> Map<String, Value> {
         self.0
     }

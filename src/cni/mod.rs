@@ -41,7 +41,7 @@ pub(crate) use attachment::check_attachment;
 pub use attachment::is_plain_name;
 pub use call::{Call, Refusal, read_call};
 pub use chained::{Chained, ChainedAdd, ChainedDel};
-pub(crate) use chained::{TYPE, without_protocol_keys};
+pub(crate) use chained::{TYPE, is_chained, without_protocol_keys};
 pub(crate) use cni_args::pod_of;
 pub use dns::Dns;
 pub use environment::Environment;

@@ -2,8 +2,10 @@
 
 use serde_json::{Map, Value};
 
+use crate::cni;
+
 /// The type of this plugin in a configuration.
-pub(crate) const TYPE: &str = crate::cni::TYPE;
+pub(crate) const TYPE: &str = cni::TYPE;
 
 /// The plugins of a configuration, which is a list of them or a single one.
 pub(crate) fn plugins_of(config: &Value) -> &[Value] {
@@ -22,5 +24,5 @@ pub(crate) fn is_of_this_plugin(ipam: &Map<String, Value>) -> bool {
 
 /// Whether a plugin is this one as an entry of `plugins`, where it routes the pods of the plugin before it.
 pub(crate) fn is_chained(plugin: &Value) -> bool {
-    plugin["type"].as_str() == Some(TYPE) && plugin["ipam"].is_null()
+    plugin.as_object().is_some_and(cni::is_chained)
 }
