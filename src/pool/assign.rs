@@ -53,6 +53,7 @@ impl Attempt<'_> {
         match self.store.commit(&self.intent, &active, self.deadline)? {
             Committed::Active => log::info!("assigned {}", active.0),
             Committed::Deleted => return Err(Failure::Deleted),
+            Committed::Gone => return Err(Failure::NoUsableAddress { eni: place.eni.clone() }),
         }
         self.eni_lock = None;
         self.committed = Some(active.clone());
@@ -154,6 +155,7 @@ impl<'s> Assigner<'_, 's> {
             block: Some(want.subnet.block),
             primary: self.place.primary.iter().copied().filter(|it| Family::of(*it) == want.family).collect(),
             answered: Vec::new(),
+            asked: Some(Timestamp::now()),
             not_before: None,
         };
         self.attempt.intent.ask(&ask)?;

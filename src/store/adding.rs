@@ -35,6 +35,8 @@ pub enum Committed {
     Active,
     /// A DEL came meanwhile: this ADD must give back what it got.
     Deleted,
+    /// An address has become another attachment's, or is not in the reserve any more. Nothing has changed.
+    Gone,
 }
 
 impl Store {
@@ -80,11 +82,29 @@ impl Store {
     /// # Errors
     /// The system's; the intent then still names the request, and what it assigned can be given back.
     pub fn commit(&self, intent: &OpenIntent, active: &Active, deadline: Deadline) -> Result<Committed> {
+        let is_taken = || {
+            let mut owners = active.0.ips().map(|address| self.owner_of(&active.0.eni, address));
+            owners.find_map(|owner| owner.map(|owner| owner.map(|_| true)).transpose()).unwrap_or(Ok(false))
+        };
+        self.commit_unless(is_taken, intent, active, deadline)
+    }
+
+    /// The same where somebody else may have the addresses.
+    pub(super) fn commit_unless(
+        &self,
+        is_taken: impl FnOnce() -> Result<bool>,
+        intent: &OpenIntent,
+        active: &Active,
+        deadline: Deadline,
+    ) -> Result<Committed> {
         let path = self.active_directory().join(record_name(&active.0.owner));
         let draft = file::Draft::write(&self.active_directory(), &active.encode(&path)?, |_| Ok(()))?;
         let lock = self.lock(deadline)?;
         if intent.is_deleted()? {
             return Ok(Committed::Deleted);
+        }
+        if is_taken()? {
+            return Ok(Committed::Gone);
         }
         self.enter(active, &draft)?;
         draft.replace(&path)?;
@@ -96,6 +116,12 @@ impl Store {
             file::remove(&path)?;
             let _ = file::sync_directory(&self.active_directory());
             return Err(error);
+        }
+        let addresses: Vec<_> = active.0.ips().collect();
+        if let Err(error) = self.forget_reserved(&active.0.eni, &addresses, &lock) {
+            log::warn!(
+                "an entry of the reserve stays beside the record of its address, which does no harm: {error}"
+            );
         }
         // From here on the record is what counts. An intent that stays behind repeats a request that has no second effect,
         // and nothing is released that an active record names.
@@ -126,7 +152,7 @@ impl Store {
         Ok(pending)
     }
 
-    fn forget(&self, intent: &OpenIntent) -> Result<()> {
+    pub(super) fn forget(&self, intent: &OpenIntent) -> Result<()> {
         file::remove(&intent.path)?;
         file::sync_directory(&self.assigning_directory())
     }

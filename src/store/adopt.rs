@@ -39,10 +39,12 @@ impl Store {
         let Begun::New { intent, .. } = self.begin_add(&intention, deadline)? else {
             return Ok(Adopted::Overtaken);
         };
-        match self.commit(&intent, active, deadline) {
+        match self.commit_unless(|| Ok(false), &intent, active, deadline) {
             Ok(Committed::Active) => Ok(Adopted::Active),
             // Without anything that was got: the addresses are the pod's, and are not released for this.
-            Ok(Committed::Deleted) => self.abandon(&intent, None).map(|_| Adopted::Overtaken),
+            Ok(Committed::Deleted | Committed::Gone) => {
+                self.abandon(&intent, None).map(|_| Adopted::Overtaken)
+            }
             Err(error) => {
                 self.abandon(&intent, None)?;
                 Err(error)

@@ -82,6 +82,10 @@ impl<'a> EniLock<'a> {
         }
     }
 
+    pub(super) fn store(&self) -> &'a Store {
+        self.store
+    }
+
     /// The ENI whose lock this is.
     #[must_use]
     pub fn eni(&self) -> &EniId {

@@ -21,6 +21,7 @@ use crate::base::file_lock::try_lock;
 use crate::store::error::{Error, Result};
 use crate::store::record::{Allocation, AssignRequest};
 use crate::store::schema::{Misread, SCHEMA};
+use crate::store::sharing::Waits;
 use crate::store::{digest, file, schema};
 
 /// Whose ADD it is, and since when.
@@ -66,10 +67,14 @@ enum Event {
     Deleted,
 }
 
-/// A text that may be missing. What a later version notes besides is passed over.
-#[derive(Serialize, Deserialize)]
+/// A text that may be missing: one of these. What a later version notes besides is passed over.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
 struct Hint {
-    answered: NotedAnswer,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answered: Option<NotedAnswer>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waits: Option<Waits>,
 }
 
 /// The request with this ClientToken was answered with these addresses.
@@ -87,6 +92,8 @@ pub(super) struct Content {
     /// The requests that nothing is recorded of elsewhere, with their answers where the ADD has noted them.
     pub(super) in_doubt: Vec<AssignRequest>,
     pub(super) deleted: bool,
+    /// What the ADD waits for, where it has said so.
+    pub(super) waits: Option<Waits>,
 }
 
 impl Content {
@@ -99,10 +106,10 @@ impl Content {
         let head = whole(texts.next().unwrap_or_default()).unwrap_or_default();
         // All moments are those of the ADD's process, by one clock.
         let (Head { intention, .. }, clock) = schema::parse_parts(head)?;
-        let mut read = Self { intention, in_doubt: Vec::new(), deleted: false };
+        let mut read = Self { intention, in_doubt: Vec::new(), deleted: false, waits: None };
         for text in texts {
             if let Some(hint) = text.strip_prefix(&[HINT]) {
-                read.take_hint(hint);
+                Clock::translate(clock.as_ref(), || read.take_hint(hint));
                 continue;
             }
             // Nobody has acted upon one that is not whole.
@@ -119,8 +126,9 @@ impl Content {
 
     fn take_hint(&mut self, text: &[u8]) {
         let Some(text) = whole(text).filter(|text| digest::is_intact(text)) else { return };
-        let Ok(Hint { answered }) = serde_json::from_slice(text) else { return };
-        let NotedAnswer { client_token, addresses } = answered;
+        let Ok(Hint { answered, waits }) = serde_json::from_slice(text) else { return };
+        self.waits = waits.or(self.waits.take());
+        let Some(NotedAnswer { client_token, addresses }) = answered else { return };
         if let Some(ask) = self.in_doubt.iter_mut().find(|ask| ask.client_token == client_token) {
             ask.answered = addresses;
         }
@@ -180,6 +188,22 @@ impl OpenIntent {
         append(&self.file, &self.path, &Event::Ask(ask.clone()))
     }
 
+    /// The same without making it durable: [`OpenIntent::sync`] has to come before ECS is asked.
+    pub(super) fn ask_without_sync(&mut self, ask: &AssignRequest) -> Result<()> {
+        write_event(&self.file, &self.path, &Event::Ask(ask.clone()))
+    }
+
+    /// Makes durable what was recorded.
+    pub(super) fn sync(&self) -> Result<()> {
+        self.file.sync_data().map_err(Error::io("sync", &self.path))
+    }
+
+    /// Says what the ADD waits for, so that whoever asks ECS asks for it too. It is not made durable: a power cut ends the ADD.
+    #[allow(dead_code, reason = "its user comes next")]
+    pub(crate) fn wait_for(&self, waits: Waits) {
+        self.hint(&Hint { waits: Some(waits), ..Hint::default() });
+    }
+
     /// Makes it durable that what the request with this ClientToken assigned, if anything, is recorded elsewhere.
     ///
     /// # Errors
@@ -192,8 +216,11 @@ impl OpenIntent {
     /// without the request being repeated. It is not made durable, and its failure costs no more than that repetition.
     pub fn note_answer(&self, client_token: &str, addresses: &[IpAddr]) {
         let answered = NotedAnswer { client_token: client_token.to_owned(), addresses: addresses.to_vec() };
-        let hint = Hint { answered };
-        let noted = schema::encode(&hint, &self.path).and_then(|text| {
+        self.hint(&Hint { answered: Some(answered), ..Hint::default() });
+    }
+
+    fn hint(&self, hint: &Hint) {
+        let noted = schema::encode(hint, &self.path).and_then(|text| {
             let text = [&[BEGIN, HINT], digest::seal(text).as_slice()].concat();
             write_at_once(&self.file, &text).map_err(Error::io("write", &self.path))
         });
@@ -266,8 +293,12 @@ fn text(line: &[u8]) -> Vec<u8> {
     [&[BEGIN], line].concat()
 }
 
+fn write_event(file: &File, path: &Path, event: &Event) -> Result<()> {
+    write_at_once(file, &text(&schema::encode(event, path)?)).map_err(Error::io("write", path))
+}
+
 fn append(file: &File, path: &Path, event: &Event) -> Result<()> {
-    write_at_once(file, &text(&schema::encode(event, path)?)).map_err(Error::io("write", path))?;
+    write_event(file, path, event)?;
     file.sync_data().map_err(Error::io("sync", path))
 }
 

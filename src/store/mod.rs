@@ -7,6 +7,7 @@
 //!   assigning/<key>     an ADD's intent, durable before ECS is asked
 //!   active/<key>        addresses in use
 //!   address/<eni>-<ip>  another name of the active record that names this address
+//!   reserved/<eni>/<ip> assigned to the ENI, and no pod's
 //!   releasing/<key>.<time>.<unique>.<eni>.<ip>   DEL came at this time, ECS has not confirmed
 //!   quarantine/         files that could not be read, set aside
 //!   eni/<id>.lock       held across one mutation of that ENI in the cloud
@@ -41,8 +42,14 @@ mod owners;
 mod record;
 mod record_name;
 mod releasing;
+#[allow(dead_code, reason = "its users come next")]
+mod reserve;
 mod routes_lock;
 mod schema;
+#[allow(dead_code, reason = "its users come next")]
+mod sharing;
+#[allow(dead_code, reason = "its users come next")]
+mod taking;
 mod trust;
 mod waiting;
 
@@ -61,8 +68,13 @@ pub(crate) use listing::Listed;
 pub use listing::State;
 pub(crate) use lock::LOOK;
 pub(crate) use record::{Active, Allocation, AssignRequest, Release, ReleaseProgress, join};
-pub(crate) use releasing::{BegunRelease, ReleaseId};
+#[allow(unused_imports, reason = "their users come next")]
+pub(crate) use releasing::{BegunRelease, ReleaseId, Room};
+#[allow(unused_imports, reason = "their users come next")]
+pub(crate) use reserve::{Entry, Reserved};
 pub(crate) use routes_lock::RoutesLock;
+#[allow(unused_imports, reason = "their users come next")]
+pub(crate) use sharing::{Demand, Waits};
 pub(crate) use waiting::Holder;
 
 use serde::Serialize;

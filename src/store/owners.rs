@@ -64,12 +64,18 @@ impl Store {
 
     /// Durably records who owns each address, before the record becomes active. `draft` is the file of the record.
     pub(super) fn enter(&self, active: &Active, draft: &file::Draft) -> Result<()> {
+        self.enter_without_sync(active, draft)?;
+        file::sync_directory(&self.address_directory())
+    }
+
+    /// The same for a record that its caller makes durable later, after these names.
+    pub(super) fn enter_without_sync(&self, active: &Active, draft: &file::Draft) -> Result<()> {
         for address in active.0.ips() {
             let path = self.address_path(&active.0.eni, address);
             file::remove(&path)?;
             draft.name_too(&path)?;
         }
-        file::sync_directory(&self.address_directory())
+        Ok(())
     }
 
     /// The same for addresses that have an entry already. Holders of the ENI's lock may look for it at this moment, so it is

@@ -117,6 +117,9 @@ pub struct AssignRequest {
     /// What ECS has answered, where the ADD has noted it: then it need not be asked again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub answered: Vec<IpAddr>,
+    /// When it was first sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Timestamp>,
     /// Nobody looks into the request before this moment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Timestamp>,
@@ -136,6 +139,7 @@ impl AssignRequest {
             block: None,
             primary: Vec::new(),
             answered: Vec::new(),
+            asked: None,
             not_before: None,
         }
     }

@@ -36,15 +36,31 @@ pub struct BegunRelease {
     pub pending: Vec<ReleaseId>,
     /// Why more could not be done at once. A durable file names the addresses all the same, and later calls find it.
     pub unfinished: Option<Error>,
+    /// What went into the reserve instead, if anything did: nothing of it is to be released.
+    pub kept: Option<Allocation>,
+}
+
+/// For which records the reserve has room.
+#[allow(missing_debug_implementations, reason = "it holds a function")]
+pub struct Room<'a> {
+    /// The most entries of a network on an ENI in each family.
+    pub entries: usize,
+    /// Whether the addresses of this record are fit for another pod.
+    pub is_fit: &'a dyn Fn(&Active) -> bool,
 }
 
 impl Store {
-    /// Begins a DEL: moves the record of `owner` to releasing, and marks an ADD of `owner` that is still running, so that the
+    /// Begins a DEL: moves the record of `owner` to releasing, or into the reserve where that has `room`, and marks an ADD of `owner` that is still running, so that the
     /// ADD undoes itself. The move needs no room on the disk.
     ///
     /// # Errors
     /// [`Busy`](super::Error::Busy), [`Quarantined`](super::Error::Quarantined) and the system's.
-    pub fn begin_release(&self, owner: &Attachment, deadline: Deadline) -> Result<BegunRelease> {
+    pub fn begin_release(
+        &self,
+        owner: &Attachment,
+        room: Option<&Room<'_>>,
+        deadline: Deadline,
+    ) -> Result<BegunRelease> {
         let lock = self.lock(deadline)?;
         let path = self.assigning_directory().join(record_name(owner));
         let mut unfinished = None;
@@ -58,18 +74,24 @@ impl Store {
             None => {}
         }
         if let Some(active) = self.active(owner)? {
+            if let Some(room) = room.filter(|it| (it.is_fit)(&active))
+                && self.move_to_reserve(&active, room.entries, &lock)?
+            {
+                let pending = self.pending(owner)?;
+                return Ok(BegunRelease { pending, unfinished, kept: Some(active.0) });
+            }
             let moved = self.move_to_releasing(&active, &lock)?;
             let pending = self.pending(owner).unwrap_or_else(|error| {
                 unfinished = Some(error);
                 vec![moved]
             });
-            return Ok(BegunRelease { pending, unfinished });
+            return Ok(BegunRelease { pending, unfinished, kept: None });
         }
         let pending = self.pending(owner)?;
         if !pending.is_empty() {
             self.make_moves_durable()?;
         }
-        Ok(BegunRelease { pending, unfinished })
+        Ok(BegunRelease { pending, unfinished, kept: None })
     }
 
     /// Begins the release of exactly this record, for callers other than a DEL: an ADD that nobody reads the result of, GC, a

@@ -36,7 +36,7 @@ pub(super) fn open(call: &Del) -> Result<Option<CallContext<'_>>> {
 /// not confirm in time. Nothing is lost: the record is active or releasing, and the next DEL goes on with it.
 pub(super) fn del(context: &CallContext<'_>, call: &Del) -> Result<()> {
     let owner = &call.attachment;
-    let BegunRelease { mut pending, unfinished } = begin_release(context, call)?;
+    let BegunRelease { mut pending, unfinished, .. } = begin_release(context, call)?;
     let fails = context.ipam.fails_when_not_released()?;
     match unfinished {
         Some(error) if fails => return Err(error.into()),
@@ -60,7 +60,7 @@ fn begin_release(context: &CallContext<'_>, call: &Del) -> Result<BegunRelease> 
     let Del { attachment: owner, network, .. } = call;
     let region = || known_region(&context.store, &context.ipam.address().ok()?);
     loop {
-        let begun = context.store.begin_release(owner, context.deadline);
+        let begun = context.store.begin_release(owner, None, context.deadline);
         if !context.store.release_set_aside(owner, &network.name, region, context.deadline)? {
             return Ok(begun?);
         }

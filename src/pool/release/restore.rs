@@ -53,6 +53,7 @@ impl Releaser<'_> {
             block: None,
             primary: Vec::new(),
             answered: Vec::new(),
+            asked: Some(Timestamp::now()),
             not_before: None,
         };
         let allocation = Allocation {

@@ -1,0 +1,176 @@
+//! Requests that ADDs share: who waits for addresses, and how many are on their way.
+//!
+//! An ADD that waits says in its intent what for. Whoever is about to ask ECS reads the intents of the others and counts them.
+//! It locks none: to a DEL that looked at the same time, a living ADD's intent would seem to be a dead one's. So the intent of a
+//! dead ADD counts until its deadline; what was asked for in vain is surplus, and goes back.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::clock::Timestamp;
+use crate::base::deadline::Deadline;
+use crate::base::eni::EniId;
+use crate::base::region::Family;
+use crate::store::error::Result;
+use crate::store::intent::{Content, OpenIntent};
+use crate::store::record::AssignRequest;
+use crate::store::record_name::record_name;
+use crate::store::{EniLock, Entry, Reserved, Store, file};
+
+/// An ADD that has less time than this left is not counted: it would give up before the answer is here.
+const TIME_FOR_ANSWER: Duration = Duration::from_secs(3);
+
+/// For so long a request on another ENI is expected to bring what it asks for. After that nobody waits for it: a request that is
+/// stuck, or that its ADD has given up, holds up no other.
+const EXPECTED_FOR: Duration = Duration::from_secs(2);
+
+/// What an ADD waits for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Waits {
+    /// The ENIs of which it would take addresses.
+    #[serde(rename = "networkInterfaceIds")]
+    pub(crate) enis: Vec<EniId>,
+    /// Whether it wants an IPv4 address.
+    pub(crate) ipv4: bool,
+    /// Whether it wants an IPv6 address.
+    pub(crate) ipv6: bool,
+    /// Its deadline.
+    pub(crate) until: Timestamp,
+}
+
+impl Waits {
+    fn wants(&self, family: Family) -> bool {
+        match family {
+            Family::V4 => self.ipv4,
+            Family::V6 => self.ipv6,
+        }
+    }
+}
+
+/// What there is to be known before ECS is asked for addresses of one family on one ENI.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Demand {
+    /// How many ADDs of the network wait for one, the asker included.
+    pub(crate) waiting: usize,
+    /// How many the requests of others will bring, on other ENIs.
+    pub(crate) open: usize,
+    /// The entries of the ENI and the family that count, of every network.
+    pub(crate) reserved: Vec<Reserved>,
+}
+
+impl Store {
+    /// Records the request that `ask` makes of the demand, in one hold of the store's lock with the look at the demand, so that two
+    /// ADDs do not ask for the same ones on two ENIs; and makes it durable.
+    ///
+    /// # Errors
+    /// The system's; then ECS must not be asked.
+    pub(crate) fn plan_request(
+        &self,
+        intent: &mut OpenIntent,
+        (eni, family): (&EniId, Family),
+        ask: impl FnOnce(&Demand) -> AssignRequest,
+        deadline: Deadline,
+    ) -> Result<AssignRequest> {
+        let lock = self.lock(deadline)?;
+        let demand =
+            self.demand(&intent.intention.network, &record_name(&intent.intention.owner), eni, family)?;
+        let ask = ask(&demand);
+        intent.ask_without_sync(&ask)?;
+        drop(lock);
+        intent.sync()?;
+        Ok(ask)
+    }
+
+    /// Whether another ADD of `network` waits for addresses of `eni`, of whichever family.
+    pub(crate) fn is_waited_for(&self, network: &str, eni: &EniId) -> Result<bool> {
+        let now = Timestamp::now();
+        for (name, content) in self.others_intents(network, "")? {
+            if self.waits(&name, &content, eni, None, now)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn demand(&self, network: &str, own: &str, eni: &EniId, family: Family) -> Result<Demand> {
+        let now = Timestamp::now();
+        let (mut waiting, mut open) = (1, 0);
+        for (name, content) in self.others_intents(network, own)? {
+            waiting += usize::from(self.waits(&name, &content, eni, Some(family), now)?);
+            let is_expected = |ask: &&AssignRequest| {
+                ask.eni != *eni
+                    && ask.ipv6 == (family == Family::V6)
+                    && ask.addresses.is_empty()
+                    && ask.answered.is_empty()
+                    && ask.asked.is_some_and(|asked| asked.age(now) < EXPECTED_FOR)
+            };
+            open += content.in_doubt.iter().filter(is_expected).map(AssignRequest::count).sum::<usize>();
+        }
+        let mut reserved = self.reserved(eni)?;
+        reserved.retain(|it| Family::of(it.address) == family);
+        Ok(Demand { waiting, open, reserved })
+    }
+
+    /// The intents of `network` but `own`, as far as they can be read.
+    fn others_intents(&self, network: &str, own: &str) -> Result<Vec<(String, Content)>> {
+        let directory = self.assigning_directory();
+        let mut found = Vec::new();
+        for name in file::names(&directory)?.into_iter().filter(|name| name != own) {
+            let Ok(Some(content)) = file::read(&directory.join(&name)) else { continue };
+            if let Ok(content) = Content::parse(&content)
+                && content.intention.network == network
+            {
+                found.push((name, content));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether the ADD with this intent waits for an address of `eni`.
+    fn waits(
+        &self,
+        name: &str,
+        content: &Content,
+        eni: &EniId,
+        family: Option<Family>,
+        now: Timestamp,
+    ) -> Result<bool> {
+        let wants = content.waits.as_ref().is_some_and(|it| {
+            it.enis.contains(eni)
+                && family.is_none_or(|family| it.wants(family))
+                && now.plus(TIME_FOR_ANSWER) <= it.until
+        });
+        Ok(wants && !content.deleted && !file::exists(&self.active_directory().join(name))?)
+    }
+
+    /// How many ADDs are before this one, by the names of their intents: so that those who wait do not all try for the same entry.
+    pub(crate) fn rank(&self, intent: &OpenIntent) -> Result<usize> {
+        let own = record_name(&intent.intention.owner);
+        Ok(file::names(&self.assigning_directory())?.iter().filter(|name| **name < own).count())
+    }
+}
+
+impl EniLock<'_> {
+    /// Puts addresses that ECS has just given into the reserve, durably; not those that an active record names. Releases that name
+    /// them have happened: the caller ends them next, and the entries count from then on.
+    ///
+    /// # Errors
+    /// The system's; the request that brought them must not be crossed off then.
+    pub(crate) fn reserve(&self, addresses: &[IpAddr], entry: &Entry, deadline: Deadline) -> Result<()> {
+        let (store, eni) = (self.store(), self.eni());
+        let draft = store.draft_entry(eni, entry)?;
+        let lock = store.lock(deadline)?;
+        let mut free = Vec::new();
+        for &address in addresses {
+            if store.owner_of(eni, address)?.is_none() {
+                free.push(address);
+            }
+        }
+        store.name_reserved(eni, &free, &draft, &lock)?;
+        drop((lock, draft));
+        store.make_reserve_durable(eni)
+    }
+}
