@@ -152,6 +152,7 @@ impl<'s> Assigner<'_, 's> {
             in_doubt_until: Timestamp::now().plus(self.attempt.deadline.remaining()).plus(IN_DOUBT_FOR),
             ipv6: want.family == Family::V6,
             addresses: want.address.into_iter().collect(),
+            count: 1,
             block: Some(want.subnet.block),
             primary: self.place.primary.iter().copied().filter(|it| Family::of(*it) == want.family).collect(),
             answered: Vec::new(),

@@ -7,10 +7,11 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use crate::base::attachment::Attachment;
-use crate::base::clock::Timestamp;
+use crate::base::clock::{Timestamp, boot_id};
 use crate::base::deadline::Deadline;
 use crate::base::eni::EniId;
-use crate::store::eni_state::{Backoff, EniState};
+use crate::base::region::Family;
+use crate::store::eni_state::{Backoff, EniState, PerFamily};
 use crate::store::error::{Error, Result};
 use crate::store::lock::Lock;
 use crate::store::record::{Allocation, Release};
@@ -252,6 +253,37 @@ impl<'a> EniLock<'a> {
             return Ok(());
         }
         self.state.full = full.then(Timestamp::now);
+        self.save()
+    }
+
+    /// Remembers that ECS refused to assign `count` addresses at once, because it has fewer left for this ENI. Of one, that
+    /// means that the ENI is full.
+    pub fn no_room_for(&mut self, family: Family, count: usize) -> Result<()> {
+        if count <= 1 {
+            return self.set_full(true);
+        }
+        self.state.learn_fewer_than(family, count, Timestamp::now());
+        self.save()
+    }
+
+    /// Remembers that ECS has assigned `count` addresses at once: the ENI was not full, and not fewer than these were left.
+    pub fn had_room_for(&mut self, family: Family, count: usize) -> Result<()> {
+        let is_news = self.state.unlearn_fewer_than(family, count) | self.state.full.take().is_some();
+        if is_news { self.save() } else { Ok(()) }
+    }
+
+    /// Forgets what ECS said of the room on this ENI: addresses were released from it, and nobody knows how many are left.
+    pub fn has_more_room(&mut self) -> Result<()> {
+        let is_news = !self.state.fewer_than.is_empty() || self.state.full.is_some();
+        self.state.fewer_than = PerFamily::default();
+        self.state.full = None;
+        if is_news { self.save() } else { Ok(()) }
+    }
+
+    /// Remembers, until the next boot, that ECS takes no more than `count` addresses of the family in one request about this
+    /// ENI.
+    pub fn takes_at_most(&mut self, family: Family, count: usize) -> Result<()> {
+        self.state.learn_most_per_request(family, count, &boot_id());
         self.save()
     }
 

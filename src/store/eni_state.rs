@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::clock::Timestamp;
+use crate::base::clock::{Timestamp, boot_id};
+use crate::base::region::Family;
 use crate::store::schema::SCHEMA;
 
 /// How long a request whose outcome nobody saw may still take effect, from when its call gave it up or was found dead. Added
@@ -52,6 +53,13 @@ pub struct EniState {
     /// When ECS last said that it has no address left for this ENI.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) full: Option<Timestamp>,
+    /// When ECS last said that it has fewer than so many addresses left for this ENI: of more than one, the refusal of which
+    /// does not make the ENI full.
+    #[serde(default, skip_serializing_if = "PerFamily::is_empty")]
+    pub(super) fewer_than: PerFamily<FewerThan>,
+    /// The most addresses that ECS has been seen to take in one request about this ENI, where it refused more.
+    #[serde(default, skip_serializing_if = "PerFamily::is_empty")]
+    pub(super) most_per_request: PerFamily<MostPerRequest>,
     /// The boot in which it was seen, for a release, that the ENI is attached to this instance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) ours_in: Option<String>,
@@ -69,6 +77,65 @@ pub(super) struct InDoubt {
 pub(super) struct AssignedAgain {
     pub(super) address: IpAddr,
     pub(super) until: Timestamp,
+}
+
+/// What is remembered of each family: ECS has an action of its own for each, and so limits of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct PerFamily<T> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ipv4: Option<T>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ipv6: Option<T>,
+}
+
+impl<T> Default for PerFamily<T> {
+    fn default() -> Self {
+        Self { ipv4: None, ipv6: None }
+    }
+}
+
+impl<T> PerFamily<T> {
+    pub(super) fn is_empty(&self) -> bool {
+        self.ipv4.is_none() && self.ipv6.is_none()
+    }
+
+    fn get(&self, family: Family) -> Option<&T> {
+        match family {
+            Family::V4 => self.ipv4.as_ref(),
+            Family::V6 => self.ipv6.as_ref(),
+        }
+    }
+
+    fn get_mut(&mut self, family: Family) -> &mut Option<T> {
+        match family {
+            Family::V4 => &mut self.ipv4,
+            Family::V6 => &mut self.ipv6,
+        }
+    }
+}
+
+/// ECS refused to assign so many addresses at once, because fewer were left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct FewerThan {
+    count: usize,
+    at: Timestamp,
+}
+
+impl FewerThan {
+    fn holds(&self, now: Timestamp) -> bool {
+        holds(self.at, now)
+    }
+}
+
+/// ECS refused a request for more addresses than these, as a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct MostPerRequest {
+    count: usize,
+    /// The boot in which it did. The limit may change with the instance type, and that needs a boot.
+    boot_id: String,
 }
 
 /// The last attempt to release from an ENI failed.
@@ -101,6 +168,8 @@ impl Default for EniState {
             backoff: None,
             resolving: None,
             full: None,
+            fewer_than: PerFamily::default(),
+            most_per_request: PerFamily::default(),
             ours_in: None,
         }
     }
@@ -118,7 +187,43 @@ impl EniState {
     /// set back.
     #[must_use]
     pub fn full_at(&self, now: Timestamp) -> Option<Timestamp> {
-        self.full.filter(|full| *full <= now && full.age(now) < FULL_FOR)
+        self.full.filter(|full| holds(*full, now))
+    }
+
+    /// The number of addresses that ECS refused to assign to this ENI in one request, not long before `now`, because it has
+    /// fewer left: no request should ask for so many. That none at all is left, [`EniState::full_at`] says.
+    #[must_use]
+    pub fn fewer_than(&self, family: Family, now: Timestamp) -> Option<usize> {
+        self.fewer_than.get(family).filter(|it| it.holds(now)).map(|it| it.count)
+    }
+
+    /// The most addresses to name, or to ask for, in one request about this ENI: the `configured` number, unless ECS has
+    /// refused as many in this boot.
+    #[must_use]
+    pub fn max_per_request(&self, family: Family, configured: usize) -> usize {
+        self.max_per_request_in(&boot_id(), family, configured)
+    }
+
+    fn max_per_request_in(&self, boot_id: &str, family: Family, configured: usize) -> usize {
+        let learned = self.most_per_request.get(family).filter(|it| it.boot_id == boot_id);
+        learned.map_or(configured, |it| it.count.clamp(1, configured.max(1)))
+    }
+
+    /// Remembers that ECS takes no more than `count` addresses in one request.
+    pub(super) fn learn_most_per_request(&mut self, family: Family, count: usize, boot_id: &str) {
+        *self.most_per_request.get_mut(family) = Some(MostPerRequest { count, boot_id: boot_id.to_owned() });
+    }
+
+    /// Remembers that ECS has fewer than `count` addresses left; of several such answers, the one that says the least is kept.
+    pub(super) fn learn_fewer_than(&mut self, family: Family, count: usize, now: Timestamp) {
+        let known = self.fewer_than(family, now).unwrap_or(count);
+        *self.fewer_than.get_mut(family) = Some(FewerThan { count: known.min(count), at: now });
+    }
+
+    /// Forgets that fewer than `assigned` addresses were left: ECS has assigned so many. Returns whether it was remembered.
+    pub(super) fn unlearn_fewer_than(&mut self, family: Family, assigned: usize) -> bool {
+        let remembered = self.fewer_than.get_mut(family);
+        remembered.take_if(|it| it.count <= assigned).is_some()
     }
 
     /// Whether an earlier release of `address` may still take effect.
@@ -158,9 +263,68 @@ impl EniState {
     }
 }
 
+/// Whether what ECS said of the room on an ENI `at` some moment is still taken to hold. What lies in the future was written
+/// before the clock was set back.
+fn holds(at: Timestamp, now: Timestamp) -> bool {
+    at <= now && at.age(now) < FULL_FOR
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_ecs_takes_in_one_request_is_remembered_for_a_family_and_a_boot() {
+        let mut state = EniState::default();
+        state.learn_most_per_request(Family::V6, 10, "boot 1");
+        for (boot, family, configured, expected) in [
+            ("boot 1", Family::V6, 32, 10),
+            ("boot 1", Family::V6, 4, 4),
+            ("boot 1", Family::V4, 32, 32),
+            ("boot 2", Family::V6, 32, 32),
+        ] {
+            assert_eq!(state.max_per_request_in(boot, family, configured), expected, "{boot} {family:?}");
+        }
+        // A number that nobody wrote asks for one address, and not for none.
+        state.learn_most_per_request(Family::V4, 0, "boot 1");
+        assert_eq!(state.max_per_request_in("boot 1", Family::V4, 32), 1);
+    }
+
+    #[test]
+    fn that_fewer_addresses_are_left_is_remembered_for_five_minutes_or_until_ecs_assigns_so_many() {
+        let (start, family) = (Timestamp::now(), Family::V4);
+        let mut state = EniState::default();
+        state.learn_fewer_than(family, 8, start);
+        state.learn_fewer_than(family, 16, start);
+        assert_eq!(state.fewer_than(family, start), Some(8));
+        assert_eq!(state.fewer_than(Family::V6, start), None);
+        assert_eq!(state.fewer_than(family, start.plus(FULL_FOR)), None);
+        // Written before the clock was set back.
+        state.learn_fewer_than(Family::V6, 8, start.plus(FULL_FOR));
+        assert_eq!(state.fewer_than(Family::V6, start), None);
+        assert!(!state.unlearn_fewer_than(family, 7) && state.unlearn_fewer_than(family, 8));
+        assert_eq!(state.fewer_than(family, start), None);
+        // What is too old to hold does not count beside what is new.
+        state.learn_fewer_than(family, 2, start);
+        state.learn_fewer_than(family, 16, start.plus(FULL_FOR));
+        assert_eq!(state.fewer_than(family, start.plus(FULL_FOR)), Some(16));
+    }
+
+    #[test]
+    fn a_state_from_before_several_addresses_in_a_request_is_read_and_one_that_knows_nothing_is_written_as_before()
+     {
+        let written = serde_json::to_string(&EniState::default()).unwrap();
+        assert_eq!(written, format!(r#"{{"schema":{SCHEMA}}}"#));
+        assert_eq!(serde_json::from_str::<EniState>(&written).unwrap(), EniState::default());
+        let mut state = EniState::default();
+        state.learn_fewer_than(Family::V6, 8, Timestamp::now());
+        state.learn_most_per_request(Family::V4, 10, "boot 1");
+        let written = serde_json::to_string(&state).unwrap();
+        assert_eq!(
+            serde_json::from_str::<EniState>(&written).unwrap().max_per_request_in("boot 1", Family::V4, 32),
+            10
+        );
+    }
 
     #[test]
     fn an_address_is_in_doubt_for_a_minute_and_again_after_another_unknown_outcome() {

@@ -105,9 +105,12 @@ pub struct AssignRequest {
     /// IPv6 addresses instead of IPv4 ones.
     #[serde(default)]
     pub ipv6: bool,
-    /// These addresses; empty for one of ECS's choice.
+    /// These addresses; empty for [`AssignRequest::count`] of ECS's choice.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub addresses: Vec<IpAddr>,
+    /// How many addresses of ECS's choice, where none is named.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub count: usize,
     /// The CIDR block of the vSwitch, where it is known: an answer with an address outside it is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub block: Option<IpNetwork>,
@@ -136,6 +139,7 @@ impl AssignRequest {
             in_doubt_until: Timestamp::now(),
             ipv6: false,
             addresses: Vec::new(),
+            count: 1,
             block: None,
             primary: Vec::new(),
             answered: Vec::new(),
@@ -147,8 +151,18 @@ impl AssignRequest {
     /// How many addresses it asks for.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.addresses.len().max(1)
+        if self.addresses.is_empty() { self.count.max(1) } else { self.addresses.len() }
     }
+}
+
+/// What a request asks for that was written before requests could ask for several.
+fn one() -> usize {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_one(count: &usize) -> bool {
+    *count == 1
 }
 
 /// A pod's addresses in use.

@@ -9,13 +9,20 @@ use super::client::Client;
 use crate::base::deadline::Deadline;
 use crate::base::eni::EniId;
 use crate::base::region::{Family, RegionId};
-use crate::cloud::rpc::{Action, Answer, Error};
+use crate::cloud::rpc::{Action, Answer, Disposition, Error, ErrorKind, Subject};
 
 /// The version of the ECS API.
 pub(super) const VERSION: &str = "2014-05-26";
 
 /// What says where the server is, for people.
 pub(super) const SET_BY: &str = "`ipam.endpoint`";
+
+/// ECS takes this many addresses in one request on every kind of ENI. Its documents name it as the limit of an ENI that is
+/// not in use, and of IPv6. For an ENI in use, a later page says 32 and the newest says that the instance type decides.
+pub(crate) const ALWAYS_TAKEN: usize = 10;
+
+/// No document names more: an ENI of the largest instance types has this many addresses, its primary one included.
+pub(crate) const MOST_ADDRESSES: usize = 50;
 
 /// The id by which Alibaba Cloud's support finds a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +38,7 @@ impl fmt::Display for RequestId {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Want {
     /// This many, of ECS's choice.
-    Count(u8),
+    Count(usize),
     /// These.
     Addresses(Vec<IpAddr>),
 }
@@ -65,9 +72,16 @@ pub(crate) fn assign_action(family: Family) -> &'static str {
     }
 }
 
+/// Whether ECS refused a request because of how many addresses it is about. No code says only that: a refusal of more than
+/// [`ALWAYS_TAKEN`] that is about the request or its parameters may mean it.
+pub(crate) fn is_too_many(error: &Error, count: usize) -> bool {
+    let is_final = matches!(error.kind, ErrorKind::Refused(Disposition::Permanent));
+    count > ALWAYS_TAKEN && is_final && error.subject() == Subject::Request
+}
+
 impl Client {
     /// Takes secondary addresses of one family off an ENI: `UnassignPrivateIpAddresses` or `UnassignIpv6Addresses`.
-    /// One attempt. ECS takes at most ten addresses a request on every kind of ENI.
+    /// One attempt. How many addresses one request may name depends on the ENI: [`ALWAYS_TAKEN`] are taken of any.
     ///
     /// # Errors
     /// `InvalidIp.IpUnassigned` and `InvalidEniId.NotFound` come back as `Disposition::Released`. For a single secondary

@@ -59,7 +59,10 @@ impl Releaser<'_> {
 /// What a recorded request asks ECS for.
 fn request_of(ask: &AssignRequest) -> (Family, Want) {
     let family = if ask.ipv6 { Family::V6 } else { Family::V4 };
-    let want = if ask.addresses.is_empty() { Want::Count(1) } else { Want::Addresses(ask.addresses.clone()) };
+    let want = match ask.addresses.as_slice() {
+        [] => Want::Count(ask.count()),
+        these => Want::Addresses(these.to_vec()),
+    };
     (family, want)
 }
 
@@ -67,6 +70,8 @@ fn request_of(ask: &AssignRequest) -> (Family, Want) {
 fn misfit(ask: &AssignRequest, answered: &[IpAddr]) -> Option<String> {
     let (asked, distinct) = (ask.count(), answered.iter().collect::<BTreeSet<_>>().len());
     if (1..=asked).contains(&answered.len()) && distinct == answered.len() {
+        // Fewer than asked for are an answer too: ECS documents a refusal where not all of them are left, but no answer
+        // that leaves out what it assigned.
         return answered.iter().find_map(|&address| misplaced(ask, address));
     }
     let named = if answered.is_empty() { String::new() } else { format!(": {}", some(answered)) };
@@ -127,6 +132,10 @@ mod tests {
             misfit_of(&AssignRequest { addresses: two, ..ask() }, &["192.168.0.8", "192.168.0.7"]),
             None
         );
+        // ECS may say that it has assigned fewer.
+        let three = AssignRequest { count: 3, ..ask() };
+        assert_eq!(misfit_of(&three, &["192.168.0.7", "192.168.0.8", "192.168.0.9"]), None);
+        assert_eq!(misfit_of(&three, &["192.168.0.7"]), None);
         // What is not known of the ENI is not held against an answer.
         let unknown = AssignRequest { block: None, primary: Vec::new(), ..ask() };
         assert_eq!(misfit_of(&unknown, &["192.168.0.2"]), None);
@@ -142,6 +151,7 @@ mod tests {
         };
         for (ask, answered, why) in [
             (ask(), &[][..], "names 0"),
+            (AssignRequest { count: 3, ..ask() }, &[], "3 was asked for"),
             (
                 ask(),
                 &["192.168.0.7", "192.168.0.8"],

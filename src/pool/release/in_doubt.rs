@@ -13,6 +13,7 @@ use std::time::Duration;
 use crate::base::address::Address;
 use crate::base::clock::Timestamp;
 use crate::base::random;
+use crate::cloud::ecs::MOST_ADDRESSES;
 use crate::cloud::rpc::{Disposition, Error, ErrorKind, Subject};
 use crate::pool::release::answer::some;
 use crate::pool::release::backoff::{MAX_PAUSE, PAUSE_AFTER_GIVING_UP, pause};
@@ -23,7 +24,7 @@ use crate::pool::release::{Answer, DESCRIBE_LAG, REQUEST_TIMEOUT};
 use crate::store::{self, AssignRequest, IN_DOUBT_FOR, Release, ReleaseId};
 
 /// No request asks ECS for more addresses, so of an answer that names more nothing at all is believed.
-const LONGEST_ANSWER: usize = 49;
+const LONGEST_ANSWER: usize = MOST_ADDRESSES;
 
 /// Looks into the first due request of the record at `index`, so that it ends, its addresses are named, or it waits.
 ///

@@ -20,6 +20,7 @@ mod eni_ownership;
 mod in_doubt;
 mod leader;
 mod one_record;
+mod refused;
 mod releaser;
 mod restore;
 mod step;

@@ -50,6 +50,7 @@ impl Releaser<'_> {
             in_doubt_until: now.plus(deadline.remaining()).plus(IN_DOUBT_FOR),
             ipv6: address.is_ipv6(),
             addresses: vec![address],
+            count: 1,
             block: None,
             primary: Vec::new(),
             answered: Vec::new(),

@@ -4,11 +4,13 @@ use std::net::IpAddr;
 
 use crate::base::clock::Timestamp;
 use crate::base::deadline::Deadline;
-use crate::cloud::ecs::Eni;
-use crate::cloud::rpc::{Disposition, ErrorKind, Subject};
+use crate::base::region::Family;
+use crate::cloud::ecs::{ALWAYS_TAKEN, Eni};
+use crate::cloud::rpc::{Disposition, Error, ErrorKind, Subject};
 use crate::pool::release::decision::may_resolve;
 use crate::pool::release::due::{has_due_request, is_record_due};
 use crate::pool::release::leader::{Leader, Step};
+use crate::pool::release::refused::{self, Next};
 use crate::pool::release::{DESCRIBE_LAG, Releaser, batch, in_doubt};
 use crate::store;
 use crate::store::{EniLock, Release, ReleaseId, join};
@@ -27,7 +29,9 @@ pub(super) fn step(
     if let Some(step) = leader.check_attachment()? {
         return Ok(step);
     }
-    let chosen = batch::choose(&leader.records, releaser.max_per_request, now);
+    let state = leader.eni_lock.state();
+    let most = |family| state.max_per_request(family, releaser.max_per_request);
+    let chosen = batch::choose(&leader.records, most, now);
     if let Some(index) = leader.next_in_doubt(now)
         && leader.records[..=index].iter().all(|record| !chosen_from(record, &chosen))
     {
@@ -75,7 +79,10 @@ fn gather(
         let first = batch.first().copied();
         let fits = |ip: &IpAddr| first.is_none_or(|first| first.is_ipv4() == ip.is_ipv4());
         batch.extend(record.allocation.ips().filter(fits));
-        is_request || batch.len() >= releaser.max_per_request
+        let is_full = |first: &IpAddr| {
+            batch.len() >= eni_lock.state().max_per_request(Family::of(*first), releaser.max_per_request)
+        };
+        is_request || batch.first().is_some_and(is_full)
     };
     let mut records = eni_lock.oldest_releases(mine, enough)?;
     records.retain(is_of_region);
@@ -175,30 +182,30 @@ impl Leader<'_, '_, '_> {
                 self.eni_lock.acknowledge(None)?;
                 self.look_then_send_less(addresses)
             }
-            (
-                ErrorKind::Refused(Disposition::Permanent),
-                Subject::Address
-                | Subject::AddressTaken
-                | Subject::Request
-                | Subject::Forbidden
-                | Subject::ClientToken,
-            ) if alone => {
-                self.eni_lock.acknowledge(None)?;
+            _ => self.refused(addresses, &error),
+        }
+    }
+
+    /// Acts upon a failure that leaves all of `addresses` on the ENI, as far as is known.
+    fn refused(&mut self, addresses: &[IpAddr], error: &Error) -> store::Result<Step> {
+        let next = refused::after(error, addresses.len());
+        if next == Next::Fail {
+            return self.failed(addresses, error);
+        }
+        self.eni_lock.acknowledge(None)?;
+        match next {
+            Next::Fewer { learn } => {
+                log::info!("trying {ALWAYS_TAKEN} of {} addresses: {error}", addresses.len());
+                if learn {
+                    self.eni_lock.takes_at_most(Family::of(addresses[0]), ALWAYS_TAKEN)?;
+                }
+                self.send_first(addresses)
+            }
+            Next::OneByOne => self.one_by_one(addresses),
+            Next::HoldBack | Next::Fail => {
                 self.hold_back(addresses[0], &error.to_string());
                 Ok(Step::Done)
             }
-            (
-                ErrorKind::Refused(Disposition::Permanent),
-                Subject::Address
-                | Subject::AddressTaken
-                | Subject::Request
-                | Subject::Forbidden
-                | Subject::ClientToken,
-            ) => {
-                self.eni_lock.acknowledge(None)?;
-                self.one_by_one(addresses)
-            }
-            _ => self.failed(addresses, &error),
         }
     }
 
@@ -217,6 +224,7 @@ impl Leader<'_, '_, '_> {
         match self.look(addresses)? {
             Look::Left(_) if !self.has_time() => Ok(Step::Failed),
             Look::Left(left) if left.len() < addresses.len() && !left.is_empty() => self.send(&left),
+            Look::Left(left) if left.len() > ALWAYS_TAKEN => self.send_first(&left),
             Look::Left(left) => self.one_by_one(&left),
             Look::Failed => Ok(Step::Failed),
         }
@@ -256,6 +264,12 @@ impl Leader<'_, '_, '_> {
         }
     }
 
+    /// Sends less of a request that was refused as it was: what is left comes in later steps.
+    fn send_first(&mut self, addresses: &[IpAddr]) -> store::Result<Step> {
+        let first: Vec<IpAddr> = addresses.iter().take(ALWAYS_TAKEN).copied().collect();
+        if self.has_time() { self.send(&first) } else { Ok(Step::Failed) }
+    }
+
     fn one_by_one(&mut self, addresses: &[IpAddr]) -> store::Result<Step> {
         for address in addresses {
             if !self.has_time() || self.send(&[*address])? == Step::Failed {
@@ -270,7 +284,7 @@ impl Leader<'_, '_, '_> {
         self.eni_lock.finish(&mut self.records, done)?;
         self.eni_lock.acknowledge(None)?;
         // There is room now, which a request in doubt may have waited for.
-        self.eni_lock.set_full(false)?;
+        self.eni_lock.has_more_room()?;
         self.eni_lock.set_resolving(None)?;
         Ok(Step::Done)
     }
