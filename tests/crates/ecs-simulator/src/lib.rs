@@ -92,6 +92,6 @@ pub use simulator::Simulator;
 pub use tls::{LOOPBACK_AUTHORITY, LOOPBACK_CERTIFICATE, LOOPBACK_KEY};
 pub use welcome::welcome;
 pub use world::{
-    AccessKey, AddressPolicy, Change, Eni, EniStatus, EniType, Instance, InstanceState, Permission, Quota,
-    Role, TokenMode, VSwitch, Vpc, World,
+    AccessKey, AddressPolicy, Change, Eni, EniStatus, EniType, FamilyLimits, Instance, InstanceState,
+    Permission, Quota, RequestLimits, Role, TokenMode, VSwitch, Vpc, World,
 };

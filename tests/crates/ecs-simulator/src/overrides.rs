@@ -14,6 +14,9 @@ impl World {
     /// |---|---|
     /// | `latency_ms` | duration of each API call |
     /// | `quota_ipv4`, `quota_ipv6` | addresses of an ENI, the primary one included |
+    /// | `most_per_request` | addresses in one request, whatever its action and family; 0: any number |
+    /// | `most_per_assign`, `most_per_unassign`, `most_per_assign_ipv6`, `most_per_unassign_ipv6` | the same for one action |
+    /// | `too_many_code` | the code of the refusal of more |
     /// | `vswitch_cidr`, `gateway` | the vSwitch's IPv4 block; the gateway is its third last address if it is not given |
     /// | `policy` | `lowest_free` or `round_robin` |
     /// | `token_mode` | `optional` or `required` |
@@ -31,6 +34,16 @@ impl World {
         set(&mut self.latency, fields.milliseconds("latency_ms")?);
         set(&mut self.quota.ipv4, fields.number("quota_ipv4")?);
         set(&mut self.quota.ipv6, fields.number("quota_ipv6")?);
+        let any = |most: usize| (most > 0).then_some(most);
+        if let Some(most) = fields.number("most_per_request")? {
+            self.set_most_per_request(any(most));
+        }
+        let limits = &mut self.per_request;
+        set(&mut limits.ipv4.assign, fields.number("most_per_assign")?.map(any));
+        set(&mut limits.ipv4.unassign, fields.number("most_per_unassign")?.map(any));
+        set(&mut limits.ipv6.assign, fields.number("most_per_assign_ipv6")?.map(any));
+        set(&mut limits.ipv6.unassign, fields.number("most_per_unassign_ipv6")?.map(any));
+        set(&mut limits.code, fields.text("too_many_code")?);
         set(&mut self.role.lifetime, fields.milliseconds("role_lifetime_ms")?);
         set(&mut self.role.name, fields.text("role_name")?);
         set(&mut self.oidc_token, fields.text("oidc_token")?);
@@ -90,6 +103,7 @@ fn set<T>(place: &mut T, value: Option<T>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::world::FamilyLimits;
     use serde_json::json;
 
     #[test]
@@ -97,12 +111,15 @@ mod tests {
         let mut world = World::single_node();
         let overrides = json!({
             "latency_ms": 5, "quota_ipv4": 6, "policy": "lowest_free", "vswitch_cidr": "10.0.0.0/20",
-            "role_name": "Other",
+            "role_name": "Other", "most_per_request": 10, "most_per_unassign_ipv6": 0, "too_many_code": "Own",
             "enis": [{"id": "eni-a", "mac": "00:16:3e:00:00:03", "primary_ip": "10.0.0.12", "tags": {"k": "v"}}],
         });
         world.apply_json(&overrides).unwrap();
         assert_eq!(world.latency.as_millis(), 5);
         assert_eq!((world.quota.ipv4, world.quota.ipv6), (6, 250));
+        assert_eq!(world.per_request.ipv4, FamilyLimits::both(Some(10)));
+        assert_eq!(world.per_request.ipv6, FamilyLimits { assign: Some(10), unassign: None });
+        assert_eq!(world.per_request.code, "Own");
         assert_eq!(world.policy, AddressPolicy::LowestFree);
         assert_eq!(world.vswitches[World::VSWITCH_ID].gateway, Ipv4Addr::new(10, 0, 15, 253));
         assert_eq!(world.role.name, "Other");
@@ -117,6 +134,7 @@ mod tests {
             (json!({"latency": 5}), "unknown key latency"),
             (json!({"latency_ms": -5}), "latency_ms"),
             (json!({"policy": "random"}), "policy"),
+            (json!({"most_per_request": -1}), "most_per_request"),
             (json!({"gateway": "192.168.0"}), "gateway"),
             (json!([]), "not an object"),
             (json!({"enis": {}}), "enis"),

@@ -26,6 +26,8 @@ pub struct World {
     pub enis: BTreeMap<String, Eni>,
     /// How many addresses an ENI may hold.
     pub quota: Quota,
+    /// How many addresses one request may be about.
+    pub per_request: RequestLimits,
     /// Which free address an Assign hands out.
     pub policy: AddressPolicy,
     /// Long-lived access keys, by id.
@@ -168,6 +170,46 @@ pub struct Quota {
     pub ipv4: usize,
     /// IPv6 addresses.
     pub ipv6: usize,
+}
+
+/// How many addresses one request may name or ask for. The documents name different numbers, and for an ENI in use none.
+#[derive(Clone, Debug)]
+pub struct RequestLimits {
+    /// For IPv4.
+    pub ipv4: FamilyLimits,
+    /// For IPv6.
+    pub ipv6: FamilyLimits,
+    /// The code of the refusal, which no document names.
+    pub code: String,
+}
+
+/// The most addresses of a family in one request; `None`: any number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FamilyLimits {
+    /// Of one to assign.
+    pub assign: Option<usize>,
+    /// Of one to unassign.
+    pub unassign: Option<usize>,
+}
+
+impl FamilyLimits {
+    /// The same for both actions.
+    #[must_use]
+    pub const fn both(most: Option<usize>) -> Self {
+        Self { assign: most, unassign: most }
+    }
+}
+
+impl RequestLimits {
+    /// The numbers that the newest documents name.
+    #[must_use]
+    pub fn documented() -> Self {
+        Self {
+            ipv4: FamilyLimits { assign: Some(49), unassign: Some(32) },
+            ipv6: FamilyLimits::both(Some(10)),
+            code: "InvalidParameter".to_owned(),
+        }
+    }
 }
 
 /// Which free address is handed out.
@@ -398,6 +440,7 @@ impl World {
             },
             enis: [primary, secondary].into_iter().map(|eni| (eni.id.clone(), eni)).collect(),
             quota: Quota { ipv4: 250, ipv6: 250 },
+            per_request: RequestLimits::documented(),
             policy: AddressPolicy::RoundRobin,
             access_keys: BTreeMap::from([(Self::ACCESS_KEY_ID.to_owned(), key)]),
             role: Role {
@@ -410,6 +453,19 @@ impl World {
             latency: Duration::ZERO,
             seed: 1,
         }
+    }
+
+    /// With no more than so many addresses in one request, whatever its action and family; `None`: with any number.
+    #[must_use]
+    pub fn with_most_per_request(mut self, most: impl Into<Option<usize>>) -> Self {
+        self.set_most_per_request(most.into());
+        self
+    }
+
+    /// Sets how many addresses there may be in one request, whatever its action and family; `None`: any number.
+    pub fn set_most_per_request(&mut self, most: Option<usize>) {
+        self.per_request.ipv4 = FamilyLimits::both(most);
+        self.per_request.ipv6 = FamilyLimits::both(most);
     }
 
     /// With another ENI.

@@ -10,35 +10,34 @@ use crate::cloud::Assignment;
 use crate::error::ApiError;
 use crate::handout::Family;
 use crate::rpc::Call;
-use crate::world::{Eni, EniStatus, EniType, InstanceState, Quota, World};
-
-/// How many addresses or prefixes one request may list.
-const MAX_LISTED: usize = 10;
+use crate::world::{Eni, EniStatus, EniType, FamilyLimits, InstanceState, Quota, RequestLimits, World};
 
 /// What differs between the families.
 pub(super) struct Rules {
     family: Family,
     /// The parameter that lists addresses.
     listed: &'static str,
-    /// The parameter that asks for a number of addresses, and the most that it may ask for.
-    counted: (&'static str, usize),
+    /// The parameter that asks for a number of addresses.
+    counted: &'static str,
     /// Parameters for prefixes in the place of addresses, which the simulator does not have.
     prefixes: [&'static str; 2],
     repeated: &'static str,
     too_many: &'static str,
     limit: fn(&Quota) -> usize,
+    per_request: fn(&RequestLimits) -> FamilyLimits,
     answer: fn(&str, &[IpAddr]) -> Value,
 }
 
 pub(super) const IPV4: Rules = Rules {
     family: Family::V4,
     listed: "PrivateIpAddress",
-    counted: ("SecondaryPrivateIpAddressCount", 49),
+    counted: "SecondaryPrivateIpAddressCount",
     prefixes: ["Ipv4Prefix.1", "Ipv4PrefixCount"],
     repeated: "InvalidPrivateIpAddress.Duplicated",
     too_many: "QuotaExceeded.PrivateIpAddress",
     // The primary address counts.
     limit: |quota| quota.ipv4.saturating_sub(1),
+    per_request: |limits| limits.ipv4,
     answer: |eni, addresses| {
         json!({"AssignedPrivateIpAddressesSet": {
             "NetworkInterfaceId": eni,
@@ -51,11 +50,12 @@ pub(super) const IPV4: Rules = Rules {
 pub(super) const IPV6: Rules = Rules {
     family: Family::V6,
     listed: "Ipv6Address",
-    counted: ("Ipv6AddressCount", 10),
+    counted: "Ipv6AddressCount",
     prefixes: ["Ipv6Prefix.1", "Ipv6PrefixCount"],
     repeated: "InvalidIp.IpRepeated",
     too_many: "InvalidOperation.Ipv6CountExceeded",
     limit: |quota| quota.ipv6,
+    per_request: |limits| limits.ipv6,
     answer: |eni, addresses| {
         json!({
             "NetworkInterfaceId": eni,
@@ -80,7 +80,7 @@ impl Rules {
             )));
         }
         let mut addresses = Vec::new();
-        for text in call.bounded_list(self.listed, MAX_LISTED)? {
+        for text in call.list(self.listed)? {
             match text.parse() {
                 Ok(address) if Family::of(address) == self.family => addresses.push(address),
                 _ => return Err(ApiError::invalid(self.listed)),
@@ -92,15 +92,36 @@ impl Rules {
         Ok(addresses)
     }
 
-    fn wish(&self, call: &Call) -> Result<Wish, ApiError> {
-        let (name, most) = self.counted;
+    fn wish(&self, call: &Call, limits: &RequestLimits) -> Result<Wish, ApiError> {
+        let name = self.counted;
+        let most = (self.per_request)(limits).assign;
         let addresses = self.addresses(call)?;
         match (addresses.is_empty(), call.parsed(name)?) {
-            (false, None) => Ok(Wish::These(addresses)),
-            (true, Some(count)) if (1..=most).contains(&count) => Ok(Wish::AnyOf(count)),
+            (false, None) => {
+                refuse_more(self.listed, addresses.len(), most, limits)?;
+                Ok(Wish::These(addresses))
+            }
+            (true, Some(count)) if count > 0 => {
+                refuse_more(name, count, most, limits)?;
+                Ok(Wish::AnyOf(count))
+            }
             (_, Some(_)) => Err(ApiError::invalid(name)),
             (true, None) => Err(ApiError::missing(name)),
         }
+    }
+}
+
+/// Refuses a request that is about more addresses than one may be.
+fn refuse_more(
+    parameter: &str,
+    count: usize,
+    most: Option<usize>,
+    limits: &RequestLimits,
+) -> Result<(), ApiError> {
+    match limits.code.as_str() {
+        _ if most.is_none_or(|most| count <= most) => Ok(()),
+        "InvalidParameter" => Err(ApiError::invalid(parameter)),
+        code => Err(ApiError::new(code)),
     }
 }
 
@@ -127,6 +148,8 @@ fn changeable<'a>(world: &'a World, call: &Call) -> Result<&'a Eni, ApiError> {
 pub(super) fn unassign(context: Context<'_>, rules: &Rules) -> Outcome {
     let Context { cloud, call, .. } = context;
     let addresses = rules.addresses(call)?;
+    let limits = &cloud.world.per_request;
+    refuse_more(rules.listed, addresses.len(), (rules.per_request)(limits).unassign, limits)?;
     call.required("RegionId")?;
     call.required("NetworkInterfaceId")?;
     if addresses.is_empty() {
@@ -144,7 +167,7 @@ pub(super) fn unassign(context: Context<'_>, rules: &Rules) -> Outcome {
 /// Assigns what is asked for, or answers what the same `ClientToken` was answered before.
 pub(super) fn assign(context: Context<'_>, rules: &Rules) -> Outcome {
     let Context { cloud, call, .. } = context;
-    let wish = rules.wish(call)?;
+    let wish = rules.wish(call, &cloud.world.per_request)?;
     call.required("RegionId")?;
     let id = call.required("NetworkInterfaceId")?;
     let token = client_token(call)?;

@@ -21,6 +21,7 @@ usage: cargo run -p ecs-simulator -- [OPTIONS]
   --api ADDR:PORT       where the ECS API listens (default 127.0.0.1:18080; port 0: a free one)
   --metadata ADDR:PORT  where the metadata service listens (default 127.0.0.1:18081)
   --quota N             IPv4 addresses of an ENI, the primary one included (default 250)
+  --per-request N       addresses in one request (default: as documented; 0: any number)
   --latency MS          how long each request takes (default 0)
   --fault KIND          what goes wrong from the start:
 FAULTS
@@ -97,6 +98,10 @@ pub(crate) fn parse(mut parser: Parser) -> Result<Request, String> {
             "--api" => options.api = loopback(&option, &value()?)?,
             "--metadata" => options.metadata = loopback(&option, &value()?)?,
             "--quota" => options.world.quota.ipv4 = number(&option, &value()?)?,
+            "--per-request" => {
+                let most: usize = number(&option, &value()?)?;
+                options.world.set_most_per_request((most > 0).then_some(most));
+            }
             "--latency" => options.world.latency = Duration::from_millis(number(&option, &value()?)?),
             "--fault" => options.fault = Some(NamedFault::find(&value()?)?),
             "--world" => change(&mut options.world, &value()?)?,

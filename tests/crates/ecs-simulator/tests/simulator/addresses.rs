@@ -50,13 +50,14 @@ fn one_address_that_is_not_there_saves_the_others() {
 }
 
 #[test]
-fn an_unassign_names_one_to_ten_addresses() {
+fn an_unassign_names_one_to_thirty_two_addresses() {
     let simulator = single_node();
     let client = Client::new(&simulator);
     assert_eq!(client.unassign(&[]).code(), "MissingParameter");
-    let many: Vec<_> = (100..111).map(|last| format!("192.168.0.{last}")).collect();
+    let many: Vec<_> = (100..133).map(|last| format!("192.168.0.{last}")).collect();
     let many: Vec<_> = many.iter().map(String::as_str).collect();
     assert_eq!(client.unassign(&many).code(), "InvalidParameter");
+    assert_eq!(client.unassign(&many[1..]).code(), "InvalidIp.IpUnassigned");
     assert_eq!(client.unassign(&["192.168.0.256"]).code(), "InvalidParameter");
     assert_eq!(client.unassign(&["2001:db8:1234:1a00::1"]).code(), "InvalidParameter");
     assert_eq!(client.unassign(&["192.168.0.1", "192.168.0.1"]).code(), "InvalidPrivateIpAddress.Duplicated");
@@ -149,6 +150,55 @@ fn an_assign_asks_for_addresses_or_for_a_number_of_them() {
     assert_eq!(code(&[(COUNT, "1"), ("PrivateIpAddress.1", "192.168.0.1")]), "InvalidParameter");
     assert_eq!(code(&[("Ipv4PrefixCount", "1")]), "UnsupportedParameter");
     assert!(simulator.addresses(ENI).is_empty());
+}
+
+/// The code of a request about so many addresses, which are on the ENI where they are to be unassigned.
+fn code_of_many(simulator: &Simulator, action: &str, count: usize) -> String {
+    let client = Client::new(simulator);
+    let (listed, number, start) = match action {
+        ASSIGN | UNASSIGN => ("PrivateIpAddress", COUNT, "192.168.0."),
+        _ => ("Ipv6Address", "Ipv6AddressCount", "2001:db8:1234:1a00::"),
+    };
+    let count = count.to_string();
+    let addresses: Vec<_> = (0..count.parse().unwrap()).map(|it| format!("{start}{}", 100 + it)).collect();
+    let names: Vec<_> = (1..=addresses.len()).map(|it| format!("{listed}.{it}")).collect();
+    let mut own = vec![("NetworkInterfaceId", ENI)];
+    if action.starts_with("Assign") {
+        own.push((number, &count));
+    } else {
+        own.extend(names.iter().map(String::as_str).zip(addresses.iter().map(String::as_str)));
+        simulator.with_world(|world| world.eni_mut(ENI).addresses = set(&own_values(&own[1..])));
+    }
+    client.call(action, &own).code()
+}
+
+fn own_values<'a>(own: &[(&str, &'a str)]) -> Vec<&'a str> {
+    own.iter().map(|(_, value)| *value).collect()
+}
+
+#[test]
+fn how_many_addresses_a_request_may_be_about_can_be_chosen() {
+    let actions = [ASSIGN, UNASSIGN, V6_ASSIGN, V6_UNASSIGN];
+    for (most, accepted, refused) in [(Some(10), 10, Some(11)), (Some(32), 32, Some(33)), (None, 60, None)] {
+        let simulator = Simulator::start(World::single_node().with_most_per_request(most)).unwrap();
+        for action in actions {
+            assert_eq!(code_of_many(&simulator, action, accepted), "", "{action} {most:?}");
+            if let Some(refused) = refused {
+                assert_eq!(
+                    code_of_many(&simulator, action, refused),
+                    "InvalidParameter",
+                    "{action} {most:?}"
+                );
+            }
+        }
+    }
+    // What the documents say, and another code.
+    for (action, most) in actions.into_iter().zip([49, 32, 10, 10]) {
+        let simulator = single_node();
+        simulator.with_world(|world| world.per_request.code = "Brand.New".to_owned());
+        assert_eq!(code_of_many(&simulator, action, most), "", "{action}");
+        assert_eq!(code_of_many(&simulator, action, most + 1), "Brand.New", "{action}");
+    }
 }
 
 #[test]

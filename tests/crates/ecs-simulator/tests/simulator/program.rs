@@ -110,6 +110,19 @@ fn it_says_what_is_there_and_which_command_comes_next() {
 }
 
 #[test]
+fn how_many_addresses_a_request_may_be_about_can_be_said_from_the_start_and_changed_while_it_runs() {
+    let running = Running::start(program(&FREE_PORTS).args(["--per-request", "2"]));
+    let ask = || {
+        let own = [("NetworkInterfaceId", ENI), ("SecondaryPrivateIpAddressCount", "3")];
+        crate::client::Client::at(&running.url("ECS API")).call(crate::client::ASSIGN, &own).code()
+    };
+    assert_eq!(ask(), "InvalidParameter");
+    let change = json!({"most_per_request": 0}).to_string();
+    assert_eq!(request(&running.url("metadata"), "POST", "/_control/world", &[], &change).status, 200);
+    assert_eq!(ask(), "");
+}
+
+#[test]
 fn a_fault_can_be_on_from_the_start_and_be_changed_while_it_runs() {
     let running = Running::start(program(&FREE_PORTS).args(["--fault", "outage"]));
     let switch =
@@ -133,6 +146,7 @@ fn help_is_printed_to_stdout_and_names_every_option_and_fault() {
         "--api",
         "--metadata",
         "--quota",
+        "--per-request",
         "--latency",
         "--fault",
         "--world",
@@ -163,6 +177,7 @@ fn a_mistake_is_named_and_help_is_offered() {
         (&["--api"], "`--api` needs a value"),
         (&["--api", "here"], "`--api here`: expected ADDR:PORT"),
         (&["--quota", "many"], "`--quota many`: expected a whole number"),
+        (&["--per-request", "-1"], "`--per-request -1`: expected a whole number"),
         (&["--fault", "outrage"], "unknown fault `outrage`"),
         (&["--world", "/nonexistent"], "/nonexistent"),
     ] {
