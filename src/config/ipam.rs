@@ -54,10 +54,10 @@ impl<'a> Ipam<'a> {
         Ok(self.0.choice("onReleaseFailure", &["defer", "fail"])? == Some("fail"))
     }
 
-    /// `maxAddressesPerCall`; ECS documents ten.
+    /// `maxAddressesPerCall`. ECS may take fewer, which is then remembered of the ENI.
     pub fn max_per_request(&self) -> Result<usize, Error> {
-        let most = self.0.integer("maxAddressesPerCall", 1..=10, 10)?;
-        Ok(usize::try_from(most).unwrap_or(10))
+        let most = self.0.integer("maxAddressesPerCall", 1..=50, 32)?;
+        Ok(usize::try_from(most).unwrap_or(32))
     }
 
     /// `foreignAddresses`: what is on the ENI for other software.

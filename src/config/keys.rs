@@ -44,7 +44,7 @@ pub const KEYS: &[Key] = &[
     key("onReleaseFailure", "`defer`"),
     key("gcGraceSeconds", "`60`"),
     key("statusFailsWhenFull", "`false`"),
-    key("maxAddressesPerCall", "`10`"),
+    key("maxAddressesPerCall", "`32`"),
     key("metricsFile", "none"),
     key("logLevel", "`info`"),
     key("logFile", "`/var/log/aliyun-eni-ipam.log`"),

@@ -43,7 +43,7 @@ fn a_section_with_nothing_but_its_type_has_every_default() {
     assert_eq!(ipam.check_all(), Ok(()));
     assert_eq!(ipam.data_directory().as_deref(), Ok(Path::new("/var/lib/cni/aliyun-eni-ipam")));
     assert_eq!(ipam.timeout(), Ok(Duration::from_secs(25)));
-    assert_eq!((ipam.fails_when_not_released(), ipam.max_per_request()), (Ok(false), Ok(10)));
+    assert_eq!((ipam.fails_when_not_released(), ipam.max_per_request()), (Ok(false), Ok(32)));
     assert_eq!(ipam.gc_grace(), Ok(Duration::from_mins(1)));
     assert_eq!(ipam.status_fails_when_full(), Ok(false));
     let log = ipam.log();
@@ -121,8 +121,8 @@ fn every_number_has_its_range() {
     assert!(grace(json!(86_401)).is_err());
     let most = |value: Value| Ipam::new(&section(&json!({"maxAddressesPerCall": value}))).max_per_request();
     assert_eq!(most(json!(1)), Ok(1));
-    assert_eq!(most(json!(10)), Ok(10));
-    assert!(most(json!(0)).is_err() && most(json!(11)).is_err());
+    assert_eq!(most(json!(50)), Ok(50));
+    assert!(most(json!(0)).is_err() && most(json!(51)).is_err());
 }
 
 #[test]

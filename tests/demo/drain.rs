@@ -12,13 +12,13 @@ pub(crate) fn play(stage: &mut Stage) -> io::Result<()> {
     stage.screen.heading("2. A node is drained")?;
     stage.screen.say(&format!(
         "{PODS} pods are deleted at once. A request takes {} ms here, and ECS refuses a second change of an ENI while \
-         one is under way. So the DELs share their requests: one of them holds the ENI's lock and releases up to ten \
+         one is under way. So the DELs share their requests: one of them holds the ENI's lock and releases up to 32 \
          addresses for all.",
         LATENCY.as_millis()
     ))?;
     stage.node.set("maxAddressesPerCall", 1);
     let alone = drain(stage, "one");
-    stage.node.set("maxAddressesPerCall", 10);
+    stage.node.set("maxAddressesPerCall", 32);
     let shared = drain(stage, "all");
     stage.screen.gap()?;
     stage.screen.output(&format!("{:28}{:>10}{:>26}", "", "requests", "until all pods are gone"))?;

@@ -91,7 +91,7 @@ fn everything(node: &Node) -> Value {
         "regionId": "cn-hangzhou", "subnet": "192.168.0.0/24", "gateway": "192.168.0.253", "ipv6": true,
         "subnet6": "2001:db8:1234:1a00::/64", "gateway6": "2001:db8:1234:1a00:ffff:ffff:ffff:fff5",
         "routes": [{"dst": "0.0.0.0/0"}, {"dst": "10.0.0.0/8", "gw": "192.168.0.253", "mtu": 1400}],
-        "signatureMethod": "ACS3-HMAC-SHA256", "onReleaseFailure": "defer", "maxAddressesPerCall": 10,
+        "signatureMethod": "ACS3-HMAC-SHA256", "onReleaseFailure": "defer", "maxAddressesPerCall": 32,
         "statusFailsWhenFull": true, "allowInsecureEndpoint": false, "gcGraceSeconds": GRACE,
     });
     config["ipam"].as_object_mut().unwrap().extend(more.as_object().unwrap().clone());

@@ -1,13 +1,12 @@
 //! The shared release: whoever holds an ENI's lock unassigns for everybody.
 //!
 //! A DEL has made its record *releasing* before it comes here. Then either another call, which holds the ENI's lock, releases
-//! it together with up to nine others, or the DEL takes the lock itself and becomes the leader for the rest. So a drained
-//! node makes one request for the first pod and one for every ten of the others, and ECS sees one mutation of an ENI at a
-//! time. What happened to a request is written into the records and the ENI's state, so that nobody repeats a call that
-//! just failed.
+//! it together with others, or the DEL takes the lock itself and becomes the leader for the rest. So a drained node makes one
+//! request for the first pod and a few for all of the others, and ECS sees one mutation of an ENI at a time. What happened to
+//! a request is written into the records and the ENI's state, so that nobody repeats a call that just failed.
 //!
 //! From the top down: [`one_record`], [`drain`] and [`backlog`] are the callers of [`step`], and ask [`decision`] before
-//! each; a step is either of [`in_doubt`] or sends a [`batch`].
+//! each; a step is either of [`in_doubt`] or sends a [`batch`], and [`refused`] says what follows where ECS refuses that.
 
 mod answer;
 mod backlog;

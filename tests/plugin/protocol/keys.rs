@@ -112,7 +112,7 @@ fn table() -> Vec<(&'static str, Use, Vec<Value>)> {
         ("waitForAddress", Giving, vec![json!("5"), json!(-1), json!(0.5), json!(61), json!(true)]),
         ("gcGraceSeconds", Giving, vec![json!("60"), json!(-1), json!(0.5), json!(86_401)]),
         ("statusFailsWhenFull", Giving, not_a_flag()),
-        ("maxAddressesPerCall", Asking, vec![json!("10"), json!(0), json!(11), json!(2.5)]),
+        ("maxAddressesPerCall", Asking, vec![json!("10"), json!(0), json!(51), json!(2.5)]),
         ("metricsFile", Giving, not_a_path()),
         ("logLevel", Giving, vec![json!(5), json!("loud"), json!("INFO")]),
         ("logFile", Giving, not_a_path()),
