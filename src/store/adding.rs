@@ -73,8 +73,20 @@ impl Store {
                 self.forget(&intent)?;
                 Ok(Begun::Existing(active))
             }
-            None => Ok(Begun::New { intent, first }),
+            None => match self.make_own_moves_durable(&intention.owner) {
+                Ok(()) => Ok(Begun::New { intent, first }),
+                Err(error) => {
+                    self.forget(&intent)?;
+                    Err(error)
+                }
+            },
         }
+    }
+
+    /// A DEL of `owner` may have been killed before its move was durable. The new record takes the name that the old one had in
+    /// `active/`: a power cut could then lose the move, and with it the only name of the old addresses.
+    fn make_own_moves_durable(&self, owner: &Attachment) -> Result<()> {
+        if self.releasing_names(&record_name(owner))?.is_empty() { Ok(()) } else { self.make_moves_durable() }
     }
 
     /// Ends an ADD well: its addresses are in use from here on, unless a DEL has come.

@@ -32,6 +32,7 @@ harness::tests! {
         of_a_del_that_was_killed_before_its_move_was_durable,
         of_a_flush_after_a_del_that_was_killed_before_its_move_was_durable,
         of_a_del_after_a_del_that_was_killed_before_its_move_was_durable,
+        of_an_add_after_a_del_that_was_killed_before_its_move_was_durable,
         of_an_add_after_a_reboot_and_of_a_flush,
         of_an_add_that_its_del_comes_for,
         of_an_add_of_both_families_that_its_del_comes_for,
@@ -253,6 +254,16 @@ fn of_a_del_after_a_del_that_was_killed_before_its_move_was_durable() {
     survives("the same pod's DEL after one that was killed before its move was durable", &[], |calls| {
         calls.add("a");
         calls.killed("DEL", "a", "fsync", 1);
+        calls.del("a");
+    });
+}
+
+/// The new record takes the name that the old one had in `active/`.
+fn of_an_add_after_a_del_that_was_killed_before_its_move_was_durable() {
+    survives("the same pod's ADD after a DEL that was killed before its move was durable", &[], |calls| {
+        calls.add("a");
+        calls.killed("DEL", "a", "fsync", 1);
+        calls.add("a");
         calls.del("a");
     });
 }
