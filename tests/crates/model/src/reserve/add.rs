@@ -77,6 +77,7 @@ impl Turn<'_> {
                 self.state.broken.outlived |= is_marked;
                 self.change(Change::Active(owner, Active { addresses, network, old: false }));
                 self.me().addresses = addresses;
+                self.state.disk.marked = self.state.disk.marked.and(addresses);
                 self.go(At::SyncActive)
             }
             (3, None) => {
@@ -183,6 +184,7 @@ impl Turn<'_> {
         if !self.makes(Mistake::SurplusRemovesFirst) {
             given.iter().for_each(|it| self.change(Change::NoEntry(it)));
         }
+        self.state.disk.marked = self.state.disk.marked.and(given);
         given
     }
 }

@@ -137,6 +137,8 @@ pub struct Disk {
     pub in_flight: Set,
     /// `eni/<id>.json`: what a request of unknown outcome may still take away.
     pub in_doubt: Set,
+    /// The addresses whose records say that they came out of the reserve.
+    pub marked: Set,
 }
 
 impl Disk {
@@ -182,6 +184,7 @@ impl Disk {
         }
         (self.live, self.durable) = (names, names);
         self.pending.clear();
+        self.marked = Set::EMPTY;
     }
 
     /// Where no power cut can come any more, nothing is lost.

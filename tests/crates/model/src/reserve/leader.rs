@@ -225,6 +225,7 @@ impl Turn<'_> {
             self.change(Change::Releasing(address));
             self.sync(RELEASING);
             self.change(Change::NoEntry(address));
+            self.state.disk.marked = self.state.disk.marked.with(address);
         }
         youngest.is_some()
     }
@@ -296,7 +297,7 @@ impl Turn<'_> {
             directories &= RESERVED;
         }
         if !self.makes(Mistake::RemovesBeforeDurable) {
-            self.sync(directories);
+            self.sync(directories & !RESERVED);
         }
         let mut batch = self.me().addresses;
         if !self.makes(Mistake::SendsActive) {
@@ -312,11 +313,15 @@ impl Turn<'_> {
             }
             return self.after_release(true);
         }
+        let entries = batch.common(self.state.disk.live.reserved());
         if !self.makes(Mistake::LeavesEntries) {
-            let entries = batch.common(self.state.disk.live.reserved());
             entries.iter().for_each(|it| self.change(Change::NoEntry(it)));
         }
-        self.sync(directories);
+        // A name that is gone already may come back as well: whoever removed it has not made that durable.
+        let came_out = batch.has_any(self.state.disk.marked) && !self.makes(Mistake::TrustsMissingEntries);
+        if came_out || !entries.is_empty() {
+            self.sync(directories);
+        }
         self.me().addresses = batch;
         if batch.is_empty() {
             return self.after_release(true);
@@ -337,6 +342,7 @@ impl Turn<'_> {
         let batch = self.me().addresses;
         let reply = self.reply()?;
         if reply == Reply::Done {
+            self.state.disk.marked = self.state.disk.marked.without(batch);
             batch.iter().for_each(|it| self.change(Change::NoReleasing(it)));
             self.sync(RELEASING);
         }

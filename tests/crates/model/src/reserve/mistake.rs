@@ -9,6 +9,8 @@ pub enum Mistake {
     ActiveCounts,
     /// A leader does not make `reserved/` durable before it sends.
     ReservedNotDurable,
+    /// A leader makes `reserved/` durable only if it finds entries of what it sends, although others have removed some.
+    TrustsMissingEntries,
     /// A leader does not make `active/` and `releasing/` durable before it sends.
     MovesNotDurable,
     /// A leader removes entries before the records that name their addresses are durable, and makes all durable afterwards only.

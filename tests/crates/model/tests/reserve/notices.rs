@@ -17,6 +17,7 @@ const NOTICED: &[(Mistake, &str, &str)] = &[
     (Mistake::ReleasingCounts, RESTED, "ADD, DEL, ADD, an entry"),
     (Mistake::ActiveCounts, ONE_OWNER, "ADD, ADD"),
     (Mistake::ReservedNotDurable, RECOVERS, "DEL, ADD, ADD, one address, power cut, reserve"),
+    (Mistake::TrustsMissingEntries, RECOVERS, "DEL, ADD, ADD, one address, power cut, reserve"),
     (Mistake::MovesNotDurable, ON_ENI, "DEL, flush, power cut"),
     (Mistake::RemovesBeforeDurable, NAMED, "flush, ADD, two entries, two kills, power cut"),
     (Mistake::SendsActive, NOT_SENT, "ADD, ADD twice, flush, a release that was done, power cut"),
