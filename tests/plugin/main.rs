@@ -35,6 +35,7 @@ mod protocol;
 mod race;
 mod readme;
 mod reconcile;
+mod request_size;
 mod restore;
 mod shared_release;
 mod status;

@@ -76,13 +76,11 @@ fn gather(
             && record.allocation.addresses.is_empty()
             && has_due_request(record, now)
             && may_resolve(eni_lock.state().resolving.as_ref(), now);
-        let first = batch.first().copied();
-        let fits = |ip: &IpAddr| first.is_none_or(|first| first.is_ipv4() == ip.is_ipv4());
-        batch.extend(record.allocation.ips().filter(fits));
-        let is_full = |first: &IpAddr| {
-            batch.len() >= eni_lock.state().max_per_request(Family::of(*first), releaser.max_per_request)
-        };
-        is_request || batch.first().is_some_and(is_full)
+        let first = batch.first().copied().or_else(|| record.allocation.ips().next());
+        let Some(family) = first.map(Family::of) else { return is_request };
+        batch.extend(record.allocation.ips().filter(|ip| Family::of(*ip) == family));
+        let most = eni_lock.state().max_per_request(family, releaser.max_per_request);
+        is_request || batch.len() >= most
     };
     let mut records = eni_lock.oldest_releases(mine, enough)?;
     records.retain(is_of_region);
