@@ -337,3 +337,44 @@ impl<'a> EniLock<'a> {
         file::replace(&path, &schema::encode_with_clock(&self.state, &path)?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn what_ecs_said_of_the_room_on_an_eni_is_there_for_the_next_call_until_it_is_no_longer_so() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path()).unwrap();
+        let eni = EniId::try_from("eni-1".to_owned()).unwrap();
+        let (v4, v6) = (Family::V4, Family::V6);
+        // What the next call knows: whether the ENI is full, and how many addresses of each family are too many.
+        let after = |learn: &dyn Fn(&mut EniLock<'_>) -> Result<()>| {
+            learn(&mut store.lock_eni(&eni, Deadline::after(Duration::from_mins(1))).unwrap()).unwrap();
+            let (state, now) = (store.eni_state(&eni).unwrap(), Timestamp::now());
+            (state.full_at(now).is_some(), state.fewer_than(v4, now), state.fewer_than(v6, now))
+        };
+        assert_eq!(after(&|lock| lock.no_room_for(v4, 16)), (false, Some(16), None));
+        assert_eq!(after(&|lock| lock.no_room_for(v6, 4)), (false, Some(16), Some(4)));
+        assert_eq!(after(&|lock| lock.no_room_for(v4, 8)), (false, Some(8), Some(4)));
+        assert_eq!(after(&|lock| lock.had_room_for(v4, 7)), (false, Some(8), Some(4)));
+        assert_eq!(after(&|lock| lock.had_room_for(v4, 8)), (false, None, Some(4)));
+        assert_eq!(after(&|lock| lock.no_room_for(v4, 1)), (true, None, Some(4)));
+        assert_eq!(after(&|lock| lock.had_room_for(v4, 1)), (false, None, Some(4)));
+        assert_eq!(after(&|lock| lock.no_room_for(v4, 1)), (true, None, Some(4)));
+        assert_eq!(after(&|lock| lock.has_more_room()), (false, None, None));
+    }
+
+    #[test]
+    fn what_ecs_takes_in_one_request_is_there_for_the_next_call() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path()).unwrap();
+        let eni = EniId::try_from("eni-1".to_owned()).unwrap();
+        let lock = store.lock_eni(&eni, Deadline::after(Duration::from_mins(1)));
+        lock.unwrap().takes_at_most(Family::V6, 10).unwrap();
+        let state = store.eni_state(&eni).unwrap();
+        assert_eq!((state.max_per_request(Family::V6, 32), state.max_per_request(Family::V4, 32)), (10, 32));
+    }
+}

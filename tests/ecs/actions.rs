@@ -2,9 +2,11 @@
 
 use aliyun_eni_ipam::inside::base::EniId;
 use aliyun_eni_ipam::inside::base::Family;
+use aliyun_eni_ipam::inside::base::hex128;
 use aliyun_eni_ipam::inside::cloud::Source;
+use aliyun_eni_ipam::inside::cloud::codes::Subject;
 use aliyun_eni_ipam::inside::cloud::{Client, EniKind, Quota, Settings, Want};
-use aliyun_eni_ipam::inside::cloud::{ErrorKind, SignatureMethod};
+use aliyun_eni_ipam::inside::cloud::{Disposition, ErrorKind, SignatureMethod};
 use ecs_simulator::World;
 
 use crate::setup::{address, assign_one, client, eni, region, settings, simulator, soon};
@@ -43,6 +45,36 @@ fn addresses_can_be_chosen() {
         let want = Want::Addresses(vec![address(chosen)]);
         let assigned = client.assign(&region(), &eni(), family, &want, chosen, soon()).unwrap().addresses;
         assert_eq!(assigned, [address(chosen)]);
+    }
+}
+
+#[test]
+fn a_request_about_more_addresses_than_ecs_takes_is_refused_as_a_request_and_changes_nothing() {
+    let simulator = simulator();
+    simulator.with_world(|world| world.set_most_per_request(Some(10)));
+    let client = client(&simulator);
+    for (family, start) in [(Family::V4, "192.168.0."), (Family::V6, "2001:db8:1234:1a00::")] {
+        let addresses: Vec<_> = (100..111).map(|last| address(&format!("{start}{last}"))).collect();
+        let assign = |want: &Want| {
+            let token = hex128().unwrap();
+            client.assign(&region(), &eni(), family, want, &token, soon()).map(|it| it.addresses)
+        };
+        let these = |count: usize| Want::Addresses(addresses[..count].to_vec());
+        let refusals = [
+            assign(&Want::Count(11)).unwrap_err(),
+            assign(&these(11)).unwrap_err(),
+            client.unassign(&region(), &eni(), &addresses, soon()).unwrap_err(),
+        ];
+        for error in refusals {
+            assert_eq!(error.kind, ErrorKind::Refused(Disposition::Permanent), "{error}");
+            assert_eq!(error.subject(), Subject::Request, "{error}");
+            assert!(!error.to_string().contains("ClientToken"), "{error}");
+        }
+        assert!(simulator.addresses(World::SECONDARY_ENI).is_empty());
+        assert_eq!(assign(&Want::Count(10)).unwrap().len(), 10);
+        assert_eq!(assign(&these(10)).unwrap(), addresses[..10]);
+        client.unassign(&region(), &eni(), &addresses[..10], soon()).unwrap();
+        simulator.with_world(|world| world.eni_mut(World::SECONDARY_ENI).addresses.clear());
     }
 }
 

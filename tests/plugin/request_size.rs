@@ -2,11 +2,11 @@
 
 use std::fs;
 use std::net::IpAddr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use harness::simulator::{AddressPolicy, Entry};
 use harness::{Effect, Fault, Node, World, eventually};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{node, node_in};
 
@@ -215,6 +215,19 @@ fn too_many_in_a_request_is_no_failure_in_the_metrics() {
     let (ten, any) = (text_where_ecs_takes(Some(10)), text_where_ecs_takes(None));
     assert!(any.contains("release_failures{eni="), "{any}");
     assert_eq!(ten, any);
+}
+
+#[test]
+fn a_release_makes_room_for_requests_that_were_refused_because_few_addresses_were_left() {
+    let node = node();
+    let _ = add(&node, 1);
+    let file = node.store().join("eni").join(format!("{}.json", Node::ENI));
+    let at = humantime::format_rfc3339_millis(SystemTime::now()).to_string();
+    fs::write(&file, json!({"schema": 1, "fewerThan": {"ipv4": {"count": 8, "at": at}}}).to_string())
+        .unwrap();
+    node.del("c0").ok();
+    let state = fs::read_to_string(&file).unwrap();
+    assert!(!state.contains("fewerThan"), "{state}");
 }
 
 /// Five pods of an ENI with five places are deleted at once and replaced, and the answer to the request that releases all five is lost.
