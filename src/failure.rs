@@ -57,11 +57,11 @@ pub enum Failure {
         /// What the system said.
         error: io::Error,
     },
-    /// The interface of `interface`.
-    #[error(
-        "cannot read the MAC address of the network interface {name:?}, which ipam.interface names: {error}"
-    )]
+    /// The interface of `interface`, or one of `interfaces`.
+    #[error("cannot read the MAC address of the network interface {name:?}, which ipam.{key} names: {error}")]
     Interface {
+        /// Which key names it.
+        key: &'static str,
         /// Which.
         name: String,
         /// What the system said.
@@ -72,6 +72,42 @@ pub enum Failure {
     Unfound {
         /// The key.
         key: &'static str,
+    },
+    /// Metadata does not tell something of one of several ENIs.
+    #[error("instance metadata has no {what} for it")]
+    Untold {
+        /// What, by the name of the key that says it of a single ENI.
+        what: &'static str,
+    },
+    /// An ENI without a link on a node whose other ENIs have theirs.
+    #[error("no network interface of this node has its MAC address")]
+    NoLink,
+    /// An ENI that was found unusable a short while ago.
+    #[error("{why} (asked again after {until})")]
+    LeftAlone {
+        /// Why it could not be used.
+        why: String,
+        /// Until when nobody is asked.
+        until: String,
+    },
+    /// `interfaces` is `"secondary"`, and there is none.
+    #[error("this instance has no secondary ENI: attach one, or leave out ipam.interfaces")]
+    NoSecondaryEni,
+    /// None of the ENIs of `interfaces` can be used.
+    #[error("none of the ENIs that ipam.interfaces names can be used: {}", in_words(.each))]
+    NoUsableEni {
+        /// Each with the reason.
+        each: Vec<UnusableEni>,
+    },
+    /// None of the ENIs of `interfaces` has room.
+    #[error(
+        "no ENI of this network has a free address: {}; delete pods (`aliyun-eni-ipam list` shows which have one), attach another \
+         ENI, or use a larger vSwitch or instance type",
+        .each.join("; ")
+    )]
+    AllFull {
+        /// Each with what is known of it, for people.
+        each: Vec<String>,
     },
     /// The ENI is not attached to this instance.
     #[error(
@@ -218,6 +254,19 @@ pub enum Failure {
     Panic(String),
 }
 
+/// One of several ENIs that cannot be used.
+#[derive(Debug)]
+pub struct UnusableEni {
+    /// Which, for people.
+    pub eni: String,
+    /// Why.
+    pub why: Failure,
+}
+
+fn in_words(each: &[UnusableEni]) -> String {
+    each.iter().map(|UnusableEni { eni, why }| format!("{eni}: {why}")).collect::<Vec<_>>().join("; ")
+}
+
 /// This plugin's codes. The CNI specification leaves 100 and above to plugins.
 mod code {
     use crate::cni::Code;
@@ -248,6 +297,11 @@ impl Failure {
             }
             Self::AllForeign { .. } => (Code::INVALID_CONFIG, "invalid ipam configuration"),
             Self::Unfound { .. } => (Code::INVALID_CONFIG, "incomplete ipam configuration"),
+            Self::Untold { .. } | Self::NoLink | Self::LeftAlone { .. } | Self::NoSecondaryEni => {
+                (code::ENI, "the ENI cannot be used")
+            }
+            Self::NoUsableEni { each } => kind_of_several(each),
+            Self::AllFull { .. } => (code::FULL, "no free address is left"),
             Self::Store(store::Error::Busy { .. }) => {
                 (Code::TRY_AGAIN_LATER, "the store is locked by other calls")
             }
@@ -298,12 +352,27 @@ impl Failure {
         }
     }
 
+    /// Whether it may pass by itself.
+    pub(crate) fn may_pass(&self) -> bool {
+        self.kind().0 == Code::TRY_AGAIN_LATER
+    }
+
     /// What the runtime is told.
     #[must_use]
     pub fn to_cni(&self) -> cni::Error {
         let (code, msg) = self.kind();
         cni::Error::new(code, msg).with_details(self.to_string())
     }
+}
+
+/// One that may be usable soon is worth another try. Otherwise they may all have the same reason.
+fn kind_of_several(each: &[UnusableEni]) -> (Code, &'static str) {
+    let mut kinds = each.iter().map(|it| it.why.kind());
+    if let Some(passing) = each.iter().find(|it| it.why.may_pass()) {
+        return passing.why.kind();
+    }
+    let several = (code::ENI, "the ENI cannot be used");
+    kinds.next().filter(|first| kinds.all(|it| it == *first)).unwrap_or(several)
 }
 
 fn kind_of_refusal(error: &rpc::Error) -> (Code, &'static str) {

@@ -67,7 +67,7 @@ pub use base::logging;
 pub use base::text::plain_words;
 pub use commands::run as run_command;
 pub use config::Ipam;
-pub use failure::Failure;
+pub use failure::{Failure, UnusableEni};
 
 /// What the tests look at directly, by the paths of the rooms that it comes from.
 pub mod inside {

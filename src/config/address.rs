@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use ipnetwork::IpNetwork;
+use serde_json::Value;
 
 use super::error::Error;
 use super::value::Reader;
@@ -20,6 +21,8 @@ pub struct AddressSettings {
     pub eni: Option<EniId>,
     /// `interface`.
     pub interface: Option<String>,
+    /// `interfaces`; then neither of the two is there.
+    pub interfaces: Option<Interfaces>,
     /// `subnet`, unless IPv4 is off.
     pub ipv4: Family4,
     /// `gateway`.
@@ -49,6 +52,18 @@ pub enum Family4 {
     Off,
 }
 
+/// What `interfaces` says: a network of several ENIs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Interfaces {
+    /// Those behind these links of the node, in this order.
+    Named(Vec<String>),
+    /// All but the primary one.
+    Secondary,
+}
+
+/// The keys that say of one ENI what each ENI of `interfaces` has for itself.
+const OF_ONE_ENI: [&str; 6] = ["networkInterfaceId", "interface", "subnet", "gateway", "subnet6", "gateway6"];
+
 impl AddressSettings {
     pub(super) fn read(ipam: &Reader<'_>) -> Result<Self, Error> {
         let ipv6 = ipam.flag("ipv6")?;
@@ -69,6 +84,7 @@ impl AddressSettings {
             interface: ipam.read("interface", "the name of a network interface", |value| {
                 value.as_str().filter(|name| is_interface_name(name)).map(str::to_owned)
             })?,
+            interfaces: interfaces(ipam)?,
             ipv4,
             gateway: ipam.address("gateway", false)?,
             ipv6,
@@ -80,6 +96,12 @@ impl AddressSettings {
             resolv_conf: ipam.absolute_path("resolvConf")?,
             below_ptp: false,
         };
+        if settings.interfaces.is_some() {
+            let is_for_all = |key| key == "subnet" && ipv4 == Family4::Off;
+            if let Some(key) = OF_ONE_ENI.iter().find(|key| ipam.has(key) && !is_for_all(**key)) {
+                return Err(ipam.error(key, "left out where ipam.interfaces names the ENIs"));
+            }
+        }
         // ptp and others refuse a gateway that is not on the link.
         if let (Family4::Block(block), Some(gateway)) = (ipv4, settings.gateway)
             && !block.contains(gateway)
@@ -94,6 +116,21 @@ impl AddressSettings {
     pub fn below(self, main_plugin: Option<&str>) -> Self {
         Self { below_ptp: main_plugin == Some(PTP), ..self }
     }
+}
+
+fn interfaces(ipam: &Reader<'_>) -> Result<Option<Interfaces>, Error> {
+    let expected = "\"secondary\" or a list of different network interfaces such as [\"eth1\", \"eth2\"]";
+    ipam.read("interfaces", expected, |value| {
+        if value.as_str() == Some("secondary") {
+            return Some(Interfaces::Secondary);
+        }
+        let names: Vec<&str> = value.as_array()?.iter().map(Value::as_str).collect::<Option<_>>()?;
+        let is_repeated = |(at, name): (usize, &&str)| names[..at].contains(name);
+        let is_usable = !names.is_empty()
+            && names.iter().all(|name| is_interface_name(name))
+            && !names.iter().enumerate().any(is_repeated);
+        is_usable.then(|| Interfaces::Named(names.into_iter().map(str::to_owned).collect()))
+    })
 }
 
 /// The main plugin whose gateway is an address of the node.

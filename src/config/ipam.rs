@@ -10,6 +10,7 @@ use super::cloud::CloudSettings;
 use super::error::Error;
 use super::keys::UnknownKey;
 use super::plugins::TYPE;
+use super::reserve::ReserveSettings;
 use super::value::Reader;
 use crate::base::foreign::ForeignAddresses;
 
@@ -63,6 +64,11 @@ impl<'a> Ipam<'a> {
     /// `foreignAddresses`: what is on the ENI for other software.
     pub fn foreign_addresses(&self) -> Result<ForeignAddresses, Error> {
         self.0.blocks("foreignAddresses").map(|blocks| ForeignAddresses::new(blocks.unwrap_or_default()))
+    }
+
+    /// `reserve` and `reuseDelaySeconds`.
+    pub fn reserve(&self) -> Result<ReserveSettings, Error> {
+        ReserveSettings::read(&self.0)
     }
 
     /// `waitForAddress`: how long an ADD waits until metadata shows the addresses on the ENI.
@@ -126,6 +132,7 @@ impl<'a> Ipam<'a> {
         self.timeout()?;
         self.fails_when_not_released()?;
         self.max_per_request()?;
+        self.reserve()?;
         self.foreign_addresses()?;
         self.wait_for_address()?;
         self.gc_grace()?;

@@ -11,14 +11,16 @@ mod error;
 mod ipam;
 mod keys;
 mod plugins;
+mod reserve;
 mod value;
 
 #[cfg(test)]
 mod tests;
 
-pub(crate) use address::{AddressSettings, Family4};
+pub(crate) use address::{AddressSettings, Family4, Interfaces};
 pub(crate) use chained::ChainedOptions;
 pub use error::Error;
 pub use ipam::Ipam;
 pub use keys::{KEYS, Key};
 pub(crate) use plugins::{TYPE, ipam_sections, is_chained, is_of_this_plugin, plugins_of};
+pub use reserve::ReserveSettings;

@@ -53,6 +53,8 @@ fn a_section_with_nothing_but_its_type_has_every_default() {
     );
     let address = ipam.address().unwrap();
     assert_eq!((address.ipv4, address.ipv6), (Family4::FromMetadata, false));
+    assert!(address.interfaces.is_none());
+    assert_eq!(ipam.reserve().unwrap(), ReserveSettings { reserve: 0, reuse_delay: Duration::from_mins(2) });
     assert!(address.region.is_none() && address.eni.is_none() && address.interface.is_none());
     assert!(address.gateway.is_none() && address.routes.is_empty() && address.resolv_conf.is_none());
     let cloud = ipam.cloud().unwrap().keeping_keys_in(Path::new("/cache"));
@@ -123,6 +125,9 @@ fn every_number_has_its_range() {
     assert_eq!(most(json!(1)), Ok(1));
     assert_eq!(most(json!(50)), Ok(50));
     assert!(most(json!(0)).is_err() && most(json!(51)).is_err());
+    let reserve = |value: Value| Ipam::new(&section(&json!({"reserve": value}))).reserve();
+    assert_eq!(reserve(json!(500)).map(|it| it.reserve), Ok(500));
+    assert!(reserve(json!(501)).is_err());
 }
 
 #[test]
@@ -190,6 +195,42 @@ fn a_gateway_is_an_address_of_its_family_and_on_the_link() {
         assert_eq!(address(&keys).unwrap().gateway6, Some(text.parse().unwrap()));
     }
     assert_refused(address(&json!({"gateway6": "192.168.0.1"})), "gateway6", "192.168.0.1");
+}
+
+#[test]
+fn interfaces_are_several_names_or_all_but_the_primary_one() {
+    let interfaces = |value: Value| address(&json!({"interfaces": value})).map(|it| it.interfaces);
+    let named = Interfaces::Named(vec!["eth2".into(), "eth1".into()]);
+    assert_eq!(interfaces(json!(["eth2", "eth1"])), Ok(Some(named)));
+    assert_eq!(interfaces(json!("secondary")), Ok(Some(Interfaces::Secondary)));
+    assert_eq!(interfaces(Value::Null), Ok(None));
+    for wrong in [json!("eth1"), json!([]), json!(["eth1", "eth1"]), json!([""]), json!([1])] {
+        let error = interfaces(wrong.clone()).unwrap_err().to_string();
+        assert!(
+            error.starts_with(&format!("ipam.interfaces is {wrong}, but must be \"secondary\" or ")),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn what_each_eni_has_for_itself_cannot_be_set_for_several() {
+    for (key, value) in [
+        ("networkInterfaceId", "eni-1"),
+        ("interface", "eth1"),
+        ("subnet", "192.168.0.0/24"),
+        ("gateway", "192.168.0.253"),
+        ("subnet6", "2001:db8::/64"),
+        ("gateway6", "fe80::1"),
+    ] {
+        let keys = json!({"interfaces": "secondary", "ipv6": true, key: value});
+        assert_eq!(
+            refusal(&keys),
+            format!("ipam.{key} is {value:?}, but must be left out where ipam.interfaces names the ENIs")
+        );
+    }
+    let keys = json!({"interfaces": "secondary", "ipv6": true, "subnet": "off", "gateway": null});
+    assert_eq!(address(&keys).unwrap().ipv4, Family4::Off);
 }
 
 #[test]

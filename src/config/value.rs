@@ -50,6 +50,11 @@ impl<'a> Reader<'a> {
             .map_err(|_| Error::InvalidSecret { key: self.full_key(key), expected: expected.to_owned() })
     }
 
+    /// Whether the key has a value.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.object.get(key).is_some_and(|value| !value.is_null())
+    }
+
     pub(super) fn read<T>(
         &self,
         key: &str,

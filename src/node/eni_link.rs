@@ -64,7 +64,7 @@ fn cache_name(eni: &EniId) -> String {
     format!("link-{eni}")
 }
 
-fn has_mac(link: &str, mac: &str) -> bool {
+pub(super) fn has_mac(link: &str, mac: &str) -> bool {
     mac_of(link).is_ok_and(|of_link| of_link == mac)
 }
 
@@ -78,6 +78,21 @@ pub(crate) fn find(mac: &str) -> Option<String> {
     let mut names =
         fs::read_dir(LINKS).ok()?.flatten().filter_map(|entry| entry.file_name().into_string().ok());
     names.find(|name| has_mac(name, mac) && !is_made_of_others(name))
+}
+
+/// The names of the links with these hardware addresses, by one look at all links.
+pub(super) fn find_all(macs: &[String]) -> Vec<Option<String>> {
+    let mut found = vec![None; macs.len()];
+    let entries = fs::read_dir(LINKS).into_iter().flatten().flatten();
+    for name in entries.filter_map(|entry| entry.file_name().into_string().ok()) {
+        let Ok(mac) = mac_of(&name) else { continue };
+        if let Some(at) = macs.iter().position(|it| *it == mac)
+            && !is_made_of_others(&name)
+        {
+            found[at] = Some(name);
+        }
+    }
+    found
 }
 
 /// Whether the link is a bridge, a bond, a VLAN or another that is made of others: it may keep the hardware address of an ENI

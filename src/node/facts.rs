@@ -20,7 +20,8 @@ use crate::cloud::metadata::Metadata;
 use crate::config;
 use crate::config::{AddressSettings, Family4};
 
-use super::eni_link::{EniLink, mac_of};
+use super::eni_choice::EniChoice;
+use super::eni_link::EniLink;
 use super::ownership;
 use super::placement::{EniPlacement, Subnet};
 use crate::failure::{Failure, Result};
@@ -53,13 +54,14 @@ struct KnownFacts {
 }
 
 /// Finds it from the configuration, from the facts that earlier calls of this boot have cached, and from metadata.
-pub(crate) fn find_placement(
+pub(super) fn find_placement(
     client: &Client,
     store: &Store,
     settings: &AddressSettings,
+    which: &EniChoice,
     deadline: Deadline,
 ) -> Result<EniPlacement> {
-    let mut finder = NodeFacts::new(client, store, settings, deadline)?;
+    let mut finder = NodeFacts::new(client, store, settings, which, deadline)?;
     let known = finder.facts.clone();
     let place = finder.place()?;
     if finder.facts != known {
@@ -68,19 +70,20 @@ pub(crate) fn find_placement(
         {
             EniLink::remember(store, &place.eni, mac)?;
         }
-        store.remember(&cache_name(settings), &finder.facts)?;
+        store.remember(&cache_name(which), &finder.facts)?;
     }
     Ok(place)
 }
 
 /// The ENI that pods get addresses of, and its region. It does not check who has the ENI, and caches nothing.
-pub(crate) fn find_eni(
+pub(super) fn find_eni(
     client: &Client,
     store: &Store,
     settings: &AddressSettings,
+    which: &EniChoice,
     deadline: Deadline,
 ) -> Result<(RegionId, EniId)> {
-    let mut finder = NodeFacts::new(client, store, settings, deadline)?;
+    let mut finder = NodeFacts::new(client, store, settings, which, deadline)?;
     Ok((finder.region()?, finder.eni()?))
 }
 
@@ -88,37 +91,39 @@ pub(crate) fn find_eni(
 ///
 /// # Errors
 /// When the interface that the configuration names has no hardware address.
-pub(crate) fn known_eni(store: &Store, settings: &AddressSettings) -> Result<Option<EniId>> {
-    let known = remembered(store, settings)?;
-    Ok(settings.eni.clone().or(known.eni))
+pub(super) fn known_eni(store: &Store, which: &EniChoice) -> Result<Option<EniId>> {
+    let known = remembered(store, which)?;
+    Ok(which.id().cloned().or(known.eni))
 }
 
 /// The region, as far as this node knows by itself. An instance stays in its region, so a fact of an earlier boot counts.
 pub(crate) fn known_region(store: &Store, settings: &AddressSettings) -> Option<RegionId> {
-    let remembered = || store.remembered::<KnownFacts>(&cache_name(settings))?.region;
+    let remembered = || match EniChoice::of_one(settings) {
+        Some(which) => store.remembered::<KnownFacts>(&cache_name(&which))?.region,
+        None => store.all_remembered::<KnownFacts>(FACTS).into_iter().find_map(|facts| facts.region),
+    };
     settings.region.clone().or_else(remembered)
 }
 
 /// The hardware address and the primary addresses of each ENI that was checked, in this boot or an earlier one: an ENI keeps both.
 pub(crate) fn known_enis(store: &Store) -> Vec<(EniId, String, BTreeSet<IpAddr>)> {
-    let all = store.all_remembered::<KnownFacts>("facts-").into_iter();
+    let all = store.all_remembered::<KnownFacts>(FACTS).into_iter();
     all.filter_map(|facts| Some((facts.ours?, facts.mac?, facts.primary))).collect()
 }
 
+/// How the names of all cached facts begin.
+const FACTS: &str = "facts-";
+
 /// The name of the cached facts: what the configuration says about the ENI.
-fn cache_name(settings: &AddressSettings) -> String {
-    match (&settings.eni, &settings.interface) {
-        (Some(eni), _) => format!("facts-{eni}"),
-        (None, Some(interface)) => format!("facts-of-interface-{interface}"),
-        (None, None) => "facts-of-primary".to_owned(),
-    }
+fn cache_name(which: &EniChoice) -> String {
+    format!("{FACTS}{}", which.file_name())
 }
 
 /// The facts of this boot, if the interface is still the same ENI, and the ENI's link is still there: one can be detached and
 /// another attached while the node runs.
-fn remembered(store: &Store, settings: &AddressSettings) -> Result<KnownFacts> {
-    let (boot_id, mac) = (boot_id(), mac_of_configured_interface(settings)?);
-    let known = store.remembered::<KnownFacts>(&cache_name(settings));
+fn remembered(store: &Store, which: &EniChoice) -> Result<KnownFacts> {
+    let (boot_id, mac) = (boot_id(), which.mac()?);
+    let known = store.remembered::<KnownFacts>(&cache_name(which));
     let has_moved = |facts: &KnownFacts| facts.ours.as_ref().is_some_and(|eni| EniLink::has_gone(store, eni));
     let still_true = |facts: &KnownFacts| {
         facts.boot_id == boot_id && (mac.is_none() || facts.mac == mac) && !has_moved(facts)
@@ -129,9 +134,11 @@ fn remembered(store: &Store, settings: &AddressSettings) -> Result<KnownFacts> {
 /// The keys without which an ADD has to ask metadata.
 pub(crate) fn asked_from_metadata(client: &Client, settings: &AddressSettings) -> Vec<&'static str> {
     let ipv4 = settings.ipv4 != Family4::Off;
+    let is_several = settings.interfaces.is_some();
     [
+        (is_several, "ipam.networkInterfaceId in place of ipam.interfaces"),
         (settings.region.is_none(), "ipam.regionId"),
-        (settings.eni.is_none(), "ipam.networkInterfaceId"),
+        (settings.eni.is_none() && !is_several, "ipam.networkInterfaceId"),
         (settings.ipv4 == Family4::FromMetadata, "ipam.subnet"),
         (ipv4 && settings.gateway.is_none() && !settings.below_ptp, "ipam.gateway"),
         (settings.ipv6 && settings.subnet6.is_none(), "ipam.subnet6"),
@@ -148,6 +155,7 @@ struct NodeFacts<'a> {
     store: &'a Store,
     deadline: Deadline,
     settings: &'a AddressSettings,
+    which: &'a EniChoice,
     facts: KnownFacts,
 }
 
@@ -156,9 +164,10 @@ impl<'a> NodeFacts<'a> {
         client: &'a Client,
         store: &'a Store,
         settings: &'a AddressSettings,
+        which: &'a EniChoice,
         deadline: Deadline,
     ) -> Result<Self> {
-        Ok(Self { client, store, deadline, settings, facts: remembered(store, settings)? })
+        Ok(Self { client, store, deadline, settings, which, facts: remembered(store, which)? })
     }
 
     fn place(&mut self) -> Result<EniPlacement> {
@@ -200,17 +209,26 @@ impl<'a> NodeFacts<'a> {
         if self.facts.region.is_none() {
             self.facts.region = Some(self.told(self.client.metadata().region_id(self.deadline))?);
         }
-        self.facts.region.clone().ok_or(Failure::Unfound { key: "regionId" })
+        self.facts.region.clone().ok_or_else(|| self.unfound("regionId"))
     }
 
     fn eni(&mut self) -> Result<EniId> {
-        if let Some(eni) = &self.settings.eni {
+        if let Some(eni) = self.which.id() {
             return Ok(eni.clone());
         }
         if self.facts.eni.is_none() {
             self.facts.eni = self.ask(Metadata::eni_of_mac)?;
         }
-        self.facts.eni.clone().ok_or(Failure::Unfound { key: "networkInterfaceId" })
+        self.facts.eni.clone().ok_or_else(|| self.unfound("networkInterfaceId"))
+    }
+
+    /// That nobody tells the value of this key. Of one of several ENIs nothing can be configured.
+    fn unfound(&self, key: &'static str) -> Failure {
+        if self.settings.interfaces.is_some() {
+            Failure::Untold { what: key }
+        } else {
+            Failure::Unfound { key }
+        }
     }
 
     /// The hardware address of the ENI, by which metadata knows it: that of the primary one where the configuration names none.
@@ -242,7 +260,7 @@ impl<'a> NodeFacts<'a> {
         let not_ours = || Failure::NotOurs { eni: eni.clone() };
         let described = self.describe(region, eni)?.ok_or_else(not_ours)?;
         // If metadata has named the ENI, it is this instance's.
-        if self.settings.eni.is_some() {
+        if self.which.id().is_some() {
             let mac = ownership::mac_of_described(self.store, self.client, &described, self.deadline);
             self.facts.mac = Some(mac?.ok_or_else(not_ours)?);
         }
@@ -263,21 +281,20 @@ impl<'a> NodeFacts<'a> {
         if self.facts.subnet.is_none() {
             self.facts.subnet = Some(self.ask(Metadata::subnet)?.into());
         }
-        self.facts.subnet.ok_or(Failure::Unfound { key: "subnet" })
+        self.facts.subnet.ok_or_else(|| self.unfound("subnet"))
     }
 
     fn gateway(&mut self) -> Result<IpAddr> {
-        let unfound = || Failure::Unfound { key: "gateway" };
         if let Some(gateway) = self.settings.gateway {
             return Ok(gateway);
         }
         if self.settings.below_ptp {
-            return self.own_primary(Family::V4).ok_or_else(unfound);
+            return self.own_primary(Family::V4).ok_or_else(|| self.unfound("gateway"));
         }
         if self.facts.gateway.is_none() {
             self.facts.gateway = Some(self.ask(Metadata::gateway)?.into());
         }
-        self.facts.gateway.ok_or_else(unfound)
+        self.facts.gateway.ok_or_else(|| self.unfound("gateway"))
     }
 
     /// ptp and others refuse a gateway outside the subnet, but only after the address was assigned, and without saying what to
@@ -310,7 +327,7 @@ impl<'a> NodeFacts<'a> {
         if self.settings.subnet6.is_none() && self.facts.subnet6.is_none() {
             self.facts.subnet6 = self.ask(Metadata::subnet6)?.map(IpNetwork::from);
         }
-        self.settings.subnet6.or(self.facts.subnet6).ok_or(Failure::Unfound { key: "subnet6" })
+        self.settings.subnet6.or(self.facts.subnet6).ok_or_else(|| self.unfound("subnet6"))
     }
 
     fn gateway6(&mut self) -> Result<Option<IpAddr>> {
@@ -324,14 +341,5 @@ impl<'a> NodeFacts<'a> {
             self.facts.gateway6 = self.ask(Metadata::gateway6)?.map(IpAddr::from);
         }
         Ok(self.facts.gateway6)
-    }
-}
-
-/// The hardware address of the interface that `interface` names; `None` if the configuration names the ENI another way.
-fn mac_of_configured_interface(settings: &AddressSettings) -> Result<Option<String>> {
-    let (None, Some(interface)) = (&settings.eni, &settings.interface) else { return Ok(None) };
-    match mac_of(interface) {
-        Ok(mac) => Ok(Some(mac)),
-        Err(error) => Err(Failure::Interface { name: interface.clone(), error }),
     }
 }

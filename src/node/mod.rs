@@ -3,11 +3,14 @@
 
 mod cni_cache;
 mod default_route;
+mod eni_choice;
 pub(crate) mod eni_link;
 pub(crate) mod enis;
 pub(crate) mod facts;
 mod host_routes;
+pub(crate) mod network_enis;
 pub(crate) mod ownership;
 pub(crate) mod placement;
 pub(crate) mod pods;
 pub(crate) mod routing;
+mod several;

@@ -15,7 +15,7 @@ use crate::failure::{Failure, Result};
 use crate::node::placement::EniPlacement;
 use crate::node::pods::NodePods;
 use crate::pool::attempt::Attempt;
-use crate::verbs::beginning::{Beginning, begin, find_place};
+use crate::verbs::beginning::{Beginning, begin, find_places};
 use crate::verbs::{main_plugin, wait_for_address};
 
 /// Opens the store for an ADD.
@@ -108,13 +108,27 @@ fn assign<'s>(
     if let Some(it) = call.arguments.requested.iter().find(|it| foreign.contains(it.address)) {
         return Err(Failure::RequestedForeign { address: it.address });
     }
-    let place = find_place(context, settings)?;
+    let places = find_places(context, settings)?;
+    let place = choose(context, places)?;
     let wanted = place.wanted(&call.arguments.requested)?;
     if let Some(it) = wanted.iter().find(|it| foreign.covers(it.subnet.block)) {
         return Err(Failure::AllForeign { subnet: it.subnet.block });
     }
     let active = attempt.run(context.releaser(&place.region)?, &place, &wanted)?;
     Ok((place, active))
+}
+
+/// The first ENI that has room, as far as is known, or else the first.
+fn choose(context: &CallContext<'_>, mut places: Vec<EniPlacement>) -> Result<EniPlacement> {
+    if places.len() > 1 {
+        let now = Timestamp::now();
+        for at in 0..places.len() {
+            if context.store.eni_state(&places[at].eni)?.full_at(now).is_none() {
+                return Ok(places.swap_remove(at));
+            }
+        }
+    }
+    Ok(places.swap_remove(0))
 }
 
 /// Says that what a failed ADD had got is not released yet, where that failed.

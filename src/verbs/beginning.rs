@@ -3,7 +3,7 @@
 use crate::config::AddressSettings;
 use crate::context::CallContext;
 use crate::failure::{Failure, Result};
-use crate::node::facts::find_placement;
+use crate::node::network_enis::find_placements;
 use crate::node::placement::EniPlacement;
 use crate::pool::release::REQUEST_TIMEOUT;
 use crate::store::{Active, AddIntent, Allocation, Begun, OpenIntent};
@@ -67,7 +67,7 @@ fn has_addresses(
     allocation: &Allocation,
 ) -> Result<bool> {
     let Allocation { eni, region, .. } = allocation;
-    if find_place(context, settings)?.eni != *eni {
+    if !find_places(context, settings)?.iter().any(|place| place.eni == *eni) {
         return Ok(false);
     }
     let described = context.client()?.describe(region, eni, context.deadline.at_most(REQUEST_TIMEOUT))?;
@@ -76,9 +76,13 @@ fn has_addresses(
     Ok(allocation.ips().all(|address| described.addresses.contains(&address) && !foreign.contains(address)))
 }
 
-/// Finds out where addresses come from, and claims the ENI for this store.
-pub(super) fn find_place(context: &CallContext<'_>, settings: &AddressSettings) -> Result<EniPlacement> {
-    let place = find_placement(context.client()?, &context.store, settings, context.deadline)?;
-    context.claim(&place.eni, &place.region)?;
-    Ok(place)
+/// Finds out where addresses come from, at least one ENI, in the order in which they are filled, and claims each for this store. One
+/// of several that is another store's is passed over.
+pub(super) fn find_places(
+    context: &CallContext<'_>,
+    settings: &AddressSettings,
+) -> Result<Vec<EniPlacement>> {
+    let found = find_placements(context.client()?, &context.store, settings, context.deadline)?;
+    let claimed = found.judged_by(|place| context.claim(&place.eni, &place.region))?;
+    Ok(claimed.usable)
 }

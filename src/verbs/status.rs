@@ -12,7 +12,7 @@ use crate::cni::Status;
 use crate::config::Ipam;
 use crate::context::CallContext;
 use crate::failure::{Failure, Result};
-use crate::node::facts::known_eni;
+use crate::node::network_enis::known_enis_of;
 use crate::verbs::add::read_dns;
 
 /// Opens the store for a STATUS.
@@ -44,18 +44,26 @@ fn look(context: &CallContext<'_>) -> Result<()> {
     let settings = context.ipam.address()?;
     read_dns(&settings)?;
     // Of this network alone: what another one's ENI is like keeps no ADD of this one from succeeding.
-    let eni = known_eni(&context.store, &settings)?;
+    let enis = known_enis_of(&context.store, &settings)?;
     context.store.check_room()?;
     context.client()?.check_credentials().map_err(|error| Failure::NotAvailable(error.to_string()))?;
     let fails_when_full = context.ipam.status_fails_when_full()?;
-    let Some(eni) = eni else { return Ok(()) };
-    match context.store.eni_state(&eni)?.full_at(Timestamp::now()).filter(|_| fails_when_full) {
-        None => Ok(()),
-        Some(full) => Err(Failure::NotAvailable(format!(
-            "ECS had no free address for {eni} at {full}: delete pods (`aliyun-eni-ipam list` shows which have one), or use \
-             {FULL}"
-        ))),
+    let mut full = Vec::new();
+    for eni in enis {
+        // One that nobody has asked for yet may have room.
+        let Some(eni) = eni else { return Ok(()) };
+        match context.store.eni_state(&eni)?.full_at(Timestamp::now()).filter(|_| fails_when_full) {
+            None => return Ok(()),
+            Some(at) => full.push(format!("{eni} at {at}")),
+        }
     }
+    if full.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::NotAvailable(format!(
+        "ECS had no free address for {}: delete pods (`aliyun-eni-ipam list` shows which have one), or use {FULL}",
+        full.join(", ")
+    )))
 }
 
 const FULL: &str = "a larger vSwitch or an instance type with more addresses per ENI";

@@ -23,6 +23,7 @@ mod foreign;
 mod gateway;
 mod gc;
 mod golden;
+mod interfaces;
 mod layers;
 mod lost_store;
 mod main_plugin;

@@ -13,7 +13,7 @@ use crate::commands::doctor::{
 };
 use crate::commands::error::CommandError;
 use crate::commands::networks::{Configuration, Network};
-use crate::node::facts::known_eni;
+use crate::node::network_enis::known_enis_of;
 use crate::store::Store;
 
 /// Checks everything and changes nothing. Each line is printed as soon as it is known, because the next check may take long.
@@ -128,16 +128,18 @@ fn located<'n>(configured: &[&'n Network], ways: &[Way<'n>]) -> Vec<Located<'n>>
     let others: Vec<_> = configured.iter().copied().filter(|network| !checked(*network)).collect();
     let mut all: Vec<Located<'n>> = Vec::new();
     for way in by_way(&others).iter().filter_map(|group| Way::new(group).ok()) {
-        let places = way.networks.iter().filter_map(|network| way.place_of(network).ok().flatten());
-        all.extend(places.map(|place| way.located(&place)));
+        let places = way.networks.iter().flat_map(|network| way.places_of(network).unwrap_or_default());
+        all.extend(places.filter_map(|(_, place)| Some(way.located(&place.ok()?))));
     }
     all.extend(ways.iter().flat_map(|way| way.places.iter().map(|place| way.located(place))));
     for network in configured {
         let is_known = all.iter().any(|it| std::ptr::eq(it.network, *network));
         if let (false, Some(store), Ok(settings)) = (is_known, store_of(network), network.ipam().address()) {
-            let known =
-                Store::open(&store).ok().and_then(|store| known_eni(&store, &settings).ok().flatten());
-            all.push(Located { network, store, eni: settings.eni.or(known), cloud: None });
+            let known = Store::open(&store).ok().and_then(|store| known_enis_of(&store, &settings).ok());
+            let mut enis = known.filter(|known| !known.is_empty()).unwrap_or_else(|| vec![settings.eni]);
+            let located =
+                enis.drain(..).map(|eni| Located { network, store: store.clone(), eni, cloud: None });
+            all.extend(located);
         }
     }
     let position =

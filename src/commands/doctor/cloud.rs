@@ -15,7 +15,8 @@ use crate::commands::doctor::stores::Located;
 use crate::commands::doctor::{eni, permissions};
 use crate::commands::networks::Network;
 use crate::failure::{Failure, Result};
-use crate::node::facts::{asked_from_metadata, find_eni};
+use crate::node::facts::asked_from_metadata;
+use crate::node::network_enis::{ConfiguredEni, find_enis};
 use crate::store::Store;
 
 /// The clock skew from which on `doctor` warns. A signature is valid for 15 minutes, and a request that ECS refuses because of
@@ -68,15 +69,29 @@ impl<'n> Way<'n> {
         let has_key = credentials(&self.client, self.deadline, report);
         for network in self.networks.clone() {
             report.about(&[network]);
-            match self.place_of(network) {
-                Ok(Some(place)) => self.places.push(place),
-                Ok(None) => report.not_tested("eni", "the configuration or the store cannot be used"),
-                Err(Failure::Metadata { missing, .. }) if !instance.is_there => {
+            let unknown = |failure, name: &str, report: &mut Report| match failure {
+                Failure::Metadata { missing, .. } if !instance.is_there => {
                     let why =
                         format!("it is not known without instance metadata: set {}", missing.join(", "));
                     report.not_tested("eni", why);
                 }
-                Err(failure) => report.fail("eni", failure),
+                failure => report.fail("eni", format!("{name}{failure}")),
+            };
+            match self.places_of(network) {
+                Ok(found) if found.is_empty() => {
+                    report.not_tested("eni", "the configuration or the store cannot be used");
+                }
+                Ok(found) => {
+                    let is_one = found.len() == 1;
+                    for (name, place) in found {
+                        let name = if is_one { String::new() } else { format!("{name}: ") };
+                        match place {
+                            Ok(place) => self.places.push(place),
+                            Err(failure) => unknown(failure, &name, report),
+                        }
+                    }
+                }
+                Err(failure) => unknown(failure, "", report),
             }
         }
         report.about(&self.networks);
@@ -134,14 +149,24 @@ impl<'n> Way<'n> {
         keys
     }
 
-    /// Where the network's pods get addresses; `None` where another line says why that is not known.
-    pub(super) fn place_of(&self, network: &'n Network) -> Result<Option<Place<'n>>> {
-        let Ok(settings) = network.ipam().address() else { return Ok(None) };
-        let Some(store) = store_of(network).and_then(|directory| Store::open(&directory).ok()) else {
-            return Ok(None);
+    /// Where the network's pods get addresses: each of its ENIs with a name for people. None where another line says why that is not
+    /// known.
+    pub(super) fn places_of(&self, network: &'n Network) -> Result<Vec<(String, Result<Place<'n>>)>> {
+        let Ok(settings) = network.ipam().address() else { return Ok(Vec::new()) };
+        let open = || store_of(network).and_then(|directory| Store::open(&directory).ok());
+        let Some(store) = open() else { return Ok(Vec::new()) };
+        let found = find_enis(&self.client, &store, &settings, self.deadline)?;
+        if found.is_empty() {
+            return Err(Failure::NoSecondaryEni);
+        }
+        let place = |ConfiguredEni { name, found }| {
+            let place = found.and_then(|(region, eni)| {
+                let store = Store::open(store.directory())?;
+                Ok(Place { network, store, region, eni })
+            });
+            (name, place)
         };
-        let (region, eni) = find_eni(&self.client, &store, &settings, self.deadline)?;
-        Ok(Some(Place { network, store, region, eni }))
+        Ok(found.into_iter().map(place).collect())
     }
 
     /// The same for the comparison of stores.

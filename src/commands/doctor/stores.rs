@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use crate::base::eni::EniId;
 use crate::commands::doctor::report::Report;
 use crate::commands::networks::Network;
+use crate::config::Interfaces;
 use crate::store::{Error, Store};
 
 const NAME: &str = "stores";
@@ -28,9 +29,9 @@ impl Located<'_> {
         }
     }
 
-    fn configured(&self) -> Option<(Option<EniId>, Option<String>)> {
+    fn configured(&self) -> Option<(Option<EniId>, Option<String>, Option<Interfaces>)> {
         let settings = self.network.ipam().address().ok()?;
-        Some((settings.eni, settings.interface))
+        Some((settings.eni, settings.interface, settings.interfaces))
     }
 
     fn in_words(&self) -> String {

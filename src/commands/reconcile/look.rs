@@ -6,9 +6,10 @@ use crate::base::clock::Timestamp;
 use crate::base::eni::EniId;
 use crate::base::region::RegionId;
 use crate::commands::reconcile::compare::Comparison;
+use crate::config::AddressSettings;
 use crate::context::CallContext;
-use crate::failure::{Failure, Result};
-use crate::node::facts::find_eni;
+use crate::failure::{Failure, Result, UnusableEni};
+use crate::node::network_enis::{ConfiguredEni, find_enis};
 use crate::node::ownership;
 use crate::node::pods::NodePods;
 use crate::pool::release::REQUEST_TIMEOUT;
@@ -42,13 +43,18 @@ fn is_out_of_date(listed: &[Listed]) -> bool {
 /// Compares every ENI that is configured, recorded or remembered.
 pub(super) fn compare_all(context: &CallContext<'_>) -> Result<Vec<Comparison>> {
     let settings = context.ipam.address()?;
-    let (region, configured) = find_eni(context.client()?, &context.store, &settings, context.deadline)?;
+    let configured = configured(context, &settings)?;
     let mut enis: BTreeMap<EniId, RegionId> = BTreeMap::new();
-    for eni in context.store.known_enis()? {
-        enis.insert(eni, region.clone());
+    if let Some((region, _)) = configured.first() {
+        for eni in context.store.known_enis()? {
+            enis.insert(eni, region.clone());
+        }
     }
-    let mut recorded = BTreeSet::from([configured.clone()]);
-    enis.insert(configured, region);
+    let mut recorded = BTreeSet::new();
+    for (region, eni) in configured {
+        recorded.insert(eni.clone());
+        enis.insert(eni, region);
+    }
     for allocation in context.store.list()?.into_iter().filter_map(|it| it.allocation) {
         enis.insert(allocation.eni.clone(), allocation.region);
         recorded.insert(allocation.eni);
@@ -66,6 +72,27 @@ pub(super) fn compare_all(context: &CallContext<'_>) -> Result<Vec<Comparison>> 
         }
     }
     Ok(found)
+}
+
+/// The ENIs of the network. One of several that is not known is left out, and so is nothing of it that a record names.
+fn configured(context: &CallContext<'_>, settings: &AddressSettings) -> Result<Vec<(RegionId, EniId)>> {
+    let (mut known, mut unknown) = (Vec::new(), Vec::new());
+    for ConfiguredEni { name, found } in
+        find_enis(context.client()?, &context.store, settings, context.deadline)?
+    {
+        match found {
+            Ok(eni) => known.push(eni),
+            Err(why) if settings.interfaces.is_none() => return Err(why),
+            Err(why) => {
+                log::warn!("{name} is not compared: {why}");
+                unknown.push(UnusableEni { eni: name, why });
+            }
+        }
+    }
+    if known.is_empty() && !unknown.is_empty() {
+        return Err(Failure::NoUsableEni { each: unknown });
+    }
+    Ok(known)
 }
 
 /// Compares one ENI. The comparison is valid while the returned lock is held: an ADD holds it from before its request to ECS

@@ -3,11 +3,11 @@
 use std::io;
 use std::time::Duration;
 
-use aliyun_eni_ipam::Failure;
 use aliyun_eni_ipam::cni::Code;
 use aliyun_eni_ipam::inside::base::EniId;
 use aliyun_eni_ipam::inside::cloud as rpc;
 use aliyun_eni_ipam::inside::{config, routes, store};
+use aliyun_eni_ipam::{Failure, UnusableEni};
 use harness::Node;
 
 use super::Section;
@@ -19,6 +19,19 @@ fn eni() -> EniId {
 
 fn system_error() -> io::Error {
     io::Error::from_raw_os_error(13)
+}
+
+/// One of several ENIs that cannot be used.
+fn unusable(name: &str, why: Failure) -> UnusableEni {
+    UnusableEni { eni: name.into(), why }
+}
+
+fn no_link() -> UnusableEni {
+    unusable("eth1", Failure::NoLink)
+}
+
+fn missing() -> UnusableEni {
+    unusable("eth2", Failure::Interface { key: "interfaces", name: "eth2".into(), error: system_error() })
 }
 
 /// A refusal with this code, about one address.
@@ -49,6 +62,12 @@ fn name_of(failure: &Failure) -> &'static str {
         Failure::ResolvConf { .. } => "ResolvConf",
         Failure::Interface { .. } => "Interface",
         Failure::Unfound { .. } => "Unfound",
+        Failure::Untold { .. } => "Untold",
+        Failure::NoLink => "NoLink",
+        Failure::LeftAlone { .. } => "LeftAlone",
+        Failure::NoSecondaryEni => "NoSecondaryEni",
+        Failure::NoUsableEni { .. } => "NoUsableEni",
+        Failure::AllFull { .. } => "AllFull",
         Failure::NotOurs { .. } => "NotOurs",
         Failure::ServiceManaged { .. } => "ServiceManaged",
         Failure::RequestedAddress { .. } => "RequestedAddress",
@@ -114,8 +133,18 @@ fn failures() -> Vec<Failure> {
             ..refusal("")
         })),
         Failure::ResolvConf { path: "/etc/resolv.conf.pods".into(), error: system_error() },
-        Failure::Interface { name: "eth1".into(), error: system_error() },
+        Failure::Interface { key: "interface", name: "eth1".into(), error: system_error() },
         Failure::Unfound { key: "subnet6" },
+        Failure::Untold { what: "subnet6" },
+        Failure::NoLink,
+        Failure::LeftAlone { why: "Why.".into(), until: "2026-11-22T09:12:44Z".into() },
+        Failure::NoSecondaryEni,
+        Failure::NoUsableEni { each: vec![no_link(), missing()] },
+        Failure::NoUsableEni { each: vec![missing()] },
+        Failure::NoUsableEni {
+            each: vec![no_link(), unusable("eth2", Failure::Unproved { eni: eni(), why: "Why.".into() })],
+        },
+        Failure::AllFull { each: vec!["eni-1 is full".into(), "eni-2 has fewer than 2".into()] },
         Failure::NotOurs { eni: eni() },
         Failure::Unproved { eni: eni(), why: "metadata does not answer".into() },
         Failure::ServiceManaged { eni: eni() },

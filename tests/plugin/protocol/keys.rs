@@ -46,6 +46,7 @@ fn table() -> Vec<(&'static str, Use, Vec<Value>)> {
             Giving,
             vec![json!(5), json!(""), json!("a/b"), json!(".."), json!("sixteen-bytes-xx")],
         ),
+        ("interfaces", Giving, no_lists_of_interfaces()),
         (
             "subnet",
             Giving,
@@ -77,6 +78,8 @@ fn table() -> Vec<(&'static str, Use, Vec<Value>)> {
         ("ipv6", Giving, not_a_flag()),
         ("subnet6", Giving, vec![json!(5), json!("192.168.0.0/24"), json!("2001:db8::1/64"), json!("off")]),
         ("gateway6", Giving, vec![json!(5), json!("192.168.0.253"), json!("2001:db8::1/64")]),
+        ("reserve", Giving, vec![json!("10"), json!(-1), json!(0.5), json!(501), json!(true)]),
+        ("reuseDelaySeconds", Giving, vec![json!("120"), json!(-1), json!(0.5), json!(86_401)]),
         ("foreignAddresses", Asking, no_lists_of_addresses()),
         ("dataDir", Looking, not_a_path()),
         ("endpoint", Asking, [not_a_server(), vec![json!("http://ecs.example.com")]].concat()),
@@ -116,6 +119,19 @@ fn table() -> Vec<(&'static str, Use, Vec<Value>)> {
         ("metricsFile", Giving, not_a_path()),
         ("logLevel", Giving, vec![json!(5), json!("loud"), json!("INFO")]),
         ("logFile", Giving, not_a_path()),
+    ]
+}
+
+fn no_lists_of_interfaces() -> Vec<Value> {
+    vec![
+        json!(5),
+        json!(""),
+        json!("eth1"),
+        json!("Secondary"),
+        json!([]),
+        json!(["a/b"]),
+        json!(["eth1", 5]),
+        json!(["eth1", "eth2", "eth1"]),
     ]
 }
 
