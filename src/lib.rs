@@ -93,7 +93,7 @@ pub mod inside {
 
     /// The `ipam` object.
     pub mod config {
-        pub use crate::config::{Error, Ipam, KEYS, Key};
+        pub use crate::config::{Error, Ipam, KEYS, Key, ReserveSettings};
     }
 
     /// The kernel's network.
