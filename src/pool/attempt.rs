@@ -33,7 +33,7 @@ impl<'s> Attempt<'s> {
         match committed {
             // This very record: a DEL may have come since, and another ADD whose addresses are not ours to take away.
             Some(active) => store.begin_release_of(&active, deadline),
-            None => Ok(store.abandon(&intent, got)?.into_iter().collect()),
+            None => store.abandon(&intent, got),
         }
     }
 }

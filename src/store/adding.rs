@@ -7,7 +7,7 @@ use crate::base::attachment::Attachment;
 use crate::base::deadline::Deadline;
 use crate::store::error::{Error, Result};
 use crate::store::intent::{AddIntent, OpenIntent};
-use crate::store::record::{Active, Allocation, ReleaseProgress};
+use crate::store::record::{Active, Allocation, AssignRequest, ReleaseProgress};
 use crate::store::record_name::record_name;
 use crate::store::schema::Misread;
 use crate::store::{ReleaseId, Store, file, intent};
@@ -137,29 +137,46 @@ impl Store {
         }
         // From here on the record is what counts. An intent that stays behind repeats a request that has no second effect,
         // and nothing is released that an active record names.
-        if let Err(error) = self.forget(intent) {
-            log::warn!("cannot remove the intent of a finished ADD, which does no harm: {error}");
-        }
+        self.end_intent(intent);
         Ok(Committed::Active)
     }
 
-    /// Ends an ADD badly: what it got, and what it asked for without seeing the answer, is to be released. `None` where
-    /// that is nothing.
+    /// Removes the intent of an ADD that has its record. What is in doubt of its requests becomes releasing before.
+    pub(super) fn end_intent(&self, intent: &OpenIntent) {
+        let ended = intent
+            .in_doubt()
+            .and_then(|in_doubt| self.put_requests(intent.intention.releases_of(in_doubt)))
+            .and_then(|_| self.forget(intent));
+        if let Err(error) = ended {
+            log::warn!("cannot remove the intent of a finished ADD, which does no harm: {error}");
+        }
+    }
+
+    /// Records requests in doubt, and what was got beside them, as releasing.
+    fn put_requests(&self, releases: Vec<(Allocation, Vec<AssignRequest>)>) -> Result<Vec<ReleaseId>> {
+        let put = |(allocation, in_doubt)| {
+            self.put_releasing(allocation, ReleaseProgress { in_doubt, ..ReleaseProgress::default() })
+        };
+        releases.into_iter().map(put).collect()
+    }
+
+    /// Ends an ADD badly: what it got, and what it asked for without seeing the answer, is to be released.
     ///
     /// # Errors
     /// The system's; the intent stays then and is settled later.
-    pub fn abandon(&self, intent: &OpenIntent, got: Option<Allocation>) -> Result<Option<ReleaseId>> {
+    pub fn abandon(&self, intent: &OpenIntent, got: Option<Allocation>) -> Result<Vec<ReleaseId>> {
         // Of a commit that could not be taken back: the record names what was got, and the pod's DEL releases it.
         if self.active(&intent.intention.owner)?.is_some() {
-            return Ok(None);
+            return Ok(Vec::new());
         }
-        let in_doubt = intent.in_doubt()?;
-        let pending = match got {
-            Some(got) if !(got.addresses.is_empty() && in_doubt.is_empty()) => {
-                Some(self.put_releasing(got, ReleaseProgress { in_doubt, ..ReleaseProgress::default() })?)
+        let mut releases = intent.intention.releases_of(intent.in_doubt()?);
+        if let Some(got) = got.filter(|got| !got.addresses.is_empty()) {
+            match releases.iter_mut().find(|(allocation, _)| allocation.eni == got.eni) {
+                Some((allocation, _)) => *allocation = got,
+                None => releases.push((got, Vec::new())),
             }
-            _ => None,
-        };
+        }
+        let pending = self.put_requests(releases)?;
         self.forget(intent)?;
         Ok(pending)
     }
@@ -177,10 +194,7 @@ impl Store {
             Err(Error::Quarantined { why, .. }) => return Err(self.misread(path, Misread::Damaged(why))),
             Err(error) => return Err(error),
         };
-        if let Some(allocation) = content.allocation() {
-            let progress = ReleaseProgress { in_doubt: content.in_doubt, ..ReleaseProgress::default() };
-            self.put_releasing(allocation, progress)?;
-        }
+        self.put_requests(content.intention.releases_of(content.in_doubt))?;
         file::remove(path)?;
         file::sync_directory(&self.assigning_directory())
     }

@@ -134,20 +134,38 @@ impl Content {
         }
     }
 
-    /// What the ADD may have got without anybody knowing: no address yet, on the ENI that it asked for. `None` of an ADD
+    /// What the ADD may have got without anybody knowing: no address yet, on the ENI that it asked for first. `None` of an ADD
     /// that has not asked, or whose requests are all settled.
     pub(super) fn allocation(&self) -> Option<Allocation> {
-        let ask = self.in_doubt.first()?;
-        Some(Allocation {
-            owner: self.intention.owner.clone(),
-            network: self.intention.network.clone(),
+        Some(self.intention.allocation(self.in_doubt.first()?))
+    }
+}
+
+impl AddIntent {
+    /// What a request of the ADD may have brought: no address yet.
+    fn allocation(&self, ask: &AssignRequest) -> Allocation {
+        Allocation {
+            owner: self.owner.clone(),
+            network: self.network.clone(),
             eni: ask.eni.clone(),
             region: ask.region.clone(),
             addresses: Vec::new(),
-            pod: self.intention.pod.clone(),
-            boot_id: self.intention.boot_id.clone(),
-            since: self.intention.since,
-        })
+            pod: self.pod.clone(),
+            boot_id: self.boot_id.clone(),
+            since: self.since,
+        }
+    }
+
+    /// The releases of these requests, one for each ENI: whoever holds the ENI's lock finds all that is about it.
+    pub(super) fn releases_of(&self, in_doubt: Vec<AssignRequest>) -> Vec<(Allocation, Vec<AssignRequest>)> {
+        let mut releases: Vec<(Allocation, Vec<AssignRequest>)> = Vec::new();
+        for ask in in_doubt {
+            match releases.iter_mut().find(|(allocation, _)| allocation.eni == ask.eni) {
+                Some((_, asks)) => asks.push(ask),
+                None => releases.push((self.allocation(&ask), vec![ask])),
+            }
+        }
+        releases
     }
 }
 
@@ -167,6 +185,8 @@ pub struct OpenIntent {
     pub intention: AddIntent,
     /// The `ClientToken`s of the requests whose answers this process has seen and keeps.
     acknowledged: Vec<String>,
+    /// How many requests are neither acknowledged nor resolved.
+    open: usize,
 }
 
 impl OpenIntent {
@@ -177,7 +197,7 @@ impl OpenIntent {
         let draft = file::Draft::write(directory, &head, |file| try_lock(file).map(|_| ()))?;
         let Some(file) = draft.claim(path)? else { return Ok(None) };
         file::sync_directory(directory)?;
-        Ok(Some(Self { file, path: path.to_owned(), intention, acknowledged: Vec::new() }))
+        Ok(Some(Self { file, path: path.to_owned(), intention, acknowledged: Vec::new(), open: 0 }))
     }
 
     /// Makes it durable that ECS is about to be asked; only then may it be.
@@ -185,11 +205,13 @@ impl OpenIntent {
     /// # Errors
     /// When the disk refuses; then ECS must not be asked.
     pub fn ask(&mut self, ask: &AssignRequest) -> Result<()> {
-        append(&self.file, &self.path, &Event::Ask(ask.clone()))
+        self.ask_without_sync(ask)?;
+        self.sync()
     }
 
     /// The same without making it durable: [`OpenIntent::sync`] has to come before ECS is asked.
     pub(super) fn ask_without_sync(&mut self, ask: &AssignRequest) -> Result<()> {
+        self.open += 1;
         write_event(&self.file, &self.path, &Event::Ask(ask.clone()))
     }
 
@@ -199,7 +221,6 @@ impl OpenIntent {
     }
 
     /// Says what the ADD waits for, so that whoever asks ECS asks for it too. It is not made durable: a power cut ends the ADD.
-    #[allow(dead_code, reason = "its user comes next")]
     pub(crate) fn wait_for(&self, waits: Waits) {
         self.hint(&Hint { waits: Some(waits), ..Hint::default() });
     }
@@ -209,7 +230,9 @@ impl OpenIntent {
     /// # Errors
     /// When the disk refuses; then the request will be repeated one day, to no effect.
     pub fn resolve(&mut self, client_token: &str) -> Result<()> {
-        append(&self.file, &self.path, &Event::Settled(client_token.to_owned()))
+        append(&self.file, &self.path, &Event::Settled(client_token.to_owned()))?;
+        self.open = self.open.saturating_sub(1);
+        Ok(())
     }
 
     /// Notes what the request with this ClientToken has brought: if this process is killed now, its addresses can be released
@@ -233,6 +256,7 @@ impl OpenIntent {
     /// [`Store::abandon`](super::Store::abandon). The file does not say so, because it ends with either.
     pub fn acknowledge(&mut self, client_token: &str) {
         self.acknowledged.push(client_token.to_owned());
+        self.open = self.open.saturating_sub(1);
     }
 
     /// Whether any answer has been seen that brought something.
@@ -243,6 +267,9 @@ impl OpenIntent {
 
     /// The requests whose answers nobody has seen, or has acted upon.
     pub(super) fn in_doubt(&self) -> Result<Vec<AssignRequest>> {
+        if self.open == 0 {
+            return Ok(Vec::new());
+        }
         let mut in_doubt = read(&self.path, &self.file)?.in_doubt;
         in_doubt.retain(|ask| !self.acknowledged.contains(&ask.client_token));
         Ok(in_doubt)

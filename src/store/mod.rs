@@ -46,7 +46,6 @@ mod releasing;
 mod reserve;
 mod routes_lock;
 mod schema;
-#[allow(dead_code, reason = "its users come next")]
 mod sharing;
 #[allow(dead_code, reason = "its users come next")]
 mod taking;
@@ -73,7 +72,6 @@ pub(crate) use releasing::{BegunRelease, ReleaseId, Room};
 #[allow(unused_imports, reason = "their users come next")]
 pub(crate) use reserve::{Entry, Reserved};
 pub(crate) use routes_lock::RoutesLock;
-#[allow(unused_imports, reason = "their users come next")]
 pub(crate) use sharing::{Demand, Waits};
 pub(crate) use waiting::Holder;
 

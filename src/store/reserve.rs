@@ -128,7 +128,7 @@ impl Store {
             && self.named_by_releases(eni, &[address])?.is_empty())
     }
 
-    fn entry(&self, eni: &EniId, address: IpAddr) -> Result<Option<Entry>> {
+    pub(super) fn entry(&self, eni: &EniId, address: IpAddr) -> Result<Option<Entry>> {
         let path = self.reserved_path(eni, address);
         let Some(content) = file::read(&path)? else { return Ok(None) };
         match schema::parse::<Document>(&content) {

@@ -62,8 +62,8 @@ pub(crate) struct Demand {
 }
 
 impl Store {
-    /// Records the request that `ask` makes of the demand, in one hold of the store's lock with the look at the demand, so that two
-    /// ADDs do not ask for the same ones on two ENIs; and makes it durable.
+    /// Records the request that `ask` makes of the demand, if any, in one hold of the store's lock with the look at the demand, so
+    /// that two ADDs do not ask for the same ones on two ENIs; and makes it durable.
     ///
     /// # Errors
     /// The system's; then ECS must not be asked.
@@ -71,20 +71,21 @@ impl Store {
         &self,
         intent: &mut OpenIntent,
         (eni, family): (&EniId, Family),
-        ask: impl FnOnce(&Demand) -> AssignRequest,
+        ask: impl FnOnce(&Demand) -> Option<AssignRequest>,
         deadline: Deadline,
-    ) -> Result<AssignRequest> {
+    ) -> Result<Option<AssignRequest>> {
         let lock = self.lock(deadline)?;
         let demand =
             self.demand(&intent.intention.network, &record_name(&intent.intention.owner), eni, family)?;
-        let ask = ask(&demand);
+        let Some(ask) = ask(&demand) else { return Ok(None) };
         intent.ask_without_sync(&ask)?;
         drop(lock);
         intent.sync()?;
-        Ok(ask)
+        Ok(Some(ask))
     }
 
     /// Whether another ADD of `network` waits for addresses of `eni`, of whichever family.
+    #[allow(dead_code, reason = "its user comes next")]
     pub(crate) fn is_waited_for(&self, network: &str, eni: &EniId) -> Result<bool> {
         let now = Timestamp::now();
         for (name, content) in self.others_intents(network, "")? {

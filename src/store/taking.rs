@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use crate::base::clock::Timestamp;
 use crate::base::deadline::Deadline;
+use crate::base::eni::EniId;
 use crate::base::region::Family;
 use crate::store::adding::Committed;
 use crate::store::error::Result;
@@ -11,7 +12,7 @@ use crate::store::intent::OpenIntent;
 use crate::store::lock::Lock;
 use crate::store::record::{Active, Allocation};
 use crate::store::record_name::record_name;
-use crate::store::{Entry, Store, file};
+use crate::store::{Entry, Reserved, Store, file};
 
 impl Store {
     /// Ends an ADD well with `taken` out of the reserve, all of them or none; the record may have others beside. It is visible at
@@ -54,10 +55,19 @@ impl Store {
             self.take_back(active, deadline)?;
             return Err(error);
         }
-        if let Err(error) = self.forget_taken(active, deadline).and_then(|()| self.forget(intent)) {
-            log::warn!("what a finished ADD leaves behind is still there, which does no harm: {error}");
+        if let Err(error) = self.forget_taken(active, deadline) {
+            log::warn!(
+                "an entry of the reserve stays beside the record of its address, which does no harm: {error}"
+            );
         }
+        self.end_intent(intent);
         Ok(Committed::Active)
+    }
+
+    /// The entry of this address, if it counts.
+    pub(crate) fn reserved_one(&self, eni: &EniId, address: IpAddr) -> Result<Option<Reserved>> {
+        let entry = if self.is_reserved(eni, address)? { self.entry(eni, address)? } else { None };
+        Ok(entry.map(|entry| Reserved { address, entry }))
     }
 
     /// The record could not be made durable.

@@ -1,6 +1,7 @@
 //! ADD: the attachment gets a secondary private IP of the node's ENI, or two, one of each family.
 
 use std::io;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -14,6 +15,7 @@ use crate::context::CallContext;
 use crate::failure::{Failure, Result};
 use crate::node::placement::EniPlacement;
 use crate::node::pods::NodePods;
+use crate::pool::assign::{Keeping, Source};
 use crate::pool::attempt::Attempt;
 use crate::verbs::beginning::{Beginning, begin, find_places};
 use crate::verbs::{main_plugin, wait_for_address};
@@ -114,8 +116,14 @@ fn assign<'s>(
     if let Some(it) = wanted.iter().find(|it| foreign.covers(it.subnet.block)) {
         return Err(Failure::AllForeign { subnet: it.subnet.block });
     }
-    let active = attempt.run(context.releaser(&place.region)?, &place, &wanted)?;
-    Ok((place, active))
+    let source = Source { place: &place, wanted, releaser: context.releaser(&place.region)? };
+    let (place, active) = attempt.run(&source, keeping())?;
+    Ok((place.clone(), active))
+}
+
+/// What the network keeps in reserve.
+fn keeping() -> Keeping {
+    Keeping { entries: 0, rest: Duration::from_mins(2) }
 }
 
 /// The first ENI that has room, as far as is known, or else the first.

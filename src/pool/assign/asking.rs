@@ -1,0 +1,313 @@
+//! Asks ECS for addresses, while the ADD holds the ENI's lock and its intent names each request.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::base::clock::Timestamp;
+use crate::base::deadline::Deadline;
+use crate::base::random;
+use crate::base::region::Family;
+use crate::cloud::ecs::{ALWAYS_TAKEN, is_too_many};
+use crate::cloud::rpc::{Disposition, Error, ErrorKind};
+use crate::failure::{Failure, Result};
+use crate::node::placement::Wanted;
+use crate::pool::assign::formula::{Count, Keeping};
+use crate::pool::assign::picking::{Look, Picker};
+use crate::pool::assign::source::Source;
+use crate::pool::attempt::Attempt;
+use crate::pool::release;
+use crate::pool::release::Answer;
+use crate::store::{AssignRequest, Demand, EniLock, Entry, IN_DOUBT_FOR};
+
+/// How many addresses in a row may turn out to be unusable.
+const TRIES: usize = 20;
+
+/// How many addresses in a row may turn out to be other software's. They stay on the ENI, so each costs room.
+const MAX_FOREIGN: usize = 4;
+
+/// How long after an unknown outcome an ADD goes on asking, and with it holds the ENI's lock: nobody else must wait for it for
+/// longer.
+const HOLD_AFTER_UNKNOWN: Duration = Duration::from_secs(10);
+
+/// Where an address comes from that an ADD has found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// ECS has just given it.
+    Given(IpAddr),
+    /// It is in the reserve, and may be gone when the ADD takes it.
+    Reserved(IpAddr),
+    /// Nothing was found, and the ENI's lock was let go while the ADD waited to ask again.
+    Nothing,
+}
+
+/// What an ADD remembers from one request to the next.
+#[derive(Debug)]
+pub(super) struct Effort {
+    /// How many more requests it sends.
+    tries: usize,
+    /// How many of them have failed.
+    failures: u32,
+    /// Whether it has asked for room on a full ENI already.
+    has_made_room: bool,
+    /// How many addresses ECS has given that are other software's.
+    pub(super) foreign: usize,
+}
+
+impl Effort {
+    pub(super) fn new() -> Self {
+        Self { tries: TRIES, failures: 0, has_made_room: false, foreign: 0 }
+    }
+}
+
+/// An attempt that holds an ENI's lock and asks ECS. It lets go of the lock while it waits to ask again, so that DELs do not wait
+/// behind ADDs, but only as long as it cannot have been given anything: whoever resolves a dead ADD's request must not meet
+/// an address that no record names yet.
+pub(super) struct Asker<'a, 's> {
+    pub(super) source: &'a Source<'a>,
+    pub(super) keeping: Keeping,
+    pub(super) attempt: &'a mut Attempt<'s>,
+    pub(super) effort: &'a mut Effort,
+}
+
+/// A request that is about to be sent.
+struct Planned {
+    ask: AssignRequest,
+    /// How many ADDs wait, this one included.
+    waiting: usize,
+}
+
+impl<'s> Asker<'_, 's> {
+    /// One address that the pod can have. It asks for those of others that wait as well.
+    ///
+    /// # Errors
+    /// What ECS said last, or that a DEL came. The intent then names the request in doubt, if any.
+    pub(super) fn obtain(&mut self, want: &Wanted) -> Result<Found> {
+        let mut most = usize::MAX;
+        while self.effort.tries > 0 {
+            if self.attempt.intent.is_deleted()? {
+                return Err(Failure::Deleted);
+            }
+            let asked = Timestamp::now();
+            let state = self.eni_lock()?.state();
+            if want.address.is_some_and(|address| state.is_in_doubt(address, asked)) {
+                return Err(Failure::NoUsableAddress { eni: self.source.place.eni.clone() });
+            }
+            let reserved = self.pick(want)?;
+            let Some(Planned { ask, waiting }) = self.plan(want, reserved.is_some(), most)? else {
+                return Ok(reserved.map_or(Found::Nothing, Found::Reserved));
+            };
+            self.effort.tries -= 1;
+            let error = match self.request(&ask) {
+                Ok(addresses) => {
+                    self.attempt.intent.note_answer(&ask.client_token, &addresses);
+                    self.eni_lock()?.had_room_for(want.family, addresses.len())?;
+                    match self.accept(&ask, &addresses, asked)? {
+                        Some(address) => return Ok(Found::Given(address)),
+                        None if self.effort.foreign >= MAX_FOREIGN => {
+                            return Err(Failure::OnlyForeign { eni: self.source.place.eni.clone() });
+                        }
+                        None => continue,
+                    }
+                }
+                // Others wait for what it has asked for. It need not.
+                Err(NoAddress { in_doubt: true, .. }) if reserved.is_some() => {
+                    return Ok(reserved.map_or(Found::Nothing, Found::Reserved));
+                }
+                Err(NoAddress { error, in_doubt: true }) => return Err(error.into()),
+                Err(NoAddress { error, in_doubt: false }) => error,
+            };
+            // ECS has said that nothing was assigned.
+            self.attempt.intent.resolve(&ask.client_token)?;
+            if let Some(fewer) = self.fewer(&error, &ask, waiting)? {
+                most = fewer;
+                continue;
+            }
+            if let Some(address) = reserved {
+                return Ok(Found::Reserved(address));
+            }
+            self.effort.failures += 1;
+            // A release that is still to be done may hold the address that is wanted.
+            let may_help =
+                error.subject().is_full() || (want.address.is_some() && error.subject().is_an_address());
+            if may_help && !std::mem::replace(&mut self.effort.has_made_room, true) && self.make_room()? {
+                continue;
+            }
+            let lets_go = !self.attempt.intent.has_answers();
+            if lets_go {
+                self.attempt.eni_lock = None;
+            }
+            if is_final(&error) || !self.wait(&error, self.effort.failures, self.attempt.deadline) {
+                return Err(match want.address {
+                    Some(address) => Failure::Withheld { address, error: Box::new(error) },
+                    None => error.into(),
+                });
+            }
+            if lets_go {
+                return Ok(Found::Nothing);
+            }
+        }
+        Err(Failure::NoUsableAddress { eni: self.source.place.eni.clone() })
+    }
+
+    /// The ENI's lock, taken again where it was let go of.
+    pub(super) fn eni_lock(&mut self) -> Result<&mut EniLock<'s>> {
+        let Attempt { store, eni_lock, deadline, .. } = &mut *self.attempt;
+        let held = match eni_lock.take() {
+            Some(held) => held,
+            None => store.lock_eni(&self.source.place.eni, *deadline)?,
+        };
+        Ok(eni_lock.insert(held))
+    }
+
+    /// An entry that it could take instead of asking.
+    fn pick(&self, want: &Wanted) -> Result<Option<IpAddr>> {
+        let picker = Picker::new(self.source, self.keeping, self.attempt.deadline);
+        picker.pick(want, Look::From(0))
+    }
+
+    fn make_room(&mut self) -> Result<bool> {
+        let (releaser, deadline) = (self.source.releaser, self.attempt.deadline);
+        Ok(releaser.make_room(self.eni_lock()?, deadline)?)
+    }
+
+    /// Makes a request durable before ECS is asked: for what is missing, and for one address if nothing `is_reserved` for this ADD.
+    /// `None` where ECS need not be asked.
+    fn plan(&mut self, want: &Wanted, is_reserved: bool, most: usize) -> Result<Option<Planned>> {
+        let (source, keeping, now) = (self.source, self.keeping, Timestamp::now());
+        let least = usize::from(!is_reserved);
+        let ask = self.prepare(want)?;
+        if source.is_particular() {
+            if is_reserved {
+                return Ok(None);
+            }
+            self.attempt.intent.ask(&ask)?;
+            return Ok(Some(Planned { ask, waiting: 1 }));
+        }
+        let state = self.eni_lock()?.state().clone();
+        let fewer_than = state.fewer_than(want.family, now).unwrap_or(usize::MAX);
+        let most = state
+            .max_per_request(want.family, source.releaser.max_per_request)
+            .min(fewer_than.saturating_sub(1))
+            .min(most)
+            .max(1);
+        let picker = Picker::new(source, keeping, self.attempt.deadline);
+        let network = self.attempt.intent.intention.network.clone();
+        let mut waiting = 1;
+        let asked = |demand: &Demand| {
+            let is_fit = |address, entry: &Entry| picker.is_fit(want, address, entry, &state, now);
+            waiting = demand.waiting;
+            let missing = Count::new(demand, &network, keeping, is_fit).missing();
+            let count = missing.max(least).min(most);
+            (count > 0).then(|| AssignRequest { count, ..ask })
+        };
+        let (store, deadline) = (self.attempt.store, self.attempt.deadline);
+        let planned = store.plan_request(
+            &mut self.attempt.intent,
+            (&source.place.eni, want.family),
+            asked,
+            deadline,
+        )?;
+        Ok(planned.map(|ask| Planned { ask, waiting }))
+    }
+
+    /// A request for one address.
+    fn prepare(&self, want: &Wanted) -> Result<AssignRequest> {
+        let place = self.source.place;
+        Ok(AssignRequest {
+            eni: place.eni.clone(),
+            region: place.region.clone(),
+            client_token: random::hex128().map_err(Failure::Random)?,
+            in_doubt_until: Timestamp::now().plus(self.attempt.deadline.remaining()).plus(IN_DOUBT_FOR),
+            ipv6: want.family == Family::V6,
+            addresses: want.address.into_iter().collect(),
+            count: 1,
+            block: Some(want.subnet.block),
+            primary: place.primary.iter().copied().filter(|it| Family::of(*it) == want.family).collect(),
+            answered: Vec::new(),
+            asked: Some(Timestamp::now()),
+            not_before: None,
+        })
+    }
+
+    /// After a refusal: for how many to ask next instead, if that may help; and remembers what the refusal says of the ENI.
+    fn fewer(&mut self, error: &Error, ask: &AssignRequest, waiting: usize) -> Result<Option<usize>> {
+        let (count, family) = (ask.count(), if ask.ipv6 { Family::V6 } else { Family::V4 });
+        let is_full = error.subject().is_full();
+        let eni_lock = self.eni_lock()?;
+        if is_full {
+            eni_lock.no_room_for(family, count)?;
+        } else if is_too_many(error, count) {
+            eni_lock.takes_at_most(family, ALWAYS_TAKEN)?;
+            return Ok(Some(ALWAYS_TAKEN));
+        } else if count == 1 {
+            eni_lock.set_full(false)?;
+        }
+        let is_final = matches!(error.kind, ErrorKind::Refused(Disposition::Permanent));
+        Ok(match count {
+            0 | 1 => None,
+            _ if is_full && waiting < count => Some(waiting),
+            _ if is_full => Some(count / 2),
+            // Whatever it is about: one address alone may be had.
+            _ if is_final && !error.subject().denies_access() => Some(1),
+            _ => None,
+        })
+    }
+
+    /// Sends the request, and again with the same ClientToken while its outcome is unknown, for [`HOLD_AFTER_UNKNOWN`]. After
+    /// an answer that does not answer the request, the next one is likely to be no better: ECS is asked once more only.
+    fn request(&mut self, ask: &AssignRequest) -> std::result::Result<Vec<IpAddr>, NoAddress> {
+        let mut failures = 0;
+        let mut unfit = 0;
+        let mut in_doubt = false;
+        let mut deadline = self.attempt.deadline;
+        loop {
+            let error = match self.source.releaser.ask(ask, deadline.at_most(release::REQUEST_TIMEOUT)) {
+                Ok(Answer::Fit(addresses)) => return Ok(addresses),
+                Ok(Answer::Unfit { error, .. }) => {
+                    unfit += 1;
+                    error
+                }
+                Err(error) => error,
+            };
+            failures += 1;
+            if error.kind == ErrorKind::Unknown && !in_doubt {
+                in_doubt = true;
+                deadline = deadline.at_most(HOLD_AFTER_UNKNOWN);
+            }
+            // The operation that ECS is busy with may be a copy of this one, and its answer can be had a little later.
+            let again = match error.kind {
+                ErrorKind::Unknown => unfit < 2,
+                ErrorKind::Refused(Disposition::Retry) => in_doubt,
+                ErrorKind::Refused(_) | ErrorKind::NotSent => false,
+            };
+            if !again || !self.wait(&error, failures, deadline) {
+                // An earlier copy, with an unknown outcome, can take effect after this one was refused.
+                return Err(NoAddress { in_doubt: in_doubt && !error.token_is_spent(), error });
+            }
+        }
+    }
+
+    /// Waits before the next attempt; false if there is no time left for one until `deadline`.
+    fn wait(&self, error: &Error, failures: u32, deadline: Deadline) -> bool {
+        let pause = release::pause_after(error, failures, Timestamp::now(), random::jitter);
+        let possible = pause + self.source.releaser.min_time() <= deadline.remaining();
+        if possible {
+            log::info!("trying again in {:.1} s: {error}", pause.as_secs_f64());
+            deadline.sleep(pause);
+        }
+        possible
+    }
+}
+
+/// A request that brought no address, and why.
+struct NoAddress {
+    error: Error,
+    /// Whether it may have assigned one all the same, or may yet.
+    in_doubt: bool,
+}
+
+/// Whether asking again with a new ClientToken does not help.
+fn is_final(error: &Error) -> bool {
+    matches!(error.kind, ErrorKind::Refused(Disposition::Permanent | Disposition::Released))
+        && !error.token_is_spent()
+}
