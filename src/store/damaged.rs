@@ -132,7 +132,12 @@ impl Store {
         Ok(file::names(&self.address_directory())?.into_iter().filter_map(parse).collect())
     }
 
-    /// Where an ENI is, as any other record says.
+    /// Where an ENI is, as any record says.
+    pub(super) fn region_of_any(&self, eni: &EniId) -> Result<Option<RegionId>> {
+        self.region_of(eni, &self.entries()?)
+    }
+
+    /// The same, where it is known which records name addresses of the ENI.
     fn region_of(&self, eni: &EniId, entries: &[(String, EniId, IpAddr)]) -> Result<Option<RegionId>> {
         let in_use = entries.iter().filter(|(_, other, _)| other == eni);
         let in_use = in_use.map(|(name, ..)| self.address_directory().join(name));

@@ -241,6 +241,16 @@ impl<'a> EniLock<'a> {
         self.save()
     }
 
+    /// Whether the names in the ENI's reserve have not `changed` since they were last made durable.
+    pub(super) fn is_reserve_durable(&self, changed: u64) -> bool {
+        self.state.reserve_durable == Some(changed)
+    }
+
+    /// Remembers, from when the state is next written, that the names in the ENI's reserve are durable that had `changed` then.
+    pub(super) fn note_durable_reserve(&mut self, changed: u64) {
+        self.state.reserve_durable = Some(changed);
+    }
+
     /// Remembers that the ENI was seen to be this instance's in this boot.
     pub fn seen_here(&mut self, boot_id: &str) -> Result<()> {
         self.state.ours_in = Some(boot_id.to_owned());

@@ -63,6 +63,9 @@ pub struct EniState {
     /// The boot in which it was seen, for a release, that the ENI is attached to this instance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) ours_in: Option<String>,
+    /// When the names of the ENI's entries in the reserve had last changed, as of which all is durable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) reserve_durable: Option<u64>,
 }
 
 /// An address that ECS was asked to release, with an unknown outcome.
@@ -171,6 +174,7 @@ impl Default for EniState {
             fewer_than: PerFamily::default(),
             most_per_request: PerFamily::default(),
             ours_in: None,
+            reserve_durable: None,
         }
     }
 }

@@ -82,6 +82,12 @@ impl<'a> ReleaseName<'a> {
         })
     }
 
+    /// The addresses of `eni` that the name has.
+    pub(super) fn addresses_of(&self, eni: &EniId) -> Vec<IpAddr> {
+        let list = self.whole().filter(|(named, _)| *named == eni.as_str()).map_or("", |(_, list)| list);
+        list.split('_').filter_map(|it| it.parse().ok()).collect()
+    }
+
     /// The ENI and the addresses, where the name has them.
     fn whole(&self) -> Option<(&'a str, &'a str)> {
         let mut parts = self.name.splitn(5, '.').skip(3);

@@ -50,8 +50,9 @@ pub struct Room<'a> {
 }
 
 impl Store {
-    /// Begins a DEL: moves the record of `owner` to releasing, or into the reserve where that has `room`, and marks an ADD of `owner` that is still running, so that the
-    /// ADD undoes itself. The move needs no room on the disk.
+    /// Begins a DEL: moves the record of `owner` to releasing, or into the reserve where that has `room`, and marks an ADD of
+    /// `owner` that is still running, so that the ADD undoes itself. The move to releasing needs no room on the disk; where the
+    /// reserve cannot be written, the record goes there.
     ///
     /// # Errors
     /// [`Busy`](super::Error::Busy), [`Quarantined`](super::Error::Quarantined) and the system's.
@@ -74,10 +75,15 @@ impl Store {
             None => {}
         }
         if let Some(active) = self.active(owner)? {
-            if let Some(room) = room.filter(|it| (it.is_fit)(&active))
-                && self.move_to_reserve(&active, room.entries, &lock)?
-            {
-                let pending = self.pending(owner)?;
+            let kept = match room {
+                Some(room) if (room.is_fit)(&active) => self.move_to_reserve(&active, room.entries, &lock)?,
+                _ => false,
+            };
+            if kept {
+                let pending = self.pending(owner).unwrap_or_else(|error| {
+                    unfinished = Some(error);
+                    Vec::new()
+                });
                 return Ok(BegunRelease { pending, unfinished, kept: Some(active.0) });
             }
             let moved = self.move_to_releasing(&active, &lock)?;

@@ -9,17 +9,17 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
 use crate::base::clock::{Timestamp, boot_of_records, is_earlier_boot, up_for};
 use crate::base::eni::EniId;
 use crate::base::region::RegionId;
-use crate::store::error::Result;
+use crate::store::error::{Error, Result};
 use crate::store::lock::Lock;
 use crate::store::record_name::ReleaseName;
-use crate::store::schema::{self, SCHEMA};
+use crate::store::schema::{self, Misread, SCHEMA};
 use crate::store::{Store, file};
 
 /// What an entry says beside its address and its ENI, which are its name.
@@ -46,6 +46,18 @@ pub(crate) struct Entry {
 pub(crate) struct Reserved {
     pub(crate) address: IpAddr,
     pub(crate) entry: Entry,
+}
+
+/// What is in the place of an entry.
+pub(super) enum Found {
+    /// Nothing.
+    Nothing,
+    /// An entry, whether it counts or not.
+    Entry(Entry),
+    /// One of a later version, which is left alone.
+    Newer,
+    /// Something that cannot be read, and why. The name says the address and the ENI all the same.
+    Damaged(String),
 }
 
 /// The file of an entry.
@@ -99,59 +111,116 @@ impl Store {
         Ok(names.into_iter().filter_map(|name| name.parse().ok()).collect())
     }
 
-    /// The entries of `eni` that count.
+    /// The entries of `eni` that count. Nobody need hold a lock; whoever takes one looks again.
     ///
     /// # Errors
     /// The system's. A damaged entry is no error; it is passed over.
     pub(crate) fn reserved(&self, eni: &EniId) -> Result<Vec<Reserved>> {
+        let (counting, damaged) = self.look_at_reserve(eni)?;
+        for (address, why) in damaged {
+            log::warn!("the entry of {address} on {eni} in the reserve is damaged ({why}) and not used");
+        }
+        Ok(counting)
+    }
+
+    /// The entries of `eni` that count, and those that are damaged.
+    pub(super) fn look_at_reserve(&self, eni: &EniId) -> Result<(Vec<Reserved>, Vec<(IpAddr, String)>)> {
         let addresses = self.reserved_addresses(eni)?;
         if addresses.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Default::default());
         }
         let releasing = self.named_by_releases(eni, &addresses)?;
-        let mut found = Vec::new();
+        let (mut counting, mut damaged) = (Vec::new(), Vec::new());
         for address in addresses {
-            if releasing.contains(&address) || self.owner_of(eni, address)?.is_some() {
-                continue;
-            }
-            if let Some(entry) = self.entry(eni, address)? {
-                found.push(Reserved { address, entry });
+            match self.find_entry(eni, address)? {
+                Found::Entry(entry) if self.counts(eni, address, &releasing)? => {
+                    counting.push(Reserved { address, entry });
+                }
+                Found::Damaged(why) => damaged.push((address, why)),
+                Found::Entry(_) | Found::Nothing | Found::Newer => {}
             }
         }
-        Ok(found)
+        Ok((counting, damaged))
+    }
+
+    /// Whether at least `enough` of these addresses have entries that count and that `is_chosen` chooses. No more files are
+    /// opened than it takes.
+    pub(super) fn count_at_least(
+        &self,
+        enough: usize,
+        eni: &EniId,
+        addresses: &[IpAddr],
+        is_chosen: impl Fn(&Entry) -> bool,
+    ) -> Result<bool> {
+        let releasing = self.named_by_releases(eni, addresses)?;
+        let mut found = 0;
+        for &address in addresses {
+            if let Found::Entry(entry) = self.find_entry(eni, address)?
+                && is_chosen(&entry)
+                && self.counts(eni, address, &releasing)?
+            {
+                found += 1;
+            }
+            if found >= enough {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Whether an address has an entry that counts.
     pub(super) fn is_reserved(&self, eni: &EniId, address: IpAddr) -> Result<bool> {
-        Ok(file::exists(&self.reserved_path(eni, address))?
-            && self.owner_of(eni, address)?.is_none()
-            && self.named_by_releases(eni, &[address])?.is_empty())
+        Ok(matches!(self.find_entry(eni, address)?, Found::Entry(_))
+            && self.counts(eni, address, &self.named_by_releases(eni, &[address])?)?)
     }
 
-    pub(super) fn entry(&self, eni: &EniId, address: IpAddr) -> Result<Option<Entry>> {
+    fn counts(&self, eni: &EniId, address: IpAddr, releasing: &BTreeSet<IpAddr>) -> Result<bool> {
+        Ok(!releasing.contains(&address) && self.owner_of(eni, address)?.is_none())
+    }
+
+    pub(super) fn find_entry(&self, eni: &EniId, address: IpAddr) -> Result<Found> {
         let path = self.reserved_path(eni, address);
-        let Some(content) = file::read(&path)? else { return Ok(None) };
-        match schema::parse::<Document>(&content) {
-            Ok(Document { entry, .. }) => Ok(Some(entry)),
-            // TODO(reserve): a damaged one becomes releasing by its name.
-            Err(misread) => {
-                log::error!("{}", misread.into_error(&path));
-                Ok(None)
+        let Some(content) = file::read(&path)? else { return Ok(Found::Nothing) };
+        Ok(match schema::parse::<Document>(&content) {
+            Ok(Document { entry, .. }) => Found::Entry(entry),
+            Err(Misread::Damaged(why)) => Found::Damaged(why),
+            Err(newer) => {
+                log::error!("{}", newer.into_error(&path));
+                Found::Newer
+            }
+        })
+    }
+
+    /// Whether any of these addresses has an entry, whether it counts or not.
+    pub(super) fn has_entry_of(&self, eni: &EniId, addresses: &[IpAddr]) -> Result<bool> {
+        for &address in addresses {
+            if file::exists(&self.reserved_path(eni, address))? {
+                return Ok(true);
             }
         }
+        Ok(false)
     }
 
-    /// Those of `addresses` of `eni` that releasing records name.
-    fn named_by_releases(&self, eni: &EniId, addresses: &[IpAddr]) -> Result<BTreeSet<IpAddr>> {
+    /// Those of `addresses` of `eni` that releasing records name. One that cannot be read names what its name says.
+    pub(crate) fn named_by_releases(&self, eni: &EniId, addresses: &[IpAddr]) -> Result<BTreeSet<IpAddr>> {
         let mut named = BTreeSet::new();
         for name in file::names(&self.releasing_directory())? {
-            if !ReleaseName::of(&name).may_name(eni, addresses) {
+            let said = ReleaseName::of(&name);
+            if !said.may_name(eni, addresses) {
                 continue;
             }
-            if let Some(release) = self.read_releasing(&name)?.filter(|it| it.allocation.eni == *eni) {
-                named.extend(release.allocation.ips().filter(|ip| addresses.contains(ip)));
+            match self.read_releasing(&name) {
+                Ok(release) => {
+                    let release = release.filter(|it| it.allocation.eni == *eni);
+                    named.extend(release.iter().flat_map(|it| it.allocation.ips()));
+                }
+                Err(error) => {
+                    log::error!("{error}");
+                    named.extend(said.addresses_of(eni));
+                }
             }
         }
+        named.retain(|it| addresses.contains(it));
         Ok(named)
     }
 
@@ -180,6 +249,7 @@ impl Store {
         Ok(())
     }
 
+    /// Makes the entries of `eni`, and the removal of others, durable.
     pub(super) fn make_reserve_durable(&self, eni: &EniId) -> Result<()> {
         let directory = self.reserved_directory().join(eni.as_str());
         if file::exists(&directory)? { file::sync_directory(&directory) } else { Ok(()) }
@@ -197,4 +267,20 @@ impl Store {
         }
         Ok(any)
     }
+
+    /// When the names of the entries of `eni` last changed, in nanoseconds by the wall clock; `None` if there never was one.
+    pub(super) fn reserve_changed_at(&self, eni: &EniId) -> Result<Option<u64>> {
+        let directory = self.reserved_directory().join(eni.as_str());
+        match std::fs::metadata(&directory).and_then(|it| it.modified()) {
+            Ok(moment) => Ok(Some(nanoseconds(moment))),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::io("inspect", &directory)(error)),
+        }
+    }
+}
+
+/// Since 1970.
+pub(super) fn nanoseconds(moment: SystemTime) -> u64 {
+    let since = moment.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -1,18 +1,17 @@
-//! Out of the reserve and into it: an ADD that takes an address, and a DEL that leaves one.
+//! Out of the reserve: an ADD that takes an address.
 
 use std::net::IpAddr;
 
 use crate::base::clock::Timestamp;
 use crate::base::deadline::Deadline;
 use crate::base::eni::EniId;
-use crate::base::region::Family;
 use crate::store::adding::Committed;
 use crate::store::error::Result;
 use crate::store::intent::OpenIntent;
-use crate::store::lock::Lock;
 use crate::store::record::{Active, Allocation};
 use crate::store::record_name::record_name;
-use crate::store::{Entry, Reserved, Store, file};
+use crate::store::reserve::Found;
+use crate::store::{Reserved, Store, file};
 
 impl Store {
     /// Ends an ADD well with `taken` out of the reserve, all of them or none; the record may have others beside. It is visible at
@@ -66,7 +65,8 @@ impl Store {
 
     /// The entry of this address, if it counts.
     pub(crate) fn reserved_one(&self, eni: &EniId, address: IpAddr) -> Result<Option<Reserved>> {
-        let entry = if self.is_reserved(eni, address)? { self.entry(eni, address)? } else { None };
+        let found = if self.is_reserved(eni, address)? { self.find_entry(eni, address)? } else { Found::Nothing };
+        let entry = if let Found::Entry(entry) = found { Some(entry) } else { None };
         Ok(entry.map(|entry| Reserved { address, entry }))
     }
 
@@ -90,44 +90,5 @@ impl Store {
             self.forget_reserved(&active.0.eni, &addresses, &lock)?;
         }
         Ok(())
-    }
-
-    /// Puts the addresses of an active record into the reserve if it has room for all of them: fewer than `room` entries of the
-    /// record's network on its ENI, in each family. The caller holds the store's lock and has found the addresses fit for it.
-    pub(super) fn move_to_reserve(&self, active: &Active, room: usize, lock: &Lock) -> Result<bool> {
-        let Allocation { owner, network, eni, region, .. } = &active.0;
-        if !self.has_room(active, room)? {
-            return Ok(false);
-        }
-        let addresses: Vec<IpAddr> = active.0.ips().collect();
-        let draft = self.draft_entry(eni, &Entry::new(network, region, true))?;
-        self.name_reserved(eni, &addresses, &draft, lock)?;
-        drop(draft);
-        self.make_reserve_durable(eni)?;
-        let removed = file::remove(&self.active_directory().join(record_name(owner)));
-        removed.inspect_err(|_| lock.lose_count())?;
-        lock.one_less();
-        // Else a power cut could bring the record back beside the next one with this address.
-        file::sync_directory(&self.active_directory())?;
-        Ok(true)
-    }
-
-    fn has_room(&self, Active(allocation): &Active, room: usize) -> Result<bool> {
-        let families: Vec<Family> = allocation.ips().map(Family::of).collect();
-        let is_room = |count: &dyn Fn(Family) -> usize| families.iter().all(|&family| count(family) < room);
-        let names = self.reserved_addresses(&allocation.eni)?;
-        let of = |family| names.iter().filter(|it| Family::of(**it) == family).count();
-        // Their files are opened only where that many names could be those of other networks, or not count.
-        if is_room(&of) {
-            return Ok(room > 0 && !families.is_empty());
-        }
-        let entries = self.reserved(&allocation.eni)?;
-        let own = |family| {
-            let is_own = |it: &&crate::store::Reserved| {
-                it.entry.network == allocation.network && Family::of(it.address) == family
-            };
-            entries.iter().filter(is_own).count()
-        };
-        Ok(room > 0 && !families.is_empty() && is_room(&own))
     }
 }

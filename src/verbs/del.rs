@@ -1,11 +1,13 @@
-//! DEL: the attachment's addresses are looked up in the store and unassigned from their ENI.
+//! DEL: the attachment's addresses are looked up in the store and unassigned from their ENI, or left there for the next pod.
 
 use std::time::Duration;
 
 use crate::base::attachment::Attachment;
+use crate::base::clock::{Timestamp, boot_of_records};
 use crate::cni::Del;
 use crate::config::Ipam;
-use crate::store::{BegunRelease, Store};
+use crate::node::eni_link::EniLink;
+use crate::store::{Active, BegunRelease, Room, Store};
 
 use crate::context::CallContext;
 use crate::failure::{Failure, Result};
@@ -54,17 +56,56 @@ pub(super) fn del(context: &CallContext<'_>, call: &Del) -> Result<()> {
     Ok(())
 }
 
-/// Makes what is recorded of the attachment releasing. A damaged record cannot be moved: it is set aside, by this call or by an
-/// earlier one, and becomes a release if the store knows otherwise what it named.
+/// Makes what is recorded of the attachment releasing, or puts it into the reserve. A damaged record cannot be moved: it is set
+/// aside, by this call or by an earlier one, and becomes a release if the store knows otherwise what it named.
 fn begin_release(context: &CallContext<'_>, call: &Del) -> Result<BegunRelease> {
     let Del { attachment: owner, network, .. } = call;
     let region = || known_region(&context.store, &context.ipam.address().ok()?);
+    let is_fit = |active: &Active| is_fit_for_reserve(context, active);
+    let entries = reserve_of(context);
+    let room = (entries > 0).then_some(Room { entries, is_fit: &is_fit });
     loop {
-        let begun = context.store.begin_release(owner, None, context.deadline);
+        let begun = context.store.begin_release(owner, room.as_ref(), context.deadline);
+        if let Ok(BegunRelease { kept: Some(kept), .. }) = &begun {
+            log::info!("{kept} stays assigned, in the reserve for another pod");
+        }
         if !context.store.release_set_aside(owner, &network.name, region, context.deadline)? {
             return Ok(begun?);
         }
     }
+}
+
+/// How many addresses are kept. While that cannot be read, none is: an address that is released is lost to nobody.
+fn reserve_of(context: &CallContext<'_>) -> usize {
+    context.ipam.reserve().map_or_else(
+        |error| {
+            log::warn!("nothing is put into the reserve: {error}");
+            0
+        },
+        |settings| settings.reserve,
+    )
+}
+
+/// Whether another pod can have the addresses of this record. One of an earlier boot says nothing of where the ENI is, and so does
+/// one whose link has gone.
+fn is_fit_for_reserve(context: &CallContext<'_>, Active(allocation): &Active) -> bool {
+    let boot = boot_of_records();
+    if boot.is_empty() || allocation.boot_id != boot || EniLink::has_gone(&context.store, &allocation.eni) {
+        return false;
+    }
+    let (foreign, state) = match (context.foreign(), context.store.eni_state(&allocation.eni)) {
+        (Ok(foreign), Ok(state)) => (foreign, state),
+        (Err(error), _) => {
+            log::warn!("{allocation} is not put into the reserve: {error}");
+            return false;
+        }
+        (_, Err(error)) => {
+            log::warn!("{allocation} is not put into the reserve: {error}");
+            return false;
+        }
+    };
+    let now = Timestamp::now();
+    allocation.ips().all(|ip| !foreign.contains(ip) && !state.is_in_doubt(ip, now))
 }
 
 /// Waits until an ADD that is still under way has undone itself, as the DEL's mark tells it to, or has died: DEL must not

@@ -82,8 +82,8 @@ fn end_lapsed(
     ipv6: bool,
     asked: Timestamp,
 ) -> store::Result<Step> {
-    // An address may be explained by a record whose name a power cut could still take back.
-    leader.eni_lock.make_moves_durable()?;
+    // An address may be explained by a record or an entry whose name a power cut could still take back.
+    leader.eni_lock.make_names_durable()?;
     leader.eni_lock.set_resolving(None)?;
     for record in leader.records.iter_mut().filter(|record| is_record_due(record, asked)) {
         let before = record.progress.in_doubt.clone();
@@ -170,10 +170,11 @@ pub(super) fn answered(
     if brought.is_empty() {
         log::info!("the request of an interrupted ADD assigned nothing on {}", ask.eni);
     }
-    name(leader, index, ask, brought)?;
     leader.eni_lock.set_resolving(None)?;
-    // An active record may name such an address; were its name lost in a power cut, nothing would.
-    leader.eni_lock.make_moves_durable()?;
+    // Nothing moves meanwhile: what is named at this moment is named durably before the request is crossed off.
+    let _hold = leader.hold_store()?;
+    leader.eni_lock.make_names_durable()?;
+    name(leader, index, ask, brought)?;
     let record = &mut leader.records[index];
     record.progress.in_doubt.retain(|other| other.client_token != ask.client_token);
     // A record that nothing is left of is removed below. Were it written once more and the process killed then, it would
@@ -185,21 +186,24 @@ pub(super) fn answered(
     Ok(Step::Done)
 }
 
-/// Adds to the record what a request had brought. The answer is that of the first time: an address in it may have been
-/// released since, and a live pod may use it now.
+/// Adds to the record what a request had brought and nothing names. The answer is that of the first time: an address in it may
+/// have been released since, and a live pod may use it now, or it may be in the reserve. The caller holds the store's lock until
+/// the record is written.
 fn name<'a>(
     leader: &mut Leader<'_, '_, '_>,
     index: usize,
     ask: &AssignRequest,
     brought: impl IntoIterator<Item = &'a IpAddr>,
 ) -> store::Result<()> {
-    for &address in brought {
-        if leader.eni_lock.owner_of(address)?.is_none() {
-            log::info!("an interrupted ADD had assigned {address} on {}: releasing it", ask.eni);
-            leader.records[index].allocation.add(Address::alone(address));
-        } else {
+    let brought: Vec<IpAddr> = brought.into_iter().copied().collect();
+    let idle = leader.eni_lock.named_but_unused(&brought)?;
+    for address in brought {
+        if leader.eni_lock.owner_of(address)?.is_some() {
             // It may have been off the ENI, and this request have brought it back.
             leader.eni_lock.assigned_again(address, Timestamp::now().plus(DESCRIBE_LAG))?;
+        } else if !idle.contains(&address) {
+            log::info!("an interrupted ADD had assigned {address} on {}: releasing it", ask.eni);
+            leader.records[index].allocation.add(Address::alone(address));
         }
     }
     Ok(())
@@ -240,7 +244,10 @@ fn unfit(
     if (!whole_answer && !whole_eni) || other_reason.is_some() {
         borne_out.clear();
     }
+    let hold = leader.hold_store()?;
     name(leader, index, ask, &borne_out)?;
+    leader.eni_lock.update(&leader.records[index])?;
+    drop(hold);
     let left = &shown - &borne_out;
     let (until, why) = if let Some(why) = other_reason.filter(|_| !left.is_empty()) {
         (asked.plus(MAX_PAUSE), format!("{error}; {why}"))

@@ -9,7 +9,7 @@ use crate::base::random;
 use crate::cloud::rpc::{Error, ErrorKind};
 use crate::pool::release::{REQUEST_TIMEOUT, Releaser, backoff};
 use crate::store;
-use crate::store::{Backoff, EniLock, Release, join};
+use crate::store::{Backoff, EniLock, Release, StoreHold, join};
 
 /// How one request's worth of work went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +61,22 @@ impl Leader<'_, '_, '_> {
         self.records = self.eni_lock.releasing()?;
         self.records.retain(|record| record.allocation.region == *self.releaser.region);
         Ok(())
+    }
+
+    /// Before any of these releasing addresses is sent, or its release ends otherwise: durably removes their entries in the
+    /// reserve.
+    pub(super) fn clear_entries(&mut self, addresses: &[IpAddr]) -> store::Result<()> {
+        self.eni_lock.clear_entries(addresses, self.deadline)
+    }
+
+    /// The same for all entries of an ENI that does not exist any more.
+    pub(super) fn clear_all_entries(&mut self) -> store::Result<()> {
+        self.eni_lock.clear_all_entries(self.deadline)
+    }
+
+    /// Takes the store's lock, to decide about addresses by what is named at one moment.
+    pub(super) fn hold_store(&self) -> store::Result<StoreHold> {
+        self.eni_lock.hold_store(self.deadline)
     }
 
     /// By when the answer to one request must be there.

@@ -37,6 +37,7 @@ pub(super) fn step(
     {
         return in_doubt::resolve(&mut leader, index, mine);
     }
+    leader.clear_entries(&chosen)?;
     if leader.leave_to_other_software(&chosen)? || leader.leave_to_owners(&chosen)? {
         return Ok(Step::Done);
     }
@@ -134,8 +135,13 @@ impl Leader<'_, '_, '_> {
                 held.push(address);
             }
         }
+        if held.is_empty() {
+            return Ok(false);
+        }
+        // The record of the one who uses it may be so young that a power cut could take it away.
+        self.eni_lock.make_moves_durable()?;
         self.eni_lock.finish(&mut self.records, |address| held.contains(&address))?;
-        Ok(!held.is_empty())
+        Ok(true)
     }
 
     /// Asks ECS to unassign `addresses`, and acts upon the answer.
@@ -164,6 +170,7 @@ impl Leader<'_, '_, '_> {
                     "{} does not exist any more, and its addresses with it: ending their releases",
                     self.eni_lock.eni()
                 );
+                self.clear_all_entries()?;
                 self.records.iter_mut().for_each(|record| record.progress.in_doubt.clear());
                 self.released(|_| true)
             }

@@ -7,7 +7,7 @@ use crate::cloud::rpc::Error;
 use crate::pool::release::Releaser;
 use crate::pool::release::answer::some;
 use crate::pool::release::leader::Leader;
-use crate::store::{Allocation, AssignRequest, State};
+use crate::store::{self, Allocation, AssignRequest, Listed, State, Store};
 
 /// Addresses of an ENI that no record names.
 pub(super) struct Unexplained {
@@ -26,10 +26,10 @@ pub(super) fn unexplained(leader: &Leader<'_, '_, '_>, ipv6: bool) -> Result<Opt
         Error::not_now("AssignPrivateIpAddresses", &error.to_string()).about(eni_lock.eni())
     };
     let Some(eni) = client.describe(region, eni_lock.eni(), leader.limit())? else { return Ok(None) };
-    let listed = store.list().map_err(unclear)?;
+    let (listed, reserved) = look(leader, store).map_err(unclear)?;
     let recorded = listed.iter().filter_map(|it| it.allocation.as_ref()).flat_map(Allocation::ips);
     let noted = listed.iter().flat_map(|it| &it.progress.in_doubt).flat_map(|ask| &ask.answered).copied();
-    let named: BTreeSet<IpAddr> = recorded.chain(noted).collect();
+    let named: BTreeSet<IpAddr> = recorded.chain(noted).chain(reserved).collect();
     let mut addresses = eni.addresses;
     let is_explained = |it: &IpAddr| named.contains(it) || foreign.contains(*it) || eni_lock.has_given(*it);
     addresses.retain(|it| it.is_ipv6() == ipv6 && !is_explained(it));
@@ -46,4 +46,11 @@ pub(super) fn unexplained(leader: &Leader<'_, '_, '_>, ipv6: bool) -> Result<Opt
         _ => None,
     });
     Ok(Some(Unexplained { addresses, other_reason }))
+}
+
+/// What the store names, of the reserve for the leader's ENI, at one moment: an address can go from a record into the reserve
+/// and back.
+fn look(leader: &Leader<'_, '_, '_>, store: &Store) -> store::Result<(Vec<Listed>, Vec<IpAddr>)> {
+    let _hold = leader.hold_store()?;
+    Ok((store.list()?, store.reserved_addresses(leader.eni_lock.eni())?))
 }
