@@ -32,7 +32,8 @@ impl Store {
                 return Ok(false);
             }
         }
-        file::sync_directory(&self.active_directory()).inspect_err(|_| self.release_instead(&active.0, lock))?;
+        file::sync_directory(&self.active_directory())
+            .inspect_err(|_| self.release_instead(&active.0, lock))?;
         Ok(true)
     }
 

@@ -37,6 +37,7 @@ mod race;
 mod readme;
 mod reconcile;
 mod request_size;
+mod reserve_del;
 mod restore;
 mod shared_release;
 mod status;
