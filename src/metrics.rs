@@ -1,7 +1,8 @@
 //! The numbers for a monitoring system: a file in the form of Prometheus that `node_exporter` reads (`metricsFile`).
 //!
 //! They are what costs little: names in directories are counted, and one small file an ENI is read, never a record. Nor are the
-//! names of the active records on the hot path, because there is one for each pod: the store keeps their number.
+//! names of the active records on the hot path, because there is one for each pod: the store keeps their number. Those of the
+//! reserve are counted: there are not many more than `reserve` says.
 
 use std::ffi::OsStr;
 use std::fmt::Write as _;
@@ -51,9 +52,14 @@ fn try_update(store: &Store, path: &Path, active: ActiveRecords) -> Result<(), S
 }
 
 fn render(store: &Store, active: ActiveRecords) -> store::Result<String> {
-    let mut records = String::new();
+    let (mut records, mut reserved) = (String::new(), String::new());
+    let in_reserve = store.reserved_counts()?;
+    for (eni, count) in &in_reserve {
+        let _ = writeln!(reserved, "aliyun_eni_ipam_reserved_addresses{{eni=\"{eni}\"}} {count}");
+    }
     for state in State::ALL {
         let count = match (state, active) {
+            (State::Reserved, _) => in_reserve.iter().map(|(_, count)| count).sum(),
             (State::Active, ActiveRecords::Kept) => store.active_count()?,
             (State::Active, ActiveRecords::Counted) => store.count_active()?,
             _ => store.count(state)?,
@@ -76,6 +82,7 @@ fn render(store: &Store, active: ActiveRecords) -> store::Result<String> {
     }
     Ok([
         gauge("records", "Records in the store, by state.", &records),
+        gauge("reserved_addresses", "Addresses in the reserve of the ENI.", &reserved),
         gauge(
             "release_failures",
             "How often in a row releases of the ENI's addresses have failed.",

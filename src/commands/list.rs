@@ -45,6 +45,7 @@ fn to_json(listed: &Listed) -> Value {
         "regionId": allocation.map(|it| &it.region),
         "pod": pod(listed),
         "since": allocation.map(|it| it.since.to_seconds()),
+        "restsSince": listed.rests_since.map(Timestamp::to_seconds),
         "releasingSince": listed.releasing_since.map(Timestamp::to_seconds),
         "attempts": listed.progress.attempts,
         "lastError": listed.progress.last_error,
@@ -55,9 +56,10 @@ fn pod(listed: &Listed) -> Option<String> {
     listed.allocation.as_ref()?.pod.as_ref().map(ToString::to_string)
 }
 
-/// AGE is the time since the addresses were assigned. BOOT says whether that was in this boot of the machine or an earlier one.
-const HEAD: [&str; 9] =
-    ["STATE", "ADDRESSES", "POD", "CONTAINER", "ENI", "AGE", "BOOT", "ATTEMPTS", "LAST-ERROR"];
+/// AGE is the time since the addresses were assigned, or since when one is in the reserve. BOOT says whether that was in this boot of
+/// the machine or an earlier one.
+const HEAD: [&str; 10] =
+    ["STATE", "ADDRESSES", "POD", "NETWORK", "CONTAINER", "ENI", "AGE", "BOOT", "ATTEMPTS", "LAST-ERROR"];
 
 /// How many characters of a containerID the table shows, as the tools of container runtimes do. `--json` shows all.
 const SHOWN_ID_LENGTH: usize = 13;
@@ -78,6 +80,7 @@ fn row(listed: &Listed, now: Timestamp, boot: &str) -> [String; HEAD.len()] {
         listed.state.name().to_owned(),
         listed.addresses().join(","),
         pod(listed).unwrap_or_default(),
+        allocation.map_or_else(String::new, |it| it.network.clone()),
         listed.owner.container_id.chars().take(SHOWN_ID_LENGTH).collect(),
         allocation.map_or_else(String::new, |it| it.eni.to_string()),
         allocation.map_or_else(String::new, |it| short(it.since.age(now))),

@@ -1,10 +1,12 @@
-//! `release`: gives up active records and releases their addresses.
+//! `release`: gives up active records and addresses of the reserve, and releases them.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use serde_json::json;
 
+use crate::base::clock::Timestamp;
+use crate::base::eni::EniId;
 use crate::commands::consent::Consent;
 use crate::commands::error::CommandError;
 use crate::commands::output::{print_json, short_id};
@@ -12,11 +14,18 @@ use crate::commands::releasing::release_now;
 use crate::config::Ipam;
 use crate::context::CallContext;
 use crate::failure::Failure;
-use crate::node::pods::NodePods;
-use crate::store::{Active, Allocation, State, Store, join};
+use crate::node::pods::{CachedAttachment, NodePods};
+use crate::store::{Active, Allocation, Reserved, State, Store, join};
 
-/// Releases the records that name any of `wanted`. A record is released whole, because an attachment has all its addresses or
-/// none.
+/// What is to be released.
+#[derive(PartialEq)]
+struct Chosen {
+    active: Vec<Active>,
+    reserved: Vec<(EniId, Reserved)>,
+}
+
+/// Releases the records that name any of `wanted`, and those of them that are in the reserve. A record is released whole, because an
+/// attachment has all its addresses or none.
 pub(super) fn release(
     ipam: Ipam<'_>,
     wanted: &BTreeSet<IpAddr>,
@@ -38,24 +47,30 @@ pub(super) fn release(
 
 fn release_chosen(
     context: &CallContext<'_>,
-    chosen: &[Active],
+    chosen: &Chosen,
     wanted: &BTreeSet<IpAddr>,
     as_json: bool,
 ) -> Result<(), CommandError> {
-    if choose(&context.store, wanted)? != chosen {
+    if choose(&context.store, wanted)? != *chosen {
         return Err(CommandError::Failed(
             "the records have changed since the question, so nothing was released: try again".into(),
         ));
     }
     refuse_anothers(chosen, &NodePods::look())?;
     let (mut pending, mut begun) = (Vec::new(), Ok(()));
-    for active in chosen {
+    for active in &chosen.active {
         match context.store.begin_release_of(active, context.deadline) {
             Ok(found) => pending.extend(found),
             Err(error) => begun = begun.and(Err(Failure::from(error))),
         }
     }
-    let outcome = release_now(context, &pending, &addresses(chosen))?;
+    for (eni, Reserved { address, .. }) in &chosen.reserved {
+        match context.store.give_up_reserved(eni, &BTreeSet::from([*address]), context.deadline) {
+            Ok(found) => pending.extend(found.into_iter().map(|(_, release)| release)),
+            Err(error) => begun = begun.and(Err(Failure::from(error))),
+        }
+    }
+    let outcome = release_now(context, &pending, &chosen.addresses())?;
     begun?;
     if as_json {
         let left: BTreeSet<IpAddr> = outcome.left_addresses().collect();
@@ -66,19 +81,40 @@ fn release_chosen(
     if outcome.left.is_empty() { Ok(()) } else { Err(CommandError::LeftOver) }
 }
 
-/// The active records that name any of `wanted`.
-fn choose(store: &Store, wanted: &BTreeSet<IpAddr>) -> Result<Vec<Active>, CommandError> {
-    let mut chosen = store.all_active().map_err(Failure::from)?;
-    chosen.retain(|it| it.0.ips().any(|address| wanted.contains(&address)));
-    chosen.sort_by(|a, b| a.0.owner.cmp(&b.0.owner));
-    let unnamed: Vec<IpAddr> = wanted.difference(&addresses(&chosen)).copied().collect();
+/// The active records that name any of `wanted`, and those of `wanted` that are in the reserve.
+fn choose(store: &Store, wanted: &BTreeSet<IpAddr>) -> Result<Chosen, CommandError> {
+    let mut active = store.all_active().map_err(Failure::from)?;
+    active.retain(|it| it.0.ips().any(|address| wanted.contains(&address)));
+    active.sort_by(|a, b| a.0.owner.cmp(&b.0.owner));
+    let mut reserved = Vec::new();
+    for eni in store.reserved_enis().map_err(Failure::from)? {
+        let entries = store.reserved(&eni).map_err(Failure::from)?;
+        let wanted = entries.into_iter().filter(|it| wanted.contains(&it.address));
+        reserved.extend(wanted.map(|it| (eni.clone(), it)));
+    }
+    reserved.sort_by_key(|(_, it)| it.address);
+    let chosen = Chosen { active, reserved };
+    let unnamed: Vec<IpAddr> = wanted.difference(&chosen.addresses()).copied().collect();
     if unnamed.is_empty() { Ok(chosen) } else { Err(CommandError::Failed(refusal(store, &unnamed)?)) }
 }
 
 /// Refuses to release what a pod of another attachment is seen to use: then the record is out of date, and a release of it takes the
 /// address from that pod.
-fn refuse_anothers(chosen: &[Active], pods: &NodePods) -> Result<(), CommandError> {
-    for Active(allocation) in chosen {
+fn refuse_anothers(chosen: &Chosen, pods: &NodePods) -> Result<(), CommandError> {
+    for (_, Reserved { address, entry }) in &chosen.reserved {
+        // An older file is that of the pod that had the address before.
+        let got_since =
+            |it: &&CachedAttachment| it.written.is_some_and(|it| Timestamp::from(it) > entry.since);
+        if let Some(other) = pods.attachments_with(*address).find(got_since) {
+            return Err(CommandError::Failed(format!(
+                "{address} is in the reserve, but {} has it, so nothing was released: run `aliyun-eni-ipam reconcile --adopt`, \
+                 which records it for that pod; if that pod is gone, delete {} first",
+                other.user(),
+                other.path.display(),
+            )));
+        }
+    }
+    for Active(allocation) in &chosen.active {
         for address in allocation.ips() {
             if let Some(other) = pods.another_with(address, &allocation.owner) {
                 return Err(CommandError::Failed(format!(
@@ -105,8 +141,11 @@ fn seen(allocation: &Allocation, pods: &NodePods) -> String {
     }
 }
 
-fn addresses(records: &[Active]) -> BTreeSet<IpAddr> {
-    records.iter().flat_map(|it| it.0.ips()).collect()
+impl Chosen {
+    fn addresses(&self) -> BTreeSet<IpAddr> {
+        let active = self.active.iter().flat_map(|it| it.0.ips());
+        active.chain(self.reserved.iter().map(|(_, it)| it.address)).collect()
+    }
 }
 
 fn refusal(store: &Store, unnamed: &[IpAddr]) -> Result<String, Failure> {
@@ -124,12 +163,26 @@ fn refusal(store: &Store, unnamed: &[IpAddr]) -> Result<String, Failure> {
                 .into()
         }
     };
-    Ok(format!("no active record has {}, so nothing was released: {advice}", join(unnamed)))
+    Ok(format!(
+        "neither an active record nor the reserve has {}, so nothing was released: {advice}",
+        join(unnamed)
+    ))
 }
 
-fn question(chosen: &[Active], wanted: &BTreeSet<IpAddr>, pods: &NodePods) -> Vec<String> {
-    let mut lines = vec!["These addresses are recorded as in use on this node:".to_owned()];
-    for Active(allocation) in chosen {
+fn question(chosen: &Chosen, wanted: &BTreeSet<IpAddr>, pods: &NodePods) -> Vec<String> {
+    let mut lines = Vec::new();
+    if !chosen.reserved.is_empty() {
+        lines.push("These addresses are in the reserve, and no pod's:".to_owned());
+        lines.extend(chosen.reserved.iter().map(|(eni, Reserved { address, entry })| {
+            format!("  {address} on {eni}: kept for network {}", entry.network)
+        }));
+    }
+    if chosen.active.is_empty() {
+        lines.push("Release them?".to_owned());
+        return lines;
+    }
+    lines.push("These addresses are recorded as in use on this node:".to_owned());
+    for Active(allocation) in &chosen.active {
         let own: Vec<IpAddr> = allocation.ips().collect();
         let others: Vec<IpAddr> = own.iter().filter(|address| !wanted.contains(address)).copied().collect();
         let also = match others.as_slice() {

@@ -23,6 +23,8 @@ const MOST_PROBED: usize = 16;
 pub enum State {
     /// An ADD is under way, or ended without its end being known.
     Assigning,
+    /// In the reserve: assigned to the ENI, and no pod's.
+    Reserved,
     /// In use.
     Active,
     /// Being released: ECS has not confirmed yet.
@@ -38,25 +40,30 @@ pub struct Listed {
     pub state: State,
     /// Where it is.
     pub path: PathBuf,
-    /// What it says; `None` of a quarantined one, and of an ADD that has not chosen its ENI yet.
+    /// What it says; `None` of a quarantined one, and of an ADD that has not chosen its ENI yet. Of an address in the reserve, since
+    /// when it is there.
     pub allocation: Option<Allocation>,
-    /// The attachment that owns it; nobody for a quarantined one.
+    /// The attachment that owns it; nobody for a quarantined one and an address in the reserve.
     pub owner: Attachment,
     /// How its release has gone so far. Of an ADD, the requests whose answers are open.
     pub progress: ReleaseProgress,
     /// When its release began; `None` of what is not releasing, and of a release that an older version began.
     pub releasing_since: Option<Timestamp>,
+    /// Since when an address in the reserve rests; `None` of one that came straight from ECS, and of what is in another state.
+    pub rests_since: Option<Timestamp>,
 }
 
 impl State {
     /// Every state, in the order in which a record moves.
-    pub const ALL: [Self; 4] = [Self::Assigning, Self::Active, Self::Releasing, Self::Quarantined];
+    pub const ALL: [Self; 5] =
+        [Self::Assigning, Self::Reserved, Self::Active, Self::Releasing, Self::Quarantined];
 
     /// Its name, for people and programs.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Assigning => "assigning",
+            Self::Reserved => "reserved",
             Self::Active => "active",
             Self::Releasing => "releasing",
             Self::Quarantined => "quarantined",
@@ -65,23 +72,51 @@ impl State {
 }
 
 impl Store {
-    /// Every record, read without a lock. A record that moves meanwhile may be listed twice, but is never left out.
+    /// Every record, read without a lock. A record that moves meanwhile may be listed twice, but is never left out: but for an address
+    /// that leaves the reserve and comes back, or the other way round, faster than this reads. An entry of the reserve that does not
+    /// count, because a record has its address, is not listed.
     ///
     /// # Errors
     /// When a directory or a file cannot be read. Damaged records are listed, not moved.
     pub fn list(&self) -> Result<Vec<Listed>> {
+        let mut found = self.in_state(State::Assigning)?;
+        // An address goes from the reserve to a pod and back, so the reserve is looked at before the active records and after them.
+        let mut entries = BTreeMap::new();
+        self.add_entries(&mut entries)?;
+        let mut records = self.in_state(State::Active)?;
+        self.add_entries(&mut entries)?;
+        records.extend(self.in_state(State::Releasing)?);
+        found.extend(Listed::counting(entries, &records));
+        found.extend(records);
+        found.extend(self.in_state(State::Quarantined)?);
+        Ok(found)
+    }
+
+    /// The same at one moment, for callers who take what is not listed for nobody's: nothing goes into the reserve or out of it
+    /// meanwhile. Who holds the ENI's lock as well sees all that is recorded of it.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], and those of [`Store::list`].
+    pub fn list_at_once(&self, deadline: Deadline) -> Result<Vec<Listed>> {
+        if !self.is_there()? {
+            return Ok(Vec::new());
+        }
+        let _lock = self.lock(deadline)?;
+        self.list()
+    }
+
+    /// The records in a state that has a directory of its own.
+    fn in_state(&self, state: State) -> Result<Vec<Listed>> {
+        let directory = self.directory_of(state);
+        let mut names = file::names(&directory)?;
+        names.sort();
         let mut found = Vec::new();
-        for state in State::ALL {
-            let directory = self.directory_of(state);
-            let mut names = file::names(&directory)?;
-            names.sort();
-            for name in names {
-                let path = directory.join(name);
-                // Gone meanwhile: it has moved on to a directory that is still to be listed, or is over.
-                let Some(content) = file::read(&path)? else { continue };
-                let listed = Listed::parse(state, &path, &content);
-                found.push(listed.unwrap_or_else(|misread| Listed::quarantined(&path, misread)));
-            }
+        for name in names {
+            let path = directory.join(name);
+            // Gone meanwhile: it has moved on to a directory that is still to be listed, or is over.
+            let Some(content) = file::read(&path)? else { continue };
+            let listed = Listed::parse(state, &path, &content);
+            found.push(listed.unwrap_or_else(|misread| Listed::quarantined(&path, misread)));
         }
         Ok(found)
     }
@@ -97,8 +132,11 @@ impl Store {
         }
     }
 
-    /// How many records are in this state, by the names in its directory: nothing is opened.
+    /// How many records are in this state, by the names in its directory: nothing is opened. Of the reserve, every entry counts here.
     pub fn count(&self, state: State) -> Result<usize> {
+        if state == State::Reserved {
+            return Ok(self.reserved_counts()?.iter().map(|(_, count)| count).sum());
+        }
         file::names(&self.directory_of(state)).map(|names| names.len())
     }
 
@@ -112,6 +150,7 @@ impl Store {
     fn directory_of(&self, state: State) -> PathBuf {
         match state {
             State::Assigning => self.assigning_directory(),
+            State::Reserved => self.reserved_directory(),
             State::Active => self.active_directory(),
             State::Releasing => self.releasing_directory(),
             State::Quarantined => self.quarantine_directory(),
@@ -120,13 +159,16 @@ impl Store {
 
     /// Removes what killed processes left half written.
     pub fn sweep(&self) -> Result<()> {
-        for directory in [
+        let of_reserve = self.reserved_enis()?;
+        let of_reserve = of_reserve.iter().map(|eni| self.reserved_directory().join(eni.as_str()));
+        let others = [
             self.assigning_directory(),
             self.active_directory(),
             self.releasing_directory(),
             self.eni_directory(),
             self.cache_directory(),
-        ] {
+        ];
+        for directory in others.into_iter().chain(of_reserve) {
             file::sweep(&directory)?;
         }
         Ok(())
@@ -264,13 +306,17 @@ impl Listed {
                 let Release { allocation, progress, .. } = Release::parse("", content)?;
                 (allocation.owner.clone(), Some(allocation), progress)
             }
-            State::Quarantined => return Err(Misread::Damaged("it was set aside earlier".into())),
+            // The latter are read by their own form.
+            State::Quarantined | State::Reserved => {
+                return Err(Misread::Damaged("it was set aside earlier".into()));
+            }
         };
         let releasing_since = if state == State::Releasing { ReleaseName::of(name).began() } else { None };
-        Ok(Self { state, path: path.to_owned(), allocation, owner, progress, releasing_since })
+        let rests_since = None;
+        Ok(Self { state, path: path.to_owned(), allocation, owner, progress, releasing_since, rests_since })
     }
 
-    fn quarantined(path: &Path, misread: Misread) -> Self {
+    pub(super) fn quarantined(path: &Path, misread: Misread) -> Self {
         let why = misread.into_error(path).to_string();
         let progress = ReleaseProgress { last_error: Some(why), ..ReleaseProgress::default() };
         Self {
@@ -280,6 +326,7 @@ impl Listed {
             owner: Attachment::nobody(),
             progress,
             releasing_since: None,
+            rests_since: None,
         }
     }
 }

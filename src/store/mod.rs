@@ -47,6 +47,7 @@ mod record_name;
 mod releasing;
 #[allow(dead_code, reason = "its users come next")]
 mod reserve;
+mod reserve_listing;
 mod routes_lock;
 mod schema;
 mod sharing;

@@ -81,6 +81,10 @@ impl Entry {
         }
     }
 
+    pub(super) fn parse(content: &[u8]) -> std::result::Result<Self, schema::Misread> {
+        schema::parse(content).map(|Document { entry, .. }| entry)
+    }
+
     /// For how much longer a new pod must not get the address. One of an earlier boot rests from the start of this one.
     pub(crate) fn left_to_rest(&self, delay: Duration, now: Timestamp) -> Duration {
         if is_earlier_boot(&self.boot_id) {
@@ -95,7 +99,7 @@ impl Store {
         self.directory.join("reserved")
     }
 
-    fn reserved_path(&self, eni: &EniId, address: IpAddr) -> PathBuf {
+    pub(super) fn reserved_path(&self, eni: &EniId, address: IpAddr) -> PathBuf {
         self.reserved_directory().join(eni.as_str()).join(address.to_string())
     }
 

@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use crate::base::clock::Timestamp;
 use crate::commands::doctor::report::{Report, some};
-use crate::commands::output::short_id;
-use crate::commands::reconcile::{Adoptable, Conflict};
+use crate::commands::reconcile::{Adoptable, Conflict, record_in_words};
 use crate::node::pods::{CachedAttachment, NodePods};
 use crate::store::{Allocation, Listed, State, Store, join};
 
@@ -68,7 +67,7 @@ fn compare(
     let is_on_eni =
         |it: &&CachedAttachment| on_enis.is_none_or(|on_enis| ips(it).iter().any(|ip| on_enis.contains(ip)));
     let (without, gone): (Vec<_>, Vec<_>) = without.into_iter().partition(is_on_eni);
-    let is_damaged = listed.iter().any(|it| it.state == State::Quarantined);
+    let is_damaged = listed.iter().any(|it| it.state == State::Quarantined && it.damaged_entry().is_none());
     if !without.is_empty() && is_damaged {
         report.fail(
             NAME,
@@ -124,12 +123,7 @@ fn compare(
 
 fn in_words(conflict: &Conflict) -> String {
     let Conflict { address, owner, state, used_by, .. } = conflict;
-    let id = short_id(&owner.container_id);
-    format!(
-        "{address} is recorded as {} for container {id}, {}, but {used_by} has it",
-        state.name(),
-        owner.ifname
-    )
+    format!("{address} is recorded ({}), but {used_by} has it", record_in_words(*state, owner))
 }
 
 fn named(it: &CachedAttachment) -> String {

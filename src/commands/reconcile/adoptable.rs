@@ -140,5 +140,5 @@ impl Adoptable<'_> {
 
 /// Whether a record in this state can be out of date: the intent of an ADD is as old as the ADD.
 fn can_be_stale(state: State) -> bool {
-    matches!(state, State::Active | State::Releasing)
+    matches!(state, State::Reserved | State::Active | State::Releasing)
 }

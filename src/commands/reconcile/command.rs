@@ -35,7 +35,7 @@ pub(in crate::commands) fn reconcile(
     match remedy {
         Remedy::None => {}
         Remedy::ReleaseOrphans(consent) => {
-            if found.iter().any(|it| !it.orphans.is_empty()) && consent.obtain(&orphans::question(&found)) {
+            if found.iter().any(orphans::has_any) && consent.obtain(&orphans::question(&found)) {
                 done.outcome = open()?
                     .run_then_write_metrics(|context| orphans::release(context, network, &mut found))?;
             }

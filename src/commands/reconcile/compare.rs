@@ -68,6 +68,20 @@ impl Ghost {
             None => format!("the pod of container {}", short_id(&self.owner.container_id)),
         }
     }
+
+    /// What its record is, for people.
+    pub(super) fn record(&self) -> String {
+        let pod = self.pod.as_ref().map(|pod| format!(", pod {pod}")).unwrap_or_default();
+        record_in_words(self.state, &self.owner) + &pod
+    }
+}
+
+/// A record, for people.
+pub(in crate::commands) fn record_in_words(state: State, owner: &Attachment) -> String {
+    if state == State::Reserved {
+        return "in the reserve".to_owned();
+    }
+    format!("{}, container {}, {}", state.name(), short_id(&owner.container_id), owner.ifname)
 }
 
 impl Comparison {
@@ -95,6 +109,13 @@ impl Comparison {
             && self.in_doubt.is_empty()
             && self.ghosts.is_empty()
             && self.problem.is_none()
+    }
+
+    /// Addresses of the reserve that are not on the ENI: as with an orphan, nobody has them. None are known where the ENI could not be
+    /// compared.
+    pub(super) fn reserved_ghosts(&self) -> BTreeSet<IpAddr> {
+        let is_reserved = |it: &&Ghost| it.state == State::Reserved && self.problem.is_none();
+        self.ghosts.iter().filter(is_reserved).map(|it| it.address).collect()
     }
 
     /// Sorts the ENI's secondary addresses into other software's, recorded ones, those in doubt, those that pods use without a
@@ -222,6 +243,14 @@ fn reason(address: IpAddr, eni: &EniId, listed: &[Listed]) -> Reason {
     for record in listed {
         if record.state == State::Quarantined {
             let path = record.path.display();
+            if let Some((its_eni, its)) = record.damaged_entry() {
+                if its_eni == *eni && its == address {
+                    return Reason::InDoubt(format!(
+                        "its entry of the reserve, {path}, cannot be read: run `aliyun-eni-ipam flush`"
+                    ));
+                }
+                continue;
+            }
             return Reason::InDoubt(format!(
                 "the record {path} cannot be read and may have this address: delete the file if its pod is gone"
             ));

@@ -105,9 +105,11 @@ pub(super) fn look<'s>(
     let (client, foreign) = (context.client()?, context.foreign()?);
     let eni_lock = context.store.lock_eni(eni, context.deadline)?;
     let described = client.describe(region, eni, context.deadline.at_most(REQUEST_TIMEOUT))?;
-    let listed: Vec<Listed> = context.store.list()?;
+    // Before the records: a pod can get an address of the reserve meanwhile, and has a record before anything shows it.
+    let pods = NodePods::look();
+    let listed: Vec<Listed> = context.store.list_at_once(context.deadline)?;
     let mut comparison = Comparison::new(eni.clone(), region.clone(), None);
-    comparison.pods = NodePods::look();
+    comparison.pods = pods;
     let mut everything = BTreeSet::new();
     // An address can be called an orphan only if the ENI surely belongs to this node.
     match described {

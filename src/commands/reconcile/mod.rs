@@ -12,3 +12,4 @@ mod restore;
 
 pub(super) use adoptable::{Adoptable, Conflict};
 pub(super) use command::{Remedy, reconcile};
+pub(super) use compare::record_in_words;

@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 
 use crate::base::attachment::Attachment;
 use crate::commands::error::CommandError;
-use crate::commands::output::{print, print_json, print_lines, short_id};
+use crate::commands::output::{print, print_json, print_lines};
 use crate::commands::reconcile::adopt::Adoption;
 use crate::commands::reconcile::adoptable::Conflict;
-use crate::commands::reconcile::compare::{Comparison, Ghost, InUse};
+use crate::commands::reconcile::compare::{Comparison, Ghost, InUse, record_in_words};
 use crate::commands::reconcile::restore;
 use crate::commands::releasing::Outcome;
 use crate::commands::table;
@@ -70,6 +70,12 @@ fn show(found: &[Comparison]) -> Result<(), CommandError> {
     }
     if found.iter().flat_map(|it| &it.ghosts).any(|it| it.state == State::Releasing) {
         print("A releasing ghost ends by itself.")?;
+    }
+    if found.iter().any(|it| !it.reserved_ghosts().is_empty()) {
+        print(
+            "A ghost in the reserve is no pod's: an ADD that would take it gives it up, and so does `aliyun-eni-ipam reconcile \
+             --release-orphans`.",
+        )?;
     }
     Ok(())
 }
@@ -152,23 +158,14 @@ fn rows(found: &Comparison) -> Vec<[String; 4]> {
         row("in-use", Some(it.address), text)
     }));
     rows.extend(found.conflicts.iter().map(|it| {
-        let (state, id) = (it.state.name(), short_id(&it.owner.container_id));
-        let text = format!(
-            "{state}, container {id}, {}; used by {}{}",
-            it.owner.ifname,
-            it.used_by,
-            but(&it.adopter)
-        );
+        let record = record_in_words(it.state, &it.owner);
+        let text = format!("{record}; used by {}{}", it.used_by, but(&it.adopter));
         row("conflict", Some(it.address), text)
     }));
     let recorded = found.foreign.iter().filter_map(|(address, why)| Some((address, why.as_ref()?)));
     rows.extend(recorded.map(|(it, why)| row("foreign", Some(*it), why.clone())));
     rows.extend(found.in_doubt.iter().map(|(it, why)| row("in-doubt", Some(*it), why.clone())));
-    rows.extend(found.ghosts.iter().map(|Ghost { address, owner, pod, state, .. }| {
-        let id = short_id(&owner.container_id);
-        let pod = pod.as_ref().map(|pod| format!(", pod {pod}")).unwrap_or_default();
-        row("ghost", Some(*address), format!("{}, container {id}, {}{pod}", state.name(), owner.ifname))
-    }));
+    rows.extend(found.ghosts.iter().map(|it| row("ghost", Some(it.address), it.record())));
     rows
 }
 

@@ -1,0 +1,146 @@
+//! The reserve as people and monitoring see it, and what a person gives up of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::base::address::Address;
+use crate::base::attachment::Attachment;
+use crate::base::clock::Timestamp;
+use crate::base::deadline::Deadline;
+use crate::base::eni::EniId;
+use crate::store::error::Result;
+use crate::store::record::{Allocation, ReleaseProgress};
+use crate::store::{Entry, Listed, ReleaseId, Reserved, State, Store, file};
+
+impl Store {
+    /// How many entries each ENI has, by their names: nothing is opened. ENIs without any are left out.
+    pub fn reserved_counts(&self) -> Result<Vec<(EniId, usize)>> {
+        let mut counts = Vec::new();
+        for eni in self.reserved_enis()? {
+            let count = self.reserved_addresses(&eni)?.len();
+            if count > 0 {
+                counts.push((eni, count));
+            }
+        }
+        counts.sort();
+        Ok(counts)
+    }
+
+    /// Adds the entries that are there and not in `found`, by their files.
+    pub(super) fn add_entries(&self, found: &mut BTreeMap<PathBuf, Listed>) -> Result<()> {
+        for eni in self.reserved_enis()? {
+            for address in self.reserved_addresses(&eni)? {
+                let path = self.reserved_path(&eni, address);
+                if found.contains_key(&path) {
+                    continue;
+                }
+                let Some(content) = file::read(&path)? else { continue };
+                let listed = match Entry::parse(&content) {
+                    Ok(entry) => Listed::reserved(path.clone(), &eni, address, entry),
+                    Err(misread) => Listed::quarantined(&path, misread),
+                };
+                found.insert(path, listed);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether an ADD of `network` could get an IPv4 address of `eni` out of the reserve: it takes what has rested for `delay`, and if
+    /// ECS has no room, it gives back an address of its own network that has not.
+    #[allow(dead_code, reason = "its user comes next")]
+    pub(crate) fn has_spare(&self, eni: &EniId, network: &str, delay: Duration) -> Result<bool> {
+        let entries = self.reserved(eni)?;
+        if entries.is_empty() {
+            return Ok(false);
+        }
+        let (state, now) = (self.eni_state(eni)?, Timestamp::now());
+        let is_spare = |Reserved { address, entry }: &Reserved| {
+            address.is_ipv4()
+                && !state.is_in_doubt(*address, now)
+                && (entry.network == network || entry.left_to_rest(delay, now).is_zero())
+        };
+        Ok(entries.iter().any(is_spare))
+    }
+
+    /// Begins the release of these addresses of the reserve. One that is not there any more, because a pod has got it, is left alone.
+    ///
+    /// # Errors
+    /// [`Error::Busy`](super::Error::Busy) and the system's. What was begun until then is recorded.
+    pub(crate) fn give_up_reserved(
+        &self,
+        eni: &EniId,
+        addresses: &BTreeSet<IpAddr>,
+        deadline: Deadline,
+    ) -> Result<Vec<(IpAddr, ReleaseId)>> {
+        let lock = self.lock(deadline)?;
+        let mut begun = Vec::new();
+        for Reserved { address, entry } in self.reserved(eni)? {
+            if addresses.contains(&address) {
+                let release =
+                    self.put_releasing(allocation(eni, address, entry), ReleaseProgress::default())?;
+                begun.push((address, release));
+            }
+        }
+        let gone: Vec<IpAddr> = begun.iter().map(|(address, _)| *address).collect();
+        self.forget_reserved(eni, &gone, &lock)?;
+        self.make_reserve_durable(eni)?;
+        Ok(begun)
+    }
+}
+
+impl Listed {
+    fn reserved(path: PathBuf, eni: &EniId, address: IpAddr, entry: Entry) -> Self {
+        Self {
+            state: State::Reserved,
+            path,
+            owner: Attachment::nobody(),
+            progress: ReleaseProgress::default(),
+            releasing_since: None,
+            rests_since: entry.rests_since,
+            allocation: Some(allocation(eni, address, entry)),
+        }
+    }
+
+    /// The entries but those of addresses that a record has.
+    pub(super) fn counting(entries: BTreeMap<PathBuf, Self>, records: &[Self]) -> Vec<Self> {
+        if entries.is_empty() {
+            return Vec::new();
+        }
+        let named: BTreeSet<(&EniId, IpAddr)> = records
+            .iter()
+            .filter_map(|it| it.allocation.as_ref())
+            .flat_map(|it| it.ips().map(move |address| (&it.eni, address)))
+            .collect();
+        let counts = |it: &Self| {
+            let mut addresses = it.allocation.iter().flat_map(|it| it.ips().map(move |ip| (&it.eni, ip)));
+            !addresses.any(|address| named.contains(&address))
+        };
+        entries.into_values().filter(counts).collect()
+    }
+
+    /// The ENI and the address of a damaged entry of the reserve, which its name tells.
+    pub(crate) fn damaged_entry(&self) -> Option<(EniId, IpAddr)> {
+        let directory = self.path.parent()?;
+        if self.state != State::Quarantined || !directory.parent()?.ends_with("reserved") {
+            return None;
+        }
+        let address = self.path.file_name()?.to_str()?.parse().ok()?;
+        Some((EniId::try_from(directory.file_name()?.to_str()?.to_owned()).ok()?, address))
+    }
+}
+
+/// An entry as a record of nobody's.
+fn allocation(eni: &EniId, address: IpAddr, entry: Entry) -> Allocation {
+    Allocation {
+        owner: Attachment::nobody(),
+        network: entry.network,
+        eni: eni.clone(),
+        region: entry.region,
+        addresses: vec![Address::alone(address)],
+        pod: None,
+        boot_id: entry.boot_id,
+        since: entry.since,
+    }
+}
