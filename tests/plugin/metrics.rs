@@ -114,7 +114,7 @@ fn each_metric_is_explained_once_before_its_samples() {
             assert_eq!(name, explained.last().copied(), "{text}");
         }
     }
-    assert_eq!(explained.len(), 4, "{text}");
+    assert_eq!(explained.len(), 5, "{text}");
 }
 
 #[test]
