@@ -171,7 +171,7 @@ fn list_prints_one_object_with_exactly_the_promised_keys() {
     let mut expected = json!({
         "state": "active", "network": "pods", "containerId": "c1", "ifname": "eth0",
         "addresses": [address], "networkInterfaceId": Node::ENI, "regionId": "cn-hangzhou",
-        "pod": "default/web-0", "since": null, "releasingSince": null, "attempts": 0, "lastError": null,
+        "pod": "default/web-0", "since": null, "restsSince": null, "releasingSince": null, "attempts": 0, "lastError": null,
     });
     let (active, since) = listed("active");
     assert_eq!(active, expected);
@@ -262,10 +262,10 @@ fn the_table_shows_what_the_json_has() {
         line.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
     };
     let named = row(&format!("{address} "));
-    assert_eq!(named[..5], ["active", &address, "default/web-0", "c1", Node::ENI]);
-    assert_eq!(row(&format!("{anonymous} "))[2..4], ["-", &"f".repeat(13)]);
-    assert!(named[5].ends_with('s'), "{table}");
-    assert_eq!(named[6..], ["this", "0", "-"]);
+    assert_eq!(named[..6], ["active", &address, "default/web-0", "pods", "c1", Node::ENI]);
+    assert_eq!(row(&format!("{anonymous} "))[2..5], ["-", "pods", &"f".repeat(13)]);
+    assert!(named[6].ends_with('s'), "{table}");
+    assert_eq!(named[7..], ["this", "0", "-"]);
     let head = table.lines().next().unwrap().split_whitespace().count();
     assert!(table.lines().all(|line| line.split_whitespace().count() == head), "{table}");
 }

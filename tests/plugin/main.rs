@@ -38,6 +38,7 @@ mod readme;
 mod reconcile;
 mod request_size;
 mod reserve_del;
+mod reserve_shown;
 mod restore;
 mod shared_release;
 mod status;

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use crate::base::clock::Timestamp;
 use crate::commands::doctor::report::{Report, some};
-use crate::commands::reconcile::{Adoptable, Conflict, record_in_words};
+use crate::commands::output::short_id;
+use crate::commands::reconcile::{Adoptable, Conflict};
 use crate::node::pods::{CachedAttachment, NodePods};
 use crate::store::{Allocation, Listed, State, Store, join};
 
@@ -123,7 +124,15 @@ fn compare(
 
 fn in_words(conflict: &Conflict) -> String {
     let Conflict { address, owner, state, used_by, .. } = conflict;
-    format!("{address} is recorded ({}), but {used_by} has it", record_in_words(*state, owner))
+    if *state == State::Reserved {
+        return format!("{address} is in the reserve, but {used_by} has it");
+    }
+    let id = short_id(&owner.container_id);
+    format!(
+        "{address} is recorded as {} for container {id}, {}, but {used_by} has it",
+        state.name(),
+        owner.ifname
+    )
 }
 
 fn named(it: &CachedAttachment) -> String {

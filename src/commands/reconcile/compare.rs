@@ -77,7 +77,7 @@ impl Ghost {
 }
 
 /// A record, for people.
-pub(in crate::commands) fn record_in_words(state: State, owner: &Attachment) -> String {
+pub(super) fn record_in_words(state: State, owner: &Attachment) -> String {
     if state == State::Reserved {
         return "in the reserve".to_owned();
     }

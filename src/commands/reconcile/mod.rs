@@ -12,4 +12,3 @@ mod restore;
 
 pub(super) use adoptable::{Adoptable, Conflict};
 pub(super) use command::{Remedy, reconcile};
-pub(super) use compare::record_in_words;

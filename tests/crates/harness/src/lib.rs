@@ -24,6 +24,7 @@ mod node;
 mod patience;
 mod progress;
 mod raw;
+mod reserve;
 mod routed;
 mod suite;
 mod time;

@@ -1,0 +1,240 @@
+//! Addresses in the reserve, as people and monitoring see them, and what a person does about them.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::net::IpAddr;
+use std::time::{Duration, SystemTime};
+
+use harness::{Answer, Effect, Fault, Node};
+use serde_json::{Value, json};
+
+use crate::node;
+
+const UNASSIGN: &str = "UnassignPrivateIpAddresses";
+
+/// Longer than ECS takes to show what an ENI has.
+const LONG_AGO: Duration = Duration::from_mins(30);
+
+/// A node with a store, which has had a pod.
+fn used_node() -> Node {
+    let node = node();
+    let _ = node.add("before").address();
+    node.del("before").ok();
+    node
+}
+
+/// Puts an address on the ENI and into the reserve.
+fn resting(node: &Node, text: &str) -> IpAddr {
+    let address = on_eni(node, text);
+    node.reserve(address, LONG_AGO);
+    address
+}
+
+fn on_eni(node: &Node, text: &str) -> IpAddr {
+    let address = text.parse().unwrap();
+    node.cloud.assign(Node::ENI, address);
+    address
+}
+
+fn reconcile(node: &Node, remedy: &[&str]) -> Answer {
+    node.operator(&[&["reconcile", "--json"], remedy].concat())
+}
+
+/// What `reconcile` says of the node's ENI.
+#[track_caller]
+fn of_eni(answer: &Answer) -> Value {
+    let enis = answer.json()["enis"].as_array().cloned().unwrap_or_default();
+    let found = enis.into_iter().find(|it| it["networkInterfaceId"] == Node::ENI);
+    found.unwrap_or_else(|| answer.fail("the ENI among others"))
+}
+
+#[test]
+fn list_shows_of_which_network_a_reserved_address_is_and_since_when_it_rests() {
+    let node = used_node();
+    let rested = resting(&node, "192.168.0.77");
+    let fresh: IpAddr = "192.168.0.78".parse().unwrap();
+    node.reserve_changed(fresh, LONG_AGO, |entry| drop(entry.as_object_mut().unwrap().remove("restsSince")));
+    let mut records = node.records();
+    let [first, second] = [&mut records.remove(0).0, &mut records.remove(0).0];
+    assert!(records.is_empty());
+    let (since, rests) = (first["since"].take(), first["restsSince"].take());
+    assert!(since.as_str().unwrap().ends_with('Z') && since == rests, "{since} {rests}");
+    let expected = json!({
+        "state": "reserved", "network": "pods", "containerId": "", "ifname": "", "addresses": [rested],
+        "networkInterfaceId": Node::ENI, "regionId": "cn-hangzhou", "pod": null, "since": null, "releasingSince": null,
+        "restsSince": null, "attempts": 0, "lastError": null,
+    });
+    assert_eq!(*first, expected);
+    assert_eq!((&second["addresses"], &second["restsSince"]), (&json!([fresh]), &Value::Null));
+    let table = node.operator(&["list"]).stdout();
+    let row: Vec<_> = table.lines().nth(1).unwrap().split_whitespace().collect();
+    assert_eq!(row, ["reserved", "192.168.0.77", "-", "pods", "-", Node::ENI, "30m", "this", "0", "-"]);
+}
+
+#[test]
+fn an_entry_beside_a_record_of_its_address_is_not_listed() {
+    let node = node();
+    let address = node.add("c0").address();
+    let other: IpAddr = "192.168.0.77".parse().unwrap();
+    node.reserve(address, LONG_AGO);
+    node.reserve(other, LONG_AGO);
+    let states = || node.records().iter().map(|it| it.state().to_owned()).collect::<Vec<_>>();
+    assert_eq!(states(), ["reserved", "active"]);
+    assert_eq!(node.recorded(), BTreeSet::from([address, other]));
+    node.cloud.inject(Fault::on(UNASSIGN).effect(Effect::code("Forbidden.RAM")));
+    node.del("c0").ok();
+    assert_eq!(states(), ["reserved", "releasing"], "{}", node.scene());
+}
+
+#[test]
+fn metrics_count_the_entries_of_each_eni() {
+    let mut node = used_node();
+    let file = node.directory().join("aliyun_eni_ipam.prom");
+    node.set("metricsFile", file.to_str().unwrap());
+    let _ = node.add("c0").address();
+    let samples = || {
+        let text = fs::read_to_string(&file).unwrap();
+        let lines = text.lines().filter(|line| !line.starts_with('#') && line.contains("reserved"));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(samples(), ["aliyun_eni_ipam_records{state=\"reserved\"} 0"]);
+    for last in 1..=3 {
+        node.reserve(format!("192.168.0.{}", 76 + last).parse().unwrap(), Duration::ZERO);
+    }
+    assert_eq!(node.operator(&["doctor"]).status(), 0);
+    assert_eq!(node.operator(&["reconcile"]).status(), 0, "what is young is no ghost yet");
+    let of_eni = format!("aliyun_eni_ipam_reserved_addresses{{eni=\"{}\"}} 3", Node::ENI);
+    assert_eq!(samples(), ["aliyun_eni_ipam_records{state=\"reserved\"} 3", &of_eni]);
+}
+
+#[test]
+fn an_address_in_the_reserve_is_no_orphan() {
+    let node = used_node();
+    let address = resting(&node, "192.168.0.77");
+    let answer = reconcile(&node, &["--release-orphans", "--yes"]);
+    assert_eq!((answer.status(), &answer.json()["released"]), (0, &json!([])), "{answer:?}");
+    assert_eq!(node.on_eni(), BTreeSet::from([address]));
+    assert!(node.is_reserved(address));
+}
+
+#[test]
+fn an_address_in_the_reserve_that_is_not_on_the_eni_is_a_ghost_that_release_orphans_gives_up() {
+    let node = used_node();
+    let [ghost, young, there]: [IpAddr; 3] =
+        [77, 78, 79].map(|last| format!("192.168.0.{last}").parse().unwrap());
+    node.reserve(ghost, LONG_AGO);
+    node.reserve(young, Duration::ZERO);
+    let _ = resting(&node, "192.168.0.79");
+    let shown = reconcile(&node, &[]);
+    assert_eq!(shown.status(), 1);
+    let expected = json!([{"address": ghost, "containerId": "", "ifname": "", "state": "reserved", "pod": null, "why": null}]);
+    assert_eq!(of_eni(&shown)["ghosts"], expected);
+    let words = node.operator(&["reconcile"]).stdout();
+    assert!(words.contains("in the reserve") && words.contains("--release-orphans"), "{words}");
+    assert!(!words.contains("--restore"), "no pod has it: {words}");
+    assert!(node.is_reserved(ghost), "it was only looked at");
+
+    let conversation = node.command(&["reconcile", "--release-orphans"]).ask();
+    let question = conversation.question();
+    assert!(question.contains("192.168.0.77") && !question.contains("192.168.0.78"), "{question}");
+    let answer = conversation.answer("yes");
+    assert_eq!(answer.status(), 0, "{answer:?}\n{}", node.scene());
+    assert!(answer.stdout().contains("released 192.168.0.77"), "{answer:?}");
+    assert_eq!([ghost, young, there].map(|it| node.is_reserved(it)), [false, true, true]);
+    assert_eq!(node.on_eni(), BTreeSet::from([there]));
+}
+
+#[test]
+fn what_a_pod_has_though_it_is_in_the_reserve_is_a_conflict_that_adopt_settles() {
+    let node = used_node();
+    let address = resting(&node, "192.168.0.77");
+    node.cache("web-0", &[address]);
+    let shown = reconcile(&node, &[]);
+    let conflict = &of_eni(&shown)["conflicts"][0];
+    assert_eq!(
+        (&conflict["address"], &conflict["state"]),
+        (&json!(address), &json!("reserved")),
+        "{shown:?}"
+    );
+    let words = node.operator(&["reconcile"]).stdout();
+    assert!(words.contains("in the reserve; used by pod default/web-0"), "{words}");
+    let refused = node.operator(&["release", "192.168.0.77", "--yes"]);
+    assert!(refused.status() == 1 && refused.stderr().contains("--adopt"), "{refused:?}");
+
+    let adopted = reconcile(&node, &["--adopt"]);
+    assert_eq!((adopted.status(), &adopted.json()["adopted"]), (0, &json!([address])), "{adopted:?}");
+    assert!(!node.is_reserved(address), "{}", node.scene());
+    assert_eq!((node.counts(), node.recorded()), ([0, 1, 0, 0], BTreeSet::from([address])));
+    node.del_pod("web-0").ok();
+    assert!(node.on_eni().is_empty() && node.records().is_empty(), "{}", node.scene());
+}
+
+#[test]
+fn what_libcni_remembers_of_the_pod_before_is_no_conflict() {
+    let node = used_node();
+    let address = on_eni(&node, "192.168.0.77");
+    node.cache("web-0", &[address]);
+    let file = File::options().write(true).open(node.cached("web-0")).unwrap();
+    file.set_modified(SystemTime::now() - LONG_AGO).unwrap();
+    node.reserve(address, Duration::from_mins(5));
+    assert_eq!(reconcile(&node, &[]).status(), 0);
+    assert_eq!(node.operator(&["release", "192.168.0.77", "--yes"]).status(), 0);
+    assert!(node.on_eni().is_empty() && node.records().is_empty(), "{}", node.scene());
+}
+
+#[test]
+fn a_person_gives_up_an_address_of_the_reserve() {
+    let node = used_node();
+    let [address, other] = ["192.168.0.77", "192.168.0.78"].map(|text| resting(&node, text));
+    let conversation = node.command(&["release", "192.168.0.77"]).ask();
+    let question = conversation.question();
+    for words in ["in the reserve", "192.168.0.77", "network pods"] {
+        assert!(question.contains(words), "{words}: {question}");
+    }
+    assert!(!question.contains("loses its network"), "{question}");
+    assert_eq!(conversation.answer("no").status(), 1);
+    assert!(node.is_reserved(address));
+    let answer = node.operator(&["release", "192.168.0.77", "--yes", "--json"]);
+    assert_eq!(answer.result(), json!({"released": [address], "left": []}));
+    assert_eq!(node.on_eni(), BTreeSet::from([other]));
+    assert_eq!(node.recorded(), BTreeSet::from([other]));
+    assert_eq!([address, other].map(|it| node.is_reserved(it)), [false, true]);
+}
+
+#[test]
+fn an_address_of_the_reserve_that_ecs_does_not_take_back_is_releasing() {
+    let node = used_node();
+    let address = resting(&node, "192.168.0.77");
+    node.cloud.inject(Fault::on(UNASSIGN).effect(Effect::code("Forbidden.RAM")));
+    let answer = node.operator(&["release", "192.168.0.77", "--yes", "--json"]);
+    assert_eq!((answer.status(), answer.json()), (1, json!({"released": [], "left": [address]})));
+    assert_eq!(node.counts(), [0, 0, 1, 0], "{}", node.scene());
+    node.cloud.clear_faults();
+    assert_eq!(node.operator(&["flush"]).status(), 0);
+    assert!(node.on_eni().is_empty() && node.records().is_empty(), "{}", node.scene());
+}
+
+#[test]
+fn a_damaged_entry_hides_no_other_address() {
+    let node = used_node();
+    let damaged = resting(&node, "192.168.0.77");
+    let orphan = on_eni(&node, "192.168.0.78");
+    fs::write(node.entry(damaged), "{").unwrap();
+    let listed = &node.records()[0].0;
+    assert_eq!(listed["state"], "quarantined");
+    assert!(listed["lastError"].as_str().unwrap().contains("reserved"), "{listed}");
+    let shown = of_eni(&reconcile(&node, &[]));
+    assert_eq!(shown["orphans"], json!([orphan]), "{shown}");
+}
+
+#[test]
+fn a_flush_sweeps_up_the_drafts_of_entries() {
+    let node = used_node();
+    let address = resting(&node, "192.168.0.77");
+    let draft = node.entry(address).with_file_name(".0123456789abcdef0123456789abcdef");
+    fs::write(&draft, "").unwrap();
+    let long_ago = SystemTime::now() - Duration::from_hours(2);
+    File::options().write(true).open(&draft).unwrap().set_modified(long_ago).unwrap();
+    assert_eq!(node.operator(&["flush"]).status(), 0);
+    assert!(!draft.exists());
+}
