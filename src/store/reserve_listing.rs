@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use crate::base::address::Address;
 use crate::base::attachment::Attachment;
 use crate::base::clock::Timestamp;
 use crate::base::deadline::Deadline;
 use crate::base::eni::EniId;
+use crate::base::region::Family;
 use crate::store::error::Result;
 use crate::store::record::{Allocation, ReleaseProgress};
 use crate::store::{Entry, Listed, ReleaseId, Reserved, State, Store, file};
@@ -47,20 +47,13 @@ impl Store {
         Ok(())
     }
 
-    /// Whether an ADD of `network` could get an IPv4 address of `eni` out of the reserve: it takes what has rested for `delay`, and if
-    /// ECS has no room, it gives back an address of its own network that has not.
-    #[allow(dead_code, reason = "its user comes next")]
-    pub(crate) fn has_spare(&self, eni: &EniId, network: &str, delay: Duration) -> Result<bool> {
+    /// Whether an ADD could get an address of `eni` by the reserve though ECS has none left: it takes one that has rested, or gives back
+    /// one that has not, whichever network keeps it, and asks for another.
+    pub(crate) fn has_spare(&self, eni: &EniId, family: Family) -> Result<bool> {
         let entries = self.reserved(eni)?;
-        if entries.is_empty() {
-            return Ok(false);
-        }
         let (state, now) = (self.eni_state(eni)?, Timestamp::now());
-        let is_spare = |Reserved { address, entry }: &Reserved| {
-            address.is_ipv4()
-                && !state.is_in_doubt(*address, now)
-                && (entry.network == network || entry.left_to_rest(delay, now).is_zero())
-        };
+        let is_spare =
+            |it: &Reserved| Family::of(it.address) == family && !state.is_in_doubt(it.address, now);
         Ok(entries.iter().any(is_spare))
     }
 

@@ -8,8 +8,9 @@
 //! And every reason ends by itself: as long as STATUS fails, no ADD may come that could find out that it is over.
 
 use crate::base::clock::Timestamp;
+use crate::base::region::Family;
 use crate::cni::Status;
-use crate::config::Ipam;
+use crate::config::{Family4, Ipam};
 use crate::context::CallContext;
 use crate::failure::{Failure, Result};
 use crate::node::network_enis::known_enis_of;
@@ -48,12 +49,14 @@ fn look(context: &CallContext<'_>) -> Result<()> {
     context.store.check_room()?;
     context.client()?.check_credentials().map_err(|error| Failure::NotAvailable(error.to_string()))?;
     let fails_when_full = context.ipam.status_fails_when_full()?;
+    let family = if settings.ipv4 == Family4::Off { Family::V6 } else { Family::V4 };
     let mut full = Vec::new();
     for eni in enis {
         // One that nobody has asked for yet may have room.
         let Some(eni) = eni else { return Ok(()) };
         match context.store.eni_state(&eni)?.full_at(Timestamp::now()).filter(|_| fails_when_full) {
             None => return Ok(()),
+            Some(_) if context.store.has_spare(&eni, family)? => return Ok(()),
             Some(at) => full.push(format!("{eni} at {at}")),
         }
     }

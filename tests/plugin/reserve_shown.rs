@@ -238,3 +238,75 @@ fn a_flush_sweeps_up_the_drafts_of_entries() {
     assert_eq!(node.operator(&["flush"]).status(), 0);
     assert!(!draft.exists());
 }
+
+/// What `doctor` says of the reserve.
+fn doctors_line(node: &Node) -> Option<Value> {
+    let report = node.operator(&["doctor", "--json"]).json();
+    let checks = report["checks"].as_array().cloned().unwrap_or_default();
+    checks.into_iter().find(|check| check["name"] == "reserve")
+}
+
+#[track_caller]
+fn expect_doctor(node: &Node, status: &str, words: &[&str]) {
+    let line = doctors_line(node).unwrap_or_default();
+    let detail = line["detail"].as_str().unwrap_or_default();
+    assert!(line["status"] == status && words.iter().all(|word| detail.contains(word)), "{line}");
+}
+
+#[test]
+fn doctor_tells_of_the_reserve_where_there_is_one() {
+    let node = used_node().with("reserve", 2);
+    assert_eq!(doctors_line(&node), None);
+    let _ = resting(&node, "192.168.0.77");
+    let _ = resting(&node, "192.168.0.78");
+    expect_doctor(&node, "ok", &["2 of network pods", Node::ENI]);
+}
+
+#[test]
+fn doctor_warns_of_what_stays_in_the_reserve_beyond_what_is_configured() {
+    let node = used_node().with("reserve", 2);
+    for last in 77..=79 {
+        node.reserve(IpAddr::from([192, 168, 0, last]), Duration::from_mins(14));
+    }
+    expect_doctor(&node, "ok", &["3 of network pods"]);
+    node.reserve("2001:db8::77".parse().unwrap(), LONG_AGO);
+    for last in 77..=79 {
+        node.reserve(IpAddr::from([192, 168, 0, last]), LONG_AGO);
+    }
+    expect_doctor(&node, "warn", &["4 of network pods", "1 more", "aliyun-eni-ipam flush"]);
+}
+
+#[test]
+fn doctor_warns_of_the_reserve_of_a_network_and_an_eni_that_nobody_configures() {
+    let node = used_node().with("reserve", 10);
+    node.reserve_changed("192.168.0.77".parse().unwrap(), LONG_AGO, |entry| entry["network"] = "old".into());
+    expect_doctor(&node, "warn", &["network old is not configured"]);
+    fs::rename(node.store().join("reserved").join(Node::ENI), node.store().join("reserved/eni-other"))
+        .unwrap();
+    expect_doctor(&node, "warn", &["no network uses eni-other"]);
+}
+
+#[test]
+fn doctor_says_what_to_do_about_a_damaged_entry() {
+    let node = used_node().with("reserve", 10);
+    let address = resting(&node, "192.168.0.77");
+    fs::write(node.entry(address), "{").unwrap();
+    expect_doctor(&node, "warn", &["192.168.0.77 cannot be read", "aliyun-eni-ipam flush"]);
+}
+
+#[test]
+fn a_full_eni_with_an_address_in_the_reserve_fails_no_status() {
+    let node = used_node().with("statusFailsWhenFull", true);
+    let full = Effect::code("QuotaExceeded.PrivateIpAddress");
+    node.cloud.inject(Fault::on("AssignPrivateIpAddresses").times(1).effect(full));
+    let _ = node.add("c0").error(112);
+    let status = || {
+        let without = ["CNI_CONTAINERID", "CNI_IFNAME", "CNI_NETNS"];
+        without.into_iter().fold(node.call("STATUS", ""), harness::Calling::without).run()
+    };
+    let _ = status().error(50);
+    node.reserve("2001:db8::77".parse().unwrap(), LONG_AGO);
+    let _ = status().error(50);
+    let _ = resting(&node, "192.168.0.77");
+    status().ok();
+}

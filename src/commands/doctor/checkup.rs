@@ -8,8 +8,8 @@ use crate::commands::doctor::sharing::{by_way, groups, store_of};
 use crate::commands::doctor::site::Place;
 use crate::commands::doctor::stores::Located;
 use crate::commands::doctor::{
-    addresses, configuration, forwarding, installation, orphans, outputs, plugins, pods, routes, store,
-    stores,
+    addresses, configuration, forwarding, installation, orphans, outputs, plugins, pods, reserve, routes,
+    store, stores,
 };
 use crate::commands::error::CommandError;
 use crate::commands::networks::{Configuration, Network};
@@ -48,7 +48,10 @@ pub(in crate::commands) fn doctor(arguments: &Arguments) -> Result<(), CommandEr
     for group in &of_stores {
         report.about(group);
         match store_of(group[0]).map(|directory| Store::open(&directory)) {
-            Some(Ok(opened)) => store::check(&opened, &mut report),
+            Some(Ok(opened)) => {
+                store::check(&opened, &mut report);
+                reserve::check(&opened, &configured, &mut report);
+            }
             Some(Err(error)) if !outputs::is_root() => {
                 report.fail("store", outputs::as_root(&error.to_string()));
             }

@@ -18,6 +18,7 @@ mod permissions;
 mod plugins;
 mod pods;
 mod report;
+mod reserve;
 mod routes;
 mod settings_file;
 mod sharing;

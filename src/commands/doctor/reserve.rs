@@ -8,6 +8,7 @@ use crate::base::eni::EniId;
 use crate::base::region::Family;
 use crate::commands::doctor::report::{Report, some};
 use crate::commands::networks::Network;
+use crate::node::network_enis::known_enis_of;
 use crate::store::{Allocation, Listed, State, Store, join};
 
 const NAME: &str = "reserve";
@@ -24,9 +25,14 @@ pub(super) fn check(store: &Store, configured: &[&Network], report: &mut Report)
         .iter()
         .filter(|it| it.store_directory().is_ok_and(|directory| directory == store.directory()))
         .collect();
+    let used = enis_of(store, &of_store);
     let (mut kept, mut problems) = (Vec::new(), Vec::new());
     for ((network, eni), entries) in grouped(&listed) {
         kept.push(format!("{} of network {network} on {eni}", entries.len()));
+        if used.as_ref().is_some_and(|used| !used.contains(eni)) {
+            problems.push(format!("no network uses {eni} any more"));
+            continue;
+        }
         let limit = of_store.iter().find(|it| it.name() == network).map(|it| it.ipam().reserve());
         match limit {
             // Without a configuration nobody knows which networks there are.
@@ -62,10 +68,21 @@ pub(super) fn check(store: &Store, configured: &[&Network], report: &mut Report)
     }
 }
 
+/// The ENIs that these networks use; `None` where not all of them are known.
+fn enis_of(store: &Store, networks: &[&&Network]) -> Option<BTreeSet<EniId>> {
+    let mut used = BTreeSet::new();
+    for network in networks {
+        let known = known_enis_of(store, &network.addresses().ok()?).ok()?;
+        used.extend(known.into_iter().collect::<Option<Vec<_>>>()?);
+    }
+    (!used.is_empty()).then_some(used)
+}
+
 /// The entries of each network on each ENI.
 fn grouped(listed: &[Listed]) -> BTreeMap<(&str, &EniId), Vec<&Allocation>> {
     let mut groups: BTreeMap<_, Vec<&Allocation>> = BTreeMap::new();
-    for entry in listed.iter().filter(|it| it.state == State::Reserved).filter_map(|it| it.allocation.as_ref())
+    for entry in
+        listed.iter().filter(|it| it.state == State::Reserved).filter_map(|it| it.allocation.as_ref())
     {
         groups.entry((entry.network.as_str(), &entry.eni)).or_default().push(entry);
     }

@@ -70,7 +70,8 @@ fn remedy(error: &store::Error) -> &'static str {
 
 fn records(store: &Store, report: &mut Report) -> store::Result<()> {
     let listed = store.list()?;
-    let damaged = listed.iter().filter(|it| it.state == State::Quarantined);
+    // Those of the reserve have a line of their own.
+    let damaged = listed.iter().filter(|it| it.state == State::Quarantined && it.damaged_entry().is_none());
     let damaged: Vec<_> = damaged.filter_map(|it| it.progress.last_error.as_deref()).collect();
     let is_of_earlier_boot = |it: &&Listed| {
         it.state == State::Active && it.allocation.as_ref().is_some_and(Allocation::is_of_earlier_boot)

@@ -43,6 +43,13 @@ fn ghost(node: &Node) -> IpAddr {
     address
 }
 
+/// An address that has been in the reserve for half an hour.
+fn reserved(node: &Node) {
+    let _ = node.add("c1").address();
+    node.cloud.assign(Node::ENI, orphan());
+    node.reserve(orphan(), Duration::from_mins(30));
+}
+
 /// A record without its digest, as a person leaves it who changes it: it is believed.
 fn unsealed(record: &str) -> String {
     let mut record: serde_json::Value = serde_json::from_str(record).unwrap();
@@ -240,6 +247,16 @@ const LOOKS: &[Look] = &[
         fs::write(&record, unsealed(&content.replace(boot.trim(), "another boot"))).unwrap();
         node.operator(&["doctor"])
     }),
+    ("an address in the reserve, and others that nobody needs", |node| {
+        node.set("reserve", 1);
+        reserved(node);
+        let [surplus, foreign, damaged] = [78, 79, 80].map(|last| IpAddr::from([192, 168, 0, last]));
+        node.reserve(surplus, Duration::from_mins(30));
+        node.reserve_changed(foreign, Duration::from_mins(30), |entry| entry["network"] = "old".into());
+        node.reserve(damaged, Duration::from_mins(30));
+        fs::write(node.entry(damaged), "{").unwrap();
+        node.operator(&["doctor"])
+    }),
     ("off ECS", |node| {
         node.ipam.remove("networkInterfaceId");
         node.set("metadataEndpoint", "http://127.0.0.1:1");
@@ -397,6 +414,35 @@ const OUTPUTS: &[Look] = &[
         let _ = node.add("c1").address();
         refuse(node);
         node.operator(&["release", "192.168.0.1", "--yes"])
+    }),
+    ("release of an address of the reserve, with no as the answer", |node| {
+        reserved(node);
+        node.operator(&["release", "192.168.0.77"])
+    }),
+    ("reconcile of an address of the reserve that is not on the ENI", |node| {
+        reserved(node);
+        node.cloud.unassign(Node::ENI, orphan());
+        node.operator(&["reconcile"])
+    }),
+    ("reconcile --release-orphans of it, with no as the answer", |node| {
+        reserved(node);
+        node.cloud.unassign(Node::ENI, orphan());
+        node.operator(&["reconcile", "--release-orphans"])
+    }),
+    ("reconcile of an address of the reserve that a pod has", |node| {
+        reserved(node);
+        node.cache("c2", &[orphan()]);
+        node.operator(&["reconcile"])
+    }),
+    ("release of an address of the reserve that a pod has", |node| {
+        reserved(node);
+        node.cache("c2", &[orphan()]);
+        node.operator(&["release", "192.168.0.77"])
+    }),
+    ("reconcile beside a damaged entry of the reserve", |node| {
+        reserved(node);
+        fs::write(node.entry(orphan()), "{").unwrap();
+        node.operator(&["reconcile"])
     }),
     ("reconcile of a node as it should be", |node| {
         let _ = node.add("c1").address();
