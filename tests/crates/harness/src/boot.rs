@@ -1,15 +1,13 @@
 //! A machine that boots without anybody waiting for it: which boot it is, and how long it has been up, is what files say.
 
-use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
-use crate::time::{changed, each_text};
+use crate::time::{changed, each_file, each_text};
 use crate::{Calling, Node};
 
 /// Where the kernel tells which boot this is.
@@ -83,17 +81,7 @@ pub fn of_earlier_boot(content: &[u8]) -> Vec<u8> {
 }
 
 fn make_earlier(store: &Path, present: &str) -> io::Result<()> {
-    let mut seen = BTreeSet::new();
-    for directory in ["assigning", "active", "releasing", "eni", "cache"] {
-        for entry in fs::read_dir(store.join(directory)).into_iter().flatten() {
-            let entry = entry?;
-            // In place, because a record has a second name.
-            if seen.insert(entry.metadata()?.ino()) {
-                each_text(&entry.path(), |value| replace(value, present))?;
-            }
-        }
-    }
-    Ok(())
+    each_file(store, |file| each_text(file, |value| replace(value, present)))
 }
 
 /// The files of libcni's cache survive, and say when they were written.

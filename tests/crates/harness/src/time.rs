@@ -14,6 +14,9 @@ use crate::Node;
 /// Stands before each text of an ADD's intent.
 const BEGIN: u8 = 0x1e;
 
+/// Stands before those of them that may be missing.
+const HINT: u8 = 0;
+
 impl Node {
     /// Makes everything in the store older by `time`, as if nobody had called the plugin for that long. No call may be
     /// running.
@@ -30,13 +33,19 @@ impl Node {
 }
 
 fn make_store_older(store: &Path, time: Duration) -> io::Result<()> {
+    each_file(store, |file| make_older(file, time))
+}
+
+/// Does this to each file of a store once: a record has a second name, and the entries of one answer are names of one file.
+pub(crate) fn each_file(store: &Path, mut change: impl FnMut(&Path) -> io::Result<()>) -> io::Result<()> {
     let mut seen = BTreeSet::new();
-    for directory in ["assigning", "active", "releasing", "eni", "cache"] {
-        for entry in fs::read_dir(store.join(directory)).into_iter().flatten() {
+    let reserved = fs::read_dir(store.join("reserved")).into_iter().flatten().flatten();
+    let directories = ["assigning", "active", "releasing", "eni", "cache"].map(|it| store.join(it));
+    for directory in directories.into_iter().chain(reserved.map(|eni| eni.path())) {
+        for entry in fs::read_dir(directory).into_iter().flatten() {
             let entry = entry?;
-            // A record has a second name.
             if seen.insert(entry.metadata()?.ino()) {
-                make_older(&entry.path(), time)?;
+                change(&entry.path())?;
             }
         }
     }
@@ -60,6 +69,9 @@ pub(crate) fn changed(content: &[u8], mut change: impl FnMut(&mut Value)) -> Vec
 }
 
 fn changed_text(text: &[u8], change: impl FnOnce(&mut Value)) -> Vec<u8> {
+    if let Some(hint) = text.strip_prefix(&[HINT]) {
+        return [&[HINT], changed_text(hint, change).as_slice()].concat();
+    }
     let Ok(mut value) = serde_json::from_slice(text) else { return text.to_owned() };
     change(&mut value);
     // It would be that of another text. Without one, a record is read all the same.
@@ -121,6 +133,12 @@ mod tests {
     fn a_digest_does_not_outlive_its_text() {
         let record = br#"{"since":"2026-11-22T09:12:44.250Z","digest":"0f"}"#;
         assert_eq!(older_text(record), b"{\"since\":\"2026-11-22T09:11:44.250Z\"}\n");
+    }
+
+    #[test]
+    fn a_hint_of_an_intent_gets_older_too() {
+        let hint = b"\0{\"until\":\"2026-11-22T09:12:44.250Z\",\"digest\":\"0f\"}\n";
+        assert_eq!(older_text(hint), b"\0{\"until\":\"2026-11-22T09:11:44.250Z\"}\n");
     }
 
     #[test]
