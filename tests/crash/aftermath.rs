@@ -1,10 +1,14 @@
 //! What may come after a call that was interrupted. None of it may lose an address or take a live pod's.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::net::IpAddr;
 use std::time::Duration;
 
-use harness::Node;
+use harness::{Answer, Node};
+use serde_json::json;
 
-use crate::checks::{Recorded, guarded};
+use crate::checks::{Recorded, guarded, on_enis};
 use crate::course::NEXT;
 use crate::moment::Moment;
 use crate::scenario::{ADOPTED, NEIGHBOUR, ORPHAN, POD};
@@ -43,8 +47,12 @@ fn another_pod_comes(node: &Node) {
     end(node);
 }
 
-/// With the pod and all others gone and a `flush` nothing is left but the neighbour's addresses. What is in doubt waits until
-/// no old request can take effect any more, of which the files are made to say that it is so.
+/// No call and what comes after it makes more requests than this.
+const MOST_REQUESTS: usize = 60;
+
+/// With the pod and all others gone and a `flush` nothing is left but the neighbour's addresses and what the reserve is to keep,
+/// and without a reserve not even that. What is in doubt waits until no old request can take effect any more, of which the files are
+/// made to say that it is so.
 pub(crate) fn end(node: &Node) {
     let recorded = Recorded::read(&Moment::of(node).tree).expect("a store that can be read");
     // A stale record before that of the pod which has its address by now.
@@ -60,14 +68,50 @@ pub(crate) fn end(node: &Node) {
     }
     // Its DEL has come, whether it had a record or not.
     node.forget_pod(ADOPTED);
-    if node.on_eni().contains(&ORPHAN) {
+    if on_enis(node).contains(&ORPHAN) {
         let _ = guarded(node, &[], || node.operator(&["reconcile", "--release-orphans", "--yes"]));
     }
-    let moment = Moment::of(node);
-    let recorded = Recorded::read(&moment.tree).expect("a store that can be read");
+    let recorded = at_rest(node);
+    keeps_no_more_than_its_reserve(node, &recorded);
+    if recorded.entries().next().is_some() {
+        let flushed = guarded(node, &[], || flush_without_reserve(node));
+        if flushed.status() != 0 || at_rest(node).entries().next().is_some() {
+            flushed.fail("nothing left in the reserve");
+        }
+    }
+    let requests = node.cloud.ledger().len();
+    assert!(requests <= MOST_REQUESTS, "{requests} requests\n{}", node.scene());
+}
+
+/// What is recorded when nothing is under way: the ENIs have just that.
+fn at_rest(node: &Node) -> Recorded {
+    let recorded = Recorded::read(&Moment::of(node).tree).expect("a store that can be read");
     let scene = || node.scene();
     assert!(recorded.active.keys().all(|pod| pod == NEIGHBOUR), "{}", scene());
     assert!(recorded.open.is_empty(), "{:?} is left\n{}", recorded.open, scene());
-    let in_use = recorded.active.into_values().flatten().collect();
-    assert_eq!(node.on_eni(), in_use, "{}", scene());
+    let named: BTreeSet<IpAddr> =
+        recorded.active.values().flatten().copied().chain(recorded.entries()).collect();
+    assert_eq!(on_enis(node), named, "{}", scene());
+    recorded
+}
+
+/// On each ENI, of each family; and nothing of a network that nobody configures.
+fn keeps_no_more_than_its_reserve(node: &Node, recorded: &Recorded) {
+    let most = node.ipam.get("reserve").and_then(serde_json::Value::as_u64).unwrap_or_default();
+    let mut kept = BTreeMap::<_, u64>::new();
+    for (eni, address, network) in recorded.on_offer() {
+        *kept.entry((eni, address.is_ipv6(), network)).or_default() += 1;
+    }
+    let is_too_much =
+        |((_, _, network), count): (&(&str, bool, &str), &u64)| *network != node.network || *count > most;
+    assert!(!kept.iter().any(is_too_much), "{kept:?} is kept, {most} may be\n{}", node.scene());
+}
+
+/// `flush` when the reserve has been given up.
+fn flush_without_reserve(node: &Node) -> Answer {
+    let mut config = node.conflist();
+    config["plugins"][0]["ipam"]["reserve"] = json!(0);
+    let path = node.directory().join("without-reserve.conflist");
+    fs::write(&path, config.to_string()).expect("the configuration can be written");
+    node.operator_with(&path, &["flush"])
 }

@@ -1,7 +1,9 @@
 //! What must hold of every moment, whatever was interrupted:
-//! 1. a live pod keeps its address: an active record's addresses are on the ENI, and no release names them;
-//! 2. no address is lost: what is on the ENI is named by a record, or can be found out by repeating a request that an
-//!    intent or a record names by its `ClientToken`. What a person has put there, or taken off, is not the plugin's to lose.
+//! 1. a live pod keeps its address: an active record's addresses are on the ENI, no release names them, and no other pod has them;
+//! 2. no address is lost: what is on the ENI is named by a record or an entry of the reserve, or can be found out by repeating a
+//!    request that an intent or a record names by its `ClientToken`. What a person has put there, or taken off, is not the plugin's to
+//!    lose;
+//! 3. what the reserve has to offer is on the ENI: the next pod may get it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -10,7 +12,7 @@ use harness::{Answer, EARLIER_BOOT, Node};
 use serde_json::Value;
 
 use crate::moment::{Entry, Moment, Tree};
-use crate::scenario::{GHOST, ORPHAN};
+use crate::scenario::{GHOST, ORPHAN, STALE};
 
 /// Stands before each document of an intent (RFC 7464).
 const BEGIN: u8 = 0x1e;
@@ -22,8 +24,12 @@ pub(crate) struct Recorded {
     pub(crate) active: BTreeMap<String, BTreeSet<IpAddr>>,
     /// The containers whose records are of an earlier boot: none of them lives.
     earlier: BTreeSet<String>,
-    /// The addresses that any record names.
+    /// The addresses that any record or entry names.
     named: BTreeSet<IpAddr>,
+    /// The addresses that releases name.
+    releasing: BTreeSet<IpAddr>,
+    /// Every entry of the reserve, whether it counts or not: its ENI and address, and the network that put it there.
+    entries: BTreeMap<(String, IpAddr), String>,
     /// The `ClientToken`s of requests whose answers nobody has recorded.
     tokens: BTreeSet<String>,
     /// The names of the files that are neither active records nor what is remembered of ENIs.
@@ -36,10 +42,19 @@ impl Recorded {
         let mut recorded = Self::default();
         for (path, entry) in tree {
             let (Entry::File(content), Some((state, name))) = (entry, split(path)) else { continue };
-            if name.starts_with('.') || !["assigning", "active", "releasing", "quarantine"].contains(&state) {
+            let eni = state.strip_prefix("reserved/");
+            let is_record = ["assigning", "active", "releasing", "quarantine"].contains(&state);
+            if name.starts_with('.') || !(is_record || eni.is_some()) {
                 continue;
             }
             let documents = documents(content).map_err(|why| format!("{}: {why}", path.display()))?;
+            if let Some(eni) = eni {
+                let address = name.parse().map_err(|_| format!("{name} is no address"))?;
+                let network = documents[0]["entry"]["network"].as_str().unwrap_or_default();
+                recorded.entries.insert((eni.to_owned(), address), network.to_owned());
+                recorded.named.insert(address);
+                continue;
+            }
             let mut found = Self::default();
             for document in &documents {
                 found.collect(document);
@@ -53,6 +68,9 @@ impl Recorded {
                 recorded.active.insert(owner.expect("an owner").to_owned(), found.named.clone());
             } else {
                 recorded.open.push(format!("{state}/{name}"));
+            }
+            if state == "releasing" {
+                recorded.releasing.extend(&found.named);
             }
             recorded.named.append(&mut found.named);
             recorded.tokens.append(&mut found.tokens);
@@ -84,9 +102,22 @@ impl Recorded {
         }
     }
 
+    /// The addresses that entries name, whether they count or not.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = IpAddr> {
+        self.entries.keys().map(|(_, address)| *address)
+    }
+
+    /// The entries that count, with their ENI and network: no record names their address.
+    pub(crate) fn on_offer(&self) -> impl Iterator<Item = (&str, IpAddr, &str)> {
+        let in_use: BTreeSet<_> = self.active.values().flatten().collect();
+        let entries = self.entries.iter().map(|((eni, address), network)| (&**eni, *address, &**network));
+        entries.filter(move |(_, it, _)| !in_use.contains(it) && !self.releasing.contains(it))
+    }
+
     /// Which promise is broken, if any, in view of a cloud.
     pub(crate) fn violation(&self, moment: &Moment) -> Option<String> {
-        let on_eni = &moment.cloud.world.enis[Node::ENI].addresses;
+        let enis = &moment.cloud.world.enis;
+        let on_eni: BTreeSet<_> = enis.values().flat_map(|eni| &eni.addresses).copied().collect();
         let found_out =
             |address: &IpAddr| self.tokens.iter().any(|it| moment.cloud.assigned_under(it).contains(address));
         let is_lost =
@@ -95,12 +126,32 @@ impl Recorded {
         let lost: Vec<_> = on_eni.iter().filter(is_lost).collect();
         let taken: Vec<_> =
             self.active.iter().filter(|(_, addresses)| addresses.iter().any(is_taken)).collect();
-        match (lost.is_empty(), taken.is_empty()) {
-            (false, _) => Some(format!("{lost:?} on the ENI is lost: no record leads to it")),
-            (_, false) => Some(format!("{taken:?} is in use but not on the ENI")),
-            _ => None,
+        let is_there = |eni: &str, it: IpAddr| enis.get(eni).is_some_and(|eni| eni.addresses.contains(&it));
+        let hollow: Vec<_> =
+            self.on_offer().filter(|(eni, it, _)| *it != GHOST && !is_there(eni, *it)).collect();
+        if !lost.is_empty() {
+            Some(format!("{lost:?} on the ENI is lost: no record leads to it"))
+        } else if !taken.is_empty() {
+            Some(format!("{taken:?} is in use but not on the ENI"))
+        } else if !hollow.is_empty() {
+            Some(format!("{hollow:?} is in the reserve but not on the ENI"))
+        } else {
+            self.shared().map(|address| format!("{address} is in use by two pods"))
         }
     }
+
+    /// An address that two pods have.
+    fn shared(&self) -> Option<IpAddr> {
+        let lives = |pod: &String| pod != STALE && !self.earlier.contains(pod);
+        let mut seen = BTreeSet::new();
+        let in_use = self.active.iter().filter(|(pod, _)| lives(pod)).flat_map(|(_, addresses)| addresses);
+        in_use.copied().find(|address| !seen.insert(*address))
+    }
+}
+
+/// The secondary addresses of all ENIs.
+pub(crate) fn on_enis(node: &Node) -> BTreeSet<IpAddr> {
+    node.cloud.with_world(|world| world.enis.values().flat_map(|eni| eni.addresses.clone()).collect())
 }
 
 fn split(path: &std::path::Path) -> Option<(&str, &str)> {

@@ -1,10 +1,11 @@
 //! What goes on around a call while it runs: nothing, or what others do to it at the moment at which it matters.
 
 use std::fs::{self, File, OpenOptions};
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use harness::{Answer, Calling, Effect, Fault, HANGS, Node};
+use harness::{Answer, Calling, Effect, Fault, HANGS, Node, Running};
 use serde_json::json;
 
 use crate::outcome;
@@ -19,6 +20,9 @@ pub(crate) type Course = for<'a> fn(&'a Node, Calling<'a>) -> Answer;
 
 /// The pod that comes after all.
 pub(crate) const NEXT: &str = "next";
+
+/// The pods that come while another one waits.
+const WAITING: [&str; 2] = ["first", "second"];
 
 pub(crate) fn alone(_: &Node, call: Calling<'_>) -> Answer {
     call.run()
@@ -35,12 +39,71 @@ pub(crate) fn behind_a_lock(node: &Node, call: Calling<'_>) -> Answer {
     let _ = fs::remove_file(&trace);
     let held = eni_lock(node);
     let mut running = call.start();
-    wait_until("the ENI's lock is tried", || {
-        !running.is_running()
-            || fs::read_to_string(&trace).is_ok_and(|it| it.contains("EAGAIN (Resource temp"))
-    });
+    wait_until("the ENI's lock is tried", || !running.is_running() || has_tried_lock(&trace));
     drop(held);
     running.wait()
+}
+
+/// The ADDs of two other pods come while the call, which is an ADD, waits for the ENI's lock, and wait behind it: it asks for them,
+/// too. If it dies they help themselves.
+pub(crate) fn with_others_waiting(node: &Node, call: Calling<'_>) -> Answer {
+    let trace = trace_of(node);
+    let _ = fs::remove_file(&trace);
+    let held = eni_lock(node);
+    let mut running = call.start();
+    wait_until("the ENI's lock is tried", || !running.is_running() || has_tried_lock(&trace));
+    let others = WAITING.map(|pod| waiting(node, pod));
+    drop(held);
+    let answer = running.wait();
+    for other in others {
+        let _ = other.wait().address();
+    }
+    answer
+}
+
+/// The call, which is an ADD, comes while another pod's ADD waits for the ENI's lock: that one asks for both.
+pub(crate) fn behind_another(node: &Node, call: Calling<'_>) -> Answer {
+    let held = eni_lock(node);
+    let other = waiting(node, WAITING[0]);
+    let mut running = call.start();
+    wait_until("the ADD waits", || !running.is_running() || waits(node, POD));
+    drop(held);
+    let answer = running.wait();
+    let _ = other.wait().address();
+    answer
+}
+
+/// Has the ADDs of these pods killed while they wait for the ENI's lock.
+pub(crate) fn kill_while_they_wait(node: &mut Node, pods: [&str; 2]) {
+    let timeout = node.ipam["timeoutSeconds"].clone();
+    // They count as long as they have time.
+    node.set("timeoutSeconds", 120);
+    let held = eni_lock(node);
+    for pod in pods {
+        waiting(node, pod).kill();
+    }
+    drop(held);
+    node.set("timeoutSeconds", timeout);
+}
+
+/// An ADD that waits for the ENI's lock, and says what for.
+fn waiting<'a>(node: &'a Node, pod: &str) -> Running<'a> {
+    let mut running = node.call("ADD", pod).start();
+    wait_until("the ADD waits", || !running.is_running() || waits(node, pod));
+    running
+}
+
+/// Whether the intent of the pod's ADD says what it waits for.
+fn waits(node: &Node, pod: &str) -> bool {
+    let intents = fs::read_dir(node.store().join("assigning")).into_iter().flatten().flatten();
+    let of_pod = |name: &str| name.strip_prefix(pod).is_some_and(|rest| rest.starts_with('-'));
+    let mut own = intents.filter(|it| it.file_name().to_str().is_some_and(of_pod));
+    own.any(|it| fs::read_to_string(it.path()).is_ok_and(|content| content.contains("\"waits\"")))
+}
+
+/// Whether a traced call has found a lock taken.
+fn has_tried_lock(trace: &Path) -> bool {
+    fs::read_to_string(trace).is_ok_and(|it| it.contains("EAGAIN (Resource temp"))
 }
 
 /// The pod's ADD is alive when the call comes, which is a DEL: it waits for ECS, which answers when the DEL is over.

@@ -49,14 +49,14 @@ pub(crate) const ON_SOCKETS: [&str; 7] =
     ["socket", "bind", "setsockopt", "sendto", "sendmsg", "recvfrom", "recvmsg"];
 
 /// Has each of the scenario's calls fail.
-fn survives(scenario: &Scenario) {
+pub(crate) fn survives(scenario: &Scenario) {
     let node = scenario.node();
     let start = Moment::of(&node);
     // From the same files in the same order as all later runs.
     start.restore(&node);
     let calls = scenario.system_calls(&node);
     let (mut survived, mut succeeded, mut states, mut unreached) = (0, 0, BTreeSet::new(), Vec::new());
-    let failing = tracer::chosen(failing(&calls, scenario.costly));
+    let failing = scenario.chosen(failing(&calls, scenario.costly));
     for (SystemCall { name, nth, text }, effect) in failing.clone() {
         start.restore(&node);
         let _at = At(format!("{}, {effect} at {text}", scenario.name));

@@ -14,7 +14,7 @@ use crate::situations::in_every_situation;
 use crate::tracer::{self, SystemCall, Tracing};
 
 /// Kills the scenario's call everywhere.
-fn survives(scenario: &Scenario) {
+pub(crate) fn survives(scenario: &Scenario) {
     let node = scenario.node();
     let start = Moment::of(&node);
     // From the same files in the same order as all later runs.
@@ -25,7 +25,7 @@ fn survives(scenario: &Scenario) {
     if scenario.costly {
         calls = tracer::after_noticeable(&calls);
     }
-    let chosen: Vec<_> = tracer::chosen(calls);
+    let chosen = scenario.chosen(calls);
     let (mut killed, mut states) = (0, BTreeSet::new());
     for SystemCall { name, nth, text } in &chosen {
         start.restore(&node);

@@ -9,7 +9,8 @@
 //! cargo test --test crash short_writes -- --nocapture
 //! cargo test --test crash power_cuts -- --nocapture
 //! ```
-//! The calls that change rules and routes are in [`routes`], with the same names of tests. They need root and network namespaces as well.
+//! What concerns the reserve, requests for several addresses and several ENIs is in [`reserve`], and the calls that change rules
+//! and routes are in [`routes`], with the same names of tests. The latter need root and network namespaces as well.
 //!
 //! They need `strace` and the right to trace. Without, they are ignored, with the reason. Every seventh point is tried; with
 //! `CRASH_TESTS=required` all are, and what is ignored otherwise fails.
@@ -27,6 +28,7 @@ mod moment;
 mod outcome;
 mod power_cuts;
 mod recording;
+mod reserve;
 mod routes;
 mod scenario;
 mod short_writes;
@@ -43,6 +45,11 @@ fn main() -> ExitCode {
         moment::tests(),
         power_cuts::tests(),
         power_cuts::without::tests(),
+        reserve::failing_calls::tests(),
+        reserve::kill_points::tests(),
+        reserve::lasting::tests(),
+        reserve::power_cuts::tests(),
+        reserve::power_cuts::without::tests(),
         routes::failing_calls::tests(),
         routes::kill_points::tests(),
         short_writes::tests(),

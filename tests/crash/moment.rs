@@ -9,6 +9,8 @@ use std::time::{Duration, SystemTime};
 
 use harness::{Node, Saved};
 
+use crate::checks::on_enis;
+
 harness::tests! {
     needs []:
         time_passes_for_moments_alone,
@@ -95,7 +97,7 @@ impl Moment {
             .into_iter()
             .map(|entry| (entry.action, entry.addresses, entry.executed))
             .collect();
-        format!("{}\n{done:?} {:?}", files.join("\n"), node.on_eni())
+        format!("{}\n{done:?} {:?}", files.join("\n"), on_enis(node))
     }
 }
 
@@ -137,18 +139,14 @@ fn without_request_ids(text: &str) -> String {
     parts.fold(first.to_owned(), |plain, part| plain + part.get(LENGTH..).unwrap_or_default())
 }
 
-/// With all its moments that much later, and without the digest of a record that says what it was before.
+/// With all its moments that much later, and without the digests that say what it was before.
 fn later(content: &[u8], time: Duration) -> Vec<u8> {
     let Ok(text) = std::str::from_utf8(content) else { return content.to_vec() };
     let shifted = |part: &str| match humantime::parse_rfc3339(part) {
         Ok(moment) => humantime::format_rfc3339_millis(moment + time).to_string(),
         Err(_) => part.to_owned(),
     };
-    // Only what stands at the end is one.
-    let unsealed = match text.split_once(",\"digest\":\"") {
-        Some((before, digest)) if !digest.contains(',') => format!("{before}}}\n"),
-        _ => text.to_owned(),
-    };
+    let unsealed: String = text.split_inclusive('\n').map(unsealed).collect();
     // When the boot began does not depend on when the file was written.
     let parts: Vec<_> = unsealed.split('"').collect();
     let is_clock = |index: usize| index > 1 && parts[index - 2] == "bootBegan";
@@ -157,12 +155,20 @@ fn later(content: &[u8], time: Duration) -> Vec<u8> {
     later.collect::<Vec<_>>().join("\"").into_bytes()
 }
 
-/// Whether this is a moment such as 2026-11-22T09:12:44.250Z.
+/// A text without the digest at its end.
+fn unsealed(line: &str) -> String {
+    match line.rsplit_once(",\"digest\":\"") {
+        Some((before, digest)) if !digest.contains(',') => format!("{before}}}\n"),
+        _ => line.to_owned(),
+    }
+}
+
 /// Without the moment in the name of a release.
 fn without_time(name: &str) -> String {
     name.split('.').filter(|part| !is_moment(part)).collect::<Vec<_>>().join(".")
 }
 
+/// Whether this is a moment such as 2026-11-22T09:12:44.250Z.
 fn is_moment(text: &str) -> bool {
     humantime::parse_rfc3339(text).is_ok()
 }
@@ -185,6 +191,9 @@ fn time_passes_for_moments_alone() {
     assert_eq!(shifted, text("2026-11-22T09:13:45.250Z").as_bytes());
     let sealed = text("2026-11-22T09:12:44.250Z").replace("}\n", ",\"digest\":\"0123\"}\n");
     assert_eq!(later(sealed.as_bytes(), Duration::from_millis(61_000)), shifted);
+    // Of an intent, texts come behind one that is sealed.
+    let [both, shifted] = [&sealed, std::str::from_utf8(&shifted).expect("a text")].map(|it| it.repeat(2));
+    assert_eq!(later(both.as_bytes(), Duration::from_millis(61_000)), shifted.as_bytes());
 }
 
 fn the_name_of_a_release_differs_by_its_pod_alone() {

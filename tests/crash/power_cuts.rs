@@ -11,7 +11,7 @@ use harness::{Effect, Fault, Need, Node, Saved};
 use serde_json::json;
 
 use crate::aftermath;
-use crate::checks::{Recorded, guarded};
+use crate::checks::{Recorded, guarded, on_enis};
 use crate::disk::Disk;
 use crate::moment::{self, Moment};
 use crate::recording::{Event, Recording};
@@ -54,7 +54,7 @@ struct Found {
 }
 
 /// Cuts the power at every moment of `history`, and recovers.
-fn survives(name: &str, settings: &[(&str, serde_json::Value)], history: fn(&mut Recording)) {
+pub(crate) fn survives(name: &str, settings: &[(&str, serde_json::Value)], history: fn(&mut Recording)) {
     let mut recording = Recording::new(settings);
     history(&mut recording);
     let found = power_cuts(&recording.events, &recording.clouds());
@@ -124,14 +124,14 @@ fn recovers(node: &Node) {
     let flushed = guarded(node, &[], || node.operator(&["flush"]));
     let recorded = Recorded::read(&Moment::of(node).tree).unwrap_or_default();
     let held_back = flushed.status() != 0;
-    let in_use: BTreeSet<_> = recorded.active.values().flatten().copied().collect();
-    let mut on_eni = node.on_eni();
+    let named: BTreeSet<_> = recorded.active.values().flatten().copied().chain(recorded.entries()).collect();
+    let mut on_eni = on_enis(node);
     // Unless it was recorded for the pod that has it.
-    if !in_use.contains(&ORPHAN) {
+    if !named.contains(&ORPHAN) {
         on_eni.remove(&ORPHAN);
     }
-    if !held_back && in_use != on_eni {
-        flushed.fail("the addresses in use on the ENI, and no others");
+    if !held_back && named != on_eni {
+        flushed.fail("the addresses in use and those in the reserve on the ENI, and no others");
     }
     for pod in recorded.active.keys() {
         guarded(node, &[pod], || node.del(pod)).ok();
@@ -368,7 +368,16 @@ pub(crate) mod without {
 
     /// Whether the model finds a broken promise when `dropped` events of the last call do not take place.
     fn fails(history: fn(&mut Recording), dropped: fn(&Event) -> bool) {
-        let mut recording = Recording::new(&[]);
+        fails_with(&[], history, dropped);
+    }
+
+    /// The same with these settings changed.
+    pub(crate) fn fails_with(
+        settings: &[(&str, serde_json::Value)],
+        history: fn(&mut Recording),
+        dropped: fn(&Event) -> bool,
+    ) {
+        let mut recording = Recording::new(settings);
         history(&mut recording);
         let clouds = recording.clouds();
         let find = |events: &[Event]| power_cuts(events, &clouds).iter().find_map(broken);
@@ -392,11 +401,11 @@ pub(crate) mod without {
         calls.del("a");
     }
 
-    fn syncs(event: &Event, what: &str) -> bool {
+    pub(crate) fn syncs(event: &Event, what: &str) -> bool {
         matches!(event, Event::Sync { path, .. } if path == Path::new(what))
     }
 
-    fn syncs_a_file_in(event: &Event, directory: &str) -> bool {
+    pub(crate) fn syncs_a_file_in(event: &Event, directory: &str) -> bool {
         matches!(event, Event::Sync { path, data: false, .. } if path.parent() == Some(Path::new(directory)))
     }
 

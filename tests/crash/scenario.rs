@@ -1,5 +1,7 @@
 //! The situations in which a call is interrupted, and the call.
 
+mod reserve;
+
 use std::net::{IpAddr, Ipv4Addr};
 use std::thread;
 use std::time::Duration;
@@ -13,6 +15,8 @@ use crate::checks::guarded;
 use crate::course::{self, Course, UNASSIGN};
 use crate::outcome;
 use crate::tracer::{self, SystemCall, Tracing, trace_of};
+
+pub(crate) use reserve::*;
 
 /// The pod whose call is interrupted.
 pub(crate) const POD: &str = "pod";
@@ -30,7 +34,7 @@ pub(crate) const GHOST: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 168, 0, 66));
 pub(crate) const ADOPTED: &str = "adopted";
 
 /// A pod that is no more, of which a backup has brought back a record with [`ORPHAN`].
-const STALE: &str = "stale";
+pub(crate) const STALE: &str = "stale";
 
 /// What kind of call is interrupted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +67,8 @@ pub(crate) struct Scenario {
     /// It takes so long that it is killed only where that makes a difference to others, after a call that they can notice, and
     /// that each call fails in one way only.
     pub(crate) costly: bool,
+    /// One in so many points is tried, unless `CRASH_RESERVE=all`.
+    one_of: usize,
 }
 
 pub(crate) const FIRST_ADD: Scenario = Scenario::new("the first ADD on a node", Verb::Add, |_| {});
@@ -344,7 +350,23 @@ impl Scenario {
             Verb::Command => flush,
         };
         let (given_up, interrupted) = (&[POD] as &[&str], ("", NOTHING));
-        Self { name, verb, prepare, call, course: course::alone, given_up, interrupted, costly: false }
+        Self {
+            name,
+            verb,
+            prepare,
+            call,
+            course: course::alone,
+            given_up,
+            interrupted,
+            costly: false,
+            one_of: 1,
+        }
+    }
+
+    /// The points that are tried.
+    pub(crate) fn chosen<T>(&self, points: Vec<T>) -> Vec<T> {
+        let all = std::env::var_os("CRASH_RESERVE").is_some_and(|it| it == "all");
+        tracer::chosen(points).into_iter().step_by(if all { 1 } else { self.one_of }).collect()
     }
 
     /// A node in this situation. Its cloud hands out the address again that was released last: that is where a mistake

@@ -41,6 +41,46 @@ macro_rules! in_every_situation {
     };
 }
 
+/// The same for those that concern the reserve, requests for several addresses, and several ENIs.
+macro_rules! in_every_situation_of_the_reserve {
+    () => {
+        $crate::situations::in_these_situations! {
+            of_an_add_from_the_reserve: ADD_FROM_THE_RESERVE,
+            of_an_add_of_a_rested_address: ADD_OF_A_RESTED_ADDRESS,
+            of_an_add_of_both_families_from_the_reserve: DUAL_STACK_ADD_FROM_THE_RESERVE,
+            of_an_add_from_the_reserve_and_from_ecs: ADD_FROM_THE_RESERVE_AND_FROM_ECS,
+            of_an_add_of_a_requested_address_in_the_reserve: ADD_OF_A_REQUESTED_ADDRESS_IN_THE_RESERVE,
+            of_an_add_from_the_reserve_of_an_earlier_boot: ADD_FROM_THE_RESERVE_OF_AN_EARLIER_BOOT,
+            of_an_add_whose_entry_is_not_on_the_eni: ADD_WHOSE_ENTRY_IS_GONE,
+            of_an_add_that_fills_the_reserve: FILLING_ADD,
+            of_an_add_of_both_families_that_fills_the_reserve: DUAL_STACK_FILLING_ADD,
+            of_an_add_that_asks_for_killed_ones: ADD_FOR_KILLED_ONES,
+            of_an_add_that_asks_for_others: ADD_FOR_OTHERS,
+            of_an_add_of_both_families_that_asks_for_others: DUAL_STACK_ADD_FOR_OTHERS,
+            of_an_add_that_waits_for_what_another_asks_for: WAITING_ADD,
+            of_an_add_whose_request_for_several_is_late: FILLING_ADD_WHOSE_REQUEST_IS_LATE,
+            of_an_add_after_a_killed_add_that_asked_for_several: ADD_AFTER_A_DEAD_FILLING_ADD,
+            of_a_del_of_a_killed_add_that_asked_for_several: DEL_OF_A_DEAD_FILLING_ADD,
+            of_a_flush_after_a_killed_add_that_asked_for_several: FLUSH_AFTER_A_DEAD_FILLING_ADD,
+            of_an_add_that_asks_for_several_and_a_del_comes_for: FILLING_ADD_WITH_A_DEL,
+            of_an_add_from_the_reserve_that_nobody_reads: UNREAD_ADD_FROM_THE_RESERVE,
+            of_a_del_into_the_reserve: DEL_INTO_THE_RESERVE,
+            of_a_del_of_both_families_into_the_reserve: DUAL_STACK_DEL_INTO_THE_RESERVE,
+            of_a_del_beside_a_full_reserve: DEL_BESIDE_A_FULL_RESERVE,
+            of_a_del_into_the_reserve_beside_a_stale_entry: DEL_INTO_THE_RESERVE_BESIDE_A_STALE_ENTRY,
+            of_a_del_beside_a_stale_entry: DEL_BESIDE_A_STALE_ENTRY,
+            of_an_add_that_gives_surplus_back: ADD_WITH_SURPLUS,
+            of_a_flush_that_gives_surplus_back: FLUSH_WITH_SURPLUS,
+            of_a_flush_of_a_network_that_nobody_configures: FLUSH_OF_ANOTHER_NETWORK,
+            of_a_gc_with_a_reserve: GC_WITH_A_RESERVE,
+            of_a_reconcile_with_a_reserve: RECONCILE_WITH_A_RESERVE,
+            of_an_add_that_makes_room_in_the_reserve: ADD_THAT_MAKES_ROOM,
+            of_an_add_whose_first_eni_is_full: ADD_ON_THE_SECOND_ENI,
+            of_an_add_whose_first_eni_is_known_to_be_full: ADD_BESIDE_A_FULL_ENI,
+        }
+    };
+}
+
 macro_rules! in_these_situations {
     ($($name:ident: $scenario:ident,)*) => {
         harness::tests! {
@@ -55,4 +95,4 @@ macro_rules! in_these_situations {
     };
 }
 
-pub(crate) use {in_every_situation, in_these_situations};
+pub(crate) use {in_every_situation, in_every_situation_of_the_reserve, in_these_situations};

@@ -11,7 +11,7 @@ use crate::moment::Moment;
 use crate::outcome;
 use crate::scenario::{At, Scenario, Verb};
 use crate::situations::in_these_situations;
-use crate::tracer::{self, SystemCall, Tracing};
+use crate::tracer::{SystemCall, Tracing};
 
 /// What becomes of a disk: the calls that fail from then on, and how.
 const DISKS: [(&str, &str, &[&str]); 4] = [
@@ -40,13 +40,13 @@ const DISKS: [(&str, &str, &[&str]); 4] = [
 ];
 
 /// Has the disk fail at each of the scenario's calls that change it.
-fn survives(scenario: &Scenario) {
+pub(crate) fn survives(scenario: &Scenario) {
     let node = scenario.node();
     let start = Moment::of(&node);
     start.restore(&node);
     let calls = scenario.system_calls(&node);
     let (mut survived, mut succeeded, mut states) = (0, 0, BTreeSet::new());
-    let failing = tracer::chosen(moments(&calls));
+    let failing = scenario.chosen(moments(&calls));
     for (disk, index) in failing {
         let (what, effect, names) = DISKS[disk];
         start.restore(&node);
