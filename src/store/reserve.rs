@@ -247,8 +247,12 @@ impl Store {
     ) -> Result<()> {
         for &address in addresses {
             let path = self.reserved_path(eni, address);
-            file::remove(&path)?;
-            draft.name_too(&path)?;
+            if file::exists(&path)? {
+                // One that a killed ADD left beside a record which is not durable: the address must have a name at any moment.
+                draft.name_over(&path)?;
+            } else {
+                draft.name_too(&path)?;
+            }
         }
         Ok(())
     }
