@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use ecs_simulator::World;
 use serde_json::Value;
 
-use crate::{Answer, Conversation, Node};
+use crate::{Answer, Conversation, Node, Ready};
 
 /// A call that is being prepared.
 #[derive(Debug)]
@@ -198,6 +198,21 @@ impl<'a> Calling<'a> {
         self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let child = self.command.spawn().expect("the plugin starts");
         Conversation::begin(self.node, child, self.what)
+    }
+
+    /// Starts the plugin and keeps its stdin back, so that it waits for it.
+    ///
+    /// # Panics
+    /// When the plugin cannot be started, or its stdin is a stream or a handle.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "a test without them is no test")]
+    pub fn ready(mut self) -> Ready<'a> {
+        let Input::Bytes(stdin) = self.stdin else { panic!("stdin is not at hand: {:?}", self.stdin) };
+        self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = self.command.spawn().expect("the plugin starts");
+        let pipe = child.stdin.take().expect("its stdin is a pipe");
+        let running = Running { node: self.node, child, what: self.what };
+        Ready::new(running, pipe, stdin, self.node.plugin())
     }
 
     #[expect(clippy::expect_used, reason = "a test without them is no test")]

@@ -14,6 +14,7 @@
 //! A failed expectation prints the call, its answer, the log and what is in the store.
 
 mod answer;
+mod at_once;
 mod books;
 mod boot;
 mod call;
@@ -32,6 +33,7 @@ mod time;
 pub mod needs;
 
 pub use answer::Answer;
+pub use at_once::{Ready, Timed, all_ok, at_once, at_once_while, last_of};
 pub use boot::{EARLIER_BOOT, of_earlier_boot};
 pub use call::{Calling, Running};
 pub use conversation::Conversation;
