@@ -1,5 +1,7 @@
 //! Figures, printed and not judged: `cargo test --release --test plugin figures -- --ignored --nocapture --test-threads 1`.
 
+mod together;
+
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use harness::simulator::Eni;
+use harness::simulator::{Eni, Quota};
 use harness::{Answer, Effect, Fault, Node, Timed, World, at_once_while};
 
 use crate::start_together::{ASSIGN, PODS, UNASSIGN, limit_requests, names};
@@ -32,8 +32,8 @@ fn node_with_places(places: [usize; 3]) -> Node {
 
 /// So many pods have room on this ENI.
 fn set_places(world: &mut World, eni: &str, places: usize) {
-    // LATER: The primary address counts. world.eni_mut(eni).quota_ipv4 = Some(places + 1);
-    let _ = (world, eni, places);
+    // The primary address counts.
+    world.eni_mut(eni).quota = Some(Quota { ipv4: places + 1, ipv6: places });
 }
 
 /// The ENI that has an address, by its place in the order.

@@ -24,7 +24,7 @@ pub struct World {
     pub instance: Instance,
     /// The elastic network interfaces, by id.
     pub enis: BTreeMap<String, Eni>,
-    /// How many addresses an ENI may hold.
+    /// How many addresses an ENI may hold that has no quota of its own.
     pub quota: Quota,
     /// How many addresses one request may be about.
     pub per_request: RequestLimits,
@@ -121,6 +121,8 @@ pub struct Eni {
     pub metadata_lag: Duration,
     /// The primary IPv6 address, which nothing can unassign; most ENIs have none.
     pub primary_ipv6: Option<Ipv6Addr>,
+    /// How many addresses it may hold; `None`: as many as the others.
+    pub quota: Option<Quota>,
     /// What calls have changed lately, the latest last.
     pub changes: Vec<Change>,
     /// Whether a cloud service owns it. Such an ENI cannot be changed.
@@ -302,6 +304,7 @@ impl Eni {
             description_lag: Duration::ZERO,
             metadata_lag: Duration::ZERO,
             primary_ipv6: None,
+            quota: None,
             changes: Vec::new(),
             service_managed: false,
             name: String::new(),

@@ -20,6 +20,7 @@ mod boot;
 mod call;
 mod cni_cache;
 mod conversation;
+mod crowd;
 mod name_space;
 mod node;
 mod patience;

@@ -209,7 +209,7 @@ fn choose(world: &mut World, eni: &str, rules: &Rules, wish: Wish) -> Result<Vec
         Wish::These(addresses) => addresses.len(),
         Wish::AnyOf(count) => *count,
     };
-    if present + wanted > (rules.limit)(&world.quota) {
+    if present + wanted > (rules.limit)(eni.quota.as_ref().unwrap_or(&world.quota)) {
         return Err(ApiError::new(rules.too_many));
     }
     match wish {

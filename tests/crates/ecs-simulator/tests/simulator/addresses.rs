@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::client::{ASSIGN, Client, ENI, UNASSIGN, assigned, single_node};
-use ecs_simulator::{AddressPolicy, EniStatus, InstanceState, Simulator, World};
+use ecs_simulator::{AddressPolicy, EniStatus, InstanceState, Quota, Simulator, World};
 
 const V6_ASSIGN: &str = "AssignIpv6Addresses";
 const V6_UNASSIGN: &str = "UnassignIpv6Addresses";
@@ -199,6 +199,18 @@ fn how_many_addresses_a_request_may_be_about_can_be_chosen() {
         assert_eq!(code_of_many(&simulator, action, most), "", "{action}");
         assert_eq!(code_of_many(&simulator, action, most + 1), "Brand.New", "{action}");
     }
+}
+
+#[test]
+fn an_eni_may_have_a_quota_of_its_own() {
+    let simulator = Simulator::start(World::single_node().with_quota(2, 1)).unwrap();
+    simulator.with_world(|world| world.eni_mut(ENI).quota = Some(Quota { ipv4: 4, ipv6: 1 }));
+    let client = Client::new(&simulator);
+    assert_eq!(client.assign(3).len(), 3);
+    assert_eq!(
+        client.call(ASSIGN, &[("NetworkInterfaceId", ENI), (COUNT, "1")]).code(),
+        "QuotaExceeded.PrivateIpAddress"
+    );
 }
 
 #[test]
