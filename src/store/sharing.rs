@@ -1,8 +1,9 @@
 //! Requests that ADDs share: who waits for addresses, and how many are on their way.
 //!
 //! An ADD that waits says in its intent what for. Whoever is about to ask ECS reads the intents of the others and counts them.
-//! It locks none: to a DEL that looked at the same time, a living ADD's intent would seem to be a dead one's. So the intent of a
-//! dead ADD counts until its deadline; what was asked for in vain is surplus, and goes back.
+//! It locks none: to a DEL that looked at the same time, a living ADD's intent would seem to be a dead one's. The kernel's list of
+//! locks tells which ADDs live. Where it does not, the intent of a dead ADD counts until its deadline; what was asked for in vain
+//! is surplus, and goes back.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -17,7 +18,7 @@ use crate::store::error::Result;
 use crate::store::intent::{Content, OpenIntent};
 use crate::store::record::AssignRequest;
 use crate::store::record_name::record_name;
-use crate::store::{EniLock, Entry, Reserved, Store, file};
+use crate::store::{EniLock, Entry, Reserved, Store, file, waiting};
 
 /// An ADD that has less time than this left is not counted: it would give up before the answer is here.
 const TIME_FOR_ANSWER: Duration = Duration::from_secs(3);
@@ -74,21 +75,27 @@ impl Store {
         ask: impl FnOnce(&Demand) -> Option<AssignRequest>,
         deadline: Deadline,
     ) -> Result<Option<AssignRequest>> {
+        // Nobody to share with, which is seen without the lock. An ADD that begins now sees this one's intent.
+        let demand = Demand { waiting: 1, ..Demand::default() };
+        if self.living_others(intent)?.is_empty() && self.reserved_addresses(eni)?.is_empty() {
+            return Ok(match ask(&demand) {
+                Some(ask) => intent.ask(&ask).map(|()| Some(ask))?,
+                None => None,
+            });
+        }
         let lock = self.lock(deadline)?;
-        let demand =
-            self.demand(&intent.intention.network, &record_name(&intent.intention.owner), eni, family)?;
-        let Some(ask) = ask(&demand) else { return Ok(None) };
+        let Some(ask) = ask(&self.demand(intent, eni, family)?) else { return Ok(None) };
         intent.ask_without_sync(&ask)?;
         drop(lock);
         intent.sync()?;
         Ok(Some(ask))
     }
 
-    /// Whether another ADD of `network` waits for addresses of `eni`, of whichever family.
+    /// Whether another ADD of the network waits for addresses of `eni`, of whichever family.
     #[allow(dead_code, reason = "its user comes next")]
-    pub(crate) fn is_waited_for(&self, network: &str, eni: &EniId) -> Result<bool> {
+    pub(crate) fn is_waited_for(&self, intent: &OpenIntent, eni: &EniId) -> Result<bool> {
         let now = Timestamp::now();
-        for (name, content) in self.others_intents(network, "")? {
+        for (name, content) in self.others_intents(intent)? {
             if self.waits(&name, &content, eni, None, now)? {
                 return Ok(true);
             }
@@ -96,10 +103,10 @@ impl Store {
         Ok(false)
     }
 
-    fn demand(&self, network: &str, own: &str, eni: &EniId, family: Family) -> Result<Demand> {
+    fn demand(&self, intent: &OpenIntent, eni: &EniId, family: Family) -> Result<Demand> {
         let now = Timestamp::now();
         let (mut waiting, mut open) = (1, 0);
-        for (name, content) in self.others_intents(network, own)? {
+        for (name, content) in self.others_intents(intent)? {
             waiting += usize::from(self.waits(&name, &content, eni, Some(family), now)?);
             let is_expected = |ask: &&AssignRequest| {
                 ask.eni != *eni
@@ -115,14 +122,26 @@ impl Store {
         Ok(Demand { waiting, open, reserved })
     }
 
-    /// The intents of `network` but `own`, as far as they can be read.
-    fn others_intents(&self, network: &str, own: &str) -> Result<Vec<(String, Content)>> {
-        let directory = self.assigning_directory();
+    /// The names of the intents of the other ADDs that live, as far as the kernel tells: a dead one's counts where it does not.
+    fn living_others(&self, intent: &OpenIntent) -> Result<Vec<String>> {
+        let (directory, own) = (self.assigning_directory(), record_name(&intent.intention.owner));
+        let mut names = file::names(&directory)?;
+        names.retain(|name| *name != own);
+        if !names.is_empty()
+            && let Some(locked) = waiting::locked_files(&intent.file)
+        {
+            names.retain(|name| locked.contains(&directory.join(name)));
+        }
+        Ok(names)
+    }
+
+    /// The intents of the other ADDs of the network, as far as they can be read.
+    fn others_intents(&self, intent: &OpenIntent) -> Result<Vec<(String, Content)>> {
         let mut found = Vec::new();
-        for name in file::names(&directory)?.into_iter().filter(|name| name != own) {
-            let Ok(Some(content)) = file::read(&directory.join(&name)) else { continue };
+        for name in self.living_others(intent)? {
+            let Ok(Some(content)) = file::read(&self.assigning_directory().join(&name)) else { continue };
             if let Ok(content) = Content::parse(&content)
-                && content.intention.network == network
+                && content.intention.network == intent.intention.network
             {
                 found.push((name, content));
             }

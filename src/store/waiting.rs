@@ -1,7 +1,7 @@
 //! Who holds a lock, and how many calls are before this one at it, as the kernel lists them.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, File, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
@@ -50,9 +50,12 @@ pub(super) fn calls_before(turnstile: &Turnstile) -> Option<usize> {
 
 /// Device and inode, as `/proc/locks` has them.
 fn kernel_name(path: &Path) -> Option<String> {
-    let metadata = fs::metadata(path).ok()?;
+    Some(kernel_name_of(&fs::metadata(path).ok()?))
+}
+
+fn kernel_name_of(metadata: &Metadata) -> String {
     let (major, minor) = (libc::major(metadata.dev()), libc::minor(metadata.dev()));
-    Some(format!("{major:02x}:{minor:02x}:{}", metadata.ino()))
+    format!("{major:02x}:{minor:02x}:{}", metadata.ino())
 }
 
 /// Counts those before `me`: at the lock itself, which is the head of the line, then at the queue.
@@ -60,6 +63,25 @@ fn count(locks: &str, lock: &str, queue: &str, me: &str) -> Option<usize> {
     let at = |file| locks.lines().filter_map(holder_or_waiter).filter(move |it| it.1 == file).map(|it| it.0);
     let before: BTreeSet<&str> = at(lock).chain(at(queue)).take_while(|&process| process != me).collect();
     (!before.is_empty()).then_some(before.len())
+}
+
+/// The files of which any process holds a lock; `None` where the kernel does not show that `own`, an open file, is one of them.
+pub(super) fn locked_files(own: &File) -> Option<LockedFiles> {
+    let locks = fs::read_to_string("/proc/locks").ok()?;
+    let is_held = |line: &&str| !line.split_ascii_whitespace().any(|word| word == "->");
+    let held = locks.lines().filter(is_held).filter_map(holder_or_waiter);
+    let files = LockedFiles(held.map(|(_, file)| file.to_owned()).collect());
+    files.0.contains(&kernel_name_of(&own.metadata().ok()?)).then_some(files)
+}
+
+/// See [`locked_files`].
+pub(super) struct LockedFiles(BTreeSet<String>);
+
+impl LockedFiles {
+    /// Whether somebody holds a lock of the file at `path`.
+    pub(super) fn contains(&self, path: &Path) -> bool {
+        kernel_name(path).is_some_and(|file| self.0.contains(&file))
+    }
 }
 
 /// The process and the file of a line such as `7: -> FLOCK  ADVISORY  WRITE 4711 fe:00:1234 0 EOF`. Those who wait follow the

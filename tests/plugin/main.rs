@@ -44,6 +44,7 @@ mod restore;
 mod several_enis;
 mod shared_release;
 mod start_together;
+mod sharing;
 mod status;
 mod terminal;
 mod trust;
