@@ -1,9 +1,10 @@
-//! `flush`: retries every pending release, begins those of what an earlier boot left, and cleans up after interrupted ADDs. A timer
-//! can run it.
+//! `flush`: retries every pending release, begins those of what an earlier boot left and of what the reserve has too much, and cleans up
+//! after interrupted ADDs. A timer can run it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::deadline::Deadline;
+use crate::base::region::Family;
 use crate::commands::error::CommandError;
 use crate::commands::flushed::Flushed;
 use crate::commands::networks::Network;
@@ -11,9 +12,10 @@ use crate::commands::output::{print_error, print_json, print_lines};
 use crate::commands::routes::repair;
 use crate::context::CallContext;
 use crate::failure::{self, Failure};
+use crate::node::eni_link::EniLink;
 use crate::node::facts::known_region;
 use crate::routes::Change;
-use crate::store::State;
+use crate::store::{Kept, State};
 
 /// Tries every release of every store at once, however earlier attempts ended. A request in doubt keeps its addresses until
 /// its outcome is known.
@@ -31,8 +33,10 @@ pub(super) fn flush<'n>(
             continue;
         }
         // An error in one store does not keep the addresses of the others.
-        let done = CallContext::open(network.ipam())
-            .and_then(|context| context.run_then_write_metrics(|context| flush_store(context, &mut flushed)));
+        let reserves = reserves_in(network, all);
+        let done = CallContext::open(network.ipam()).and_then(|context| {
+            context.run_then_write_metrics(|context| flush_store(context, &reserves, &mut flushed))
+        });
         if let Err(failure) = done {
             failed = true;
             print_error(&format!("network {:?}: {failure}", network.name()));
@@ -67,10 +71,41 @@ fn repair_routes(all: &[Network], routed: &Network) -> Result<Vec<Change>, Strin
     repaired.map(|repaired| repaired.changes).map_err(|error| error.to_string())
 }
 
-fn flush_store(context: &CallContext<'_>, flushed: &mut Flushed) -> failure::Result<()> {
+/// How many addresses each network with the store of this one keeps in reserve; `None` where its configuration cannot be read.
+fn reserves_in<'n>(network: &Network, all: &'n [Network]) -> BTreeMap<&'n str, Option<usize>> {
+    let directory = network.store_directory().ok();
+    let has_it = |other: &&Network| other.store_directory().ok() == directory;
+    let reserve_of = |it: &'n Network| (it.name(), it.ipam().reserve().ok().map(|settings| settings.reserve));
+    all.iter().filter(has_it).map(reserve_of).collect()
+}
+
+/// Begins the release of what the reserve has beyond what the configurations keep: of a network that is not configured any more all, and
+/// of an ENI that the node has lost. What an earlier boot left is kept as well as any: it is no pod's.
+fn give_back(
+    context: &CallContext<'_>,
+    reserves: &BTreeMap<&str, Option<usize>>,
+    flushed: &mut Flushed,
+) -> failure::Result<()> {
+    let region = context.ipam.address().ok().and_then(|settings| known_region(&context.store, &settings));
+    let of = |network: &str, _: Family| reserves.get(network).copied().unwrap_or(Some(0));
+    let kept = Kept { of: &of, most: usize::MAX, region: region.as_ref() };
+    let is_lost = |eni: &_| EniLink::has_left(&context.store, eni);
+    for begun in context.store.release_all_surplus(is_lost, &kept, context.deadline)? {
+        let release = context.store.releasing(&begun)?;
+        flushed.surplus.extend(release.iter().flat_map(|it| it.allocation.ips()));
+    }
+    Ok(())
+}
+
+fn flush_store(
+    context: &CallContext<'_>,
+    reserves: &BTreeMap<&str, Option<usize>>,
+    flushed: &mut Flushed,
+) -> failure::Result<()> {
     context.sweep()?;
     let dead = context.store.release_dead_intents(context.deadline, |_| true);
     let earlier = flushed.earlier.begin_releases(context);
+    let given_back = give_back(context, reserves, flushed);
     let mut before = context.store.list()?;
     if before.iter().any(|it| it.state == State::Quarantined) {
         let region = || known_region(&context.store, &context.ipam.address().ok()?);
@@ -82,5 +117,5 @@ fn flush_store(context: &CallContext<'_>, flushed: &mut Flushed) -> failure::Res
     flushed.add(&context.store, &before, &context.store.list()?)?;
     drained?;
     dead.map_err(Failure::from)?;
-    earlier
+    given_back.and(earlier)
 }

@@ -10,7 +10,7 @@ use crate::commands::earlier_boot::EarlierBoot;
 use crate::commands::unreleased::Unreleased;
 use crate::failure;
 use crate::routes::Change;
-use crate::store::{Allocation, Listed, State, Store};
+use crate::store::{Allocation, Listed, State, Store, join};
 
 /// What was released and what is left, in all stores so far.
 #[derive(Default)]
@@ -20,6 +20,8 @@ pub(super) struct Flushed {
     cleaned_up: usize,
     pub(super) left: Vec<Unreleased>,
     pub(super) earlier: EarlierBoot,
+    /// What was in the reserve, and no configuration keeps.
+    pub(super) surplus: BTreeSet<IpAddr>,
     /// What of the node's routes was put in place or removed.
     pub(super) routes: Vec<Change>,
 }
@@ -62,6 +64,7 @@ impl Flushed {
             "left": self.left.len(),
             "releasing": self.left.iter().map(Unreleased::to_json).collect::<Vec<_>>(),
             "earlierBoot": self.earlier.to_json(),
+            "surplus": self.surplus,
             "routes": self.routes.iter().map(ToString::to_string).collect::<Vec<_>>(),
         })
     }
@@ -69,6 +72,9 @@ impl Flushed {
     /// A line that says what was done, and one for each thing that is left.
     pub(super) fn in_words(&self, failed: bool) -> Vec<String> {
         let mut lines = self.releases_in_words(failed);
+        if !self.surplus.is_empty() {
+            lines.push(format!("in the reserve, and kept by no configuration: {}", join(&self.surplus)));
+        }
         lines.extend(self.earlier.in_words());
         lines.extend(self.routes.iter().map(|change| format!("the node's routes: {change}")));
         lines

@@ -73,7 +73,8 @@ pub(super) const COMMANDS: [(&str, &str); 8] = [
              means that releases are left, that such an address is, or that the routes could not be repaired.\n\
              --json prints one object: released (addresses), cleanedUp (a count of interrupted ADDs), left (a count),\n\
              releasing (what is left, each with addresses, networkInterfaceId and lastError), earlierBoot (begun and\n\
-             waiting, both addresses, and kept, each with addresses, networkInterfaceId and why) and routes (what was changed)."
+             waiting, both addresses, and kept, each with addresses, networkInterfaceId and why), surplus (addresses of the\n\
+             reserve that are given back) and routes (what was changed)."
         ),
     ),
     (

@@ -1,5 +1,6 @@
 //! Out of the reserve and to ECS: an entry becomes a release of nobody's, which is durable before the entry goes.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -16,12 +17,25 @@ use crate::store::record::{Allocation, ReleaseProgress};
 use crate::store::reserve::Found;
 use crate::store::{Entry, ReleaseId, Reserved, Store};
 
+/// What is kept in the reserve of an ENI.
+#[derive(Clone, Copy)]
+#[allow(missing_debug_implementations, reason = "it holds a function")]
+pub(crate) struct Kept<'a> {
+    /// How many entries of a network, in each family; `None` of a network of which none is to be given back.
+    pub(crate) of: &'a dyn Fn(&str, Family) -> Option<usize>,
+    /// The most to be given back at a time, of each network and family.
+    pub(crate) most: usize,
+    /// Where the ENI is, if nothing else says so.
+    pub(crate) region: Option<&'a RegionId>,
+}
+
 impl Store {
     /// Makes releases of the entries of these addresses. Passed over are addresses without an entry, and those that an active
     /// record names.
     ///
     /// # Errors
     /// The system's. An address is then in the reserve, releasing, or both, in which case it is releasing.
+    #[allow(dead_code, reason = "ADD calls it next")]
     pub(crate) fn release_reserved(
         &self,
         eni: &EniId,
@@ -32,19 +46,15 @@ impl Store {
         self.release_entries(eni, addresses, None, &lock)
     }
 
-    /// Makes releases of what networks have on `eni` beyond what they keep there of each family, unless an ADD of the network waits for
-    /// addresses: of `most` addresses of each family. `keeps` says how many a network keeps, and nothing of a network
-    /// whose entries are to be left alone. What a pod had last is given back first. Damaged entries are given back as well; the ENI is
-    /// in `region` if nothing else says where it is.
+    /// Makes releases of what networks have on `eni` beyond what they keep there, unless an ADD of the network waits for
+    /// addresses. What a pod had last is given back first. Damaged entries are given back as well.
     ///
     /// # Errors
     /// As for [`Store::release_reserved`].
     pub(crate) fn release_surplus(
         &self,
         eni: &EniId,
-        keeps: impl Fn(&str) -> Option<usize>,
-        most: usize,
-        region: Option<&RegionId>,
+        kept: &Kept<'_>,
         deadline: Deadline,
     ) -> Result<Vec<ReleaseId>> {
         if self.reserved_addresses(eni)?.is_empty() {
@@ -52,34 +62,50 @@ impl Store {
         }
         let lock = self.lock(deadline)?;
         let (counting, damaged) = self.look_at_reserve(eni)?;
-        let mut by_network: BTreeMap<(String, Family), Vec<Reserved>> = BTreeMap::new();
-        for it in counting {
-            by_network.entry((it.entry.network.clone(), Family::of(it.address))).or_default().push(it);
-        }
         let mut chosen: Vec<IpAddr> = damaged.into_iter().map(|(address, _)| address).collect();
-        let mut waited_for = BTreeMap::new();
-        let mut left = BTreeMap::from([(Family::V4, most), (Family::V6, most)]);
-        for ((network, family), mut entries) in by_network {
-            let Some(keep) = keeps(&network).filter(|keep| entries.len() > *keep) else { continue };
-            if !waited_for.contains_key(&network) {
-                waited_for.insert(network.clone(), self.is_waited_for(&network, eni)?);
-            }
-            if waited_for[&network] {
-                continue;
-            }
-            // Those that have rested longest are kept.
-            entries.sort_by_key(|it| (it.entry.rests_since, it.address));
-            let left = left.entry(family).or_default();
-            let given = entries.iter().skip(keep).rev().take(*left).map(|it| it.address);
-            let before = chosen.len();
-            chosen.extend(given);
-            *left -= chosen.len() - before;
+        let mut of_networks: BTreeMap<(String, Family), Vec<Reserved>> = BTreeMap::new();
+        for it in counting {
+            let key = (it.entry.network.clone(), Family::of(it.address));
+            of_networks.entry(key).or_default().push(it);
         }
-        self.release_entries(eni, &chosen, region, &lock)
+        for ((network, family), mut entries) in of_networks {
+            let Some(keep) = (kept.of)(&network, family).filter(|keep| entries.len() > *keep) else {
+                continue;
+            };
+            if !self.is_waited_for(&network, eni)? {
+                // Those that have rested longest are kept.
+                entries.sort_by_key(|it| (it.entry.rests_since, it.address));
+                chosen.extend(entries.iter().skip(keep).rev().take(kept.most).map(|it| it.address));
+            }
+        }
+        self.release_entries(eni, &chosen, kept.region, &lock)
     }
 
-    /// Makes a release of the entry of which a pod had the address last, among those of a family that may not be taken before they have
-    /// rested for `delay`: first of `network`, then of any. `None` where there is none.
+    /// The same on every ENI, for the calls that speak for the whole node. `is_lost` says of which ENIs nothing is kept, and `kept`
+    /// what is of the others.
+    ///
+    /// # Errors
+    /// The first one; the rest has been done all the same.
+    pub(crate) fn release_all_surplus(
+        &self,
+        is_lost: impl Fn(&EniId) -> bool,
+        kept: &Kept<'_>,
+        deadline: Deadline,
+    ) -> Result<Vec<ReleaseId>> {
+        let (mut given, mut outcome) = (Vec::new(), Ok(()));
+        for eni in self.reserved_enis()? {
+            let nothing = |network: &str, family| (kept.of)(network, family).map(|_| 0);
+            let kept = if is_lost(&eni) { &Kept { of: &nothing, ..*kept } } else { kept };
+            match self.release_surplus(&eni, kept, deadline) {
+                Ok(found) => given.extend(found),
+                Err(error) => outcome = outcome.and(Err(error)),
+            }
+        }
+        outcome.map(|()| given)
+    }
+
+    /// Makes releases of up to `count` entries of a family that may not be taken before they have rested for `delay`: first those of
+    /// `network`, and first those of which a pod had the address last.
     ///
     /// # Errors
     /// As for [`Store::release_reserved`].
@@ -87,21 +113,22 @@ impl Store {
         &self,
         (eni, family): (&EniId, Family),
         network: &str,
-        delay: Duration,
+        (delay, count): (Duration, usize),
         deadline: Deadline,
-    ) -> Result<Option<ReleaseId>> {
+    ) -> Result<Vec<ReleaseId>> {
         if self.reserved_addresses(eni)?.is_empty() {
-            return Ok(None);
+            return Ok(Vec::new());
         }
         let lock = self.lock(deadline)?;
         let (now, state) = (Timestamp::now(), self.eni_state(eni)?);
-        let mut entries = self.reserved(eni)?;
-        entries.retain(|it| Family::of(it.address) == family && !state.is_in_doubt(it.address, now));
         let left = |it: &Reserved| it.entry.left_to_rest(delay, now);
-        entries.retain(|it| !left(it).is_zero());
-        let youngest = entries.iter().max_by_key(|it| (it.entry.network == network, left(it), it.address));
-        let Some(youngest) = youngest else { return Ok(None) };
-        Ok(self.release_entries(eni, &[youngest.address], None, &lock)?.pop())
+        let mut entries = self.reserved(eni)?;
+        entries.retain(|it| {
+            Family::of(it.address) == family && !state.is_in_doubt(it.address, now) && !left(it).is_zero()
+        });
+        entries.sort_by_key(|it| Reverse((it.entry.network == network, left(it), it.address)));
+        let chosen: Vec<IpAddr> = entries.iter().take(count).map(|it| it.address).collect();
+        self.release_entries(eni, &chosen, None, &lock)
     }
 
     /// The same for whoever holds the store's lock.

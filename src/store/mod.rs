@@ -67,6 +67,7 @@ pub(crate) use eni_state::{Backoff, EniState, IN_DOUBT_FOR, MAX_WAIT};
 pub use error::Error;
 pub(crate) use error::Result;
 pub(crate) use flush_note::Flushed;
+pub(crate) use giving_back::Kept;
 pub(crate) use intent::{AddIntent, OpenIntent};
 pub(crate) use listing::Listed;
 pub use listing::State;

@@ -91,11 +91,10 @@ impl Store {
         Ok(Some(ask))
     }
 
-    /// Whether another ADD of the network waits for addresses of `eni`, of whichever family.
-    #[allow(dead_code, reason = "its user comes next")]
-    pub(crate) fn is_waited_for(&self, intent: &OpenIntent, eni: &EniId) -> Result<bool> {
+    /// Whether an ADD of `network` waits for addresses of `eni`, of whichever family. One that has died counts until its deadline.
+    pub(crate) fn is_waited_for(&self, network: &str, eni: &EniId) -> Result<bool> {
         let now = Timestamp::now();
-        for (name, content) in self.others_intents(intent)? {
+        for (name, content) in self.intents_of(network, file::names(&self.assigning_directory())?) {
             if self.waits(&name, &content, eni, None, now)? {
                 return Ok(true);
             }
@@ -106,7 +105,7 @@ impl Store {
     fn demand(&self, intent: &OpenIntent, eni: &EniId, family: Family) -> Result<Demand> {
         let now = Timestamp::now();
         let (mut waiting, mut open) = (1, 0);
-        for (name, content) in self.others_intents(intent)? {
+        for (name, content) in self.intents_of(&intent.intention.network, self.living_others(intent)?) {
             waiting += usize::from(self.waits(&name, &content, eni, Some(family), now)?);
             let is_expected = |ask: &&AssignRequest| {
                 ask.eni != *eni
@@ -135,18 +134,18 @@ impl Store {
         Ok(names)
     }
 
-    /// The intents of the other ADDs of the network, as far as they can be read.
-    fn others_intents(&self, intent: &OpenIntent) -> Result<Vec<(String, Content)>> {
+    /// Those of these intents that are of `network`, as far as they can be read.
+    fn intents_of(&self, network: &str, names: Vec<String>) -> Vec<(String, Content)> {
         let mut found = Vec::new();
-        for name in self.living_others(intent)? {
+        for name in names {
             let Ok(Some(content)) = file::read(&self.assigning_directory().join(&name)) else { continue };
             if let Ok(content) = Content::parse(&content)
-                && content.intention.network == intent.intention.network
+                && content.intention.network == network
             {
                 found.push((name, content));
             }
         }
-        Ok(found)
+        found
     }
 
     /// Whether the ADD with this intent waits for an address of `eni`.

@@ -1,4 +1,5 @@
-//! GC: releases what attachments of this network left that are not valid any more.
+//! GC: releases what attachments of this network left that are not valid any more, and what the network has in the reserve beyond what
+//! it keeps. Nothing of that goes into the reserve.
 
 use std::collections::BTreeSet;
 
@@ -8,8 +9,9 @@ use crate::cni::Gc;
 use crate::config::Ipam;
 use crate::context::CallContext;
 use crate::failure::{Failure, Result};
+use crate::node::facts::known_region;
 use crate::node::pods::{CachedAttachment, NodePods};
-use crate::store::{Active, Allocation, ReleaseId, State};
+use crate::store::{Active, Allocation, Kept, ReleaseId, State};
 
 /// Opens the store for a GC, with the attachments that are valid. `None` if the runtime does not say which are: then nothing is
 /// known to be left over, and nothing is done.
@@ -61,12 +63,32 @@ pub(super) fn gc(context: &CallContext<'_>, call: &Gc, valid: &BTreeSet<Attachme
             _ => {}
         }
     }
+    if let Err(error) = give_back(context, &call.network.name) {
+        errors.push(error.to_string());
+    }
     if let Err(error) = context.drain(false) {
         errors.push(error.to_string());
     }
     errors.extend(pending.iter().filter_map(|one| still_pending(context, one)));
     errors.dedup();
     if errors.is_empty() { Ok(()) } else { Err(Failure::Leftover(errors)) }
+}
+
+/// Begins the release of what the network has in the reserve beyond what it keeps. Those of other networks are left to their GC, and all
+/// while nobody can read how many are kept.
+fn give_back(context: &CallContext<'_>, network: &str) -> Result<()> {
+    let keep = match context.ipam.reserve() {
+        Ok(settings) => settings.reserve,
+        Err(error) => {
+            log::warn!("nothing of the reserve is given back: {error}");
+            return Ok(());
+        }
+    };
+    let region = context.ipam.address().ok().and_then(|settings| known_region(&context.store, &settings));
+    let of = |its: &str, _| (its == network).then_some(keep);
+    let kept = Kept { of: &of, most: usize::MAX, region: region.as_ref() };
+    context.store.release_all_surplus(|_| false, &kept, context.deadline)?;
+    Ok(())
 }
 
 /// Why a stale record stays: libcni remembers one of its addresses for an attachment that is valid, or of another network, of which

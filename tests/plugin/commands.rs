@@ -162,7 +162,7 @@ fn a_flush_by_a_timer_serves_every_network_and_goes_on_past_trouble_with_one() {
             1,
             json!({
                 "released": [addresses[0]], "cleanedUp": 0, "left": 0, "releasing": [],
-                "earlierBoot": {"begun": [], "waiting": [], "kept": []}, "routes": [],
+                "earlierBoot": {"begun": [], "waiting": [], "kept": []}, "surplus": [], "routes": [],
             })
         ),
         "{answer:?}"

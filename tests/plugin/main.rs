@@ -40,6 +40,7 @@ mod request_size;
 mod reserve_del;
 mod reserve_shown;
 mod reserve;
+mod reserve_surplus;
 mod restore;
 mod several_enis;
 mod shared_release;

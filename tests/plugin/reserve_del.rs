@@ -231,7 +231,7 @@ fn an_entry_goes_before_its_address_is_sent_and_those_of_others_stay() {
 
 #[test]
 fn a_release_that_ends_because_a_pod_has_the_address_leaves_that_pod_alone() {
-    let mut node = node().with("reserve", 1);
+    let node = node().with("reserve", 1);
     let [kept, used] = with_pods(&node);
     node.del("c0").ok();
     enter(&node, kept, used);
@@ -246,7 +246,6 @@ fn a_release_that_ends_because_a_pod_has_the_address_leaves_that_pod_alone() {
         node.store().join("releasing/c1-0123.2026-11-26T00:00:00Z.4f1c4f1c4f1c4f1c"),
     )
     .unwrap();
-    node.set("reserve", 0);
     assert_eq!(node.operator(&["flush"]).status(), 0, "{}", node.scene());
     assert_eq!((unassigned(&node), node.counts()[2]), (0, 0), "{}", node.scene());
     assert!(node.on_eni().contains(&used) && node.log().contains("is not released, because c1/eth0 uses it"));

@@ -75,7 +75,7 @@ impl Releaser<'_> {
     }
 
     /// Whether ECS may be asked now: nobody waits for releases that are not his own.
-    fn may_ask(&self, eni_lock: &EniLock<'_>, deadline: Deadline) -> bool {
+    pub(super) fn may_ask(&self, eni_lock: &EniLock<'_>, deadline: Deadline) -> bool {
         self.decide(eni_lock.state(), None, deadline) == Decision::Go
     }
 }

@@ -23,6 +23,7 @@ mod refused;
 mod releaser;
 mod restore;
 mod step;
+mod surplus;
 mod unexplained;
 
 pub(crate) use answer::Answer;
