@@ -111,7 +111,7 @@ fn the_quota_of_an_instance_type_is_told() {
     simulator.with_world(|world| (world.quota.ipv4, world.quota.ipv6) = (6, 1));
     let client = client(&simulator);
     let quota = client.quota(&region(), "ecs.g7.large", soon()).unwrap();
-    assert_eq!(quota, Some(Quota { ipv4: 6, ipv6: 1 }));
+    assert_eq!(quota, Some(Quota { ipv4: 6, ipv6: 1, enis: Some(3) }));
     assert_eq!(client.quota(&region(), "ecs.none", soon()).unwrap(), None);
 }
 

@@ -12,6 +12,7 @@ mod doctor;
 mod earlier_boot;
 mod eni_link;
 mod host_local;
+mod interfaces;
 mod late_delivery;
 mod metrics;
 mod network;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
             eni_link::tests(),
             earlier_boot::tests(),
             host_local::tests(),
+            interfaces::tests(),
             late_delivery::tests(),
             metrics::tests(),
             owner::tests(),

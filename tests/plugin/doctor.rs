@@ -1,5 +1,6 @@
 //! `doctor`: says what is missing, and changes nothing.
 
+mod capacity;
 mod cloud;
 mod configuration;
 mod installation;
@@ -60,6 +61,7 @@ fn a_healthy_node_has_a_line_for_everything_and_nothing_is_changed() {
             "UnassignPrivateIpAddresses, AssignPrivateIpAddresses, UnassignIpv6Addresses, AssignIpv6Addresses",
         ),
         ("quota", "1 of 250 IPv4"),
+        ("capacity", "addresses for 249 pods"),
     ] {
         expect(&answer, name, "ok", &[words]);
     }

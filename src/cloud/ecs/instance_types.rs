@@ -1,4 +1,4 @@
-//! How many addresses the ENIs of an instance may have: `DescribeInstanceTypes`.
+//! How many ENIs an instance may have, and how many addresses each of them: `DescribeInstanceTypes`.
 
 use serde::Deserialize;
 
@@ -10,13 +10,15 @@ use crate::cloud::rpc::{Action, Error};
 
 const NAME: &str = "DescribeInstanceTypes";
 
-/// How many addresses one ENI may have.
+/// How many ENIs an instance may have, and how many addresses each of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quota {
     /// IPv4 addresses, the primary one included.
     pub ipv4: u64,
     /// IPv6 addresses.
     pub ipv6: u64,
+    /// ENIs, the primary one included, if ECS says it.
+    pub enis: Option<u64>,
 }
 
 impl Client {
@@ -42,9 +44,11 @@ impl Client {
         };
         let page: Page = answer.read().map_err(|_| unclear())?;
         let mut types = page.instance_types.instance_type.into_iter();
-        Ok(types
-            .find(|it| it.instance_type_id == instance_type)
-            .map(|it| Quota { ipv4: it.eni_private_ip_address_quantity, ipv6: it.eni_ipv6_address_quantity }))
+        Ok(types.find(|it| it.instance_type_id == instance_type).map(|it| Quota {
+            ipv4: it.eni_private_ip_address_quantity,
+            ipv6: it.eni_ipv6_address_quantity,
+            enis: it.eni_quantity,
+        }))
     }
 }
 
@@ -66,6 +70,7 @@ struct InstanceTypes {
 #[serde(rename_all = "PascalCase")]
 struct InstanceType {
     instance_type_id: String,
+    eni_quantity: Option<u64>,
     eni_private_ip_address_quantity: u64,
     /// A type without IPv6 may leave it out.
     #[serde(default)]

@@ -8,7 +8,7 @@ use crate::commands::doctor::sharing::{by_way, groups, store_of};
 use crate::commands::doctor::site::Place;
 use crate::commands::doctor::stores::Located;
 use crate::commands::doctor::{
-    addresses, configuration, forwarding, installation, orphans, outputs, plugins, pods, reserve, routes,
+    addresses, capacity, configuration, forwarding, installation, orphans, outputs, plugins, pods, reserve, routes,
     store, stores,
 };
 use crate::commands::error::CommandError;
@@ -104,6 +104,7 @@ fn ask_the_cloud<'n>(networks: &[&'n Network], is_configured: bool, report: &mut
                 way.find(&mut instances, report);
                 way.check_enis(is_configured, report);
                 plugins::check_enis(&way, report);
+                capacity::check(&way, report);
                 ways.push(way);
             }
             Err(failure) => report.not_tested("cloud", failure),

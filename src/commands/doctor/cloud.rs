@@ -1,5 +1,6 @@
 //! The checks that ask somebody else: the metadata service, the source of the access key, and ECS.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 use crate::base::clock::Timestamp;
@@ -8,7 +9,8 @@ use crate::base::eni::EniId;
 use crate::base::region::RegionId;
 use crate::cloud::ecs::{Client, Eni};
 use crate::cloud::rpc::{Error, Subject};
-use crate::commands::doctor::report::Report;
+use crate::commands::doctor::quota::{self, EniRoom, TypeQuota};
+use crate::commands::doctor::report::{Report, Status};
 use crate::commands::doctor::sharing::store_of;
 use crate::commands::doctor::site::{Place, Site};
 use crate::commands::doctor::stores::Located;
@@ -33,6 +35,10 @@ pub(super) struct Way<'n> {
     pub(super) places: Vec<Place<'n>>,
     /// What ECS has told of the ENIs that are this instance's.
     pub(super) described: Vec<Eni>,
+    /// What the instance type allows, if that is known.
+    pub(super) of_type: Option<TypeQuota>,
+    /// How much room the described ENIs have, then.
+    pub(super) rooms: Vec<EniRoom>,
 }
 
 /// What the metadata service says of this instance.
@@ -55,7 +61,8 @@ impl<'n> Way<'n> {
         let timeout = networks.iter().find_map(|network| network.ipam().timeout().ok());
         let deadline = Deadline::after(timeout.map_or_else(|| networks[0].ipam().timeout(), Ok)?);
         let networks = networks.to_vec();
-        Ok(Self { networks, client, deadline, is_open: false, places: Vec::new(), described: Vec::new() })
+        let (places, described, rooms) = (Vec::new(), Vec::new(), Vec::new());
+        Ok(Self { networks, client, deadline, is_open: false, places, described, of_type: None, rooms })
     }
 
     /// Checks metadata and the key, and finds each network's ENI. `known` is what earlier ways have heard of metadata.
@@ -69,13 +76,13 @@ impl<'n> Way<'n> {
         let has_key = credentials(&self.client, self.deadline, report);
         for network in self.networks.clone() {
             report.about(&[network]);
-            let unknown = |failure, name: &str, report: &mut Report| match failure {
+            let unknown = |failure, name: &str, bad: Status, report: &mut Report| match failure {
                 Failure::Metadata { missing, .. } if !instance.is_there => {
                     let why =
                         format!("it is not known without instance metadata: set {}", missing.join(", "));
                     report.not_tested("eni", why);
                 }
-                failure => report.fail("eni", format!("{name}{failure}")),
+                failure => report.add("eni", bad, &format!("{name}{failure}")),
             };
             match self.places_of(network) {
                 Ok(found) if found.is_empty() => {
@@ -83,15 +90,17 @@ impl<'n> Way<'n> {
                 }
                 Ok(found) => {
                     let is_one = found.len() == 1;
+                    let is_any_known = found.iter().any(|(_, place)| place.is_ok());
+                    let bad = if is_any_known { Status::Warn } else { Status::Fail };
                     for (name, place) in found {
                         let name = if is_one { String::new() } else { format!("{name}: ") };
                         match place {
                             Ok(place) => self.places.push(place),
-                            Err(failure) => unknown(failure, &name, report),
+                            Err(failure) => unknown(failure, &name, bad, report),
                         }
                     }
                 }
-                Err(failure) => unknown(failure, "", report),
+                Err(failure) => unknown(failure, "", Status::Fail, report),
             }
         }
         report.about(&self.networks);
@@ -169,6 +178,12 @@ impl<'n> Way<'n> {
         Ok(found.into_iter().map(place).collect())
     }
 
+    /// The ENIs of a network, in a fixed order.
+    pub(super) fn enis_of(&self, network: &Network) -> BTreeSet<EniId> {
+        let of_network = self.places.iter().filter(|place| std::ptr::eq(place.network, network));
+        of_network.map(|place| place.eni.clone()).collect()
+    }
+
     /// The same for the comparison of stores.
     pub(super) fn located(&self, place: &Place<'n>) -> Located<'n> {
         Located {
@@ -207,7 +222,13 @@ impl<'n> Way<'n> {
                 Err(error) => refused(&error, report),
                 Ok(described) => {
                     let site = Site { client: &self.client, place, deadline: self.deadline };
-                    let Some((eni, mac)) = eni::own(&site, described, report) else { continue };
+                    let has_others = |network: &Network| {
+                        places.iter().any(|it| std::ptr::eq(it.network, network) && it.eni != place.eni)
+                    };
+                    let is_one_of_several = networks.iter().all(|network| has_others(network));
+                    let Some((eni, mac)) = eni::own(&site, described, is_one_of_several, report) else {
+                        continue;
+                    };
                     for it in &sharing {
                         report.about(&[it.network]);
                         eni::subnets(&site, it.network, &mac, report);
@@ -215,7 +236,14 @@ impl<'n> Way<'n> {
                     report.about(&networks);
                     let ipv6 = |it: &&Place<'_>| it.network.ipam().address().is_ok_and(|it| it.ipv6);
                     permissions::test(&site, sharing.iter().copied().any(|it| ipv6(&it)), report);
-                    eni::quota(&site, &eni, &networks, report);
+                    match self.of_type.clone().map_or_else(|| TypeQuota::ask(&site), Ok) {
+                        Ok(of_type) => {
+                            let room = quota::check(&of_type, &eni, &networks, is_one_of_several, report);
+                            self.rooms.push(room);
+                            self.of_type = Some(of_type);
+                        }
+                        Err(why) => report.not_tested("quota", why),
+                    }
                     self.described.push(eni);
                 }
             }

@@ -1,4 +1,4 @@
-//! The ENI that pods get addresses of: whose it is, what its vSwitch looks like, and how much room it has.
+//! The ENI that pods get addresses of: whose it is, and what its vSwitch looks like.
 
 use std::net::IpAddr;
 
@@ -6,7 +6,7 @@ use ipnetwork::IpNetwork;
 
 use crate::cloud::ecs::Eni;
 use crate::cloud::metadata;
-use crate::commands::doctor::report::Report;
+use crate::commands::doctor::report::{Report, Status};
 use crate::commands::doctor::site::Site;
 use crate::commands::networks::Network;
 use crate::config::Family4;
@@ -16,17 +16,26 @@ use crate::node::ownership;
 /// The status of an ENI that can be used.
 const IN_USE: &str = "InUse";
 
-/// Checks that pods can get addresses of the ENI, and returns it with its hardware address if so.
-pub(super) fn own(site: &Site<'_>, described: Option<Eni>, report: &mut Report) -> Option<(Eni, String)> {
+/// Checks that pods can get addresses of the ENI, and returns it with its hardware address if so. One of several that cannot be used
+/// is passed over, so it keeps nobody from an address.
+pub(super) fn own(
+    site: &Site<'_>,
+    described: Option<Eni>,
+    is_one_of_several: bool,
+    report: &mut Report,
+) -> Option<(Eni, String)> {
     let eni = &site.place.eni;
+    let bad = if is_one_of_several { Status::Warn } else { Status::Fail };
     let not_ours = || Failure::NotOurs { eni: eni.clone() };
     let ours = described.as_ref().map_or(Ok(None), |described| {
         ownership::mac_of_described(&site.place.store, site.client, described, site.deadline)
     });
     match (described, ours) {
-        (_, Err(error)) => report.fail("eni", error),
-        (None, _) | (_, Ok(None)) => report.fail("eni", not_ours()),
-        (Some(it), _) if it.service_managed => report.fail("eni", Failure::ServiceManaged { eni: it.id }),
+        (_, Err(error)) => report.add("eni", bad, &error),
+        (None, _) | (_, Ok(None)) => report.add("eni", bad, &not_ours()),
+        (Some(it), _) if it.service_managed => {
+            report.add("eni", bad, &Failure::ServiceManaged { eni: it.id });
+        }
         (Some(it), Ok(Some(mac))) => {
             let kind = format!("{:?}", it.kind).to_lowercase();
             let detail = format!("{eni} ({mac}, {kind}, {}) is attached to this instance", it.status);
@@ -100,36 +109,5 @@ fn covers(key: &str, configured: IpNetwork, real: Option<IpNetwork>, report: &mu
             "subnet",
             format!("ipam.{key} is {configured}, but the vSwitch of the ENI has {real}: correct it, or leave it out"),
         );
-    }
-}
-
-/// Shows how many addresses the ENI has, of how many, and how many of them other software has by `foreignAddresses` of any of the
-/// networks.
-pub(super) fn quota(site: &Site<'_>, eni: &Eni, networks: &[&Network], report: &mut Report) {
-    let Site { client, place, deadline } = site;
-    let kind = match client.metadata().instance_type(*deadline) {
-        Ok(kind) => kind,
-        Err(error) => return report.not_tested("quota", error),
-    };
-    let quota = match client.quota(&place.region, &kind, *deadline) {
-        Ok(Some(quota)) => quota,
-        Ok(None) => return report.not_tested("quota", format!("ECS does not know the instance type {kind}")),
-        Err(error) => return report.not_tested("quota", error),
-    };
-    let all = || eni.primary.iter().chain(&eni.addresses);
-    let (used, used6) = (all().filter(|it| it.is_ipv4()).count(), all().filter(|it| it.is_ipv6()).count());
-    // A value that cannot be used is a line of its own.
-    let foreign: Vec<_> = networks.iter().filter_map(|it| it.ipam().foreign_addresses().ok()).collect();
-    let foreign =
-        eni.addresses.iter().filter(|it| foreign.iter().any(|blocks| blocks.contains(**it))).count();
-    let foreign = if foreign > 0 { format!(", of which {foreign} are foreign") } else { String::new() };
-    let detail = format!(
-        "{} has {used} of {} IPv4 addresses, the primary one included, and {used6} of {} IPv6 addresses{foreign} ({kind})",
-        eni.id, quota.ipv4, quota.ipv6
-    );
-    if used as u64 >= quota.ipv4 {
-        report.warn("quota", format!("{detail}: no further pod can get an address"));
-    } else {
-        report.ok("quota", detail);
     }
 }

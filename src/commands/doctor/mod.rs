@@ -1,6 +1,7 @@
 //! `doctor`: checks everything that an ADD and a DEL need, and says what to do about each failure.
 
 mod addresses;
+mod capacity;
 mod checkup;
 mod cloud;
 mod configuration;
@@ -17,6 +18,7 @@ mod outputs;
 mod permissions;
 mod plugins;
 mod pods;
+mod quota;
 mod report;
 mod reserve;
 mod routes;

@@ -65,8 +65,12 @@ pub(super) fn check(network: &Network, report: &mut Report) {
 
 /// Checks what depends on the ENI: below `ptp` alone, only pods on the primary one are routed by it.
 pub(super) fn check_enis(way: &Way<'_>, report: &mut Report) {
+    let mut told: Vec<&Network> = Vec::new();
     for place in &way.places {
         let network = place.network;
+        if told.iter().any(|it| std::ptr::eq(*it, network)) {
+            continue;
+        }
         let is_ptp_alone = network.main_plugin() == "ptp" && network.chained().is_none();
         if !is_ptp_alone || network.is_chained_in_front() {
             continue;
@@ -74,15 +78,18 @@ pub(super) fn check_enis(way: &Way<'_>, report: &mut Report) {
         report.about(&[network]);
         match is_primary(way, place) {
             Some(true) => {}
-            Some(false) => report.fail(
-                NAME,
-                format!(
-                    "{} is a secondary ENI, but ptp makes its pods answer by the primary one, and the VPC drops that: add {} behind \
-                     ptp in `plugins`",
-                    place.eni,
-                    network.entry()
-                ),
-            ),
+            Some(false) => {
+                told.push(network);
+                report.fail(
+                    NAME,
+                    format!(
+                        "{} is a secondary ENI, but ptp makes its pods answer by the primary one, and the VPC drops that: add {} behind \
+                         ptp in `plugins`",
+                        place.eni,
+                        network.entry()
+                    ),
+                );
+            }
             None => report.not_tested(NAME, format!("nobody says whether {} is the primary ENI", place.eni)),
         }
     }

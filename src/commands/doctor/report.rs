@@ -44,6 +44,8 @@ struct Check {
     detail: String,
     /// The networks that it is about; none where it is about the node.
     networks: Vec<String>,
+    /// For how many pods there are addresses, if it is about that.
+    pods: Option<u64>,
 }
 
 /// The checks that were made so far.
@@ -92,8 +94,23 @@ impl Report {
     }
 
     pub(super) fn add(&mut self, name: &'static str, status: Status, detail: &dyn fmt::Display) {
-        let prefix = self.prefix();
-        let check = Check { name, status, detail: format!("{prefix}{detail}"), networks: self.about.clone() };
+        self.add_with(name, status, detail, None);
+    }
+
+    /// For how many pods there are addresses, which programs may read.
+    pub(super) fn capacity(
+        &mut self,
+        name: &'static str,
+        status: Status,
+        pods: u64,
+        detail: &dyn fmt::Display,
+    ) {
+        self.add_with(name, status, detail, Some(pods));
+    }
+
+    fn add_with(&mut self, name: &'static str, status: Status, detail: &dyn fmt::Display, pods: Option<u64>) {
+        let detail = format!("{}{detail}", self.prefix());
+        let check = Check { name, status, detail, networks: self.about.clone(), pods };
         if !self.as_json {
             self.print(&check);
         }
@@ -134,7 +151,7 @@ impl Report {
                 detail = format!("{detail}; begin with `{}`", first.name);
             }
             let (name, networks) = ("summary", Vec::new());
-            self.print(&Check { name, status: worst, detail, networks });
+            self.print(&Check { name, status: worst, detail, networks, pods: None });
         }
         match self.unprinted {
             Some(error) => Err(error),
@@ -178,12 +195,16 @@ impl Status {
 
 impl Check {
     fn to_json(&self) -> Value {
-        json!({
+        let mut check = json!({
             "name": self.name,
             "status": self.status.name(),
             "detail": self.detail,
             "networks": self.networks,
-        })
+        });
+        if let Some(pods) = self.pods {
+            check["pods"] = pods.into();
+        }
+        check
     }
 }
 
