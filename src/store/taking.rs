@@ -65,7 +65,8 @@ impl Store {
 
     /// The entry of this address, if it counts.
     pub(crate) fn reserved_one(&self, eni: &EniId, address: IpAddr) -> Result<Option<Reserved>> {
-        let found = if self.is_reserved(eni, address)? { self.find_entry(eni, address)? } else { Found::Nothing };
+        let found =
+            if self.is_reserved(eni, address)? { self.find_entry(eni, address)? } else { Found::Nothing };
         let entry = if let Found::Entry(entry) = found { Some(entry) } else { None };
         Ok(entry.map(|entry| Reserved { address, entry }))
     }

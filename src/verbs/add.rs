@@ -1,14 +1,13 @@
 //! ADD: the attachment gets a secondary private IP of the node's ENI, or two, one of each family.
 
 use std::io;
-use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::base::attachment::Pod;
 use crate::base::clock::{Timestamp, boot_of_records};
 use crate::cni::{Add, Dns, IpamResult};
-use crate::config::{AddressSettings, Ipam};
+use crate::config::{AddressSettings, Ipam, ReserveSettings};
 use crate::store::{Active, AddIntent};
 
 use crate::context::CallContext;
@@ -117,13 +116,14 @@ fn assign<'s>(
         return Err(Failure::AllForeign { subnet: it.subnet.block });
     }
     let source = Source { place: &place, wanted, releaser: context.releaser(&place.region)? };
-    let (place, active) = attempt.run(&source, keeping())?;
+    let (place, active) = attempt.run(&source, keeping(context)?)?;
     Ok((place.clone(), active))
 }
 
 /// What the network keeps in reserve.
-fn keeping() -> Keeping {
-    Keeping { entries: 0, rest: Duration::from_mins(2) }
+fn keeping(context: &CallContext<'_>) -> Result<Keeping> {
+    let ReserveSettings { reserve, reuse_delay } = context.ipam.reserve()?;
+    Ok(Keeping { entries: reserve, rest: reuse_delay })
 }
 
 /// The first ENI that has room, as far as is known, or else the first.

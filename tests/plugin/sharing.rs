@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use harness::simulator::Entry;
 use harness::Node;
+use harness::simulator::Entry;
 
 use crate::node;
 

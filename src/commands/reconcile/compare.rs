@@ -296,7 +296,15 @@ mod tests {
             since: Timestamp::now(),
         };
         let (path, progress) = ("record".into(), ReleaseProgress::default());
-        Listed { state, path, allocation: Some(allocation), owner, progress, releasing_since: None, rests_since: None }
+        Listed {
+            state,
+            path,
+            allocation: Some(allocation),
+            owner,
+            progress,
+            releasing_since: None,
+            rests_since: None,
+        }
     }
 
     fn asking(ipv6: bool, addresses: &[&str]) -> Listed {
