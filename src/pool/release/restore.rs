@@ -21,7 +21,7 @@ use crate::store::{Allocation, AssignRequest, EniLock, IN_DOUBT_FOR, ReleaseProg
 pub(crate) enum Restored {
     /// The pod has its address again.
     Yes,
-    /// A DEL came meanwhile, and the address is released.
+    /// A DEL came meanwhile, and the address is released, or in the reserve.
     Deleted,
     /// ECS has refused, or was not asked: nothing was assigned.
     Refused(Error),
@@ -76,6 +76,8 @@ impl Releaser<'_> {
         Ok(match (refusal, left) {
             (Some(error), _) => Restored::Refused(error),
             (None, None) if eni_lock.state().is_assigned_again(address, Timestamp::now()) => Restored::Yes,
+            // A release of the pod's own names it by now, or the reserve.
+            (None, None) if eni_lock.owner_of(address)?.is_none() => Restored::Deleted,
             (None, None) => Restored::InDoubt("the request has assigned nothing".to_owned()),
             (None, Some(left)) if left.progress.in_doubt.is_empty() => Restored::Deleted,
             (None, Some(left)) => Restored::InDoubt(left.progress.last_error.unwrap_or_default()),
