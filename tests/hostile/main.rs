@@ -18,6 +18,7 @@ mod lengths;
 mod metadata;
 mod mutated;
 mod records;
+mod reserve;
 mod stage;
 mod tree;
 mod verdict;

@@ -17,7 +17,7 @@ use crate::verdict::{command, make};
 
 /// What has become of a file.
 #[derive(Clone, Debug)]
-enum Change {
+pub(crate) enum Change {
     /// Its bytes are others.
     Damage(Damage),
     /// One of its lines, which are JSON, says something else.
@@ -27,7 +27,7 @@ enum Change {
 }
 
 impl Change {
-    fn to(&self, content: &[u8]) -> Vec<u8> {
+    pub(crate) fn to(&self, content: &[u8]) -> Vec<u8> {
         match self {
             Self::Damage(damage) => damage.to(content),
             Self::Swell => [content, " ".repeat(300 << 10).as_bytes()].concat(),
@@ -47,7 +47,7 @@ impl Change {
     }
 }
 
-fn change() -> impl Strategy<Value = Change> {
+pub(crate) fn change() -> impl Strategy<Value = Change> {
     prop_oneof![
         6 => damage().prop_map(Change::Damage),
         6 => (any::<Index>(), mutations(2)).prop_map(|(line, mutations)| Change::Mutate(line, mutations)),
