@@ -1,5 +1,6 @@
 //! The store as an onlooker reads it, and what it says about the addresses of the ENI.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -30,17 +31,37 @@ pub(crate) struct Books {
     pub(crate) assigning: Vec<Entry>,
     pub(crate) active: Vec<Entry>,
     pub(crate) releasing: Vec<Entry>,
+    /// The entries of the reserve, by their addresses.
+    pub(crate) reserved: Vec<Entry>,
 }
 
 impl Books {
-    /// Reads the store, in the order in which a record moves: one that moves meanwhile is still found.
+    /// Reads the store, in the order in which a record moves: one that moves meanwhile is still found, unless it moves into the
+    /// reserve or out of it.
     pub(crate) fn read(node: &Node) -> Self {
         let [assigning, active, releasing] = ["assigning", "active", "releasing"].map(|it| entries(node, it));
-        Self { assigning, active, releasing }
+        Self { assigning, active, releasing, reserved: entries(node, &format!("reserved/{}", Node::ENI)) }
     }
 
-    /// Whether a record names the address.
+    /// Reads the store while nothing moves: whoever moves something holds the store's lock.
+    pub(crate) fn read_at_once(node: &Node) -> Self {
+        let lock = File::open(node.store().join("lock"));
+        let _held = lock.as_ref().is_ok_and(|lock| lock.lock().is_ok());
+        Self::read(node)
+    }
+
+    /// Whether a record or an entry names the address.
     pub(crate) fn name(&self, address: IpAddr) -> bool {
+        self.has_record_of(address) || self.reserved.iter().any(|entry| entry.is_for(address))
+    }
+
+    /// The addresses whose entries count: no record names them.
+    pub(crate) fn on_offer(&self) -> BTreeSet<IpAddr> {
+        let addresses = self.reserved.iter().filter_map(|entry| entry.name.parse().ok());
+        addresses.filter(|it| !self.has_record_of(*it)).collect()
+    }
+
+    fn has_record_of(&self, address: IpAddr) -> bool {
         self.active.iter().chain(&self.releasing).any(|entry| entry.names(address))
     }
 
@@ -56,6 +77,11 @@ impl Books {
 }
 
 impl Entry {
+    /// Whether it is the address's entry of the reserve.
+    fn is_for(&self, address: IpAddr) -> bool {
+        self.name == address.to_string()
+    }
+
     /// Whether it is a record of the address.
     pub(crate) fn names(&self, address: IpAddr) -> bool {
         self.text.contains(&format!("\"{address}/"))

@@ -5,10 +5,37 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use harness::{Answer, Node};
+use harness::{Answer, Calling, Node};
+use serde_json::json;
 
 use crate::dice::Dice;
 use crate::report::{Broken, Reports, Tally};
+
+/// The network, beside the node's own, of every other pod on a node with a reserve. It keeps none.
+const OTHERS: &str = "others";
+
+/// A call about a pod, in the pod's network.
+pub(crate) fn call<'a>(node: &'a Node, verb: &str, container: &str) -> Calling<'a> {
+    let call = node.call(verb, container);
+    let is_even = |digit: char| digit.to_digit(10).is_some_and(|digit| digit % 2 == 0);
+    if node.ipam.contains_key("reserve") && container.ends_with(is_even) {
+        return call.config(|config| {
+            config["name"] = json!(OTHERS);
+            config["ipam"]["reserve"] = json!(0);
+        });
+    }
+    call
+}
+
+/// ADD.
+pub(crate) fn add(node: &Node, container: &str) -> Answer {
+    call(node, "ADD", container).run()
+}
+
+/// DEL.
+pub(crate) fn del(node: &Node, container: &str) -> Answer {
+    call(node, "DEL", container).run()
+}
 
 /// The pods of a node.
 #[derive(Default)]
@@ -124,7 +151,7 @@ impl Pods {
     /// Deletes every pod.
     pub(crate) fn delete_all(&self, node: &Node) {
         for container in std::mem::take(&mut *self.live()).keys() {
-            node.del(container).ok();
+            del(node, container).ok();
         }
     }
 

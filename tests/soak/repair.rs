@@ -7,7 +7,7 @@ use std::time::Duration;
 use harness::{Effect, Fault, Node};
 
 use crate::ASSIGN;
-use crate::pods::Pods;
+use crate::pods::{Pods, del};
 use crate::report::{Broken, Reports};
 
 /// The store is lost while pods live. `reconcile --adopt` records them again while another pod begins and one ends. What the one
@@ -25,7 +25,7 @@ pub(crate) fn lose_store(node: &Node, pods: &Pods, reports: &Reports<'_>) {
         scope.spawn(|| {
             pods.let_end(ending);
             node.del_pod(ending).ok();
-            node.del(ending).ok();
+            del(node, ending).ok();
         });
         pods.take(reports, &beginning, &node.add_pod(&beginning));
     });

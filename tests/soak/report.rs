@@ -74,6 +74,8 @@ pub(crate) struct Tally {
     pub(crate) overtaken_adds: u64,
     pub(crate) dels: u64,
     pub(crate) kills: u64,
+    /// How many times several ADDs began together; each of them counts by itself.
+    pub(crate) bursts: u64,
 }
 
 impl Tally {
@@ -90,15 +92,16 @@ impl AddAssign for Tally {
         self.overtaken_adds += other.overtaken_adds;
         self.dels += other.dels;
         self.kills += other.kills;
+        self.bursts += other.bursts;
     }
 }
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { adds, failed_adds, overtaken_adds, dels, kills } = self;
+        let Self { adds, failed_adds, overtaken_adds, dels, kills, bursts } = self;
         write!(
             f,
-            "{} operations ({adds} ADDs, {failed_adds} of them failed, {overtaken_adds} ADDs overtaken by their DEL, \
+            "{} operations ({adds} ADDs, {failed_adds} of them failed, {bursts} times several together, {overtaken_adds} ADDs overtaken by their DEL, \
              {dels} DELs, {kills} kills)",
             self.operations()
         )

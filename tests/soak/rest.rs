@@ -17,9 +17,10 @@ use harness::Node;
 use serde_json::{Value, json};
 
 use crate::books::{Books, Entry};
-use crate::pods::Pods;
+use crate::pods::{Pods, add, del};
 use crate::repair::{lose_store, take_off};
 use crate::report::{Broken, Reports};
+use crate::watch::look_at_reserve;
 
 /// A call that nothing disturbs does not meet its deadline, on however slow a machine.
 const PATIENT: u64 = 120;
@@ -112,18 +113,19 @@ fn pass_by(node: &Node, pods: &Pods) {
     // One more, because what the last one has found out of a request is released by the next.
     for _ in 0..=node.left_behind() {
         let container = pods.name();
-        let _ = node.add(&container);
-        node.del(&container).ok();
+        let _ = add(node, &container);
+        del(node, &container).ok();
     }
 }
 
 /// What is not in doubt is done.
 fn look(node: &Node, pods: &Pods, reports: &Reports<'_>) {
     let live: BTreeSet<_> = pods.live().values().copied().collect();
-    let books = Books::read(node);
+    let books = Books::read_at_once(node);
     for address in node.on_eni().into_iter().filter(|it| !books.name(*it) && !books.explain(node, *it)) {
         reports.report(Broken::Loss, format!("{address} stays on the ENI, and no file names it"));
     }
+    look_at_reserve(node, &books, reports);
     for record in books.active.iter().filter(|record| !live.iter().any(|it| record.names(*it))) {
         reports.report(Broken::Stall, format!("nobody releases what {} names", record.text));
     }
@@ -135,12 +137,17 @@ fn look(node: &Node, pods: &Pods, reports: &Reports<'_>) {
     }
 }
 
-/// The ENI has what living pods have, and the store names nothing else.
+/// The ENI has what living pods have and what the reserve keeps, and the store names nothing else.
 fn look_that_nothing_is_left(node: &Node, pods: &Pods, reports: &Reports<'_>) {
     look(node, pods, reports);
     look_that_nothing_releases(node, reports);
     let live: BTreeSet<_> = pods.live().values().copied().collect();
-    for address in node.on_eni().difference(&live) {
+    let reserved = Books::read_at_once(node).on_offer();
+    let most = node.ipam.get("reserve").and_then(Value::as_u64).unwrap_or_default();
+    if reserved.len() as u64 > most {
+        reports.report(Broken::Stall, format!("{reserved:?} is kept in reserve, and {most} should be"));
+    }
+    for address in node.on_eni().difference(&live).filter(|it| !reserved.contains(it)) {
         reports.report(Broken::Loss, format!("{address} stays on the ENI, and no pod has it"));
     }
 }

@@ -12,7 +12,7 @@ use harness::{Effect, Fault, Node};
 use crate::books::{Books, lock_eni};
 use crate::dice::Dice;
 use crate::moments::{is_asked, is_carried_out, is_on_its_way, wait, wait_until_begun};
-use crate::pods::{Pods, choose};
+use crate::pods::{Pods, add, call, choose, del};
 use crate::report::Reports;
 use crate::{ASSIGN, UNASSIGN};
 
@@ -72,7 +72,7 @@ impl Runtime<'_> {
         let dice = &mut dice;
         while self.goes_on() {
             let count = self.pods.live().len();
-            match dice.roll(40) {
+            match dice.roll(44) {
                 0..=1 => self.flush(),
                 2 => self.restore_old_release(dice),
                 3..=7 => self.overtaken_add(dice),
@@ -85,7 +85,8 @@ impl Runtime<'_> {
                     let then = [Then::Nothing, Then::Add, Then::Del, Then::RefusedDel, Then::ByHand];
                     self.killed_add(kill, effect, then[dice.index(5)], dice);
                 }
-                14..=25 if count < MOST_PODS => drop(self.add()),
+                14..=17 if count < MOST_PODS => self.burst(dice),
+                14..=29 if count < MOST_PODS => drop(self.add()),
                 _ if count <= FEWEST_PODS => drop(self.add()),
                 _ => {
                     let late = Duration::from_millis(400 + dice.roll(1000));
@@ -142,7 +143,7 @@ impl Runtime<'_> {
             for container in gone.into_keys().rev() {
                 self.pods.forget(container.clone());
                 if dice.roll(3) > 0 {
-                    self.pods.take(self.reports, &container, &self.node.add(&container));
+                    self.pods.take(self.reports, &container, &add(self.node, &container));
                 }
             }
         });
@@ -168,21 +169,45 @@ impl Runtime<'_> {
     fn add(&self) -> Option<(String, IpAddr)> {
         let container = self.pods.name();
         self.pods.begin(&container);
-        let answer = self.node.add(&container);
+        let answer = add(self.node, &container);
         self.pods.end(&container);
         self.pods.take(self.reports, &container, &answer);
         (answer.status() == 0).then(|| (container, answer.address()))
+    }
+
+    /// Several pods begin together, and share requests. One ADD or none is killed, whoever of them asks by then.
+    fn burst(&self, dice: &mut Dice) {
+        let containers: Vec<_> = (0..3 + dice.roll(4)).map(|_| self.pods.name()).collect();
+        let killed = dice.index(2 * containers.len());
+        for container in containers.iter().enumerate().filter(|(index, _)| *index != killed).map(|it| it.1) {
+            self.pods.begin(container);
+        }
+        let mut calls: Vec<_> =
+            containers.iter().map(|it| Some(call(self.node, "ADD", it).start())).collect();
+        if let Some(call) = calls.get_mut(killed).and_then(Option::take) {
+            thread::sleep(Duration::from_millis(dice.roll(60)));
+            call.kill();
+            self.pods.forget(containers[killed].clone());
+            self.pods.count(|tally| tally.kills += 1);
+        }
+        for (container, call) in containers.iter().zip(calls) {
+            let Some(call) = call else { continue };
+            let answer = call.wait();
+            self.pods.end(container);
+            self.pods.take(self.reports, container, &answer);
+        }
+        self.pods.count(|tally| tally.bursts += 1);
     }
 
     /// The runtime gives up on an ADD and deletes the pod while the ADD runs. Nobody comes again.
     fn overtaken_add(&self, dice: &mut Dice) {
         let container = self.pods.name();
         self.pods.begin(&container);
-        let mut call = self.node.call("ADD", &container).start();
+        let mut call = call(self.node, "ADD", &container).start();
         // A DEL that comes before the ADD has begun would find nothing.
         wait_until_begun(&mut call, self.node, &container);
         thread::sleep(Duration::from_millis(dice.roll(30)));
-        self.node.del(&container).ok();
+        del(self.node, &container).ok();
         let _ = call.wait();
         self.pods.end(&container);
         self.pods.count(|tally| tally.overtaken_adds += 1);
@@ -194,7 +219,7 @@ impl Runtime<'_> {
         if let Some(effect) = effect {
             self.next_assign(effect);
         }
-        let mut call = node.call("ADD", &container).start();
+        let mut call = call(node, "ADD", &container).start();
         match kill {
             Kill::Asked => wait(&mut call, || is_asked(node, &container)),
             Kill::CarriedOut => wait(&mut call, || is_carried_out(node, &container)),
@@ -204,17 +229,17 @@ impl Runtime<'_> {
         self.pods.count(|tally| tally.kills += 1);
         match then {
             Then::Nothing => self.pods.forget(container),
-            Then::Add => self.pods.take(self.reports, &container, &node.add(&container)),
-            Then::Del => node.del(&container).ok(),
+            Then::Add => self.pods.take(self.reports, &container, &add(node, &container)),
+            Then::Del => del(node, &container).ok(),
             Then::RefusedDel => {
                 self.next_assign(Effect::code("QuotaExceeded.PrivateIpAddress"));
-                node.del(&container).ok();
+                del(node, &container).ok();
             }
             Then::ByHand => {
                 if self.release_by_hand(&container) {
                     drop(self.add());
                 }
-                node.del(&container).ok();
+                del(node, &container).ok();
             }
         }
     }
@@ -236,7 +261,7 @@ impl Runtime<'_> {
         if let Some(effect) = effect {
             node.cloud.inject(Fault::on(UNASSIGN).address(address).times(1).effect(effect));
         }
-        let mut call = node.call("DEL", container).start();
+        let mut call = call(node, "DEL", container).start();
         match kill {
             Some(Kill::Asked | Kill::CarriedOut) => wait(&mut call, || is_on_its_way(node, address)),
             Some(Kill::Somewhere) => thread::sleep(Duration::from_millis(dice.roll(60))),
@@ -250,7 +275,7 @@ impl Runtime<'_> {
         }
         self.pods.count(|tally| tally.dels += 1);
         // The runtime repeats it, whatever became of the first.
-        node.del(container).ok();
+        del(node, container).ok();
     }
 
     /// A file comes back from a backup: a release that names what a living pod has in use.
@@ -272,7 +297,7 @@ impl Runtime<'_> {
     fn release_by_hand(&self, container: &str) -> bool {
         let node = self.node;
         let Some(_lock) = lock_eni(node) else { return false };
-        let books = Books::read(node);
+        let books = Books::read_at_once(node);
         let Some(intent) = books.assigning.iter().find(|entry| entry.is_of(container)) else { return false };
         let assigned = intent.tokens().into_iter().flat_map(|token| node.cloud.assigned_under(&token));
         let nobodys: Vec<_> = assigned.filter(|&it| !books.name(it) && node.on_eni().contains(&it)).collect();

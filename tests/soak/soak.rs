@@ -26,6 +26,10 @@ const WORKERS: u64 = 6;
 /// How far descriptions lag behind in the chaos: less than the plugin takes into account, and longer than most pods live.
 const DESCRIBE_LAG: Duration = Duration::from_secs(2);
 
+/// How many addresses every other node keeps for new pods, and how long they rest: less than a phase.
+const RESERVE: usize = 3;
+const REST: Duration = Duration::from_secs(1);
+
 /// How a soak is to be done.
 pub(crate) struct Settings {
     pub(crate) plugin: PathBuf,
@@ -74,6 +78,11 @@ fn soak_node(settings: &Settings, number: u64, all_reports: &Reports<'_>) -> Out
     let world =
         World::single_node().with_policy(AddressPolicy::LowestFree).with_quota(200, 200).with_seed(seed);
     let mut node = Node::in_world(&settings.plugin, world).with("gcGraceSeconds", 0).with("logLevel", "info");
+    if number % 2 == 1 {
+        // Every other pod is of a network without one.
+        node.set("reserve", RESERVE);
+        node.set("reuseDelaySeconds", REST.as_secs());
+    }
     let (pods, reports) = (Pods::default(), Reports::of(all_reports));
     let start = Instant::now();
     let mut phases = 0_u64;

@@ -29,7 +29,8 @@ fn look_under_lock(node: &Node, pods: &Pods, reports: &Reports<'_>) {
     let live: Vec<(String, IpAddr)> = pods.live().iter().map(|(name, ip)| (name.clone(), *ip)).collect();
     let mut on_eni = node.on_eni();
     on_eni.retain(|address| !live.iter().any(|(_, lives)| lives == address));
-    let books = Books::read(node);
+    let books = Books::read_at_once(node);
+    look_at_reserve(node, &books, reports);
     for (container, address) in live {
         let stranger = books.releasing.iter().find(|it| it.names(address) && !it.is_of(&container));
         if let Some(release) = stranger.filter(|_| pods.has(&container, address)) {
@@ -50,6 +51,13 @@ fn look_under_lock(node: &Node, pods: &Pods, reports: &Reports<'_>) {
             );
             reports.report(Broken::Loss, what);
         }
+    }
+}
+
+/// What the reserve has to offer is on the ENI: the next pod may get it. Nobody may be between a request to ECS and its record.
+pub(crate) fn look_at_reserve(node: &Node, books: &Books, reports: &Reports<'_>) {
+    for address in books.on_offer().difference(&node.on_eni()) {
+        reports.report(Broken::Theft, format!("{address} is in the reserve, and not on the ENI"));
     }
 }
 
