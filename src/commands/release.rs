@@ -65,8 +65,8 @@ fn release_chosen(
         }
     }
     for (eni, Reserved { address, .. }) in &chosen.reserved {
-        match context.store.give_up_reserved(eni, &BTreeSet::from([*address]), context.deadline) {
-            Ok(found) => pending.extend(found.into_iter().map(|(_, release)| release)),
+        match context.store.release_reserved(eni, &[*address], context.deadline) {
+            Ok(found) => pending.extend(found),
             Err(error) => begun = begun.and(Err(Failure::from(error))),
         }
     }

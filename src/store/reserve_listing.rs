@@ -1,4 +1,4 @@
-//! The reserve as people and monitoring see it, and what a person gives up of it.
+//! The reserve as people and monitoring see it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -7,12 +7,11 @@ use std::path::PathBuf;
 use crate::base::address::Address;
 use crate::base::attachment::Attachment;
 use crate::base::clock::Timestamp;
-use crate::base::deadline::Deadline;
 use crate::base::eni::EniId;
 use crate::base::region::Family;
 use crate::store::error::Result;
 use crate::store::record::{Allocation, ReleaseProgress};
-use crate::store::{Entry, Listed, ReleaseId, Reserved, State, Store, file};
+use crate::store::{Entry, Listed, Reserved, State, Store, file};
 
 impl Store {
     /// How many entries each ENI has, by their names: nothing is opened. ENIs without any are left out.
@@ -55,31 +54,6 @@ impl Store {
         let is_spare =
             |it: &Reserved| Family::of(it.address) == family && !state.is_in_doubt(it.address, now);
         Ok(entries.iter().any(is_spare))
-    }
-
-    /// Begins the release of these addresses of the reserve. One that is not there any more, because a pod has got it, is left alone.
-    ///
-    /// # Errors
-    /// [`Error::Busy`](super::Error::Busy) and the system's. What was begun until then is recorded.
-    pub(crate) fn give_up_reserved(
-        &self,
-        eni: &EniId,
-        addresses: &BTreeSet<IpAddr>,
-        deadline: Deadline,
-    ) -> Result<Vec<(IpAddr, ReleaseId)>> {
-        let lock = self.lock(deadline)?;
-        let mut begun = Vec::new();
-        for Reserved { address, entry } in self.reserved(eni)? {
-            if addresses.contains(&address) {
-                let release =
-                    self.put_releasing(allocation(eni, address, entry), ReleaseProgress::default())?;
-                begun.push((address, release));
-            }
-        }
-        let gone: Vec<IpAddr> = begun.iter().map(|(address, _)| *address).collect();
-        self.forget_reserved(eni, &gone, &lock)?;
-        self.make_reserve_durable(eni)?;
-        Ok(begun)
     }
 }
 

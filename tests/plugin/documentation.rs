@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use aliyun_eni_ipam::inside::config::KEYS;
 use harness::{Effect, Fault, Node};

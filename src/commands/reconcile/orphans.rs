@@ -87,7 +87,10 @@ pub(super) fn release(
         let ghosts = &ghosts & &now.reserved_ghosts();
         if !ghosts.is_empty() {
             log::info!("giving up {} of the reserve, which {} does not have", join(&ghosts), now.eni);
-            pending.extend(context.store.give_up_reserved(&now.eni, &ghosts, context.deadline)?);
+            for address in ghosts {
+                let begun = context.store.release_reserved(&now.eni, &[address], context.deadline)?;
+                pending.extend(begun.into_iter().map(|release| (address, release)));
+            }
         }
         let is_left = |address: &IpAddr| pending.iter().all(|(recorded, _)| recorded != address);
         now.orphans.retain(is_left);
