@@ -283,7 +283,7 @@ fn doctor_warns_of_the_reserve_of_a_network_and_an_eni_that_nobody_configures() 
     expect_doctor(&node, "warn", &["network old is not configured"]);
     fs::rename(node.store().join("reserved").join(Node::ENI), node.store().join("reserved/eni-other"))
         .unwrap();
-    expect_doctor(&node, "warn", &["no network uses eni-other"]);
+    expect_doctor(&node, "warn", &["no network uses eni-other", "aliyun-eni-ipam release", "192.168.0.77"]);
 }
 
 #[test]
@@ -309,4 +309,110 @@ fn a_full_eni_with_an_address_in_the_reserve_fails_no_status() {
     let _ = status().error(50);
     let _ = resting(&node, "192.168.0.77");
     status().ok();
+}
+
+#[test]
+fn doctor_warns_of_an_address_of_the_reserve_that_is_not_on_the_eni() {
+    let node = used_node().with("reserve", 10);
+    let warns = || {
+        let report = node.operator(&["doctor", "--json"]).json();
+        let mut checks = report["checks"].as_array().cloned().unwrap_or_default().into_iter();
+        checks.any(|it| {
+            it["name"] == "addresses" && it["status"] == "warn" && it.to_string().contains("192.168.0.77")
+        })
+    };
+    let address = resting(&node, "192.168.0.77");
+    assert!(!warns());
+    node.cloud.unassign(Node::ENI, address);
+    assert!(warns());
+}
+
+/// A node with a reserve of the plugin's own making.
+fn node_with_reserve() -> (Node, IpAddr) {
+    let node = node().with("reserve", 2).with("reuseDelaySeconds", 600);
+    let address = node.add_pod("c0").address();
+    node.del_pod("c0").ok();
+    (node, address)
+}
+
+#[test]
+fn what_a_del_leaves_for_the_next_pod_is_in_order_for_every_command() {
+    let (node, address) = node_with_reserve();
+    let record = &node.records()[0].0;
+    assert_eq!((&record["state"], &record["addresses"]), (&json!("reserved"), &json!([address])), "{record}");
+    assert_eq!((record["restsSince"].is_string(), &record["network"]), (true, &json!("pods")), "{record}");
+    assert_eq!(reconcile(&node, &[]).status(), 0);
+    expect_doctor(&node, "ok", &["1 of network pods"]);
+    assert_eq!(node.operator(&["flush"]).status(), 0);
+    assert_eq!(node.on_eni(), BTreeSet::from([address]));
+    let released = node.operator(&["release", &address.to_string(), "--yes", "--json"]);
+    assert_eq!(released.result(), json!({"released": [address], "left": []}));
+    assert!(node.on_eni().is_empty() && node.records().is_empty(), "{}", node.scene());
+}
+
+#[test]
+fn what_flush_gives_back_is_what_doctor_warns_of() {
+    let (mut node, address) = node_with_reserve();
+    node.let_time_pass(LONG_AGO);
+    expect_doctor(&node, "ok", &["1 of network pods"]);
+    node.set("reserve", 0);
+    expect_doctor(&node, "warn", &["1 more", "flush"]);
+    assert_eq!(node.operator(&["flush"]).status(), 0);
+    assert_eq!(doctors_line(&node), None);
+    assert!(!node.on_eni().contains(&address));
+}
+
+#[test]
+fn a_damaged_entry_is_released_by_the_flush_that_doctor_names() {
+    let (node, address) = node_with_reserve();
+    fs::write(node.entry(address), "{").unwrap();
+    expect_doctor(&node, "warn", &["cannot be read", "flush"]);
+    assert_eq!(node.operator(&["flush"]).status(), 0, "{}", node.scene());
+    assert!(node.on_eni().is_empty() && node.records().is_empty(), "{}", node.scene());
+}
+
+#[test]
+fn an_entry_on_disk_says_what_a_later_version_needs() {
+    let (node, address) = node_with_reserve();
+    let mut entry: Value = serde_json::from_slice(&fs::read(node.entry(address)).unwrap()).unwrap();
+    for moment in ["since", "restsSince"] {
+        assert!(entry["entry"][moment].take().as_str().unwrap().ends_with('Z'), "{entry}");
+    }
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    let (clock, digest) = (entry["clock"].take(), entry["digest"].take());
+    assert!(clock.is_object() && digest.is_string(), "{clock} {digest}");
+    let expected = json!({
+        "schema": 1, "clock": null, "digest": null,
+        "entry": {"network": "pods", "regionId": "cn-hangzhou", "bootId": boot.trim(), "since": null, "restsSince": null},
+    });
+    assert_eq!(entry, expected);
+}
+
+#[test]
+fn while_a_pod_takes_an_address_out_of_the_reserve_it_is_never_an_orphan() {
+    let node = node().with("reserve", 4).with("reuseDelaySeconds", 0);
+    for pod in ["c0", "c1", "c2"] {
+        let _ = node.add_pod(pod).address();
+    }
+    for pod in ["c0", "c1", "c2"] {
+        node.del_pod(pod).ok();
+    }
+    std::thread::scope(|scope| {
+        for pod in ["c0", "c1", "c2"] {
+            let node = &node;
+            scope.spawn(move || {
+                for _ in 0..6 {
+                    let _ = node.add_pod(pod).address();
+                    node.del_pod(pod).ok();
+                }
+            });
+        }
+        for _ in 0..6 {
+            let answer = reconcile(&node, &[]);
+            let eni = of_eni(&answer);
+            for kind in ["orphans", "inUse", "conflicts"] {
+                assert_eq!(eni[kind], json!([]), "{answer:?}");
+            }
+        }
+    });
 }

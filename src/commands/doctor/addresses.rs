@@ -10,7 +10,7 @@ use crate::commands::doctor::cloud::Way;
 use crate::commands::doctor::report::{Report, some};
 use crate::commands::output::short_id;
 use crate::pool::release::{DESCRIBE_LAG, REQUEST_TIMEOUT};
-use crate::store::{Allocation, Listed, State, Store};
+use crate::store::{Allocation, Listed, State, Store, join};
 
 const NAME: &str = "addresses";
 
@@ -32,6 +32,7 @@ pub(super) fn check(store: &Store, way: &Way<'_>, report: &mut Report) -> Option
         return None;
     }
     let (mut missing, mut hidden, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
+    let mut reserved = BTreeSet::new();
     let mut count = 0;
     for (eni, allocation) in named {
         let known = way.described.iter().find(|it| it.id == eni).cloned();
@@ -54,11 +55,22 @@ pub(super) fn check(store: &Store, way: &Way<'_>, report: &mut Report) -> Option
             Ok(Some(described)) => {
                 let on_this = on(&described);
                 missing.extend(old.into_iter().filter(|(address, _)| !on_this.contains(address)));
+                reserved.extend(&old_in_reserve(store, &eni) - &on_this);
                 on_enis.extend(on_this);
             }
         }
     }
-    if missing.is_empty() && hidden.is_empty() && unknown.is_empty() {
+    if !reserved.is_empty() {
+        report.warn(
+            NAME,
+            format!(
+                "ECS does not show these addresses of the reserve on their ENI: {}: run `aliyun-eni-ipam reconcile \
+                 --release-orphans`",
+                join(&reserved)
+            ),
+        );
+    }
+    if reserved.is_empty() && missing.is_empty() && hidden.is_empty() && unknown.is_empty() {
         report.ok(NAME, "ECS shows the addresses of all active records");
     }
     if !missing.is_empty() {
@@ -87,10 +99,10 @@ pub(super) fn check(store: &Store, way: &Way<'_>, report: &mut Report) -> Option
     Some(on_enis)
 }
 
-/// The ENIs that active records name, each with one of these records.
+/// The ENIs that active records name and those with a reserve, each with one of these records.
 fn enis_of(listed: &[Listed]) -> BTreeMap<EniId, Allocation> {
-    let active = listed.iter().filter(|it| it.state == State::Active);
-    active.filter_map(|it| it.allocation.clone()).map(|it| (it.eni.clone(), it)).collect()
+    let with_addresses = listed.iter().filter(|it| matches!(it.state, State::Active | State::Reserved));
+    with_addresses.filter_map(|it| it.allocation.clone()).map(|it| (it.eni.clone(), it)).collect()
 }
 
 /// The addresses of active records on `eni` that are old enough to be seen in a description, each with who has it.
@@ -102,6 +114,13 @@ fn old_of(store: &Store, eni: &EniId) -> Vec<(IpAddr, String)> {
     let living = active.filter(|it| it.eni == *eni && !it.is_of_earlier_boot());
     let old = living.filter(|it| it.since.age(now) >= DESCRIBE_LAG);
     old.flat_map(|it| it.ips().map(|address| (address, owner(it)))).collect()
+}
+
+/// The addresses in the reserve of `eni` that are old enough to be seen in a description.
+fn old_in_reserve(store: &Store, eni: &EniId) -> BTreeSet<IpAddr> {
+    let now = Timestamp::now();
+    let entries = store.reserved(eni).unwrap_or_default();
+    entries.into_iter().filter(|it| it.entry.since.age(now) >= DESCRIBE_LAG).map(|it| it.address).collect()
 }
 
 fn owner(allocation: &Allocation) -> String {

@@ -16,6 +16,8 @@ const NAME: &str = "reserve";
 /// By when a `flush` of the timer has come, which gives back what is too much. The timer of conf-examples runs it every five minutes.
 const FLUSH_HAS_RUN: Duration = Duration::from_mins(15);
 
+const FLUSH_GIVES_BACK: &str = "`aliyun-eni-ipam flush` releases that";
+
 /// Checks the reserve of one store. `configured` are all networks of the node. Where the reserve is empty, there is no line.
 pub(super) fn check(store: &Store, configured: &[&Network], report: &mut Report) {
     // What cannot be listed is another check's.
@@ -30,28 +32,35 @@ pub(super) fn check(store: &Store, configured: &[&Network], report: &mut Report)
     for ((network, eni), entries) in grouped(&listed) {
         kept.push(format!("{} of network {network} on {eni}", entries.len()));
         if used.as_ref().is_some_and(|used| !used.contains(eni)) {
-            problems.push(format!("no network uses {eni} any more"));
+            let addresses: Vec<_> = entries.iter().flat_map(|it| it.ips()).map(|it| it.to_string()).collect();
+            let addresses = some(addresses.into_iter());
+            problems.push(format!(
+                "no network uses {eni} any more: run `aliyun-eni-ipam release` with {addresses}"
+            ));
             continue;
         }
         let limit = of_store.iter().find(|it| it.name() == network).map(|it| it.ipam().reserve());
         match limit {
             // Without a configuration nobody knows which networks there are.
             None if of_store.is_empty() => {}
-            None => problems.push(format!("network {network} is not configured any more")),
+            None => {
+                problems.push(format!("network {network} is not configured any more: {FLUSH_GIVES_BACK}"))
+            }
             // A wrong value is another check's.
             Some(Err(_)) => {}
             Some(Ok(limit)) => {
                 let surplus = surplus(&entries, limit.reserve);
                 if surplus > 0 {
                     problems.push(format!(
-                        "network {network} has {surplus} more on {eni} than `reserve` says, for longer than 15 minutes"
+                        "network {network} has {surplus} more on {eni} than `reserve` says, for longer than 15 minutes: \
+                         {FLUSH_GIVES_BACK}"
                     ));
                 }
             }
         }
     }
     if !damaged.is_empty() {
-        problems.push(format!("the entries of {} cannot be read", join(&damaged)));
+        problems.push(format!("the entry of {} cannot be read: {FLUSH_GIVES_BACK}", join(&damaged)));
     }
     if kept.is_empty() && problems.is_empty() {
         return;
@@ -60,11 +69,7 @@ pub(super) fn check(store: &Store, configured: &[&Network], report: &mut Report)
     if problems.is_empty() {
         report.ok(NAME, format!("for new pods: {kept}"));
     } else {
-        let problems = problems.join("; ");
-        report.warn(
-            NAME,
-            format!("for new pods: {kept}; {problems}: run `aliyun-eni-ipam flush`, which releases these addresses"),
-        );
+        report.warn(NAME, format!("for new pods: {kept}; {}", problems.join("; ")));
     }
 }
 
