@@ -236,7 +236,8 @@ fn a_store_is_still_written_as_schema_1_has_it() {
 /// The keys of a file's texts and the types of their values. An entry of an address may be a name of the record's file as it was
 /// before its release failed, or after that.
 fn shape_of_file(content: &[u8], is_entry: bool) -> String {
-    let texts = content.split(|&byte| byte == 0x1e).filter(|text| !text.is_empty());
+    // A text that begins with a NUL is a hint, which readers can do without.
+    let texts = content.split(|&byte| byte == 0x1e).filter(|text| !text.is_empty() && text[0] != 0);
     let shapes = texts.map(|text| {
         let Ok(mut text) = serde_json::from_slice::<Value>(text) else { return "damaged".into() };
         if let Some(object) = text.as_object_mut().filter(|_| is_entry) {
@@ -248,7 +249,7 @@ fn shape_of_file(content: &[u8], is_entry: bool) -> String {
 }
 
 /// Optional keys that schema 1 has got since the golden store was written. Readers that do not know them ignore them.
-const ADDED: [&str; 4] = ["block", "clock", "digest", "primary"];
+const ADDED: [&str; 5] = ["asked", "block", "clock", "digest", "primary"];
 
 fn shape(value: &Value) -> String {
     match value {
