@@ -21,7 +21,7 @@ impl Allocation {
 impl Store {
     /// Durably makes exactly this record one of the ADD that `intention` describes, in its boot and as young as it. From then
     /// on nobody who has listed it before begins its release. `None` if the attachment has another record by now, or none: a DEL or
-    /// a `flush` may have come between.
+    /// a `flush` may have come between; or an address of the record is not its own, and so it is releasing now.
     ///
     /// # Errors
     /// [`Busy`](super::Error::Busy) and the system's; the record is then as it was, or taken over.
@@ -40,9 +40,17 @@ impl Store {
         });
         let path = self.active_directory().join(record_name(&found.owner));
         let draft = file::Draft::write(&self.active_directory(), &taken.encode(&path)?, |_| Ok(()))?;
-        let _lock = self.lock(deadline)?;
+        let lock = self.lock(deadline)?;
         if self.active(&found.owner)?.is_none_or(|Active(now)| now != *found) {
             return Ok(None);
+        }
+        // A record of what was taken out of the reserve is there before the names of its addresses are durable. If a power cut kept
+        // the one and not the others, nothing has kept the addresses from being given to others since.
+        for address in found.ips() {
+            if self.owner_of(&found.eni, address)?.as_ref() != Some(&found.owner) {
+                self.move_to_releasing(&Active(found.clone()), &lock)?;
+                return Ok(None);
+            }
         }
         self.enter_in_place(&taken, &draft)?;
         draft.replace(&path)?;

@@ -115,7 +115,7 @@ impl Store {
         self.pending(owner)
     }
 
-    fn move_to_releasing(&self, Active(allocation): &Active, lock: &Lock) -> Result<ReleaseId> {
+    pub(super) fn move_to_releasing(&self, Active(allocation): &Active, lock: &Lock) -> Result<ReleaseId> {
         let name = release_name(allocation, &[])?;
         let from = self.active_directory().join(record_name(&allocation.owner));
         let to = self.releasing_directory().join(&name);

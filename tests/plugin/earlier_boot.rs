@@ -79,6 +79,19 @@ fn an_address_that_is_not_on_the_eni_any_more_is_not_answered_again() {
 }
 
 #[test]
+fn a_record_that_a_power_cut_left_without_the_names_of_its_addresses_is_released_and_not_answered_again() {
+    let (node, address) = rebooted();
+    fs::remove_file(node.store().join(format!("address/{}-{address}", Node::ENI))).unwrap();
+    // Another pod may have it: who has no name in `address/` keeps nobody from it.
+    let fresh = node.add("c0").address();
+    assert_ne!(fresh, address, "{}", node.scene());
+    assert_eq!(node.operator(&["flush"]).status(), 0);
+    assert_eq!(node.on_eni(), BTreeSet::from([fresh]), "{}", node.scene());
+    node.del("c0").ok();
+    assert!(node.on_eni().is_empty() && node.records().is_empty(), "{}", node.scene());
+}
+
+#[test]
 fn an_add_that_cannot_ask_whether_the_address_is_still_there_fails_and_changes_nothing() {
     let (node, address) = rebooted();
     node.cloud.inject(Fault::on(DESCRIBE).effect(Effect::code("Forbidden.RAM")));
