@@ -1,8 +1,8 @@
 //! An ADD: its intent, an entry out of the reserve, its record; and giving back what is beyond the reserve.
 
-use crate::reserve::disk::{ACTIVE, Active, Change, Intent, RELEASING};
+use crate::reserve::disk::{ACTIVE, ADDRESS, Active, Change, Intent, RELEASING};
 use crate::reserve::mistake::Mistake;
-use crate::reserve::state::{At, TRIES, Verb};
+use crate::reserve::state::{At, Process, TRIES, Verb};
 use crate::reserve::turn::Turn;
 use crate::set::Set;
 
@@ -14,71 +14,85 @@ impl Turn<'_> {
         }
     }
 
-    pub(crate) fn begin_add(&mut self, owner: u8, _: u8) -> Option<()> {
-        if self.state.disk.live.active[usize::from(owner)].is_some() {
-            self.state.disk.renew(owner);
-            return self.go(At::Done);
+    /// A record of an earlier boot is taken over, unless a power cut has left it without the names of its addresses: then nothing has
+    /// kept these from being given to others.
+    pub(crate) fn begin_add(&mut self, owner: u8, network: u8) -> Option<()> {
+        if let Some(active) = self.state.disk.live.active[usize::from(owner)] {
+            if !active.old {
+                return self.go(At::Done);
+            }
+            if active.named || self.makes(Mistake::TakesOverWithoutNames) {
+                self.state.disk.renew(owner);
+                return self.go(At::Done);
+            }
+            self.change(Change::Move(owner, active.addresses));
+            self.sync(ACTIVE | RELEASING);
         }
         match self.state.disk.intents[usize::from(owner)] {
             Some(Intent { lock: Some(_), .. }) => return self.go(At::Done),
-            Some(dead) => self.end_dead_intent(owner, dead),
+            Some(dead) => self.end_dead_intent(owner, dead.asks),
             None => {}
         }
         // A DEL may have died before its move was durable, and the new record takes the place of the old one.
         self.sync(ACTIVE | RELEASING);
         let lock = Some(self.pid);
-        self.set_intent(owner, Some(Intent { lock, deleted: false, asks: Set::EMPTY }));
+        self.set_intent(owner, Some(Intent { lock, deleted: false, asks: Set::EMPTY, network }));
         self.go(At::Want)
     }
 
-    /// What a dead ADD asked for is in doubt, and named elsewhere before its intent goes.
-    pub(crate) fn end_dead_intent(&mut self, owner: u8, dead: Intent) {
-        for token in dead.asks.iter() {
+    /// What an ADD that has ended asked for is in doubt, and named elsewhere before its intent goes.
+    pub(crate) fn end_dead_intent(&mut self, owner: u8, asks: Set) {
+        for token in asks.iter() {
             self.change(Change::Doubt(token));
         }
         self.sync(RELEASING);
         self.set_intent(owner, None);
     }
 
-    fn own_intent(&mut self) -> Option<Intent> {
+    pub(crate) fn own_intent(&mut self) -> Option<Intent> {
         let (owner, _) = self.owner_and_network()?;
         self.state.disk.intents[usize::from(owner)].filter(|it| it.lock == Some(self.pid))
     }
 
-    /// What it can take: an entry of each family, all of one ENI.
-    pub(crate) fn takeable(&self) -> Option<Set> {
+    /// Whether a DEL has come, in so far as it looks.
+    fn is_overtaken(&mut self) -> Option<bool> {
+        Some(self.own_intent()?.deleted && !self.makes(Mistake::IgnoresMark))
+    }
+
+    /// The entries that a pod can have.
+    pub(crate) fn fit(&self) -> Set {
         let rested =
             |it: &u8| self.makes(Mistake::TakesUnrested) || self.entry(*it).is_some_and(|entry| entry.rested);
         let mut counting = self.counting();
         if !self.makes(Mistake::TakesInDoubt) {
             counting = counting.without(self.state.disk.in_doubt);
         }
-        (0..self.model.enis).find_map(|eni| {
-            let of = |family| counting.common(self.model.pool((eni, family))).iter().find(rested);
+        counting.iter().filter(rested).fold(Set::EMPTY, Set::with)
+    }
+
+    /// What it can pick without asking: an entry of each family of which ECS has given it none, all of one ENI.
+    pub(crate) fn pick(&self, given: Set) -> Option<Set> {
+        let fit = self.fit();
+        (0..self.model.enis).filter(|eni| self.model.of_eni(*eni).has_all(given)).find_map(|eni| {
+            let pools = (0..self.model.families).map(|family| self.model.pool((eni, family)));
+            let mut missing = pools.filter(|pool| !pool.has_any(given));
             if self.makes(Mistake::OneFamily) {
-                return (0..self.model.families).find_map(of).map(Set::of);
+                return missing.find_map(|pool| fit.common(pool).first()).map(Set::of);
             }
-            (0..self.model.families).try_fold(Set::EMPTY, |all, family| of(family).map(|it| all.with(it)))
+            missing.try_fold(Set::EMPTY, |all, pool| fit.common(pool).first().map(|it| all.with(it)))
         })
     }
 
     /// Waits for an entry, an ENI's lock, or its deadline.
     pub(crate) fn want(&mut self) -> Option<()> {
-        let (owner, network) = self.owner_and_network()?;
-        let is_marked = self.own_intent()?.deleted;
-        let deleted = is_marked && !self.makes(Mistake::IgnoresMark);
-        let addresses = self.takeable();
-        match (self.choice, addresses) {
+        let deleted = self.is_overtaken()?;
+        let picked = self.pick(Set::EMPTY);
+        match (self.choice, picked) {
             (3, _) if deleted => self.go(At::Abandon),
             (_, _) if deleted => None,
-            (0, Some(addresses)) => {
-                let rested = addresses.iter().all(|it| self.entry(it).is_some_and(|entry| entry.rested));
-                self.state.broken.unrested |= !rested || self.state.worn.has_any(addresses);
-                self.state.broken.outlived |= is_marked;
-                self.change(Change::Active(owner, Active { addresses, network, old: false }));
-                self.me().addresses = addresses;
-                self.state.disk.marked = self.state.disk.marked.and(addresses);
-                self.go(At::SyncActive)
+            (0, Some(picked)) => {
+                self.me().addresses = picked;
+                self.go(At::Take)
             }
             (3, None) => {
                 let all = Set::below(self.model.enis);
@@ -105,8 +119,41 @@ impl Turn<'_> {
         }
     }
 
+    /// In one hold of the store's lock: what was picked is looked at again, because others may have taken it, used it and put it
+    /// back meanwhile. The names come before the record, and are made durable after it.
+    pub(crate) fn take_picked(&mut self) -> Option<()> {
+        let (owner, network) = self.owner_and_network()?;
+        let Process { addresses: picked, given, .. } = *self.me();
+        if self.is_overtaken()? {
+            return self.go(At::Abandon);
+        }
+        let fit = if self.makes(Mistake::TakesBlindly) {
+            picked
+        } else if self.makes(Mistake::RestsNotLookedAtAgain) {
+            self.counting()
+        } else {
+            self.fit()
+        };
+        if !fit.has_all(picked) {
+            self.me().addresses = Set::EMPTY;
+            return self.go(if given.is_empty() { At::Want } else { At::Ask });
+        }
+        if self.state.disk.live.owned().has_any(given) {
+            return self.go(At::Abandon);
+        }
+        let rested = picked.iter().all(|it| self.entry(it).is_none_or(|entry| entry.rested));
+        self.state.broken.unrested |= !rested || self.state.worn.has_any(picked);
+        self.state.broken.outlived |= self.own_intent()?.deleted;
+        let addresses = picked.and(given);
+        self.change(Change::Active(owner, Active { addresses, network, old: false, named: false }));
+        // No kill leaves the record without them: in truth they come first.
+        self.state.disk.change(Change::Named(owner, addresses));
+        self.go(At::SyncActive)
+    }
+
     pub(crate) fn sync_active(&mut self) -> Option<()> {
         if !self.makes(Mistake::RemovesEarly) {
+            self.sync(ADDRESS);
             self.sync(ACTIVE);
         }
         self.go(At::DropEntry)
@@ -115,43 +162,72 @@ impl Turn<'_> {
     /// Only while the own active record is there: a DEL may have put the address back meanwhile.
     pub(crate) fn drop_entry(&mut self) -> Option<()> {
         let (owner, _) = self.owner_and_network()?;
-        let addresses = self.me().addresses;
+        let addresses = self.me().addresses.and(self.me().given);
         let active = self.state.disk.live.active[usize::from(owner)];
         let is_there = active.is_some_and(|it| it.addresses == addresses);
         if is_there || self.makes(Mistake::RemovesBlindly) {
-            for address in addresses.iter().filter(|it| self.entry(*it).is_some()).collect::<Vec<_>>() {
-                self.change(Change::NoEntry(address));
-            }
+            self.remove_entries(addresses);
         }
         if self.makes(Mistake::RemovesEarly) {
-            self.sync(ACTIVE);
+            self.sync(ADDRESS | ACTIVE);
         }
+        self.go(At::End)
+    }
+
+    /// Not made durable here.
+    pub(crate) fn remove_entries(&mut self, addresses: Set) {
+        let entries = addresses.common(self.state.disk.live.reserved());
+        entries.iter().for_each(|it| self.change(Change::NoEntry(it)));
+    }
+
+    /// In one hold of the store's lock, with nothing but what ECS has given.
+    pub(crate) fn commit(&mut self) -> Option<()> {
+        let (owner, network) = self.owner_and_network()?;
+        let given = self.me().given;
+        if self.is_overtaken()? {
+            return self.go(At::Abandon);
+        }
+        let is_taken = self.state.disk.live.owned().has_any(given);
+        self.state.broken.robbed |= is_taken;
+        if is_taken && !self.makes(Mistake::CommitsBlindly) {
+            return self.go(At::Abandon);
+        }
+        self.state.broken.outlived |= self.own_intent()?.deleted;
+        self.change(Change::Active(owner, Active { addresses: given, network, old: false, named: true }));
+        self.sync(ACTIVE);
+        self.remove_entries(given);
         self.go(At::End)
     }
 
     /// Its requests that are still in doubt stay named when the intent goes.
     pub(crate) fn end_well(&mut self) -> Option<()> {
-        let (owner, _) = self.owner_and_network()?;
-        let intent = self.own_intent()?;
-        self.end_dead_intent(owner, intent);
-        self.me().addresses = Set::EMPTY;
-        self.go(At::Surplus)
+        self.end_intent(Set::EMPTY)
     }
 
+    /// What it was given is releasing before the intent goes.
     pub(crate) fn abandon(&mut self) -> Option<()> {
+        let given = self.me().given;
+        given.iter().for_each(|it| self.change(Change::Releasing(it)));
+        self.end_intent(given)
+    }
+
+    fn end_intent(&mut self, left: Set) -> Option<()> {
         let (owner, _) = self.owner_and_network()?;
-        let intent = self.own_intent()?;
-        self.end_dead_intent(owner, intent);
+        let asks = self.own_intent()?.asks.without(self.me().acknowledged);
+        self.end_dead_intent(owner, asks);
+        self.unlock_eni();
+        let me = self.me();
+        (me.addresses, me.given, me.acknowledged) = (left, Set::EMPTY, Set::EMPTY);
         self.go(At::Surplus)
     }
 
     /// When no intent waits, what its network has beyond N becomes releasing, and is no entry any more.
     pub(crate) fn surplus(&mut self) -> Option<()> {
         let network = self.owner_and_network()?.1;
-        if self.waiting(network) > 0 || self.makes(Mistake::KeepsSurplus) {
-            return self.go(At::Done);
+        let mut given = self.me().addresses;
+        if self.waiting(network) == 0 && !self.makes(Mistake::KeepsSurplus) {
+            given = given.and(self.give_back(network, self.model.reserve[usize::from(network)]));
         }
-        let given = self.give_back(network);
         if given.is_empty() {
             return self.go(At::Done);
         }
@@ -160,15 +236,14 @@ impl Turn<'_> {
         self.go(At::LockForRelease)
     }
 
-    pub(crate) fn give_back(&mut self, network: u8) -> Set {
+    pub(crate) fn give_back(&mut self, network: u8, keep: u8) -> Set {
         let mut given = Set::EMPTY;
         let all =
             if self.makes(Mistake::GivesBackOthers) { self.counting() } else { self.counting_of(network) };
         for eni in 0..self.model.enis {
             for family in 0..self.model.families {
                 let here = all.common(self.model.pool((eni, family)));
-                let keep = usize::from(self.model.reserve[usize::from(network)]);
-                given = here.iter().skip(keep).fold(given, Set::with);
+                given = here.iter().skip(usize::from(keep)).fold(given, Set::with);
             }
         }
         if given.is_empty() {
@@ -184,7 +259,6 @@ impl Turn<'_> {
         if !self.makes(Mistake::SurplusRemovesFirst) {
             given.iter().for_each(|it| self.change(Change::NoEntry(it)));
         }
-        self.state.disk.marked = self.state.disk.marked.and(given);
         given
     }
 }

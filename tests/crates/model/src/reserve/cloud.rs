@@ -33,7 +33,7 @@ impl Reserve {
                 Reply::Assigned(chosen)
             }
             Call::Unassign(addresses) if state.cloud.assigned.has_all(addresses) => {
-                state.broken.taken |= state.disk.live.in_use().has_any(addresses);
+                state.broken.taken |= state.disk.live.protected().has_any(addresses);
                 state.cloud.assigned = state.cloud.assigned.without(addresses);
                 Reply::Done
             }

@@ -13,14 +13,19 @@ impl Turn<'_> {
             Some(alive @ Intent { lock: Some(_), .. }) => {
                 self.set_intent(owner, Some(Intent { deleted: true, ..alive }));
             }
-            Some(dead) => self.end_dead_intent(owner, dead),
+            Some(dead) => self.end_dead_intent(owner, dead.asks),
             None => {}
         }
-        let Some(Active { addresses, network, .. }) = self.state.disk.live.active[usize::from(owner)] else {
+        let Some(Active { addresses, network, old, .. }) = self.state.disk.live.active[usize::from(owner)]
+        else {
             return self.go(At::Done);
         };
-        self.state.worn = self.state.worn.and(addresses);
-        if self.has_room(network, addresses) {
+        if !old {
+            self.state.worn = self.state.worn.and(addresses);
+        }
+        let is_fit = (!old || self.makes(Mistake::EarlierBootIntoReserve))
+            && (!self.state.disk.in_doubt.has_any(addresses) || self.makes(Mistake::DoubtIntoReserve));
+        if is_fit && self.has_room(network, addresses) {
             self.put_into_reserve(owner, network, addresses);
             return self.go(At::Done);
         }
@@ -58,7 +63,7 @@ impl Turn<'_> {
         for owner in 0..OWNERS {
             let place = u8::try_from(owner).ok()?;
             if let Some(dead @ Intent { lock: None, .. }) = self.state.disk.intents[owner] {
-                self.end_dead_intent(place, dead);
+                self.end_dead_intent(place, dead.asks);
             }
             if let Some(Active { addresses, old: true, .. }) = self.state.disk.live.active[owner] {
                 self.change(Change::Move(place, addresses));
@@ -67,7 +72,9 @@ impl Turn<'_> {
         }
         for network in 0..2 {
             if self.waiting(network) == 0 {
-                self.give_back(network);
+                let is_configured = self.model.configured.has(network);
+                let keep = if is_configured { self.model.reserve[usize::from(network)] } else { 0 };
+                self.give_back(network, keep);
             }
         }
         self.go(At::LockForRelease)

@@ -15,6 +15,8 @@ pub const ACTIVE: u8 = 1;
 pub const RESERVED: u8 = 2;
 /// `releasing/`.
 pub const RELEASING: u8 = 4;
+/// `address/`.
+pub const ADDRESS: u8 = 8;
 
 /// An entry of the reserve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -34,6 +36,8 @@ pub struct Active {
     pub network: u8,
     /// It is of an earlier boot.
     pub old: bool,
+    /// `address/` leads to it from each of its addresses: `Store::owner_of` knows of it.
+    pub named: bool,
 }
 
 /// An ADD's intent.
@@ -45,6 +49,8 @@ pub struct Intent {
     pub deleted: bool,
     /// Its requests that are not crossed off.
     pub asks: Set,
+    /// The network of its ADD.
+    pub network: u8,
 }
 
 /// What the directories name.
@@ -65,6 +71,7 @@ pub struct Names {
 #[expect(missing_docs, reason = "each says what becomes of which name")]
 pub enum Change {
     Active(u8, Active),
+    Named(u8, Set),
     NoActive(u8),
     Move(u8, Set),
     Entry(u8, Entry),
@@ -80,6 +87,8 @@ impl Change {
     fn directories(self) -> u8 {
         match self {
             Self::Active(..) | Self::NoActive(_) => ACTIVE,
+            // A name without its record leads nowhere.
+            Self::Named(..) => ACTIVE | ADDRESS,
             Self::Move(..) => ACTIVE | RELEASING,
             Self::Entry(..) | Self::NoEntry(_) => RESERVED,
             Self::Releasing(_) | Self::NoReleasing(_) | Self::Doubt(_) | Self::NoDoubt(..) => RELEASING,
@@ -91,6 +100,13 @@ impl Names {
     fn apply(&mut self, change: Change) {
         match change {
             Change::Active(owner, active) => self.active[usize::from(owner)] = Some(active),
+            Change::Named(owner, addresses) => {
+                if let Some(active) = &mut self.active[usize::from(owner)]
+                    && active.addresses == addresses
+                {
+                    active.named = true;
+                }
+            }
             Change::NoActive(owner) => self.active[usize::from(owner)] = None,
             Change::Move(owner, addresses) => {
                 self.active[usize::from(owner)] = None;
@@ -115,6 +131,20 @@ impl Names {
         self.active.iter().flatten().fold(Set::EMPTY, |all, it| all.and(it.addresses))
     }
 
+    /// What active records name that can be found by the address.
+    #[must_use]
+    pub fn owned(&self) -> Set {
+        let named = self.active.iter().flatten().filter(|it| it.named);
+        named.fold(Set::EMPTY, |all, it| all.and(it.addresses))
+    }
+
+    /// What no request may take away. A record of an earlier boot without names is no pod's, and will not be.
+    #[must_use]
+    pub fn protected(&self) -> Set {
+        let records = self.active.iter().flatten().filter(|it| it.named || !it.old);
+        records.fold(Set::EMPTY, |all, it| all.and(it.addresses))
+    }
+
     /// What the reserve names.
     #[must_use]
     pub fn reserved(&self) -> Set {
@@ -137,8 +167,10 @@ pub struct Disk {
     pub in_flight: Set,
     /// `eni/<id>.json`: what a request of unknown outcome may still take away.
     pub in_doubt: Set,
-    /// The addresses whose records say that they came out of the reserve.
-    pub marked: Set,
+    /// The requests in doubt whose answers an intent notes. It is not made durable.
+    pub noted: Set,
+    /// The requests that were sent less than two seconds ago.
+    pub expected: Set,
 }
 
 impl Disk {
@@ -157,6 +189,12 @@ impl Disk {
             }
         }
         self.pending.retain(|(_, left)| *left != 0);
+    }
+
+    /// Whether nothing has changed in a directory since it was made durable.
+    #[must_use]
+    pub fn is_durable(&self, directory: u8) -> bool {
+        self.pending.iter().all(|(change, _)| change.directories() & directory == 0)
     }
 
     /// How many changes are not durable.
@@ -184,7 +222,7 @@ impl Disk {
         }
         (self.live, self.durable) = (names, names);
         self.pending.clear();
-        self.marked = Set::EMPTY;
+        (self.noted, self.expected) = (Set::EMPTY, Set::EMPTY);
     }
 
     /// Where no power cut can come any more, nothing is lost.
@@ -196,11 +234,14 @@ impl Disk {
     /// The file of a record is replaced where it is, and durable at once.
     pub fn renew(&mut self, owner: u8) {
         if let Some(active) = &mut self.live.active[usize::from(owner)] {
-            active.old = false;
+            (active.old, active.named) = (false, true);
             self.durable.active[usize::from(owner)] = Some(*active);
-            self.pending.retain(
-                |(change, _)| !matches!(change, Change::Active(it, _) | Change::NoActive(it) if *it == owner),
-            );
+            self.pending.retain(|(change, _)| {
+                let (Change::Active(it, _) | Change::NoActive(it) | Change::Named(it, _)) = change else {
+                    return true;
+                };
+                *it != owner
+            });
         }
     }
 

@@ -11,18 +11,16 @@ const ALL: u8 = ACTIVE | RESERVED | RELEASING;
 impl Turn<'_> {
     fn own_asks(&mut self) -> Set {
         let Some((owner, _)) = self.owner_and_network() else { return Set::EMPTY };
-        self.state.disk.intents[usize::from(owner)].map_or(Set::EMPTY, |it| it.asks)
+        let acknowledged = self.me().acknowledged;
+        self.state.disk.intents[usize::from(owner)].map_or(Set::EMPTY, |it| it.asks.without(acknowledged))
     }
 
     /// The requests in doubt of the ENI, and of its own those that it has let go of, one after the other.
     pub(crate) fn lead(&mut self) -> Option<()> {
         let Process { eni, looked, verb, .. } = *self.me();
         let is_add = matches!(verb, Verb::Add(..));
-        if is_add && self.takeable().is_some() {
-            self.unlock_eni();
-            return self.go(At::Want);
-        }
-        let doubt = self.state.disk.live.doubt.and(self.own_asks()).without(looked);
+        let own = self.own_asks();
+        let doubt = self.state.disk.live.doubt.and(own).without(looked);
         let here = doubt.iter().find(|it| self.state.cloud.requests[usize::from(*it)].pool.0 == eni);
         if let Some(token) = here {
             let me = self.me();
@@ -32,12 +30,18 @@ impl Turn<'_> {
         self.go(if is_add { At::Ask } else { At::Gather })
     }
 
-    /// A description ends a request that can have no effect any more, if it shows nothing unexplained.
+    /// What was noted of a request need not be asked again. A description ends a request that can have no effect any more, if it
+    /// shows nothing unexplained.
     pub(crate) fn repeat(&mut self) -> Option<()> {
-        let token = self.me().token;
+        let Process { token, given, .. } = *self.me();
+        if self.state.disk.noted.has(token) {
+            self.repeated(token, !self.makes(Mistake::NotedBlindly));
+            return self.go(At::Lead);
+        }
         let may_come = self.state.cloud.strays.contains(&Call::Assign(token));
         let live = &self.state.disk.live;
-        let explained = live.in_use().and(live.reserved()).and(live.releasing);
+        let noted = self.state.assigned_by(self.state.disk.noted);
+        let explained = live.in_use().and(live.reserved()).and(live.releasing).and(noted).and(given);
         let pool = self.model.pool(self.state.cloud.requests[usize::from(token)].pool);
         if !may_come && explained.has_all(self.state.cloud.assigned.common(pool)) {
             self.resolve(token, Set::EMPTY);
@@ -47,13 +51,19 @@ impl Turn<'_> {
     }
 
     pub(crate) fn repeat_answered(&mut self) -> Option<()> {
-        if let Reply::Assigned(assigned) = self.reply()? {
-            let live = &self.state.disk.live;
-            let found = assigned.without(live.in_use()).without(live.reserved()).without(live.releasing);
+        if let Reply::Assigned(_) = self.reply()? {
             let token = self.me().token;
-            self.resolve(token, found);
+            self.repeated(token, true);
         }
         self.go(At::Lead)
+    }
+
+    /// In one hold of the store's lock: what nothing names of what the request has assigned is releasing.
+    fn repeated(&mut self, token: u8, looks: bool) {
+        let assigned = self.state.assigned_by(Set::of(token));
+        let live = &self.state.disk.live;
+        let named = live.owned().and(live.reserved()).and(live.releasing);
+        self.resolve(token, if looks { assigned.without(named) } else { assigned });
     }
 
     /// Crosses a request off once what it assigned is named durably.
@@ -89,26 +99,13 @@ impl Turn<'_> {
         }
     }
 
-    /// What other living ADDs' requests ask for in a family, but for those that they have let go of: what these bring goes to
-    /// *releasing*.
-    fn open(&self, network: u8, family: u8) -> u8 {
-        let holds =
-            |it: &Process| matches!(it.at, At::Assign | At::AssignAnswered | At::Accept | At::CrossOff);
-        let all = (0..).zip(&self.state.processes).filter(|(pid, it)| *pid != self.pid && holds(it));
-        let asks = all.filter(|(_, it)| matches!(it.verb, Verb::Add(_, of) if of == network));
-        let requests = asks.map(|(_, it)| self.state.cloud.requests[usize::from(it.token)]);
-        let mut open: u8 = requests.filter(|it| it.pool.1 == family).map(|it| it.count).sum();
-        if self.makes(Mistake::CountsLetGo) {
-            let others = (0..).zip(&self.state.processes).filter(|(pid, it)| *pid != self.pid && !holds(it));
-            for (pid, _) in others {
-                let mine = self.state.disk.intents.iter().flatten().filter(|it| it.lock == Some(pid));
-                for token in mine.fold(Set::EMPTY, |all, it| all.and(it.asks)).iter() {
-                    let request = self.state.cloud.requests[usize::from(token)];
-                    open += if request.pool.1 == family { request.count } else { 0 };
-                }
-            }
-        }
-        open
+    /// What others' requests on other ENIs will bring of a family. Nobody waits for those that were sent two seconds ago.
+    fn open(&self, network: u8, (eni, family): (u8, u8)) -> u8 {
+        let others = self.state.disk.intents.iter().flatten();
+        let others = others.filter(|it| it.network == network && it.lock != Some(self.pid));
+        let asks = others.fold(Set::EMPTY, |all, it| all.and(it.asks)).common(self.state.disk.expected);
+        let requests = asks.iter().map(|it| self.state.cloud.requests[usize::from(it)]);
+        requests.filter(|it| it.pool.0 != eni && it.pool.1 == family).map(|it| it.count).sum()
     }
 
     /// The one formula: how many addresses a network is to ask for of one family on one ENI.
@@ -118,7 +115,7 @@ impl Turn<'_> {
         let usable = u8::try_from(usable).unwrap_or(u8::MAX);
         let free = u8::try_from(free.len()).unwrap_or(u8::MAX);
         let waiting = self.waiting(network);
-        let open = if self.makes(Mistake::ForgetsOpen) { 0 } else { self.open(network, family) };
+        let open = if self.makes(Mistake::ForgetsOpen) { 0 } else { self.open(network, (eni, family)) };
         let kept = waiting + self.model.reserve[usize::from(network)];
         let by_all = kept.saturating_sub(free.saturating_add(open));
         if self.makes(Mistake::UnrestedSuffice) {
@@ -127,41 +124,63 @@ impl Turn<'_> {
         by_all.max(waiting.saturating_sub(usable.saturating_add(open)))
     }
 
+    /// An entry that it could take, or what is missing for all who wait; one at least where there is no such entry.
     pub(crate) fn ask(&mut self) -> Option<()> {
         let (owner, network) = self.owner_and_network()?;
-        let Process { eni, fewer_than, made, .. } = *self.me();
-        let wanted = (0..self.model.families).map(|family| (family, self.to_ask(network, eni, family)));
+        let Process { eni, fewer_than, made, given, .. } = *self.me();
+        let fit = self.fit();
+        let has_nothing = |family| !fit.has_any(self.model.pool((eni, family)));
+        let missing = (0..self.model.families).filter(|it| !self.model.pool((eni, *it)).has_any(given));
+        let wanted = missing.map(|family| {
+            let least = u8::from(has_nothing(family) && !self.makes(Mistake::LeavesItToOthers));
+            (family, self.to_ask(network, eni, family).max(least))
+        });
         let Some((family, wanted)) = wanted.into_iter().find(|(_, count)| *count > 0) else {
-            let comes = (0..self.model.families).any(|family| self.open(network, family) > 0)
-                && !self.makes(Mistake::CountsLetGo);
-            let goes = self.state.disk.intents[usize::from(owner)].is_none_or(|it| it.deleted);
-            self.state.broken.idle |= !comes && !goes && self.takeable().is_none();
-            self.unlock_eni();
-            return self.go(At::Want);
+            self.state.broken.idle |= self.pick(given).is_none();
+            return self.go_on_without();
         };
         if made >= TRIES {
-            self.unlock_eni();
-            return self.go(At::Want);
+            return self.go_on_without();
         }
         let in_doubt = self.state.disk.live.doubt.and(self.own_asks());
         let pool = (eni, family);
         let is_in_doubt = in_doubt.iter().any(|it| self.state.cloud.requests[usize::from(it)].pool == pool);
         let count = if is_in_doubt { 1 } else { wanted.min(fewer_than.saturating_sub(1)).max(1) };
-        // What is in sight is not more than what is wanted.
+        // What is in sight is not more than what is wanted, but for the one that it needs itself.
         let usable = self.counting_of(network).common(self.model.pool(pool));
         let usable = usable.iter().filter(|it| self.entry(*it).is_some_and(|it| it.rested)).count();
-        let in_sight = usable + usize::from(self.open(network, family)) + usize::from(count);
+        let in_sight = usable + usize::from(self.open(network, pool)) + usize::from(count);
         let reserve = self.model.reserve[usize::from(network)];
-        self.state.broken.greedy |= in_sight > usize::from(self.waiting(network) + reserve);
+        let is_own = count == 1 && has_nothing(family);
+        self.state.broken.greedy |= in_sight > usize::from(self.waiting(network) + reserve) && !is_own;
         let token = self.pid * TRIES + made;
         self.state.cloud.requests[usize::from(token)] = Request { pool, count, assigned: None };
         let mut intent = self.state.disk.intents[usize::from(owner)]?;
         intent.asks = intent.asks.with(token);
         self.set_intent(owner, Some(intent));
+        if self.model.enis > 1 {
+            self.state.disk.expected = self.state.disk.expected.with(token);
+        }
         let asked_in_doubt = self.state.disk.in_doubt;
         let me = self.me();
         (me.token, me.made, me.unseen, me.asked_in_doubt) = (token, made + 1, false, asked_in_doubt);
         self.go(At::Assign)
+    }
+
+    /// It asks no more: it takes entries, if there are, or waits. What it was given it gives up only with the whole ADD.
+    fn go_on_without(&mut self) -> Option<()> {
+        let given = self.me().given;
+        match self.pick(given) {
+            Some(picked) if !given.is_empty() => {
+                self.me().addresses = picked;
+                self.go(At::Take)
+            }
+            None if !given.is_empty() => self.go(At::Abandon),
+            _ => {
+                self.unlock_eni();
+                self.go(At::Want)
+            }
+        }
     }
 
     pub(crate) fn assign(&mut self) -> Option<()> {
@@ -174,6 +193,7 @@ impl Turn<'_> {
         let Process { token, eni, unseen, .. } = *self.me();
         match (reply, self.choice) {
             (Reply::Assigned(addresses), 0) => {
+                self.state.disk.noted = self.state.disk.noted.with(token);
                 self.me().addresses = addresses;
                 self.go(At::Accept)
             }
@@ -181,15 +201,9 @@ impl Turn<'_> {
                 self.me().unseen = true;
                 self.go(At::Assign)
             }
-            (Reply::Unknown, _) => {
-                self.unlock_eni();
-                self.go(At::Want)
-            }
+            (Reply::Unknown, _) => self.go_on_without(),
             // A copy that was lost sight of may be carried out after this one was refused.
-            (Reply::Fewer, 0) if unseen && !self.makes(Mistake::RefusalEnds) => {
-                self.unlock_eni();
-                self.go(At::Want)
-            }
+            (Reply::Fewer, 0) if unseen && !self.makes(Mistake::RefusalEnds) => self.go_on_without(),
             (Reply::Fewer, 0) => {
                 let Request { count, pool, .. } = self.state.cloud.requests[usize::from(token)];
                 self.cross(token);
@@ -205,8 +219,7 @@ impl Turn<'_> {
                 self.state.broken.refused |= !is_full && !self.state.disturbed;
                 let me = self.me();
                 (me.full, me.fewer_than) = (me.full.with(eni), u8::MAX);
-                self.unlock_eni();
-                self.go(At::Want)
+                self.go_on_without()
             }
             _ => None,
         }
@@ -215,7 +228,7 @@ impl Turn<'_> {
     /// What is releasing makes room; else an entry that has not rested is released.
     fn make_room(&mut self, pool: (u8, u8)) -> bool {
         let here = self.model.pool(pool);
-        let releasing = self.state.disk.live.releasing.without(self.state.disk.live.in_use());
+        let releasing = self.state.disk.live.releasing.without(self.state.disk.live.owned());
         if releasing.has_any(here) {
             return true;
         }
@@ -225,36 +238,55 @@ impl Turn<'_> {
             self.change(Change::Releasing(address));
             self.sync(RELEASING);
             self.change(Change::NoEntry(address));
-            self.state.disk.marked = self.state.disk.marked.with(address);
         }
         youngest.is_some()
     }
 
-    /// In one hold of the store's lock: nobody has the address by now, and no release can take it any more.
+    /// In one hold of the store's lock. The first address is its own; an old entry of that goes. The others go into the reserve.
     pub(crate) fn accept(&mut self) -> Option<()> {
         let network = self.owner_and_network()?.1;
-        let Process { addresses, asked_in_doubt, .. } = *self.me();
+        let Process { addresses, asked_in_doubt, token, given, .. } = *self.me();
         let doubt = if self.makes(Mistake::DoubtIgnored) { Set::EMPTY } else { asked_in_doubt };
-        let live = self.state.disk.live;
-        for address in addresses.without(live.in_use()).iter() {
+        let counting = self.counting();
+        let pool = self.model.pool(self.state.cloud.requests[usize::from(token)].pool);
+        let mut is_served = given.has_any(pool);
+        for address in addresses.without(self.state.disk.live.owned()).iter() {
             if doubt.has(address) {
                 self.change(Change::Releasing(address));
-                continue;
-            }
-            self.change(Change::Entry(address, Entry { network, rested: true }));
-            if live.releasing.has(address) {
-                self.change(Change::NoReleasing(address));
+            } else if counting.has(address) {
+                // Something else had taken it off the ENI, and it is back.
+            } else if std::mem::replace(&mut is_served, true) {
+                self.change(Change::Entry(address, Entry { network, rested: true }));
+            } else {
+                self.me().given = given.with(address);
+                if !self.makes(Mistake::OldEntryStays) {
+                    self.remove_entries(Set::of(address));
+                }
             }
         }
-        self.go(At::CrossOff)
+        self.go(At::Acknowledge)
     }
 
-    pub(crate) fn cross_off(&mut self) -> Option<()> {
-        let token = self.me().token;
-        self.resolve(token, Set::EMPTY);
+    /// The entries are durable before the releases end that have happened, and the request is crossed off, or the record is there.
+    pub(crate) fn acknowledge(&mut self) -> Option<()> {
+        let Process { token, addresses, asked_in_doubt, given, .. } = *self.me();
+        if !self.makes(Mistake::CrossesOffEarly) {
+            self.sync(RESERVED);
+        }
+        let doubt = if self.makes(Mistake::DoubtIgnored) { Set::EMPTY } else { asked_in_doubt };
+        let over = addresses.without(doubt).common(self.state.disk.live.releasing);
+        over.iter().for_each(|it| self.change(Change::NoReleasing(it)));
+        self.sync(RELEASING);
+        if given.has_any(addresses) {
+            let me = self.me();
+            me.acknowledged = me.acknowledged.with(token);
+        } else {
+            self.cross(token);
+        }
         self.me().addresses = Set::EMPTY;
-        self.unlock_eni();
-        self.go(At::Want)
+        let is_whole = (0..self.model.families)
+            .all(|family| (0..self.model.enis).any(|eni| given.has_any(self.model.pool((eni, family)))));
+        self.go(if is_whole { At::Commit } else { At::Ask })
     }
 
     /// In one hold of the store's lock. What is gone already is found out before.
@@ -271,7 +303,7 @@ impl Turn<'_> {
 
     /// A description shows what is gone. Its entry goes before the release that keeps it from counting.
     pub(crate) fn look(&mut self) -> Option<()> {
-        let in_use = self.state.disk.live.in_use();
+        let in_use = self.state.disk.live.owned();
         let addresses = self.me().addresses;
         let gone = addresses.without(self.state.cloud.assigned).without(in_use);
         self.sync(ALL);
@@ -301,7 +333,7 @@ impl Turn<'_> {
         }
         let mut batch = self.me().addresses;
         if !self.makes(Mistake::SendsActive) {
-            let in_use = batch.common(self.state.disk.live.in_use());
+            let in_use = batch.common(self.state.disk.live.owned());
             in_use.iter().for_each(|it| self.change(Change::NoReleasing(it)));
             batch = batch.without(in_use);
         }
@@ -318,7 +350,7 @@ impl Turn<'_> {
             entries.iter().for_each(|it| self.change(Change::NoEntry(it)));
         }
         // A name that is gone already may come back as well: whoever removed it has not made that durable.
-        let came_out = batch.has_any(self.state.disk.marked) && !self.makes(Mistake::TrustsMissingEntries);
+        let came_out = !self.state.disk.is_durable(RESERVED) && !self.makes(Mistake::TrustsMissingEntries);
         if came_out || !entries.is_empty() {
             self.sync(directories);
         }
@@ -334,7 +366,7 @@ impl Turn<'_> {
 
     pub(crate) fn unassign(&mut self) -> Option<()> {
         let batch = self.me().addresses;
-        self.state.broken.sent |= self.state.disk.live.in_use().has_any(batch);
+        self.state.broken.sent |= self.state.disk.live.protected().has_any(batch);
         self.send(Call::Unassign(batch), At::UnassignAnswered)
     }
 
@@ -342,7 +374,6 @@ impl Turn<'_> {
         let batch = self.me().addresses;
         let reply = self.reply()?;
         if reply == Reply::Done {
-            self.state.disk.marked = self.state.disk.marked.without(batch);
             batch.iter().for_each(|it| self.change(Change::NoReleasing(it)));
             self.sync(RELEASING);
         }

@@ -43,8 +43,26 @@ pub enum Mistake {
     OneFamily,
     /// A leader does not count what the open requests of other living ADDs ask for.
     ForgetsOpen,
-    /// A leader counts what a request will bring that was let go of, although that goes to *releasing*.
-    CountsLetGo,
+    /// A request on another ENI counts for as long as it is in doubt.
+    ExpectsForEver,
+    /// A leader that has nothing leaves it to the open requests of others to bring something for it.
+    LeavesItToOthers,
+    /// What was picked is taken without another look.
+    TakesBlindly,
+    /// What was picked is taken if it still counts, whether it has rested or not.
+    RestsNotLookedAtAgain,
+    /// What ECS has given is recorded although another record names it by then.
+    CommitsBlindly,
+    /// An old entry of what ECS has given to the ADD itself stays until there is a record.
+    OldEntryStays,
+    /// An ADD takes a record of an earlier boot over although its addresses do not lead to it.
+    TakesOverWithoutNames,
+    /// DEL puts what a record of an earlier boot names into the reserve.
+    EarlierBootIntoReserve,
+    /// DEL puts into the reserve what is in doubt.
+    DoubtIntoReserve,
+    /// What a dead ADD had noted is releasing, whatever names it by now.
+    NotedBlindly,
     /// A release that is proved to be over ends, and its entry stays.
     EndsBesideEntry,
     /// DEL removes the active record before its entry is durable.

@@ -53,6 +53,8 @@ pub struct Reserve {
     pub enis: u8,
     /// What each network keeps in reserve, on each ENI and in each family.
     pub reserve: [u8; 2],
+    /// The networks of which `flush` finds a configuration.
+    pub configured: Set,
     /// Whether entries rest.
     pub rests: bool,
     /// Whether ECS may hand out the highest free addresses as well as the lowest.
@@ -92,6 +94,8 @@ pub enum Action {
     DoubtEnds(u8),
     /// An entry has rested.
     Rests(u8),
+    /// Two seconds after a request.
+    Unexpected(u8),
 }
 
 impl Reserve {
@@ -104,6 +108,7 @@ impl Reserve {
             families: 1,
             enis: 1,
             reserve: [0, 0],
+            configured: Set::below(2),
             rests: true,
             any: false,
             active: Vec::new(),
@@ -155,7 +160,7 @@ impl Model for Reserve {
         }
         let (mut disk, mut cloud) = (Disk::default(), Cloud::default());
         for &(owner, network, addresses) in &self.active {
-            disk.change(Change::Active(owner, Active { addresses, network, old: false }));
+            disk.change(Change::Active(owner, Active { addresses, network, old: false, named: true }));
             cloud.assigned = cloud.assigned.and(addresses);
         }
         for &(address, network, rested) in &self.entries {
@@ -219,6 +224,9 @@ impl Model for Reserve {
             }
         }
         actions.extend(state.disk.in_doubt.iter().map(Action::DoubtEnds));
+        if self.enis > 1 && !self.makes(Mistake::ExpectsForEver) {
+            actions.extend(state.disk.expected.iter().map(Action::Unexpected));
+        }
         if self.rests {
             let entries = (0..).zip(&state.disk.live.entries);
             let unrested = entries.filter(|(_, it)| it.is_some_and(|it| !it.rested));
@@ -252,6 +260,7 @@ impl Model for Reserve {
                 next.disk.rest(address);
                 next.worn = next.worn.without(Set::of(address));
             }
+            Action::Unexpected(token) => next.disk.expected = next.disk.expected.without(Set::of(token)),
         }
         next.tidy();
         Some(next)

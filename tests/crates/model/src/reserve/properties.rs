@@ -30,13 +30,15 @@ pub const OWN: &str = "a network gives back its own entries only";
 pub const GIVEN_BACK: &str = "at rest, a network keeps no more than its reserve";
 /// Nothing stays.
 pub const RECOVERS: &str = "in the end a few requests leave on the ENI what pods have and what is kept";
+/// What an ADD has got is its own.
+pub const NOT_ROBBED: &str = "nobody takes from the reserve what ECS has given to another ADD";
 /// A pod is not refused while there is room for it.
 pub const SERVED: &str = "without faults, only a full ENI is taken for full";
 
 pub(crate) fn all() -> Vec<Property<Reserve>> {
     vec![
         Property::always(ON_ENI, |_, it: &State| {
-            it.cloud.assigned.has_all(it.disk.live.in_use()) && !it.broken.taken
+            it.cloud.assigned.has_all(it.disk.live.protected()) && !it.broken.taken
         }),
         Property::always(NOT_SENT, |_, it: &State| !it.broken.sent),
         Property::always(NAMED, |_, it: &State| it.named().has_all(it.cloud.assigned)),
@@ -52,6 +54,7 @@ pub(crate) fn all() -> Vec<Property<Reserve>> {
         Property::always(OVERTAKEN, |_, it: &State| !it.broken.outlived),
         Property::always(OWN, |_, it: &State| !it.broken.meddled),
         Property::always(GIVEN_BACK, given_back),
+        Property::always(NOT_ROBBED, |_, it: &State| !it.broken.robbed),
         Property::always(SERVED, |_, it: &State| !it.broken.refused),
         Property::always(RECOVERS, |model: &Reserve, it: &State| !at_rest(it) || model.recovers_from(it)),
     ]

@@ -24,7 +24,8 @@ impl Reserve {
         (0..2).all(|network: u8| {
             (0..self.enis).all(|eni| {
                 (0..self.families).all(|family| {
-                    kept(network, self.pool((eni, family))) <= usize::from(self.reserve[usize::from(network)])
+                    let keep = usize::from(self.reserve[usize::from(network)]);
+                    kept(network, self.pool((eni, family))) <= keep
                 })
             })
         })

@@ -29,6 +29,7 @@ pub enum Verb {
 pub enum At {
     Begin,
     Want,
+    Take,
     SyncActive,
     DropEntry,
     End,
@@ -42,7 +43,8 @@ pub enum At {
     Assign,
     AssignAnswered,
     Accept,
-    CrossOff,
+    Acknowledge,
+    Commit,
     Gather,
     Look,
     Unassign,
@@ -98,8 +100,12 @@ pub struct Process {
     pub full: Set,
     /// What was in doubt when it asked.
     pub asked_in_doubt: Set,
-    /// What it took from the reserve, was given, or asks to unassign.
+    /// What it picks from the reserve, was answered, or asks to unassign.
     pub addresses: Set,
+    /// What ECS has given for its own pod.
+    pub given: Set,
+    /// The requests that have brought that.
+    pub acknowledged: Set,
     /// An ADD that has ended well or badly, and gives back.
     pub gives_back: bool,
     /// The requests in doubt that it has looked into.
@@ -163,6 +169,8 @@ pub struct Broken {
     pub refused: bool,
     /// A network gave back what another one keeps.
     pub meddled: bool,
+    /// What ECS gave to an ADD was another's before its record was there.
+    pub robbed: bool,
 }
 
 /// Everything.
@@ -202,6 +210,8 @@ impl Process {
             full: Set::EMPTY,
             asked_in_doubt: Set::EMPTY,
             addresses: Set::EMPTY,
+            given: Set::EMPTY,
+            acknowledged: Set::EMPTY,
             gives_back: false,
             looked: Set::EMPTY,
         }
@@ -247,10 +257,12 @@ impl State {
                 open = open.with(token);
             }
         }
-        let at_work = |it: &&Process| matches!(it.at, At::Assign | At::Accept | At::CrossOff | At::Repeat);
+        let at_work = |it: &&Process| matches!(it.at, At::Assign | At::Accept | At::Acknowledge | At::Repeat);
         for process in self.processes.iter().filter(at_work) {
             open = open.with(process.token);
         }
+        self.disk.noted = self.disk.noted.common(self.disk.open());
+        self.disk.expected = self.disk.expected.common(self.disk.open());
         for (token, request) in (0..).zip(&mut self.cloud.requests) {
             if !open.has(token) {
                 *request = Request::default();
@@ -267,7 +279,9 @@ impl std::fmt::Display for State {
         write!(f, " releasing {:?} doubt {:?}", disk.live.releasing, disk.live.doubt)?;
         for (owner, active) in disk.live.active.iter().enumerate() {
             if let Some(active) = active {
-                write!(f, " active/{owner} {:?}{}", active.addresses, if active.old { " old" } else { "" })?;
+                let old = if active.old { " old" } else { "" };
+                let named = if active.named { "" } else { " without names" };
+                write!(f, " active/{owner} {:?}{old}{named}", active.addresses)?;
             }
         }
         for (owner, intent) in disk.intents.iter().enumerate() {

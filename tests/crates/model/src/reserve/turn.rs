@@ -53,6 +53,7 @@ impl<'a> Turn<'a> {
                 Verb::Flush => self.begin_flush(),
             },
             At::Want => self.want(),
+            At::Take => self.take_picked(),
             At::SyncActive => self.sync_active(),
             At::DropEntry => self.drop_entry(),
             At::End => self.end_well(),
@@ -66,7 +67,8 @@ impl<'a> Turn<'a> {
             At::Assign => self.assign(),
             At::AssignAnswered => self.assign_answered(),
             At::Accept => self.accept(),
-            At::CrossOff => self.cross_off(),
+            At::Acknowledge => self.acknowledge(),
+            At::Commit => self.commit(),
             At::Gather => self.gather(),
             At::Look => self.look(),
             At::Unassign => self.unassign(),
@@ -157,7 +159,7 @@ impl<'a> Turn<'a> {
         let live = &self.state.disk.live;
         let mut named = Set::EMPTY;
         if !self.makes(Mistake::ActiveCounts) {
-            named = named.and(live.in_use());
+            named = named.and(live.owned());
         }
         if !self.makes(Mistake::ReleasingCounts) {
             named = named.and(live.releasing);
@@ -176,14 +178,12 @@ impl<'a> Turn<'a> {
         own.fold(Set::EMPTY, Set::with)
     }
 
-    /// How many living ADDs of a network wait for addresses, but for those of this owner.
+    /// How many ADDs of a network wait for addresses. Nobody looks whether they live.
     pub(crate) fn waiting(&self, network: u8) -> u8 {
         let disk = &self.state.disk;
         let waits = |(owner, intent): (usize, &Option<Intent>)| {
-            let intent = intent.as_ref()?;
-            let holder = usize::from(intent.lock?);
-            let of = matches!(self.state.processes[holder].verb, Verb::Add(_, it) if it == network);
-            (of && !intent.deleted && disk.live.active[owner].is_none()).then_some(())
+            let waits = intent.is_some_and(|it| it.network == network && !it.deleted);
+            (waits && disk.live.active[owner].is_none()).then_some(())
         };
         u8::try_from(disk.intents.iter().enumerate().filter_map(waits).count()).unwrap_or(u8::MAX)
     }

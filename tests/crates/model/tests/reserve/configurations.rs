@@ -30,6 +30,7 @@ pub(crate) fn all() -> Vec<(&'static str, Reserve)> {
     let unrested = Reserve { entries: vec![(0, 0, false)], rests: false, ..Reserve::of(&[Add(0, 0)]) };
     let again =
         Reserve { releasing: Set::of(0), gone: Set::of(0), ..one(&[Add(0, 0), Add(1, 0), Add(1, 0)]) };
+    let taken = Reserve { entries: vec![(0, 0, true)], ..one(&[Add(0, 0), Add(1, 0), Del(1)]) };
     let kept = [1, 0];
     vec![
         ("ADD, ADD", adds.clone()),
@@ -134,6 +135,51 @@ pub(crate) fn all() -> Vec<(&'static str, Reserve)> {
             Reserve {
                 faults: Faults { kills: 1, ..NONE },
                 ..one(&[Add(0, 0), Add(1, 0), Del(1), Add(0, 0)])
+            },
+        ),
+        (
+            "ADD, ADD, an entry beside a release that was done",
+            Reserve {
+                entries: vec![(0, 0, true)],
+                releasing: Set::of(0),
+                gone: Set::of(0),
+                faults: Faults { kills: 1, ..NONE },
+                ..Reserve::of(&[Add(0, 0), Add(1, 0)])
+            },
+        ),
+        (
+            "ADD, ADD, DEL, an entry, reserve",
+            Reserve { reserve: kept, faults: Faults { kills: 1, ..NONE }, ..taken.clone() },
+        ),
+        (
+            "ADD, ADD, DEL, an entry, power cut, reserve",
+            Reserve {
+                reserve: kept,
+                faults: CUT,
+                verbs: vec![Add(0, 0), Add(1, 0), Del(0)],
+                ..taken.clone()
+            },
+        ),
+        (
+            "ADD, ADD, ADD again, an entry, power cut",
+            Reserve { faults: CUT, verbs: vec![Add(0, 0), Add(1, 0), Add(0, 0)], ..taken.clone() },
+        ),
+        (
+            "ADD, ADD, DEL, flush, an entry, power cut",
+            Reserve {
+                faults: Faults { cuts: 1, ..NONE },
+                verbs: vec![Add(0, 0), Add(1, 0), Del(0), Flush],
+                ..taken
+            },
+        ),
+        (
+            "flush, ADD, an entry of a network that nobody configures",
+            Reserve {
+                entries: vec![(0, 1, true)],
+                reserve: [0, 1],
+                configured: Set::of(0),
+                faults: KILLED,
+                ..Reserve::of(&[Flush, Add(0, 1)])
             },
         ),
     ]
