@@ -8,7 +8,11 @@ use std::path::{Path, PathBuf};
 const MODEL: &str = "tests/crates/model";
 
 /// Where the steps stand, each with the function that does it.
-const STEPS: [&str; 2] = ["tests/crates/model/src/process.rs", "tests/crates/model/src/routes/process.rs"];
+const STEPS: [&str; 3] = [
+    "tests/crates/model/src/process.rs",
+    "tests/crates/model/src/routes/process.rs",
+    "tests/crates/model/src/reserve/state.rs",
+];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

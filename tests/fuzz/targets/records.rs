@@ -13,10 +13,15 @@ use harness::World;
 use libfuzzer_sys::fuzz_target;
 use tempfile::TempDir;
 
+/// Where the entries of the ENI are.
+fn reserved() -> String {
+    format!("reserved/{}", World::SECONDARY_ENI)
+}
+
 static DIRECTORY: LazyLock<TempDir> = LazyLock::new(|| {
     let directory = tempfile::tempdir().expect("there is room for a store");
-    for state in ["assigning", "active", "releasing", "eni"] {
-        fs::create_dir(directory.path().join(state)).expect("there is room for a directory");
+    for state in ["assigning", "active", "releasing", "eni", &reserved()] {
+        fs::create_dir_all(directory.path().join(state)).expect("there is room for a directory");
     }
     directory
 });
@@ -24,12 +29,18 @@ static DIRECTORY: LazyLock<TempDir> = LazyLock::new(|| {
 fuzz_target!(|content: &[u8]| {
     let directory = DIRECTORY.path();
     let eni = EniId::try_from(World::SECONDARY_ENI.to_owned()).expect("it is one");
-    for name in ["assigning/key", "active/key", "releasing/key.unique", &format!("eni/{eni}.json")] {
+    let of_eni = [format!("eni/{eni}.json"), format!("{}/192.168.0.7", reserved())];
+    for name in ["assigning/key", "active/key", "releasing/key.unique"]
+        .into_iter()
+        .chain(of_eni.iter().map(String::as_str))
+    {
         fs::write(directory.join(name), content).expect("there is room for a file");
     }
     let store = Store::open(directory).expect("it is nobody else's");
     let listed = store.list().expect("a damaged file is listed as one");
+    // An entry of the reserve is no record of its own where another record has its address.
     assert!(listed.len() >= 3);
+    assert_eq!(store.count(State::Reserved).expect("the directory can be read"), 1);
     let sound = listed.iter().filter(|it| it.state == State::Releasing).count();
     let eni_lock = store.lock_eni(&eni, Deadline::after(Duration::from_secs(5)));
     // Unless a later version has written it, the ENI's state never keeps anybody from a release.
@@ -37,7 +48,7 @@ fuzz_target!(|content: &[u8]| {
         assert!(eni_lock.releasing().expect("the directory can be read").len() <= sound);
     }
     let _ = store.release_dead_intents(Deadline::after(Duration::from_secs(5)), |_| true);
-    for state in ["assigning", "active", "releasing", "quarantine"] {
+    for state in ["assigning", "active", "releasing", "quarantine", &reserved()] {
         for file in fs::read_dir(directory.join(state)).into_iter().flatten().flatten() {
             fs::remove_file(file.path()).expect("it is a file");
         }

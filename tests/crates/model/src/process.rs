@@ -45,17 +45,17 @@ pub enum At {
     // `Releaser::resolve_predecessor`
     ResolvePredecessor,
     PredecessorResolved,
-    // `Assigner::obtain`
+    // `Asker::obtain`
     IsDeleted,    // `OpenIntent::is_deleted`
-    LockEniAgain, // `Assigner::eni_lock`
+    LockEniAgain, // `Asker::eni_lock`
     Ask,          // `OpenIntent::ask`
-    Request,      // `Assigner::request`
+    Request,      // `Asker::request`
     RequestAnswered,
     Settled,  // `OpenIntent::resolve`
     MadeRoom, // `Releaser::make_room`
     LetGo,
     NoteAnswer,      // `OpenIntent::note_answer`
-    AcceptReleasing, // `Assigner::accept`
+    AcceptReleasing, // `Asker::accept`
     AcceptReturn,    // `EniLock::return_to_releasing`
     AcceptSettle,    // `EniLock::finish`
     AcceptSettled,   // `OpenIntent::resolve`

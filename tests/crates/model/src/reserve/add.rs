@@ -226,7 +226,16 @@ impl Turn<'_> {
         let network = self.owner_and_network()?.1;
         let mut given = self.me().addresses;
         if self.waiting(network) == 0 && !self.makes(Mistake::KeepsSurplus) {
-            given = given.and(self.give_back(network, self.model.reserve[usize::from(network)]));
+            let keep = self.model.reserve[usize::from(network)];
+            if !self.makes(Mistake::SurplusInTwoHolds) {
+                given = given.and(self.give_back(network, keep));
+            } else if self.me().gives_back {
+                self.release_entries(given);
+            } else {
+                self.me().gives_back = true;
+                self.me().addresses = self.surplus_of(network, keep);
+                return self.go(At::Surplus);
+            }
         }
         if given.is_empty() {
             return self.go(At::Done);
@@ -236,21 +245,26 @@ impl Turn<'_> {
         self.go(At::LockForRelease)
     }
 
-    pub(crate) fn give_back(&mut self, network: u8, keep: u8) -> Set {
-        let mut given = Set::EMPTY;
+    fn surplus_of(&self, network: u8, keep: u8) -> Set {
         let all =
             if self.makes(Mistake::GivesBackOthers) { self.counting() } else { self.counting_of(network) };
-        for eni in 0..self.model.enis {
-            for family in 0..self.model.families {
-                let here = all.common(self.model.pool((eni, family)));
-                given = here.iter().skip(usize::from(keep)).fold(given, Set::with);
-            }
-        }
+        let pools = (0..self.model.enis).flat_map(|eni| (0..self.model.families).map(move |it| (eni, it)));
+        let surplus = pools.map(|pool| all.common(self.model.pool(pool)));
+        surplus.fold(Set::EMPTY, |given, here| here.iter().skip(usize::from(keep)).fold(given, Set::with))
+    }
+
+    /// The look, the releases and the removal of the entries, all in one hold of the store's lock.
+    pub(crate) fn give_back(&mut self, network: u8, keep: u8) -> Set {
+        let given = self.surplus_of(network, keep);
         if given.is_empty() {
             return given;
         }
-        let foreign = given.without(self.counting_of(network));
-        self.state.broken.meddled |= !foreign.is_empty();
+        self.state.broken.meddled |= !self.counting_of(network).has_all(given);
+        self.release_entries(given);
+        given
+    }
+
+    fn release_entries(&mut self, given: Set) {
         if self.makes(Mistake::SurplusRemovesFirst) {
             given.iter().for_each(|it| self.change(Change::NoEntry(it)));
         }
@@ -259,6 +273,5 @@ impl Turn<'_> {
         if !self.makes(Mistake::SurplusRemovesFirst) {
             given.iter().for_each(|it| self.change(Change::NoEntry(it)));
         }
-        given
     }
 }

@@ -1,6 +1,6 @@
 //! What the holder of an ENI's lock does: asking for all that wait, resolving requests in doubt, releasing.
 
-use crate::reserve::disk::{ACTIVE, Change, Entry, RELEASING, RESERVED};
+use crate::reserve::disk::{ACTIVE, Change, Entry, Intent, RELEASING, RESERVED};
 use crate::reserve::mistake::Mistake;
 use crate::reserve::state::{At, Call, ENIS, Process, Reply, Request, TRIES, Verb};
 use crate::reserve::turn::Turn;
@@ -99,11 +99,14 @@ impl Turn<'_> {
         }
     }
 
-    /// What others' requests on other ENIs will bring of a family. Nobody waits for those that were sent two seconds ago.
+    /// What others' requests on other ENIs will bring of a family. Nobody waits for those that were sent two seconds ago, nor for
+    /// those of the dead, as far as the kernel tells.
     fn open(&self, network: u8, (eni, family): (u8, u8)) -> u8 {
         let others = self.state.disk.intents.iter().flatten();
-        let others = others.filter(|it| it.network == network && it.lock != Some(self.pid));
+        let lives = |it: &&Intent| it.lock.is_some() || !self.model.tells_living;
+        let others = others.filter(|it| it.network == network && it.lock != Some(self.pid)).filter(lives);
         let asks = others.fold(Set::EMPTY, |all, it| all.and(it.asks)).common(self.state.disk.expected);
+        let asks = asks.without(self.state.disk.noted);
         let requests = asks.iter().map(|it| self.state.cloud.requests[usize::from(it)]);
         requests.filter(|it| it.pool.0 != eni && it.pool.1 == family).map(|it| it.count).sum()
     }
@@ -114,7 +117,7 @@ impl Turn<'_> {
         let usable = free.iter().filter(|it| self.entry(*it).is_some_and(|it| it.rested)).count();
         let usable = u8::try_from(usable).unwrap_or(u8::MAX);
         let free = u8::try_from(free.len()).unwrap_or(u8::MAX);
-        let waiting = self.waiting(network);
+        let waiting = self.counted(network);
         let open = if self.makes(Mistake::ForgetsOpen) { 0 } else { self.open(network, (eni, family)) };
         let kept = waiting + self.model.reserve[usize::from(network)];
         let by_all = kept.saturating_sub(free.saturating_add(open));
@@ -152,7 +155,7 @@ impl Turn<'_> {
         let in_sight = usable + usize::from(self.open(network, pool)) + usize::from(count);
         let reserve = self.model.reserve[usize::from(network)];
         let is_own = count == 1 && has_nothing(family);
-        self.state.broken.greedy |= in_sight > usize::from(self.waiting(network) + reserve) && !is_own;
+        self.state.broken.greedy |= in_sight > usize::from(self.counted(network) + reserve) && !is_own;
         let token = self.pid * TRIES + made;
         self.state.cloud.requests[usize::from(token)] = Request { pool, count, assigned: None };
         let mut intent = self.state.disk.intents[usize::from(owner)]?;

@@ -71,6 +71,8 @@ pub enum Mistake {
     RemovalNotDurable,
     /// Surplus leaves the reserve before a releasing record names it.
     SurplusRemovesFirst,
+    /// What is surplus is chosen in one hold of the store's lock, and given back in another.
+    SurplusInTwoHolds,
     /// Nobody gives surplus back.
     KeepsSurplus,
     /// A network gives back the entries of others.

@@ -1,12 +1,11 @@
-//! A model of the *reserve*: addresses that are recorded and no pod's, and requests that ADDs share. It is the model of a part
-//! that is **not built yet**: the code has to follow it. What is built is modelled, step by step, beside it
-//! ([`protocol`](crate::protocol)); here a step is coarser, so that several ENIs, families, networks and power cuts fit in.
+//! A model of its own: the *reserve*, which are addresses that are recorded and no pod's, and requests that ADDs share. What
+//! [`protocol`](crate::protocol) has step by step is coarser here, so that several ENIs, families, networks and power cuts fit in.
 //!
 //! # What a step is
 //! All that a process does in one hold of the store's lock is one step, and so is each `fsync` outside it, each lock of an ENI,
-//! each request and each answer. A kill comes between any two steps and, within a step, between any two changes of the store.
-//! A power cut may come whenever a kill may: it ends every process, and of the changes of directories that were not durable it
-//! keeps any ([`disk`]).
+//! each request and each answer; [`state::At`] names the functions. A kill comes between any two steps and, within a step, between
+//! any two changes of the store. A power cut may come whenever a kill may: it ends every process, and of the changes of
+//! directories that were not durable it keeps any ([`disk`]).
 //!
 //! # The cloud
 //! Each address belongs to an ENI and a family. The same `ClientToken` gets the same answer, whatever has become of the
@@ -14,12 +13,17 @@
 //! there is refused as a whole. A request for more than are left is refused.
 //!
 //! # Time
-//! An entry rests at any moment, or not at all ([`Reserve::rests`]); a request is not carried out later than it is held to be in
-//! doubt; a call gives up at any moment, as often as [`state::Faults::deadlines`] says.
+//! An entry rests at any moment, or not at all ([`Reserve::rests`]); a request on another ENI is no longer expected to bring anything
+//! from any moment on (`sharing::EXPECTED_FOR`); a request is not carried out later than it is held to be in doubt; a call gives up
+//! at any moment, as often as [`state::Faults::deadlines`] says.
 //!
 //! # What is left out
-//! What the other model has: marks that come during a commit, descriptions that lag, other software's addresses. Requested addresses,
-//! the size of batches, the seconds that an ADD has left, and metadata's list.
+//! What the other model has: marks that come during a commit, descriptions that lag, other software's addresses. Requested
+//! addresses, the size of batches, the seconds that an ADD has left, and metadata's list. That an ADD which has no address gives up
+//! its requests in doubt: here it may go on waiting beside them.
+//!
+//! # What must hold
+//! [`properties`], in every state. [`mistake`] has the rules by which it does, each to be left out on purpose.
 
 mod add;
 mod cloud;
@@ -55,6 +59,8 @@ pub struct Reserve {
     pub reserve: [u8; 2],
     /// The networks of which `flush` finds a configuration.
     pub configured: Set,
+    /// Whether the kernel tells which ADDs live.
+    pub tells_living: bool,
     /// Whether entries rest.
     pub rests: bool,
     /// Whether ECS may hand out the highest free addresses as well as the lowest.
@@ -109,6 +115,7 @@ impl Reserve {
             enis: 1,
             reserve: [0, 0],
             configured: Set::below(2),
+            tells_living: true,
             rests: true,
             any: false,
             active: Vec::new(),

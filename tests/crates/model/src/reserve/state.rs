@@ -23,32 +23,47 @@ pub enum Verb {
     Flush,
 }
 
-/// What a process does next: all that it does in one hold of the store's lock is one step.
+/// What a process does next: all that it does in one hold of the store's lock is one step. The comments name the functions of the
+/// plugin that do it: above a group the function whose steps these are, beside a step one that it calls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "the functions that take the steps say what they do")]
+#[expect(missing_docs, reason = "the comments name the functions that the steps stand for")]
 pub enum At {
+    // `verbs::beginning::begin`, `Store::begin_release`, `Store::end_dead_intents` and `Store::release_all_surplus`
     Begin,
-    Want,
+    // `Attempt::wait_for_turn`
+    Want, // `Picker::pick_all`
+    // `Store::take`
     Take,
-    SyncActive,
-    DropEntry,
+    SyncActive, // `file::sync_directory`
+    DropEntry,  // `Store::forget_taken`
+    // `Store::end_intent`
     End,
-    Abandon,
-    Surplus,
-    LockForRelease,
-    Lead,
-    Repeat,
-    RepeatAnswered,
-    Ask,
-    Assign,
+    // `Attempt::undo`
+    Abandon, // `Store::abandon`
+    // `Releaser::release_surplus`
+    Surplus, // `Store::release_surplus`
+    // `Releaser::release`
+    LockForRelease, // `Store::try_lock_eni`
+    // `Attempt::lead`
+    Lead, // `Releaser::resolve_predecessor`
+    // `in_doubt::resolve`
+    Repeat,         // `in_doubt::end_lapsed`
+    RepeatAnswered, // `in_doubt::answered`
+    // `Asker::obtain`
+    Ask,    // `Store::plan_request`
+    Assign, // `Asker::request`
     AssignAnswered,
-    Accept,
-    Acknowledge,
-    Commit,
-    Gather,
-    Look,
-    Unassign,
+    // `Asker::accept`
+    Accept,      // `EniLock::reserve`
+    Acknowledge, // `EniLock::finish`
+    // `Attempt::record`
+    Commit, // `Store::commit`
+    // `step::step`
+    Gather,   // `EniLock::clear_entries`
+    Look,     // `Leader::look`
+    Unassign, // `Leader::send`
     UnassignAnswered,
+    /// It has ended.
     #[default]
     Done,
 }

@@ -178,7 +178,7 @@ impl<'a> Turn<'a> {
         own.fold(Set::EMPTY, Set::with)
     }
 
-    /// How many ADDs of a network wait for addresses. Nobody looks whether they live.
+    /// How many ADDs of a network wait for addresses, dead ones included: until its deadline nobody can tell one from another.
     pub(crate) fn waiting(&self, network: u8) -> u8 {
         let disk = &self.state.disk;
         let waits = |(owner, intent): (usize, &Option<Intent>)| {
@@ -186,5 +186,15 @@ impl<'a> Turn<'a> {
             (waits && disk.live.active[owner].is_none()).then_some(())
         };
         u8::try_from(disk.intents.iter().enumerate().filter_map(waits).count()).unwrap_or(u8::MAX)
+    }
+
+    /// Those that whoever asks ECS counts: where the kernel tells, the living ones only.
+    pub(crate) fn counted(&self, network: u8) -> u8 {
+        let dead = self.state.disk.intents.iter().enumerate().filter(|(owner, it)| {
+            it.is_some_and(|it| it.network == network && !it.deleted && it.lock.is_none())
+                && self.state.disk.live.active[*owner].is_none()
+        });
+        let dead = if self.model.tells_living { u8::try_from(dead.count()).unwrap_or_default() } else { 0 };
+        self.waiting(network) - dead
     }
 }

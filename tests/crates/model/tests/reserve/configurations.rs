@@ -81,7 +81,10 @@ pub(crate) fn all() -> Vec<(&'static str, Reserve)> {
                 ..adds.clone()
             },
         ),
-        ("two ENIs with room", Reserve { enis: 2, pools: vec![(0, 0), (0, 0), (1, 0), (1, 0)], ..adds }),
+        (
+            "two ENIs with room",
+            Reserve { enis: 2, pools: vec![(0, 0), (0, 0), (1, 0), (1, 0)], ..adds.clone() },
+        ),
         ("flush, ADD, surplus, power cut", Reserve { faults: POWER, ..surplus }),
         ("ADD, an unrested entry", Reserve { faults: KILLED, ..unrested.clone() }),
         ("ADD, nothing but an unrested entry", Reserve { pools: vec![(0, 0)], faults: KILLED, ..unrested }),
@@ -170,6 +173,36 @@ pub(crate) fn all() -> Vec<(&'static str, Reserve)> {
                 faults: Faults { cuts: 1, ..NONE },
                 verbs: vec![Add(0, 0), Add(1, 0), Del(0), Flush],
                 ..taken
+            },
+        ),
+        (
+            "ADD, ADD, flush, two entries, killed",
+            Reserve {
+                entries: vec![(0, 0, true), (1, 0, true)],
+                faults: Faults { kills: 1, deadlines: 1, ..NONE },
+                ..Reserve::of(&[Add(0, 0), Add(1, 0), Flush])
+            },
+        ),
+        (
+            "ADD, ADD, killed, nobody tells who lives",
+            Reserve { faults: KILLED, tells_living: false, ..adds.clone() },
+        ),
+        (
+            "two ENIs with room, nobody tells who lives",
+            Reserve {
+                faults: Faults { kills: 1, ..NONE },
+                enis: 2,
+                pools: vec![(0, 0), (0, 0), (1, 0), (1, 0)],
+                tells_living: false,
+                ..adds.clone()
+            },
+        ),
+        (
+            "ADD, DEL, ADD, two entries, power cut",
+            Reserve {
+                entries: vec![(0, 0, true), (1, 0, true)],
+                faults: Faults { cuts: 1, ..NONE },
+                ..Reserve::of(&[Add(0, 0), Add(1, 0), Del(1)])
             },
         ),
         (

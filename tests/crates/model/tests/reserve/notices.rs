@@ -83,9 +83,19 @@ fn what_other_rules_keep_as_well() {
         Mistake::DoubtIntoReserve,
         Mistake::NotedBlindly,
     ];
-    let power_cuts = configurations::all()
-        .into_iter()
-        .filter(|(name, _)| name.contains("DEL") && name.contains("power cut"));
+    let elsewhere = [
+        (Mistake::SurplusInTwoHolds, "ADD, ADD, flush, two entries, killed"),
+        (Mistake::UnrestedSuffice, "ADD, an unrested entry"),
+        (Mistake::ExpectsForEver, "two ENIs with room"),
+    ];
+    let all = configurations::all();
+    for (mistake, name) in elsewhere {
+        let (_, model) = all.iter().find(|(it, _)| *it == name).unwrap();
+        let model = Reserve { mistake: Some(mistake), ..model.clone() };
+        let (_, found) = explore(model, HasDiscoveries::AnyFailures);
+        assert!(found.is_none(), "{mistake:?} is noticed by now: {found:?}");
+    }
+    let power_cuts = all.into_iter().filter(|(name, _)| name.contains("DEL") && name.contains("power cut"));
     for (name, model) in power_cuts {
         for mistake in kept {
             let model = Reserve { mistake: Some(mistake), ..model.clone() };
