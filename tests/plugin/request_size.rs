@@ -134,6 +134,14 @@ fn the_families_have_limits_of_their_own() {
 }
 
 #[test]
+fn addresses_of_the_other_family_leave_no_place_of_a_request_empty() {
+    let node = node().with("ipv6", true).with("maxAddressesPerCall", 4);
+    let _ = leave_releasing(&node, 8);
+    assert_eq!(flush(&node), [4, 4]);
+    assert_eq!(sizes(&node, UNASSIGN6), [4, 4]);
+}
+
+#[test]
 fn a_code_that_nobody_knows_may_mean_too_many() {
     for code in
         ["InvalidPrivateIpAddress.LimitExceeded", "InvalidOperation.Ipv4CountExceeded", "MissingParameter"]
@@ -198,6 +206,10 @@ fn a_leader_that_is_killed_before_it_has_tried_fewer_leaves_nothing_behind() {
     let flushing = node.command(&["flush"]).start();
     eventually("ten are being released", || sizes(&node, UNASSIGN).len() == 2);
     flushing.kill();
+    // That there were too many is no failure of a release.
+    let failed =
+        |it: &harness::Record| it.0["lastError"].as_str().is_some_and(|why| why.contains("Parameter"));
+    assert!(!node.records().iter().any(failed), "{}", node.scene());
     // They are in doubt, so ECS is asked first which of them it still has.
     assert_eq!(flush(&node), [10, 5]);
 }

@@ -200,7 +200,12 @@ impl Leader<'_, '_, '_> {
         self.eni_lock.acknowledge(None)?;
         match next {
             Next::Fewer { learn } => {
-                log::info!("trying {ALWAYS_TAKEN} of {} addresses: {error}", addresses.len());
+                // Without its advice, which is for a request that was wrong.
+                let (count, code) = (addresses.len(), error.code.as_deref().unwrap_or_default());
+                let id = error.request_id.as_deref().unwrap_or_default();
+                log::info!(
+                    "ECS refused to unassign {count} addresses in one request ({code}, RequestId {id}): trying {ALWAYS_TAKEN}"
+                );
                 if learn {
                     self.eni_lock.takes_at_most(Family::of(addresses[0]), ALWAYS_TAKEN)?;
                 }
