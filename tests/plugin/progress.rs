@@ -305,7 +305,7 @@ fn a_call_with_little_time_left_makes_no_request_and_does_not_blame_ecs() {
 
 #[test]
 fn whoever_comes_after_an_outage_releases_what_is_left_one_requests_worth() {
-    let node = with_pods(node(), 13).with("timeoutSeconds", 2);
+    let node = with_pods(node(), 13).with("timeoutSeconds", 2).with("maxAddressesPerCall", 10);
     node.cloud.inject(Fault::on(UNASSIGN).effect(Effect::code("ServiceUnavailable")));
     for number in 0..12 {
         node.del(&format!("pod-{number}")).ok();
