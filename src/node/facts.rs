@@ -96,6 +96,11 @@ pub(super) fn known_eni(store: &Store, which: &EniChoice) -> Result<Option<EniId
     Ok(which.id().cloned().or(known.eni))
 }
 
+/// Whether the ENI was found in this boot, so that nobody need be asked.
+pub(super) fn is_known(store: &Store, which: &EniChoice) -> bool {
+    remembered(store, which).is_ok_and(|known| known.ours.is_some())
+}
+
 /// The region, as far as this node knows by itself. An instance stays in its region, so a fact of an earlier boot counts.
 pub(crate) fn known_region(store: &Store, settings: &AddressSettings) -> Option<RegionId> {
     let remembered = || match EniChoice::of_one(settings) {

@@ -8,7 +8,7 @@ use crate::base::region::RegionId;
 use crate::cloud::ecs::Client;
 use crate::config::{AddressSettings, Interfaces};
 use crate::failure::{Failure, Result, UnusableEni};
-use crate::store::Store;
+use crate::store::{FindingLock, Store};
 
 use super::eni_choice::EniChoice;
 use super::facts;
@@ -47,11 +47,18 @@ pub(crate) fn find_placements(
         let place = facts::find_placement(client, store, settings, &which, deadline)?;
         return Ok(Placements { usable: vec![place], passed_over: Vec::new() });
     }
-    let mut known = Several::of(store);
-    let before = known.clone();
     let now = Timestamp::now();
+    let mut known = Several::of(store);
+    let is_first = settings.interfaces == Some(Interfaces::Secondary) && known.is_new();
+    let turn = if is_first { take_turn(store, deadline) } else { None };
+    if is_first {
+        known = Several::of(store);
+    }
+    let before = known.clone();
     let candidates = candidates(&mut known, client, settings, now, deadline)?;
-    let mut search = Search { client, store, settings, deadline, now, known, found: Placements::default() };
+    let found = Placements::default();
+    let mut search =
+        Search { client, store, settings, deadline, now, has_waited: is_first, turn, before, known, found };
     let mut postponed = Vec::new();
     let mut left = candidates.len();
     for Candidate { which, problem } in candidates {
@@ -60,7 +67,7 @@ pub(crate) fn find_placements(
         } else if let Some(why) = search.known.left_alone(&which, now) {
             postponed.push((which, why));
         } else {
-            search.look_at(&which, left)?;
+            search.look_at(&which, left, false)?;
         }
         left -= 1;
     }
@@ -68,17 +75,22 @@ pub(crate) fn find_placements(
     let mut left = postponed.len();
     for (which, why) in postponed {
         if must_ask {
-            search.look_at(&which, left)?;
+            search.look_at(&which, left, true)?;
         } else {
             search.found.passed_over.push(UnusableEni { eni: which.to_string(), why });
         }
         left -= 1;
     }
-    let Search { known, found, .. } = search;
-    if known != before {
-        known.remember(store)?;
+    if search.known != search.before {
+        search.known.remember(store)?;
     }
-    found.at_least_one()
+    search.found.at_least_one()
+}
+
+/// Waits until no other call finds out the same: then it need not be asked again. One that takes long is not waited for.
+fn take_turn(store: &Store, deadline: Deadline) -> Option<FindingLock> {
+    let patience = deadline.at_most(deadline.remaining() / 2);
+    store.lock_finding(patience).inspect_err(|error| log::warn!("{error}")).ok()
 }
 
 /// Which ENIs a network is configured to use. It does not check who has them, and keeps nothing.
@@ -136,6 +148,22 @@ pub(crate) fn known_enis_of(store: &Store, settings: &AddressSettings) -> Result
     Ok(enis)
 }
 
+/// All ENIs of a network in the same way, those of several included that cannot be used: what is on them is the network's.
+///
+/// # Errors
+/// When the interface of the one ENI has no hardware address.
+pub(crate) fn configured_enis_of(store: &Store, settings: &AddressSettings) -> Result<Vec<Option<EniId>>> {
+    if let Some(which) = EniChoice::of_one(settings) {
+        return Ok(vec![facts::known_eni(store, &which)?]);
+    }
+    let all = known_candidates(&Several::of(store), settings);
+    if all.is_empty() {
+        // Which they are nobody has asked yet.
+        return Ok(vec![None]);
+    }
+    Ok(all.iter().map(|it| facts::known_eni(store, &it.which).ok().flatten()).collect())
+}
+
 /// A search for the ENIs of a network that has several.
 struct Search<'a> {
     client: &'a Client,
@@ -143,14 +171,29 @@ struct Search<'a> {
     settings: &'a AddressSettings,
     deadline: Deadline,
     now: Timestamp,
+    /// Whether this call has waited until no other finds out the same.
+    has_waited: bool,
+    turn: Option<FindingLock>,
+    before: Several,
     known: Several,
     found: Placements,
 }
 
 impl Search<'_> {
-    /// Looks at the next of `left` ENIs. One of which nobody answers must not use up the time of the others and of the call's own
-    /// work.
-    fn look_at(&mut self, which: &EniChoice, left: usize) -> Result<()> {
+    /// Looks at the next of `left` ENIs, even at one that is left alone if it `must`. One of which nobody answers must not use up the
+    /// time of the others and of the call's own work.
+    fn look_at(&mut self, which: &EniChoice, left: usize, must: bool) -> Result<()> {
+        if !self.has_waited && !facts::is_known(self.store, which) {
+            self.has_waited = true;
+            self.turn = take_turn(self.store, self.deadline);
+            // What another call has found out meanwhile.
+            self.known = Several::of(self.store);
+            self.before = self.known.clone();
+            if let Some(why) = self.known.left_alone(which, self.now).filter(|_| !must) {
+                self.found.passed_over.push(UnusableEni { eni: which.to_string(), why });
+                return Ok(());
+            }
+        }
         let parts = u32::try_from(left).unwrap_or(u32::MAX).saturating_add(1);
         let deadline = self.deadline.at_most(self.deadline.remaining() / parts);
         match facts::find_placement(self.client, self.store, self.settings, which, deadline) {

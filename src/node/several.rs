@@ -77,6 +77,11 @@ impl Several {
         known.unwrap_or_else(|| Self { boot_id, ..Self::default() })
     }
 
+    /// Whether nobody has asked for the secondary ENIs in this boot.
+    pub(super) fn is_new(&self) -> bool {
+        self.asked.is_none()
+    }
+
     pub(super) fn remember(&self, store: &Store) -> store::Result<()> {
         store.remember(CACHE, self)
     }

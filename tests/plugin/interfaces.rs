@@ -137,6 +137,24 @@ fn metadata_that_does_not_answer_about_one_eni_keeps_nobody_from_the_others() {
 }
 
 #[test]
+fn an_eni_of_which_ecs_does_not_answer_leaves_time_for_the_others() {
+    let node = node().with("timeoutSeconds", 8);
+    node.cloud.inject(Fault::on("DescribeNetworkInterfaces").times(1).effect(Effect::Stall));
+    let address = node.add("c1").address();
+    assert_eq!(on(&node, SECOND), BTreeSet::from([address]), "{}", node.scene());
+}
+
+#[test]
+fn of_pods_that_start_together_one_asks_which_enis_there_are() {
+    let node = node();
+    let calls: Vec<_> = (0..12).map(|at| node.call("ADD", &format!("c{at}")).start()).collect();
+    for call in calls {
+        let _ = call.wait().address();
+    }
+    assert_eq!(node.cloud.count("DescribeNetworkInterfaces"), ALL.len(), "{}", node.log());
+}
+
+#[test]
 fn an_instance_without_a_secondary_eni_says_so() {
     let mut world = World::single_node();
     world.enis.remove(Node::ENI);

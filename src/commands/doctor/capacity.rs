@@ -32,8 +32,9 @@ fn say(of_type: &TypeQuota, rooms: &[&EniRoom], families: Families, others: &[&s
     let free: u64 = rooms.iter().map(|it| it.in_families(families).free).sum();
     let each: Vec<_> =
         rooms.iter().map(|it| format!("{} {}", it.eni, it.in_families(families).pods)).collect();
+    let s = if pods == 1 { "" } else { "s" };
     let mut detail = format!(
-        "addresses for {pods} pods ({}): set maxPods of the kubelet to {pods} plus the number of pods in the host's network",
+        "addresses for {pods} pod{s} ({}): set maxPods of the kubelet to {pods} plus the number of pods in the host's network",
         each.join(", ")
     );
     if !others.is_empty() {

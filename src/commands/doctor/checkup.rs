@@ -8,12 +8,12 @@ use crate::commands::doctor::sharing::{by_way, groups, store_of};
 use crate::commands::doctor::site::Place;
 use crate::commands::doctor::stores::Located;
 use crate::commands::doctor::{
-    addresses, capacity, configuration, forwarding, installation, orphans, outputs, plugins, pods, reserve, routes,
-    store, stores,
+    addresses, capacity, configuration, forwarding, installation, orphans, outputs, plugins, pods, reserve,
+    routes, store, stores,
 };
 use crate::commands::error::CommandError;
 use crate::commands::networks::{Configuration, Network};
-use crate::node::network_enis::known_enis_of;
+use crate::node::network_enis::configured_enis_of;
 use crate::store::Store;
 
 /// Checks everything and changes nothing. Each line is printed as soon as it is known, because the next check may take long.
@@ -139,7 +139,7 @@ fn located<'n>(configured: &[&'n Network], ways: &[Way<'n>]) -> Vec<Located<'n>>
     for network in configured {
         let is_known = all.iter().any(|it| std::ptr::eq(it.network, *network));
         if let (false, Some(store), Ok(settings)) = (is_known, store_of(network), network.ipam().address()) {
-            let known = Store::open(&store).ok().and_then(|store| known_enis_of(&store, &settings).ok());
+            let known = Store::open(&store).ok().and_then(|store| configured_enis_of(&store, &settings).ok());
             let mut enis = known.filter(|known| !known.is_empty()).unwrap_or_else(|| vec![settings.eni]);
             let located =
                 enis.drain(..).map(|eni| Located { network, store: store.clone(), eni, cloud: None });

@@ -8,7 +8,7 @@ use crate::base::eni::EniId;
 use crate::base::region::Family;
 use crate::commands::doctor::report::{Report, some};
 use crate::commands::networks::Network;
-use crate::node::network_enis::known_enis_of;
+use crate::node::network_enis::configured_enis_of;
 use crate::store::{Allocation, Listed, State, Store, join};
 
 const NAME: &str = "reserve";
@@ -77,7 +77,7 @@ pub(super) fn check(store: &Store, configured: &[&Network], report: &mut Report)
 fn enis_of(store: &Store, networks: &[&&Network]) -> Option<BTreeSet<EniId>> {
     let mut used = BTreeSet::new();
     for network in networks {
-        let known = known_enis_of(store, &network.addresses().ok()?).ok()?;
+        let known = configured_enis_of(store, &network.addresses().ok()?).ok()?;
         used.extend(known.into_iter().collect::<Option<Vec<_>>>()?);
     }
     (!used.is_empty()).then_some(used)
