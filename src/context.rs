@@ -100,6 +100,23 @@ impl<'a> CallContext<'a> {
         }
     }
 
+    /// Gives back a little of what the network has in the reserve of `eni` beyond what it keeps, or else of what earlier calls have
+    /// left, after an ADD's own work. That it fails is not the ADD's failure.
+    pub(crate) fn release_surplus(&self, network: &str, eni: &EniId, region: &RegionId) {
+        let done = self.releaser(region).and_then(|releaser| {
+            let keep = self.ipam.reserve()?.reserve;
+            Ok(releaser.release_surplus(network, keep, eni, self.deadline)?)
+        });
+        if let Err(error) = done {
+            log::warn!("what is not needed any more is not released yet: {error}");
+        }
+    }
+
+    /// Whether anything is in the reserve of `eni`.
+    pub(crate) fn has_reserve(&self, eni: &EniId) -> bool {
+        self.store.reserved_addresses(eni).is_ok_and(|addresses| !addresses.is_empty())
+    }
+
     /// Releases these until the deadline. What is left then stays recorded; `onReleaseFailure` says whether the call fails.
     /// Where it does not, nothing that keeps ECS from being asked makes it fail: neither a full disk nor a wrong key.
     pub(crate) fn release(&self, pending: &[ReleaseId]) -> Result<()> {

@@ -1,6 +1,8 @@
 //! One ADD's attempt to get addresses: what it holds, and how it is undone.
 
 use crate::base::deadline::Deadline;
+use crate::base::eni::EniId;
+use crate::base::region::RegionId;
 use crate::store;
 use crate::store::{Active, Allocation, EniLock, OpenIntent, ReleaseId, Store};
 
@@ -14,6 +16,8 @@ pub(crate) struct Attempt<'s> {
     pub(super) eni_lock: Option<EniLock<'s>>,
     /// What ECS has given so far; `None` as long as it is not known on which ENI.
     pub(super) got: Option<Allocation>,
+    /// The ENIs of which it would take addresses, each with its region.
+    pub(super) enis: Vec<(EniId, RegionId)>,
     /// The record, from the commit on.
     pub(super) committed: Option<Active>,
 }
@@ -21,7 +25,12 @@ pub(crate) struct Attempt<'s> {
 impl<'s> Attempt<'s> {
     /// Begins with a durable intent.
     pub(crate) fn new(store: &'s Store, intent: OpenIntent, deadline: Deadline) -> Self {
-        Self { store, deadline, intent, eni_lock: None, got: None, committed: None }
+        Self { store, deadline, intent, eni_lock: None, got: None, enis: Vec::new(), committed: None }
+    }
+
+    /// The ENIs of which it would take addresses, each with its region.
+    pub(crate) fn enis(&self) -> &[(EniId, RegionId)] {
+        &self.enis
     }
 
     /// Makes a release of all that this attempt got, or may have got. The caller waits for it: this lets go of the ENI's lock.
@@ -29,7 +38,7 @@ impl<'s> Attempt<'s> {
     /// # Errors
     /// The store's. The intent, or the record, stays then, and so nothing is lost.
     pub(crate) fn undo(self) -> store::Result<Vec<ReleaseId>> {
-        let Self { store, deadline, intent, eni_lock: _eni_lock, got, committed } = self;
+        let Self { store, deadline, intent, eni_lock: _eni_lock, got, committed, .. } = self;
         match committed {
             // This very record: a DEL may have come since, and another ADD whose addresses are not ours to take away.
             Some(active) => store.begin_release_of(&active, deadline),

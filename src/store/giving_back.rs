@@ -72,7 +72,7 @@ impl Store {
             let Some(keep) = (kept.of)(&network, family).filter(|keep| entries.len() > *keep) else {
                 continue;
             };
-            if !self.is_waited_for(&network, eni)? {
+            if !self.is_waited_for(&network, eni, &lock)? {
                 // Those that have rested longest are kept.
                 entries.sort_by_key(|it| (it.entry.rests_since, it.address));
                 chosen.extend(entries.iter().skip(keep).rev().take(kept.most).map(|it| it.address));

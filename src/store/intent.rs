@@ -259,6 +259,17 @@ impl OpenIntent {
         self.open = self.open.saturating_sub(1);
     }
 
+    /// What the acknowledged requests have brought is recorded elsewhere.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub(crate) fn resolve_acknowledged(&mut self) -> Result<()> {
+        for token in std::mem::take(&mut self.acknowledged) {
+            append(&self.file, &self.path, &Event::Settled(token))?;
+        }
+        Ok(())
+    }
+
     /// Whether any answer has been seen that brought something.
     #[must_use]
     pub fn has_answers(&self) -> bool {

@@ -8,7 +8,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
@@ -97,6 +97,87 @@ impl Turnstile {
     }
 }
 
+/// Takes the first of several locks that is to be had, each in turn: the first one alone for `patience`, then all of them. Returns
+/// also which one it is; `None` if `deadline` passes before, or the wait becomes `needless`.
+///
+/// Whoever has waited keeps its place before the first lock. A lock whose turn comes too late is let go at once.
+pub(super) fn wait_for_any(
+    turnstiles: &[Turnstile],
+    patience: Duration,
+    deadline: Deadline,
+    mut needless: impl FnMut() -> Result<bool>,
+) -> Result<Option<(usize, Lock)>> {
+    let Some((first, others)) = turnstiles.split_first() else { return Ok(None) };
+    let mut line = Line::new();
+    if let Some(lock) = line.join(first)? {
+        return Ok(Some((0, lock)));
+    }
+    let patient = deadline.at_most(patience);
+    let patient = if others.is_empty() { deadline } else { patient };
+    match line.wait(patient, &mut needless)? {
+        Ended::Turn(index, lock) => return Ok(Some((index, lock))),
+        Ended::Needless => return Ok(None),
+        Ended::Late => {}
+    }
+    for (other, index) in others.iter().zip(1..) {
+        if let Some(lock) = line.join(other)? {
+            return Ok(Some((index, lock)));
+        }
+    }
+    match line.wait(deadline, needless)? {
+        Ended::Turn(index, lock) => Ok(Some((index, lock))),
+        Ended::Needless | Ended::Late => Ok(None),
+    }
+}
+
+/// Places in the lines before several locks. Dropped, it lets go of those whose turn comes.
+struct Line {
+    sender: Sender<(usize, io::Result<File>)>,
+    turns: Receiver<(usize, io::Result<File>)>,
+    paths: Vec<PathBuf>,
+}
+
+/// How a wait ended.
+enum Ended {
+    /// It is the turn at this lock.
+    Turn(usize, Lock),
+    /// The lock is not needed any more.
+    Needless,
+    /// The time has passed.
+    Late,
+}
+
+impl Line {
+    fn new() -> Self {
+        let (sender, turns) = channel();
+        Self { sender, turns, paths: Vec::new() }
+    }
+
+    /// Takes the lock at once if nobody holds it and nobody waits for it, or else the last place before it.
+    fn join(&mut self, turnstile: &Turnstile) -> Result<Option<Lock>> {
+        let [queue, lock] = turnstile.open()?;
+        if turnstile.try_queue(&queue)? && turnstile.try_lock(&lock)? {
+            return Ok(Some(Lock { file: lock }));
+        }
+        let (sender, index) = (self.sender.clone(), self.paths.len());
+        line_up(&turnstile.lock, vec![queue, lock], move |turn| drop(sender.send((index, turn))))?;
+        self.paths.push(turnstile.lock.clone());
+        Ok(None)
+    }
+
+    fn wait(&self, deadline: Deadline, mut needless: impl FnMut() -> Result<bool>) -> Result<Ended> {
+        loop {
+            match self.turns.recv_timeout(LOOK.min(deadline.remaining())) {
+                Ok((index, Ok(file))) => return Ok(Ended::Turn(index, Lock { file })),
+                Ok((index, Err(error))) => return Err(Error::io("lock", &self.paths[index])(error)),
+                Err(_) if deadline.has_passed() => return Ok(Ended::Late),
+                Err(_) if needless()? => return Ok(Ended::Needless),
+                Err(_) => {}
+            }
+        }
+    }
+}
+
 /// A place in the line before a lock.
 pub(super) struct Place {
     path: PathBuf,
@@ -106,19 +187,8 @@ pub(super) struct Place {
 impl Place {
     /// Takes the last place. The lock is that of the last of `files`; `path` is its name.
     fn at_the_end(path: &Path, files: Vec<File>) -> Result<Self> {
-        let (begun, has_begun) = channel();
         let (sender, turn) = channel();
-        let in_line = move || {
-            let _ = begun.send(());
-            // Nobody may want it by now; then the lock ends with the message that nobody receives.
-            let _ = sender.send(lock_all(files));
-        };
-        thread::Builder::new()
-            .stack_size(STACK)
-            .spawn(in_line)
-            .map_err(Error::io("start a thread that waits for", path))?;
-        // Whoever lets go of the lock next is to find this thread in line.
-        let _ = has_begun.recv();
+        line_up(path, files, move |turn| drop(sender.send(turn)))?;
         Ok(Self { path: path.to_owned(), turn })
     }
 
@@ -140,6 +210,27 @@ impl Place {
             }
         }
     }
+}
+
+/// Waits for the locks of `files` in a thread, and passes the last of them on. Where nobody wants it by then, it is let go at once,
+/// with the message that nobody receives.
+fn line_up(
+    path: &Path,
+    files: Vec<File>,
+    pass_on: impl FnOnce(io::Result<File>) + Send + 'static,
+) -> Result<()> {
+    let (begun, has_begun) = channel();
+    let in_line = move || {
+        let _ = begun.send(());
+        pass_on(lock_all(files));
+    };
+    thread::Builder::new()
+        .stack_size(STACK)
+        .spawn(in_line)
+        .map_err(Error::io("start a thread that waits for", path))?;
+    // Whoever lets go of the lock next is to find this thread in line.
+    let _ = has_begun.recv();
+    Ok(())
 }
 
 /// Locks one file after the other, and lets go of each when it has the next. Returns the last one.

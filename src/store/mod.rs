@@ -203,6 +203,22 @@ impl Store {
         }
     }
 
+    /// Takes the first lock of `enis` that is to be had in turn: after `patience` in vain before the first, it waits for all of them.
+    /// `None` if `deadline` passes before, or the wait becomes `needless`.
+    pub(crate) fn lock_any_eni(
+        &self,
+        enis: &[&EniId],
+        patience: Duration,
+        deadline: Deadline,
+        needless: impl FnMut() -> Result<bool>,
+    ) -> Result<Option<EniLock<'_>>> {
+        let turnstiles = enis.iter().map(|eni| self.turnstile(eni)).collect::<Result<Vec<_>>>()?;
+        match lock::wait_for_any(&turnstiles, patience, deadline, needless)? {
+            Some((index, lock)) => EniLock::new(self, enis[index].clone(), lock).map(Some),
+            None => Ok(None),
+        }
+    }
+
     /// That the lock of `eni` was waited for in vain, and behind how many others.
     #[must_use]
     pub fn eni_busy(&self, eni: &EniId, waited: Duration) -> Error {

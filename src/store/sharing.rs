@@ -5,6 +5,7 @@
 //! locks tells which ADDs live. Where it does not, the intent of a dead ADD counts until its deadline; what was asked for in vain
 //! is surplus, and goes back.
 
+use std::fs::File;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use crate::base::eni::EniId;
 use crate::base::region::Family;
 use crate::store::error::Result;
 use crate::store::intent::{Content, OpenIntent};
+use crate::store::lock::Lock;
 use crate::store::record::AssignRequest;
 use crate::store::record_name::record_name;
 use crate::store::{EniLock, Entry, Reserved, Store, file, waiting};
@@ -91,10 +93,10 @@ impl Store {
         Ok(Some(ask))
     }
 
-    /// Whether an ADD of `network` waits for addresses of `eni`, of whichever family. One that has died counts until its deadline.
-    pub(crate) fn is_waited_for(&self, network: &str, eni: &EniId) -> Result<bool> {
+    /// Whether an ADD of `network` waits for addresses of `eni`, of whichever family. The caller holds the store's lock.
+    pub(super) fn is_waited_for(&self, network: &str, eni: &EniId, lock: &Lock) -> Result<bool> {
         let now = Timestamp::now();
-        for (name, content) in self.intents_of(network, file::names(&self.assigning_directory())?) {
+        for (name, content) in self.intents_of(network, self.living(None, &lock.file)?) {
             if self.waits(&name, &content, eni, None, now)? {
                 return Ok(true);
             }
@@ -121,13 +123,18 @@ impl Store {
         Ok(Demand { waiting, open, reserved })
     }
 
-    /// The names of the intents of the other ADDs that live, as far as the kernel tells: a dead one's counts where it does not.
     fn living_others(&self, intent: &OpenIntent) -> Result<Vec<String>> {
-        let (directory, own) = (self.assigning_directory(), record_name(&intent.intention.owner));
+        self.living(Some(&record_name(&intent.intention.owner)), &intent.file)
+    }
+
+    /// The names of the intents of ADDs that live but `own`, as far as the kernel tells: a dead one's counts where it does not list
+    /// the lock of `locked`, which this process holds.
+    fn living(&self, own: Option<&str>, locked: &File) -> Result<Vec<String>> {
+        let directory = self.assigning_directory();
         let mut names = file::names(&directory)?;
-        names.retain(|name| *name != own);
+        names.retain(|name| own != Some(name));
         if !names.is_empty()
-            && let Some(locked) = waiting::locked_files(&intent.file)
+            && let Some(locked) = waiting::locked_files(locked)
         {
             names.retain(|name| locked.contains(&directory.join(name)));
         }

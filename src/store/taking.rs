@@ -9,7 +9,7 @@ use crate::store::adding::Committed;
 use crate::store::error::Result;
 use crate::store::intent::OpenIntent;
 use crate::store::record::{Active, Allocation};
-use crate::store::record_name::record_name;
+use crate::store::record_name::{ReleaseName, record_name};
 use crate::store::reserve::Found;
 use crate::store::{Reserved, Store, file};
 
@@ -69,6 +69,13 @@ impl Store {
             if self.is_reserved(eni, address)? { self.find_entry(eni, address)? } else { Found::Nothing };
         let entry = if let Found::Entry(entry) = found { Some(entry) } else { None };
         Ok(entry.map(|entry| Reserved { address, entry }))
+    }
+
+    /// Whether something of `eni` can make room on it: a release, or an entry of the reserve.
+    pub(crate) fn may_get_room(&self, eni: &EniId) -> Result<bool> {
+        let releases = file::names(&self.releasing_directory())?;
+        let is_its = |name: &String| ReleaseName::of(name).may_be_of(eni);
+        Ok(releases.iter().any(is_its) || !self.reserved_addresses(eni)?.is_empty())
     }
 
     /// The record could not be made durable.

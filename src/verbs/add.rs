@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::base::attachment::Pod;
 use crate::base::clock::{Timestamp, boot_of_records};
 use crate::cni::{Add, Dns, IpamResult};
-use crate::config::{AddressSettings, Ipam, ReserveSettings};
+use crate::config::{AddressSettings, Ipam};
 use crate::store::{Active, AddIntent};
 
 use crate::context::CallContext;
@@ -69,17 +69,21 @@ pub(super) fn add(
                 wait_for_address::wait(context, &place, &active)?;
                 answer(&active).map(|()| active)
             });
-            match done {
-                Ok(Active(allocation)) => {
-                    context.release_backlog(&allocation.eni, &allocation.region);
-                    Ok(())
-                }
+            let enis = attempt.enis().to_vec();
+            let (used, ended) = match done {
+                Ok(Active(allocation)) => (Some(allocation.eni), Ok(())),
                 Err(failure) => {
                     let undone = attempt.undo().map_err(Failure::from);
                     report(undone.and_then(|pending| context.release(&pending)));
-                    Err(failure)
+                    (None, Err(failure))
+                }
+            };
+            for (eni, region) in &enis {
+                if used.as_ref() == Some(eni) || context.has_reserve(eni) {
+                    context.release_surplus(&call.network.name, eni, region);
                 }
             }
+            ended
         }
     }
 }
@@ -110,33 +114,31 @@ fn assign<'s>(
         return Err(Failure::RequestedForeign { address: it.address });
     }
     let places = find_places(context, settings)?;
-    let place = choose(context, places)?;
-    let wanted = place.wanted(&call.arguments.requested)?;
-    if let Some(it) = wanted.iter().find(|it| foreign.covers(it.subnet.block)) {
-        return Err(Failure::AllForeign { subnet: it.subnet.block });
+    let mut sources = Vec::new();
+    let mut failure = None;
+    for place in &places {
+        match source(context, place, call) {
+            Ok(source) => sources.push(source),
+            Err(unfit) => failure = failure.or(Some(unfit)),
+        }
     }
-    let source = Source { place: &place, wanted, releaser: context.releaser(&place.region)? };
-    let (place, active) = attempt.run(&source, keeping(context)?)?;
+    if let Some(failure) = failure.filter(|_| sources.is_empty()) {
+        return Err(failure);
+    }
+    let reserve = context.ipam.reserve()?;
+    let (place, active) =
+        attempt.run(&sources, Keeping { entries: reserve.reserve, rest: reserve.reuse_delay })?;
     Ok((place.clone(), active))
 }
 
-/// What the network keeps in reserve.
-fn keeping(context: &CallContext<'_>) -> Result<Keeping> {
-    let ReserveSettings { reserve, reuse_delay } = context.ipam.reserve()?;
-    Ok(Keeping { entries: reserve, rest: reuse_delay })
-}
-
-/// The first ENI that has room, as far as is known, or else the first.
-fn choose(context: &CallContext<'_>, mut places: Vec<EniPlacement>) -> Result<EniPlacement> {
-    if places.len() > 1 {
-        let now = Timestamp::now();
-        for at in 0..places.len() {
-            if context.store.eni_state(&places[at].eni)?.full_at(now).is_none() {
-                return Ok(places.swap_remove(at));
-            }
-        }
+/// What is wanted of this ENI.
+fn source<'a>(context: &'a CallContext<'_>, place: &'a EniPlacement, call: &Add) -> Result<Source<'a>> {
+    let wanted = place.wanted(&call.arguments.requested)?;
+    let foreign = context.foreign()?;
+    if let Some(it) = wanted.iter().find(|it| foreign.covers(it.subnet.block)) {
+        return Err(Failure::AllForeign { subnet: it.subnet.block });
     }
-    Ok(places.swap_remove(0))
+    Ok(Source { place, wanted, releaser: context.releaser(&place.region)? })
 }
 
 /// Says that what a failed ADD had got is not released yet, where that failed.

@@ -129,7 +129,11 @@ impl<'s> Asker<'_, 's> {
             // A release that is still to be done may hold the address that is wanted.
             let may_help =
                 error.subject().is_full() || (want.address.is_some() && error.subject().is_an_address());
-            if may_help && !std::mem::replace(&mut self.effort.has_made_room, true) && self.make_room()? {
+            if may_help
+                && !std::mem::replace(&mut self.effort.has_made_room, true)
+                && self.make_room(&error, want.family, waiting)?
+            {
+                most = waiting;
                 continue;
             }
             let lets_go = !self.attempt.intent.has_answers();
@@ -165,9 +169,14 @@ impl<'s> Asker<'_, 's> {
         picker.pick(want, Look::From(0))
     }
 
-    fn make_room(&mut self) -> Result<bool> {
-        let (releaser, deadline) = (self.source.releaser, self.attempt.deadline);
-        Ok(releaser.make_room(self.eni_lock()?, deadline)?)
+    /// Makes room on a full ENI: by a release that is due, or by one of what nobody may take yet.
+    fn make_room(&mut self, error: &Error, family: Family, count: usize) -> Result<bool> {
+        let (releaser, deadline, rest) = (self.source.releaser, self.attempt.deadline, self.keeping.rest);
+        let network = self.attempt.intent.intention.network.clone();
+        let eni_lock = self.eni_lock()?;
+        Ok(releaser.make_room(eni_lock, deadline)?
+            || error.subject().is_full()
+                && releaser.make_room_in_reserve(eni_lock, (family, count), (&network, rest), deadline)?)
     }
 
     /// Makes a request durable before ECS is asked: for what is missing, and for one address if nothing `is_reserved` for this ADD.

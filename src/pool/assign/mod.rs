@@ -9,17 +9,20 @@
 mod answer;
 mod asking;
 mod formula;
+mod passing;
 mod picking;
 mod source;
 
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::base::clock::Timestamp;
+use crate::base::eni::EniId;
 use crate::base::region::Family;
 use crate::failure::{Failure, Result};
 use crate::node::placement::{EniPlacement, Wanted};
 use crate::pool::assign::asking::{Asker, Effort, Found};
+use crate::pool::assign::passing::{PassedOver, may_be_had_elsewhere};
 use crate::pool::assign::picking::{Look, Picker};
 use crate::pool::attempt::Attempt;
 use crate::store::{Active, Allocation, Committed, EniLock, Waits, join};
@@ -30,96 +33,157 @@ pub(crate) use source::Source;
 /// How often an ADD that may try all entries tries anew when others were faster.
 const TRIES: usize = 3;
 
+/// How long an ADD waits before the first ENI that has room before it waits for all of them.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// An ENI, and what can be taken out of its reserve.
+struct Taker<'p> {
+    source: &'p Source<'p>,
+    picker: Picker<'p>,
+}
+
 /// How an ADD's wait for its turn ended.
-enum Turn<'s> {
+enum Turn<'p, 's> {
     /// It has taken its addresses out of the reserve.
-    Taken(Active),
-    /// It holds the ENI's lock.
-    Locked(EniLock<'s>),
+    Taken(&'p EniPlacement, Active),
+    /// It holds the lock of this ENI.
+    Locked(&'p Source<'p>, EniLock<'s>),
 }
 
 impl<'s> Attempt<'s> {
-    /// Gets the addresses that are wanted, and makes the record. Returns also where they come from.
+    /// Gets the addresses that are wanted from the first of `sources` that has them, and makes the record. Returns also where they
+    /// come from.
     ///
     /// # Errors
     /// Why there is no address, or no record. [`Attempt::undo`] then releases what there is.
     pub(crate) fn run<'p>(
         &mut self,
-        source: &'p Source<'p>,
+        sources: &'p [Source<'p>],
         keeping: Keeping,
     ) -> Result<(&'p EniPlacement, Active)> {
-        if !source.is_particular() {
-            self.intent.wait_for(self.waits(source));
-            if let Some(active) = self.take_any(source, keeping, TRIES)? {
-                return Ok((source.place, active));
+        let places = sources.iter().map(|source| source.place);
+        self.enis = places.map(|place| (place.eni.clone(), place.region.clone())).collect();
+        let mut takers: Vec<Taker<'p>> = Vec::new();
+        if !sources.iter().any(Source::is_particular) {
+            self.intent.wait_for(self.waits(sources));
+            takers.extend(
+                sources
+                    .iter()
+                    .map(|source| Taker { source, picker: Picker::new(source, keeping, self.deadline) }),
+            );
+            for _ in 0..TRIES {
+                if let Some(taken) = self.take_any(&takers, Look::From)? {
+                    return Ok(taken);
+                }
             }
         }
         let mut effort = Effort::new();
+        let mut passed_over = PassedOver::new(self.store, sources)?;
         loop {
-            let taken = match self.wait_for_turn(source, keeping)? {
-                Turn::Taken(active) => Some(active),
-                Turn::Locked(eni_lock) => self.lead(source, keeping, eni_lock, &mut effort)?,
+            let open: Vec<_> = sources.iter().filter(|it| !passed_over.has(&it.place.eni)).collect();
+            if open.is_empty() {
+                return Err(passed_over.failure());
+            }
+            let (source, led) = match self.wait_for_turn(&open, &takers)? {
+                Turn::Taken(place, active) => return Ok((place, active)),
+                Turn::Locked(source, eni_lock) => (source, self.lead(source, keeping, eni_lock, &mut effort)),
             };
-            if let Some(active) = taken {
-                return Ok((source.place, active));
+            match led {
+                Ok(Some(active)) => return Ok((source.place, active)),
+                Ok(None) => {}
+                Err(failure) if sources.len() > 1 && may_be_had_elsewhere(&failure) => {
+                    log::info!("trying another ENI than {}: {failure}", source.place.eni);
+                    self.leave()?;
+                    passed_over.add(&source.place.eni, failure);
+                }
+                Err(failure) => return Err(failure),
             }
         }
     }
 
-    fn waits(&self, source: &Source<'_>) -> Waits {
-        let wants = |family| source.wanted.iter().any(|want| want.family == family);
+    fn waits(&self, sources: &[Source<'_>]) -> Waits {
+        let wants = |family| sources.iter().flat_map(|it| &it.wanted).any(|want| want.family == family);
         Waits {
-            enis: vec![source.place.eni.clone()],
+            enis: sources.iter().map(|source| source.place.eni.clone()).collect(),
             ipv4: wants(Family::V4),
             ipv6: wants(Family::V6),
             until: Timestamp::now().plus(self.deadline.remaining()),
         }
     }
 
-    /// Waits for the ENI's lock, and looks meanwhile whether others have put something into the reserve.
-    fn wait_for_turn(&mut self, source: &Source<'_>, keeping: Keeping) -> Result<Turn<'s>> {
-        let (started, store, deadline, eni) = (Instant::now(), self.store, self.deadline, &source.place.eni);
+    /// Waits for the lock of one of the ENIs, and looks meanwhile whether others have put something into the reserve.
+    fn wait_for_turn<'p>(&mut self, open: &[&'p Source<'p>], takers: &[Taker<'p>]) -> Result<Turn<'p, 's>> {
+        let (started, store, deadline) = (Instant::now(), self.store, self.deadline);
+        let enis: Vec<&EniId> = open.iter().map(|source| &source.place.eni).collect();
         let mut ended = None;
-        let lock = store.lock_eni_unless(eni, deadline, || {
-            ended = self.look_while_waiting(source, keeping).transpose();
+        let lock = store.lock_any_eni(&enis, PATIENCE, deadline, || {
+            ended = self.look_while_waiting(takers).transpose();
             Ok(ended.is_some())
         })?;
-        match (ended, lock) {
-            (Some(taken), _) => taken.map(Turn::Taken),
-            (None, Some(eni_lock)) => Ok(Turn::Locked(eni_lock)),
-            (None, None) => Err(store.eni_busy(eni, started.elapsed()).into()),
+        if let Some(taken) = ended {
+            return taken.map(|(place, active)| Turn::Taken(place, active));
         }
+        let locked = lock.and_then(|lock| {
+            let source = open.iter().find(|source| source.place.eni == *lock.eni())?;
+            Some(Turn::Locked(source, lock))
+        });
+        locked.ok_or_else(|| store.eni_busy(enis[0], started.elapsed()).into())
     }
 
-    fn look_while_waiting(&mut self, source: &Source<'_>, keeping: Keeping) -> Result<Option<Active>> {
+    fn look_while_waiting<'p>(&mut self, takers: &[Taker<'p>]) -> Result<Option<(&'p EniPlacement, Active)>> {
         if self.intent.is_deleted()? {
             return Err(Failure::Deleted);
         }
-        if source.is_particular() || self.store.reserved_addresses(&source.place.eni)?.is_empty() {
-            return Ok(None);
-        }
-        let rank = self.store.rank(&self.intent)?;
-        let picker = Picker::new(source, keeping, self.deadline);
-        match picker.pick_all(Look::Behind(rank))? {
-            Some(picked) => self.take(source, &picked),
-            None => Ok(None),
-        }
+        self.take_any(takers, Look::Behind)
     }
 
-    /// Takes what it can, unless others are always faster.
-    fn take_any(&mut self, source: &Source<'_>, keeping: Keeping, tries: usize) -> Result<Option<Active>> {
-        for _ in 0..tries {
+    /// Takes what it can from the first ENI that has it; `None` also where others were faster.
+    fn take_any<'p>(
+        &mut self,
+        takers: &[Taker<'p>],
+        look: fn(usize) -> Look,
+    ) -> Result<Option<(&'p EniPlacement, Active)>> {
+        for Taker { source, picker } in takers {
             if self.store.reserved_addresses(&source.place.eni)?.is_empty() {
-                return Ok(None);
+                continue;
             }
             let rank = self.store.rank(&self.intent)?;
-            let picker = Picker::new(source, keeping, self.deadline);
-            let Some(picked) = picker.pick_all(Look::From(rank))? else { return Ok(None) };
-            if let Some(active) = self.take(source, &picked)? {
-                return Ok(Some(active));
+            let picked = picker.pick_all(look(rank))?;
+            self.release_missing(source, picker)?;
+            if let Some(picked) = picked
+                && let Some(active) = self.take(source, &picked)?
+            {
+                return Ok(Some((source.place, active)));
             }
         }
         Ok(None)
+    }
+
+    /// Gives up entries of which metadata does not show the address any more.
+    fn release_missing(&self, source: &Source<'_>, picker: &Picker<'_>) -> Result<()> {
+        let missing = picker.missing();
+        if !missing.is_empty() {
+            let eni = &source.place.eni;
+            log::warn!(
+                "{} in the reserve of {eni} is not on it any more, as metadata has it: it is released",
+                join(&missing)
+            );
+            self.store.release_reserved(eni, &missing, self.deadline)?;
+        }
+        Ok(())
+    }
+
+    /// Lets go of an ENI that has nothing more for this ADD. What it has given goes back.
+    fn leave(&mut self) -> Result<()> {
+        let got = self.got.take().filter(|got| !got.addresses.is_empty());
+        if let Some((got, eni_lock)) = got.zip(self.eni_lock.as_ref()) {
+            self.got = Some(got.clone());
+            eni_lock.return_to_releasing(got, Timestamp::now())?;
+            self.intent.resolve_acknowledged()?;
+            self.got = None;
+        }
+        self.eni_lock = None;
+        Ok(())
     }
 
     /// Makes the record of addresses out of the reserve; `None` if others were faster.

@@ -1,6 +1,6 @@
 //! Which entries of the reserve an ADD takes: without a lock, and so what is picked here may be gone a moment later.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -37,11 +37,13 @@ pub(super) struct Picker<'a> {
     deadline: Deadline,
     /// What metadata shows on the ENI, of each family; `None` where it does not tell.
     shown: [OnceCell<Option<BTreeSet<IpAddr>>>; 2],
+    /// What it does not show.
+    missing: RefCell<Vec<IpAddr>>,
 }
 
 impl<'a> Picker<'a> {
     pub(super) fn new(source: &'a Source<'a>, keeping: Keeping, deadline: Deadline) -> Self {
-        Self { source, keeping, deadline, shown: [const { OnceCell::new() }; 2] }
+        Self { source, keeping, deadline, shown: [const { OnceCell::new() }; 2], missing: RefCell::default() }
     }
 
     /// An entry for each address that is wanted; `None` if there is not one for each.
@@ -109,7 +111,16 @@ impl<'a> Picker<'a> {
         }
         let family = Family::of(address);
         let shown = self.shown[usize::from(family == Family::V6)].get_or_init(|| self.look_up(family));
-        shown.as_ref().is_none_or(|shown| shown.contains(&address))
+        let is_there = shown.as_ref().is_none_or(|shown| shown.contains(&address));
+        if !is_there {
+            self.missing.borrow_mut().push(address);
+        }
+        is_there
+    }
+
+    /// The addresses that were found to be on the ENI no more, since this was asked last.
+    pub(super) fn missing(&self) -> Vec<IpAddr> {
+        self.missing.take()
     }
 
     fn look_up(&self, family: Family) -> Option<BTreeSet<IpAddr>> {

@@ -17,7 +17,6 @@ impl Releaser<'_> {
     ///
     /// # Errors
     /// The store's.
-    #[allow(dead_code, reason = "ADD calls it next")]
     pub(crate) fn release_surplus(
         &self,
         network: &str,
@@ -45,7 +44,6 @@ impl Releaser<'_> {
     ///
     /// # Errors
     /// The store's.
-    #[allow(dead_code, reason = "ADD calls it next")]
     pub(crate) fn make_room_in_reserve(
         &self,
         eni_lock: &mut EniLock<'_>,
