@@ -25,9 +25,10 @@ fn reserved(node: &Node) -> BTreeSet<IpAddr> {
     names.filter_map(|it| it.unwrap().file_name().to_str().unwrap().parse().ok()).collect()
 }
 
-/// Pods with addresses, and a cloud that has not been asked for anything since.
-fn with_pods<const N: usize>(node: &Node) -> [IpAddr; N] {
+/// Pods with addresses, a reserve that is empty because they came before it, and a cloud that has not been asked for anything since.
+fn with_pods<const N: usize>(node: &mut Node, reserve: usize) -> [IpAddr; N] {
     let addresses = std::array::from_fn(|number| node.add(&format!("c{number}")).address());
+    node.set("reserve", reserve);
     node.cloud.clear_ledger();
     addresses
 }
@@ -43,8 +44,8 @@ fn enter(node: &Node, of: IpAddr, address: IpAddr) {
 
 #[test]
 fn a_del_leaves_its_address_in_the_reserve_while_there_is_room_and_asks_nobody() {
-    let node = node().with("reserve", 2);
-    let [one, two, three] = with_pods(&node);
+    let mut node = node();
+    let [one, two, three] = with_pods(&mut node, 2);
     node.del("c0").ok();
     node.del("c1").ok();
     assert!(node.cloud.ledger().is_empty(), "{}", node.scene());
@@ -64,9 +65,9 @@ fn a_del_leaves_its_address_in_the_reserve_while_there_is_room_and_asks_nobody()
 }
 
 #[test]
-fn without_the_key_every_del_unassigns_and_no_reserve_is_made() {
-    let node = node();
-    let _: [IpAddr; 2] = with_pods(&node);
+fn with_a_reserve_of_zero_every_del_unassigns_and_no_directory_is_made() {
+    let mut node = node();
+    let _: [IpAddr; 2] = with_pods(&mut node, 0);
     node.del("c0").ok();
     node.del("c1").ok();
     assert_eq!((unassigned(&node), node.on_eni().len()), (2, 0), "{}", node.scene());
@@ -75,12 +76,13 @@ fn without_the_key_every_del_unassigns_and_no_reserve_is_made() {
 
 #[test]
 fn each_family_has_a_reserve_of_its_own_and_a_pod_leaves_all_its_addresses_or_none() {
-    let node = node().with("reserve", 1).with("ipv6", true);
+    let mut node = node().with("ipv6", true);
     for pod in ["c0", "c1"] {
         assert!(node.add(pod).result()["ips"].is_array());
     }
     let only4 = |config: &mut Value| config["ipam"]["ipv6"] = json!(false);
     let _ = node.call("ADD", "c2").config(only4).run().address();
+    node.set("reserve", 1);
     node.del("c0").ok();
     assert_eq!(reserved(&node).len(), 2, "{}", node.scene());
     // IPv4 has no room any more, so the IPv6 address of the same pod does not stay either.
@@ -92,10 +94,11 @@ fn each_family_has_a_reserve_of_its_own_and_a_pod_leaves_all_its_addresses_or_no
 
 #[test]
 fn a_network_has_no_less_room_because_another_one_has_a_reserve_on_the_same_eni() {
-    let node = node().with("reserve", 1);
-    let [one, two, _] = with_pods(&node);
+    let mut node = node();
+    let [one, two, _] = with_pods(&mut node, 0);
     let other = |config: &mut Value| config["name"] = json!("others");
     let third = node.call("ADD", "c9").config(other).run().address();
+    node.set("reserve", 1);
     node.del("c0").ok();
     // Its record says which network it is of; the name that DEL comes with does not count.
     node.del("c9").ok();
@@ -107,8 +110,8 @@ fn a_network_has_no_less_room_because_another_one_has_a_reserve_on_the_same_eni(
 
 #[test]
 fn an_entry_that_does_not_count_takes_no_room() {
-    let node = node().with("reserve", 2);
-    let [one, two, three] = with_pods(&node);
+    let mut node = node();
+    let [one, two, three] = with_pods(&mut node, 2);
     node.del("c0").ok();
     // As a kill leaves it: the record of c2 is what counts.
     enter(&node, one, three);
@@ -146,8 +149,8 @@ fn what_another_pod_must_not_have_is_unassigned() {
     ];
     for (name, change) in cases {
         println!("{name}");
-        let mut node = node().with("reserve", 5);
-        let [address] = with_pods(&node);
+        let mut node = node();
+        let [address] = with_pods(&mut node, 5);
         change(&mut node, address);
         expect_released(&node);
     }
@@ -155,8 +158,8 @@ fn what_another_pod_must_not_have_is_unassigned() {
 
 #[test]
 fn what_is_other_softwares_by_now_goes_neither_into_the_reserve_nor_off_the_eni() {
-    let mut node = node().with("reserve", 5);
-    let [address] = with_pods(&node);
+    let mut node = node();
+    let [address] = with_pods(&mut node, 5);
     node.set("foreignAddresses", json!([address]));
     node.del("c0").ok();
     assert!(reserved(&node).is_empty() && node.on_eni().contains(&address), "{}", node.scene());
@@ -166,7 +169,7 @@ fn what_is_other_softwares_by_now_goes_neither_into_the_reserve_nor_off_the_eni(
 #[test]
 fn a_wrong_value_loses_nothing() {
     let mut node = node();
-    let [_, second] = with_pods(&node);
+    let [_, second] = with_pods(&mut node, 0);
     node.set("reserve", "many");
     expect_one_released(&node);
     assert!(node.log().contains("nothing is put into the reserve: ipam.reserve"), "{}", node.log());
@@ -186,8 +189,8 @@ fn expect_one_released(node: &Node) {
 
 #[test]
 fn a_del_into_the_reserve_succeeds_while_ecs_is_down_also_with_fail() {
-    let node = node().with("reserve", 1).with("onReleaseFailure", "fail").with("timeoutSeconds", 1);
-    let [address, _] = with_pods(&node);
+    let mut node = node().with("onReleaseFailure", "fail").with("timeoutSeconds", 1);
+    let [address, _] = with_pods(&mut node, 1);
     node.cloud.inject(Fault::on(UNASSIGN).effect(Effect::code("ServiceUnavailable")));
     node.del("c0").ok();
     assert_eq!((reserved(&node), node.cloud.ledger().len()), (BTreeSet::from([address]), 0));
@@ -202,8 +205,8 @@ fn on_a_full_disk(call: Calling<'_>) -> Answer {
 
 #[test]
 fn where_the_reserve_cannot_be_written_the_address_is_released() {
-    let node = node().with("reserve", 5);
-    let [address] = with_pods(&node);
+    let mut node = node();
+    let [address] = with_pods(&mut node, 5);
     on_a_full_disk(node.call("DEL", "c0")).ok();
     assert_eq!((node.counts(), reserved(&node).len()), ([0, 0, 1, 0], 0), "{}", node.scene());
     assert!(node.on_eni().contains(&address));
@@ -213,8 +216,8 @@ fn where_the_reserve_cannot_be_written_the_address_is_released() {
 
 #[test]
 fn an_entry_goes_before_its_address_is_sent_and_those_of_others_stay() {
-    let mut node = node().with("reserve", 1);
-    let [kept, released] = with_pods(&node);
+    let mut node = node();
+    let [kept, released] = with_pods(&mut node, 1);
     node.del("c0").ok();
     enter(&node, kept, released);
     node.set("reserve", 0);
@@ -231,8 +234,8 @@ fn an_entry_goes_before_its_address_is_sent_and_those_of_others_stay() {
 
 #[test]
 fn a_release_that_ends_because_a_pod_has_the_address_leaves_that_pod_alone() {
-    let node = node().with("reserve", 1);
-    let [kept, used] = with_pods(&node);
+    let mut node = node();
+    let [kept, used] = with_pods(&mut node, 1);
     node.del("c0").ok();
     enter(&node, kept, used);
     // A release that comes back from a backup.
@@ -253,8 +256,8 @@ fn a_release_that_ends_because_a_pod_has_the_address_leaves_that_pod_alone() {
 
 #[test]
 fn with_the_eni_all_its_entries_end() {
-    let mut node = node().with("reserve", 2);
-    let _: [IpAddr; 3] = with_pods(&node);
+    let mut node = node();
+    let _: [IpAddr; 3] = with_pods(&mut node, 2);
     node.del("c0").ok();
     node.del("c1").ok();
     node.cloud.with_world(|world| world.enis.remove(Node::ENI));
@@ -265,8 +268,8 @@ fn with_the_eni_all_its_entries_end() {
 
 #[test]
 fn an_entry_explains_what_a_request_in_doubt_has_brought() {
-    let mut node = node().with("reserve", 1);
-    let [kept] = with_pods(&node);
+    let mut node = node();
+    let [kept] = with_pods(&mut node, 1);
     node.del("c0").ok();
     node.cloud.inject(Fault::on(ASSIGN).times(1).effect(Effect::StallAfter));
     let add = node.call("ADD", "c1").start();
@@ -283,14 +286,14 @@ fn an_entry_explains_what_a_request_in_doubt_has_brought() {
 
 #[test]
 fn of_a_request_in_doubt_only_what_nothing_names_is_released() {
-    let mut node = node().with("reserve", 1);
-    let [kept] = with_pods(&node);
+    let mut node = node();
+    let [kept] = with_pods(&mut node, 1);
     node.del("c0").ok();
-    node.set("reserve", 5);
     node.cloud.inject(Fault::on(ASSIGN).times(1).effect(Effect::StallAfter));
     let add = node.call("ADD", "c1").start();
     eventually("the address is assigned", || node.on_eni().len() == 2);
     add.kill();
+    node.set("reserve", 5);
     node.del("c1").ok();
     assert_eq!(
         (node.on_eni(), reserved(&node)),
@@ -303,8 +306,8 @@ fn of_a_request_in_doubt_only_what_nothing_names_is_released() {
 
 #[test]
 fn a_description_without_anything_unexplained_ends_a_request_beside_the_reserve() {
-    let node = node().with("reserve", 5);
-    let _: [IpAddr; 2] = with_pods(&node);
+    let mut node = node();
+    let _: [IpAddr; 2] = with_pods(&mut node, 5);
     node.del("c0").ok();
     node.del("c1").ok();
     node.cloud.inject(Fault::on(ASSIGN).times(1).effect(Effect::Stall));

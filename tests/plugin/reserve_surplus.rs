@@ -24,8 +24,9 @@ fn reserved(node: &Node) -> BTreeSet<IpAddr> {
 
 /// A node with what pods have left in the reserve, in this order, and a cloud that has not been asked for anything since.
 fn with_reserve<const N: usize>() -> (Node, [IpAddr; N]) {
-    let node = node_in(World::single_node().with_policy(AddressPolicy::LowestFree)).with("reserve", 20);
+    let mut node = node_in(World::single_node().with_policy(AddressPolicy::LowestFree));
     let addresses = std::array::from_fn(|number| node.add(&format!("c{number}")).address());
+    node.set("reserve", 20);
     for number in 0..N {
         node.del(&format!("c{number}")).ok();
     }

@@ -55,6 +55,10 @@ impl Asker<'_, '_> {
             eni_lock.return_to_releasing(allocation, Timestamp::now().plus(IN_DOUBT_FOR))?;
         }
         let own = of(Use::Own).first().copied();
+        if !records.is_empty() {
+            // What a kill left beside a release would count when that is over.
+            eni_lock.clear_entries(&[of(Use::Own), of(Use::Foreign)].concat(), deadline)?;
+        }
         if let Some(address) = own {
             eni_lock.hand_over(address, &intention.owner);
         }
