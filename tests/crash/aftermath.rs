@@ -108,7 +108,7 @@ fn keeps_no_more_than_its_reserve(node: &Node, recorded: &Recorded) {
 }
 
 /// `flush` when the reserve has been given up.
-fn flush_without_reserve(node: &Node) -> Answer {
+pub(crate) fn flush_without_reserve(node: &Node) -> Answer {
     let mut config = node.conflist();
     config["plugins"][0]["ipam"]["reserve"] = json!(0);
     let path = node.directory().join("without-reserve.conflist");

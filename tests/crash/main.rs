@@ -46,6 +46,7 @@ fn main() -> ExitCode {
         power_cuts::tests(),
         power_cuts::without::tests(),
         reserve::failing_calls::tests(),
+        reserve::interleaved::tests(),
         reserve::kill_points::tests(),
         reserve::lasting::tests(),
         reserve::power_cuts::tests(),

@@ -9,7 +9,7 @@ use harness::simulator::{AddressPolicy, Entry};
 use harness::{Answer, Calling, Node, Saved, World, of_earlier_boot};
 
 use crate::course::{self, ASSIGN, Course, wait_until};
-use crate::scenario::{ORPHAN, gc};
+use crate::scenario::{ORPHAN, gc, plugin};
 use crate::tracer::{Tracing, trace_of};
 
 /// One thing that happened. Paths begin at the node's directory, in which the store is `store`; files are known by the call
@@ -63,7 +63,7 @@ impl Recording {
     /// Of a node with these settings changed.
     pub(crate) fn new(settings: &[(&str, serde_json::Value)]) -> Self {
         let world = World::single_node().with_policy(AddressPolicy::LowestFree);
-        let mut node = Node::in_world(env!("CARGO_BIN_EXE_aliyun-eni-ipam"), world);
+        let mut node = Node::in_world(plugin(), world);
         for (key, value) in settings {
             node.set(key, value.clone());
         }

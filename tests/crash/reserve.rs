@@ -1,5 +1,6 @@
 //! The same interruptions in the situations that concern the reserve, requests for several addresses, and several ENIs.
 
+pub(crate) mod interleaved;
 pub(crate) mod power_cuts;
 
 /// Killed at every system call.

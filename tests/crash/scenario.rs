@@ -3,6 +3,7 @@
 mod reserve;
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
@@ -342,7 +343,7 @@ pub(crate) const GC: Scenario = Scenario::new("GC of a pod that is no more", Ver
 const NOTHING: &str = "\n";
 
 impl Scenario {
-    const fn new(name: &'static str, verb: Verb, prepare: fn(&mut Node)) -> Self {
+    pub(crate) const fn new(name: &'static str, verb: Verb, prepare: fn(&mut Node)) -> Self {
         let call: for<'a> fn(&'a Node) -> Calling<'a> = match verb {
             Verb::Add | Verb::FailingAdd | Verb::UnreadAdd => add,
             Verb::Del => del,
@@ -373,7 +374,7 @@ impl Scenario {
     /// hurts most.
     pub(crate) fn node(&self) -> Node {
         let world = World::single_node().with_policy(AddressPolicy::LowestFree);
-        let mut node = Node::in_world(env!("CARGO_BIN_EXE_aliyun-eni-ipam"), world);
+        let mut node = Node::in_world(plugin(), world);
         (self.prepare)(&mut node);
         node.cloud.clear_faults();
         node
@@ -467,6 +468,11 @@ fn refused_release(node: &Node, pod: &str) {
 fn forget_the_failure(node: &Node) {
     let state = node.store().join("eni").join(format!("{}.json", Node::ENI));
     std::fs::remove_file(state).expect("it has been written");
+}
+
+/// The plugin: another one than was built with the tests where `CRASH_BINARY` says so.
+pub(crate) fn plugin() -> PathBuf {
+    std::env::var_os("CRASH_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_aliyun-eni-ipam").into()).into()
 }
 
 /// Names the point of interruption when a test fails there.

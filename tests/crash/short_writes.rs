@@ -15,7 +15,7 @@ use crate::aftermath;
 use crate::checks::guarded;
 use crate::course::{ASSIGN, is_marked, wait_until};
 use crate::moment::Moment;
-use crate::scenario::{At, NEIGHBOUR, POD};
+use crate::scenario::{At, NEIGHBOUR, POD, plugin};
 use crate::tracer::{self, SystemCall, Tracing, trace_of};
 
 harness::tests! {
@@ -26,7 +26,7 @@ harness::tests! {
 /// A node of whose pods each has an address of both families: their ADDs ask twice.
 fn node() -> Node {
     let world = World::single_node().with_policy(AddressPolicy::LowestFree);
-    let mut node = Node::in_world(env!("CARGO_BIN_EXE_aliyun-eni-ipam"), world);
+    let mut node = Node::in_world(plugin(), world);
     node.set("ipv6", true);
     let _ = node.add(NEIGHBOUR).address();
     node
@@ -156,7 +156,7 @@ fn of_a_living_adds_request_before_its_dels_mark() {
     );
 }
 
-fn run(program: &str, arguments: &[&str]) {
+pub(crate) fn run(program: &str, arguments: &[&str]) {
     let output = Command::new(program).args(arguments).output();
     assert!(output.as_ref().is_ok_and(|it| it.status.success()), "{program} {arguments:?}: {output:?}");
 }

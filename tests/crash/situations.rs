@@ -54,7 +54,7 @@ macro_rules! in_every_situation_of_the_reserve {
             of_an_add_whose_entry_is_not_on_the_eni: ADD_WHOSE_ENTRY_IS_GONE,
             of_an_add_that_fills_the_reserve: FILLING_ADD,
             of_an_add_of_both_families_that_fills_the_reserve: DUAL_STACK_FILLING_ADD,
-            of_an_add_that_asks_for_killed_ones: ADD_FOR_KILLED_ONES,
+            of_an_add_beside_killed_ones: ADD_BESIDE_KILLED_ONES,
             of_an_add_that_asks_for_others: ADD_FOR_OTHERS,
             of_an_add_of_both_families_that_asks_for_others: DUAL_STACK_ADD_FOR_OTHERS,
             of_an_add_that_waits_for_what_another_asks_for: WAITING_ADD,

@@ -92,10 +92,10 @@ pub(crate) const DUAL_STACK_FILLING_ADD: Scenario = Scenario {
     })
 };
 
-/// The intents of those that were killed while they waited count until their deadlines.
-pub(crate) const ADD_FOR_KILLED_ONES: Scenario = Scenario {
+/// Their intents say that they wait, but nobody has locked them any more. Where the kernel does not tell, they count.
+pub(crate) const ADD_BESIDE_KILLED_ONES: Scenario = Scenario {
     one_of: 2,
-    ..Scenario::new("ADD that asks for others, which have been killed", Verb::Add, |node| {
+    ..Scenario::new("ADD beside others that were killed while they waited", Verb::Add, |node| {
         neighbour(node);
         course::kill_while_they_wait(node, ["first", "second"]);
     })
@@ -275,7 +275,7 @@ pub(crate) const ADD_BESIDE_A_FULL_ENI: Scenario = Scenario {
 };
 
 /// A reserve that has all that it is to have.
-fn full_reserve(node: &mut Node) {
+pub(crate) fn full_reserve(node: &mut Node) {
     node.set("reserve", RESERVE);
     neighbour(node);
 }
