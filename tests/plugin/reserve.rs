@@ -90,7 +90,6 @@ fn come_and_go(node: &Node, pods: usize, every: Duration) -> usize {
 }
 
 #[test]
-#[ignore = "not built yet"]
 fn pods_that_come_and_go_with_time_between_them_cost_few_requests() {
     let node = node_with_reserve();
     let reused = come_and_go(&node, 100, Duration::from_millis(300));
@@ -102,7 +101,6 @@ fn pods_that_come_and_go_with_time_between_them_cost_few_requests() {
 }
 
 #[test]
-#[ignore = "not built yet"]
 fn pods_that_come_and_go_faster_than_addresses_can_rest_get_rested_ones_or_new_ones() {
     let node = node_with_reserve();
     come_and_go(&node, 100, Duration::ZERO);
@@ -175,7 +173,6 @@ fn let_ten_addresses_rest(node: &Node) -> BTreeSet<IpAddr> {
 }
 
 #[test]
-#[ignore = "not built yet"]
 fn networks_on_one_eni_leave_each_others_reserve_alone() {
     // Addresses rest for so long that nobody takes one here.
     let mut node = node().with("reserve", 10);
@@ -206,7 +203,6 @@ fn networks_on_one_eni_leave_each_others_reserve_alone() {
 }
 
 #[test]
-#[ignore = "not built yet"]
 fn what_a_network_has_in_the_reserve_any_network_may_take() {
     let mut node = node().with("reserve", 10).with("reuseDelaySeconds", 0);
     let resting = let_ten_addresses_rest(&node);
