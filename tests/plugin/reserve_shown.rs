@@ -416,3 +416,15 @@ fn while_a_pod_takes_an_address_out_of_the_reserve_it_is_never_an_orphan() {
         }
     });
 }
+
+#[test]
+fn reconcile_compares_while_nothing_goes_into_the_reserve_or_out_of_it() {
+    let node = used_node().with("timeoutSeconds", 1);
+    let lock = File::open(node.store().join("lock")).unwrap();
+    lock.lock().unwrap();
+    let answer = reconcile(&node, &[]);
+    let problem = of_eni(&answer)["problem"].as_str().unwrap_or_default().to_owned();
+    assert!(answer.status() == 1 && problem.contains("lock"), "{answer:?}");
+    drop(lock);
+    assert_eq!(reconcile(&node, &[]).status(), 0);
+}
