@@ -44,7 +44,7 @@ pub(super) fn check(store: &Store, configured: &[&Network], report: &mut Report)
             // Without a configuration nobody knows which networks there are.
             None if of_store.is_empty() => {}
             None => {
-                problems.push(format!("network {network} is not configured any more: {FLUSH_GIVES_BACK}"))
+                problems.push(format!("network {network} is not configured any more: {FLUSH_GIVES_BACK}"));
             }
             // A wrong value is another check's.
             Some(Err(_)) => {}
