@@ -186,6 +186,7 @@ fn the_page_of_metrics_has_a_row_for_every_gauge_with_its_labels() {
     let mut node = eventful_node();
     let path = node.directory().join("metrics.prom");
     node.set("metricsFile", path.to_str().unwrap());
+    node.set("reserve", 1);
     node.reserve("192.168.0.77".parse().unwrap(), Duration::ZERO);
     let _ = node.add("c2").address();
     let metrics = fs::read_to_string(path).unwrap();
