@@ -1,18 +1,19 @@
 //! `flush`: retries every pending release, begins those of what an earlier boot left and of what the reserve has too much, and cleans up
 //! after interrupted ADDs. A timer can run it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::base::deadline::Deadline;
+use crate::base::eni::EniId;
 use crate::base::region::Family;
 use crate::commands::error::CommandError;
 use crate::commands::flushed::Flushed;
+use crate::commands::kept_reserves::KeptReserves;
 use crate::commands::networks::Network;
 use crate::commands::output::{print_error, print_json, print_lines};
 use crate::commands::routes::repair;
 use crate::context::CallContext;
 use crate::failure::{self, Failure};
-use crate::node::eni_link::EniLink;
 use crate::node::facts::known_region;
 use crate::routes::Change;
 use crate::store::{Kept, State};
@@ -33,9 +34,9 @@ pub(super) fn flush<'n>(
             continue;
         }
         // An error in one store does not keep the addresses of the others.
-        let reserves = reserves_in(network, all);
+        let networks = with_store_of(network, all);
         let done = CallContext::open(network.ipam()).and_then(|context| {
-            context.run_then_write_metrics(|context| flush_store(context, &reserves, &mut flushed))
+            context.run_then_write_metrics(|context| flush_store(context, networks, &mut flushed))
         });
         if let Err(failure) = done {
             failed = true;
@@ -71,41 +72,39 @@ fn repair_routes(all: &[Network], routed: &Network) -> Result<Vec<Change>, Strin
     repaired.map(|repaired| repaired.changes).map_err(|error| error.to_string())
 }
 
-/// How many addresses each network with the store of this one keeps in reserve; `None` where its configuration cannot be read.
-fn reserves_in<'n>(network: &Network, all: &'n [Network]) -> BTreeMap<&'n str, Option<usize>> {
+/// The networks with the store of this one.
+fn with_store_of<'n>(network: &Network, all: &'n [Network]) -> impl Iterator<Item = &'n Network> {
     let directory = network.store_directory().ok();
-    let has_it = |other: &&Network| other.store_directory().ok() == directory;
-    let reserve_of = |it: &'n Network| (it.name(), it.ipam().reserve().ok().map(|settings| settings.reserve));
-    all.iter().filter(has_it).map(reserve_of).collect()
+    all.iter().filter(move |other| other.store_directory().ok() == directory)
 }
 
-/// Begins the release of what the reserve has beyond what the configurations keep: of a network that is not configured any more all, and
-/// of an ENI that the node has lost. What an earlier boot left is kept as well as any: it is no pod's.
-fn give_back(
+/// Begins the release of what the reserve has beyond what the configurations keep. What an earlier boot left is kept as well as any: it is
+/// no pod's.
+fn give_back<'n>(
     context: &CallContext<'_>,
-    reserves: &BTreeMap<&str, Option<usize>>,
+    networks: impl Iterator<Item = &'n Network>,
     flushed: &mut Flushed,
 ) -> failure::Result<()> {
     let region = context.ipam.address().ok().and_then(|settings| known_region(&context.store, &settings));
-    let of = |network: &str, _: Family| reserves.get(network).copied().unwrap_or(Some(0));
+    let reserves = KeptReserves::read(&context.store, networks);
+    let of = |eni: &EniId, network: &str, _: Family| reserves.on(eni, network);
     let kept = Kept { of: &of, most: usize::MAX, region: region.as_ref() };
-    let is_lost = |eni: &_| EniLink::has_left(&context.store, eni);
-    for begun in context.store.release_all_surplus(is_lost, &kept, context.deadline)? {
+    for begun in context.store.release_all_surplus(&kept, context.deadline)? {
         let release = context.store.releasing(&begun)?;
         flushed.surplus.extend(release.iter().flat_map(|it| it.allocation.ips()));
     }
     Ok(())
 }
 
-fn flush_store(
+fn flush_store<'n>(
     context: &CallContext<'_>,
-    reserves: &BTreeMap<&str, Option<usize>>,
+    networks: impl Iterator<Item = &'n Network>,
     flushed: &mut Flushed,
 ) -> failure::Result<()> {
     context.sweep()?;
     let dead = context.store.release_dead_intents(context.deadline, |_| true);
     let earlier = flushed.earlier.begin_releases(context);
-    let given_back = give_back(context, reserves, flushed);
+    let given_back = give_back(context, networks, flushed);
     let mut before = context.store.list()?;
     if before.iter().any(|it| it.state == State::Quarantined) {
         let region = || known_region(&context.store, &context.ipam.address().ok()?);

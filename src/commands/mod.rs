@@ -8,6 +8,7 @@ mod error;
 mod flush;
 mod flushed;
 mod help;
+mod kept_reserves;
 mod list;
 mod networks;
 mod output;

@@ -117,6 +117,11 @@ pub(crate) fn find_enis(
     Ok(all.into_iter().map(find).collect())
 }
 
+/// The only ENI of a network, if it has one and that is known. Nobody is asked.
+pub(crate) fn only_eni_of(store: &Store, settings: &AddressSettings) -> Option<EniId> {
+    facts::known_eni(store, &EniChoice::of_one(settings)?).ok()?
+}
+
 /// The ENIs of a network that can be used, as far as this node knows by itself: from the configuration, or from the facts of this
 /// boot. Nobody is asked. One of which the id is not known yet is `None`.
 ///

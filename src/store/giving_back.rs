@@ -21,8 +21,8 @@ use crate::store::{Entry, ReleaseId, Reserved, Store};
 #[derive(Clone, Copy)]
 #[allow(missing_debug_implementations, reason = "it holds a function")]
 pub(crate) struct Kept<'a> {
-    /// How many entries of a network, in each family; `None` of a network of which none is to be given back.
-    pub(crate) of: &'a dyn Fn(&str, Family) -> Option<usize>,
+    /// How many entries of a network on an ENI, in each family; `None` where none is to be given back.
+    pub(crate) of: &'a dyn Fn(&EniId, &str, Family) -> Option<usize>,
     /// The most to be given back at a time, of each network and family.
     pub(crate) most: usize,
     /// Where the ENI is, if nothing else says so.
@@ -69,7 +69,7 @@ impl Store {
             of_networks.entry(key).or_default().push(it);
         }
         for ((network, family), mut entries) in of_networks {
-            let Some(keep) = (kept.of)(&network, family).filter(|keep| entries.len() > *keep) else {
+            let Some(keep) = (kept.of)(eni, &network, family).filter(|keep| entries.len() > *keep) else {
                 continue;
             };
             if !self.is_waited_for(&network, eni, &lock)? {
@@ -81,21 +81,13 @@ impl Store {
         self.release_entries(eni, &chosen, kept.region, &lock)
     }
 
-    /// The same on every ENI, for the calls that speak for the whole node. `is_lost` says of which ENIs nothing is kept, and `kept`
-    /// what is of the others.
+    /// The same on every ENI, for the calls that speak for the whole node.
     ///
     /// # Errors
     /// The first one; the rest has been done all the same.
-    pub(crate) fn release_all_surplus(
-        &self,
-        is_lost: impl Fn(&EniId) -> bool,
-        kept: &Kept<'_>,
-        deadline: Deadline,
-    ) -> Result<Vec<ReleaseId>> {
+    pub(crate) fn release_all_surplus(&self, kept: &Kept<'_>, deadline: Deadline) -> Result<Vec<ReleaseId>> {
         let (mut given, mut outcome) = (Vec::new(), Ok(()));
         for eni in self.reserved_enis()? {
-            let nothing = |network: &str, family| (kept.of)(network, family).map(|_| 0);
-            let kept = if is_lost(&eni) { &Kept { of: &nothing, ..*kept } } else { kept };
             match self.release_surplus(&eni, kept, deadline) {
                 Ok(found) => given.extend(found),
                 Err(error) => outcome = outcome.and(Err(error)),

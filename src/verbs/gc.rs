@@ -5,11 +5,13 @@ use std::collections::BTreeSet;
 
 use crate::base::attachment::Attachment;
 use crate::base::clock::{Timestamp, is_earlier_boot};
+use crate::base::eni::EniId;
 use crate::cni::Gc;
 use crate::config::Ipam;
 use crate::context::CallContext;
 use crate::failure::{Failure, Result};
 use crate::node::facts::known_region;
+use crate::node::network_enis::only_eni_of;
 use crate::node::pods::{CachedAttachment, NodePods};
 use crate::store::{Active, Allocation, Kept, ReleaseId, State};
 
@@ -84,10 +86,15 @@ fn give_back(context: &CallContext<'_>, network: &str) -> Result<()> {
             return Ok(());
         }
     };
-    let region = context.ipam.address().ok().and_then(|settings| known_region(&context.store, &settings));
-    let of = |its: &str, _| (its == network).then_some(keep);
+    let settings = context.ipam.address().ok();
+    let region = settings.as_ref().and_then(|settings| known_region(&context.store, settings));
+    let used = settings.and_then(|settings| only_eni_of(&context.store, &settings));
+    let of = |eni: &EniId, its: &str, _| {
+        let keep = if used.as_ref().is_none_or(|used| used == eni) { keep } else { 0 };
+        (its == network).then_some(keep)
+    };
     let kept = Kept { of: &of, most: usize::MAX, region: region.as_ref() };
-    context.store.release_all_surplus(|_| false, &kept, context.deadline)?;
+    context.store.release_all_surplus(&kept, context.deadline)?;
     Ok(())
 }
 

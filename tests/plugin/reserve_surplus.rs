@@ -180,3 +180,18 @@ fn what_a_kill_left_beside_its_release_or_a_pod_is_not_taken_for_surplus() {
     assert_eq!(flush(&node, &[("pods", json!(1))], &[]).status(), 0, "{}", node.scene());
     expect_kept(&node, &[one]);
 }
+
+#[test]
+fn nothing_is_kept_on_an_eni_that_the_network_does_not_use_any_more() {
+    for by_gc in [false, true] {
+        let (mut node, addresses) = with_reserve::<2>();
+        node.set("networkInterfaceId", World::PRIMARY_ENI);
+        if by_gc {
+            gc(&node).ok();
+        } else {
+            assert_eq!(flush(&node, &[("pods", json!(20))], &[]).status(), 0, "{}", node.scene());
+        }
+        expect_kept(&node, &[]);
+        assert_eq!(node.cloud.count(UNASSIGN), 1, "{addresses:?}: {}", node.scene());
+    }
+}

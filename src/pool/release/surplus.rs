@@ -31,7 +31,7 @@ impl Releaser<'_> {
             return self.release_backlog(eni, deadline);
         }
         for family in families {
-            let of = |its: &str, of: Family| (its == network && of == family).then_some(keep);
+            let of = |_: &EniId, its: &str, of: Family| (its == network && of == family).then_some(keep);
             let kept = Kept { of: &of, most: self.max_per_request, region: Some(self.region) };
             self.store.release_surplus(eni, &kept, deadline)?;
             self.release_backlog(eni, deadline)?;

@@ -35,7 +35,8 @@ pub(super) fn unexplained(leader: &Leader<'_, '_, '_>, ipv6: bool) -> Result<Opt
     addresses.retain(|it| it.is_ipv6() == ipv6 && !is_explained(it));
     let is_of_eni = |ask: &AssignRequest| ask.eni == *eni_lock.eni();
     let other_reason = listed.iter().find_map(|it| match it.state {
-        State::Quarantined => Some(format!(
+        // The name of a damaged entry says what it names.
+        State::Quarantined if it.damaged_entry().is_none() => Some(format!(
             "{} cannot be read and may name {}: delete it if its pod is gone",
             it.path.display(),
             some(&addresses)
