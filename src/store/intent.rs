@@ -21,7 +21,7 @@ use crate::base::file_lock::try_lock;
 use crate::store::error::{Error, Result};
 use crate::store::record::{Allocation, AssignRequest};
 use crate::store::schema::{Misread, SCHEMA};
-use crate::store::sharing::Waits;
+use crate::store::waits::Waits;
 use crate::store::{digest, file, schema};
 
 /// Whose ADD it is, and since when.

@@ -56,6 +56,7 @@ mod sharing;
 mod taking;
 mod trust;
 mod waiting;
+mod waits;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -80,8 +81,9 @@ pub(crate) use releasing::{BegunRelease, ReleaseId, Room};
 #[allow(unused_imports, reason = "their users come next")]
 pub(crate) use reserve::{Entry, Reserved};
 pub(crate) use routes_lock::RoutesLock;
-pub(crate) use sharing::{Demand, Waits};
+pub(crate) use sharing::Demand;
 pub(crate) use waiting::Holder;
+pub(crate) use waits::Waits;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -9,8 +9,6 @@ use std::fs::File;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use crate::base::clock::Timestamp;
 use crate::base::deadline::Deadline;
 use crate::base::eni::EniId;
@@ -28,30 +26,6 @@ const TIME_FOR_ANSWER: Duration = Duration::from_secs(3);
 /// For so long a request on another ENI is expected to bring what it asks for. After that nobody waits for it: a request that is
 /// stuck, or that its ADD has given up, holds up no other.
 const EXPECTED_FOR: Duration = Duration::from_secs(2);
-
-/// What an ADD waits for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Waits {
-    /// The ENIs of which it would take addresses.
-    #[serde(rename = "networkInterfaceIds")]
-    pub(crate) enis: Vec<EniId>,
-    /// Whether it wants an IPv4 address.
-    pub(crate) ipv4: bool,
-    /// Whether it wants an IPv6 address.
-    pub(crate) ipv6: bool,
-    /// Its deadline.
-    pub(crate) until: Timestamp,
-}
-
-impl Waits {
-    fn wants(&self, family: Family) -> bool {
-        match family {
-            Family::V4 => self.ipv4,
-            Family::V6 => self.ipv6,
-        }
-    }
-}
 
 /// What there is to be known before ECS is asked for addresses of one family on one ENI.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -83,16 +83,20 @@ fn while_an_add_of_the_network_waits_nothing_is_given_back() {
         }});
         let path = node.store().join("assigning/c9-0123");
         fs::write(&path, format!("\u{1e}{head}\n\u{1e}\0{waits}\n")).unwrap();
-        path
+        // Its ADD lives.
+        let file = fs::File::open(&path).unwrap();
+        file.lock().unwrap();
+        (path, file)
     };
-    let path = intent("pods");
+    let (path, lock) = intent("pods");
     let answer = node.call("GC", "").without("CNI_CONTAINERID").without("CNI_IFNAME").without("CNI_NETNS");
     let valid = json!([{"containerID": "c9", "ifname": "eth0"}]);
     answer.config(|config| config["cni.dev/valid-attachments"] = valid.clone()).run().ok();
     expect_kept(&node, &addresses);
     // That of another network does not count.
+    drop(lock);
     fs::remove_file(path).unwrap();
-    let _ = intent("others");
+    let _lock = intent("others");
     gc(&node).ok();
     expect_kept(&node, &[]);
 }
