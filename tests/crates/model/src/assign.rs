@@ -1,4 +1,4 @@
-//! Asking ECS for an address: `src/pool/assign.rs`.
+//! Asking ECS for an address: `src/pool/assign/asking.rs`.
 
 use crate::mistake::Mistake;
 use crate::process::{At, Leader, Outcome};

@@ -1,4 +1,5 @@
-//! An ADD: its intent, an entry out of the reserve, its record; and giving back what is beyond the reserve.
+//! An ADD: its intent, an entry out of the reserve, its record; and giving back what is beyond the reserve. `src/store/taking.rs`,
+//! `src/store/adding.rs`, `src/store/giving_back.rs`.
 
 use crate::reserve::disk::{ACTIVE, ADDRESS, Active, Change, Intent, RELEASING};
 use crate::reserve::mistake::Mistake;

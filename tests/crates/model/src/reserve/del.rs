@@ -1,4 +1,4 @@
-//! DEL, and a person's `flush`.
+//! DEL, and a person's `flush`. `src/store/releasing.rs`, `src/store/keeping.rs`.
 
 use crate::reserve::disk::{ACTIVE, Active, Change, Entry, Intent, OWNERS, RELEASING, RESERVED};
 use crate::reserve::mistake::Mistake;

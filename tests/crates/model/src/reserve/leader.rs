@@ -1,4 +1,5 @@
-//! What the holder of an ENI's lock does: asking for all that wait, resolving requests in doubt, releasing.
+//! What the holder of an ENI's lock does: asking for all that wait, resolving requests in doubt, releasing. `src/pool/assign/asking.rs`,
+//! `src/pool/assign/answer.rs`, `src/store/sharing.rs`, `src/store/clearing.rs`.
 
 use crate::reserve::disk::{ACTIVE, Change, Entry, Intent, RELEASING, RESERVED};
 use crate::reserve::mistake::Mistake;

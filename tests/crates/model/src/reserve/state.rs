@@ -28,7 +28,7 @@ pub enum Verb {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the comments name the functions that the steps stand for")]
 pub enum At {
-    // `verbs::beginning::begin`, `Store::begin_release`, `Store::end_dead_intents` and `Store::release_all_surplus`
+    // `verbs::beginning::begin`, `Store::begin_release`, `Store::release_dead_intents` and `Store::release_all_surplus`
     Begin,
     // `Attempt::wait_for_turn`
     Want, // `Picker::pick_all`
