@@ -1,6 +1,7 @@
 //! Out of the reserve: an ADD that takes an address.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use crate::base::clock::Timestamp;
 use crate::base::deadline::Deadline;
@@ -15,7 +16,8 @@ use crate::store::{Reserved, Store, file};
 
 impl Store {
     /// Ends an ADD well with `taken` out of the reserve, all of them or none; the record may have others beside. It is visible at
-    /// once and durable when this returns; only then do the entries go.
+    /// once and durable when this returns; only then do the entries go. Each must have rested for `rest` at this moment: since it was
+    /// picked, another pod may have had the address.
     ///
     /// # Errors
     /// The system's; the entries are still there then.
@@ -23,7 +25,7 @@ impl Store {
         &self,
         intent: &OpenIntent,
         active: &Active,
-        taken: &[IpAddr],
+        (taken, rest): (&[IpAddr], Duration),
         deadline: Deadline,
     ) -> Result<Committed> {
         let Allocation { owner, eni, .. } = &active.0;
@@ -36,7 +38,9 @@ impl Store {
         let (state, now) = (self.eni_state(eni)?, Timestamp::now());
         for address in active.0.ips() {
             let is_there = if taken.contains(&address) {
-                !state.is_in_doubt(address, now) && self.is_reserved(eni, address)?
+                let found = self.reserved_one(eni, address)?;
+                let has_rested = found.is_some_and(|it| it.entry.left_to_rest(rest, now).is_zero());
+                has_rested && !state.is_in_doubt(address, now)
             } else {
                 self.owner_of(eni, address)?.is_none()
             };
@@ -98,5 +102,44 @@ impl Store {
             self.forget_reserved(&active.0.eni, &addresses, &lock)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::attachment::Attachment;
+    use crate::base::clock::boot_of_records;
+    use crate::store::{AddIntent, Begun, Entry};
+
+    #[test]
+    fn an_entry_that_another_pod_has_used_since_it_was_picked_is_not_taken() {
+        let directory = tempfile::tempdir().unwrap();
+        let (store, deadline) =
+            (Store::open(directory.path()).unwrap(), Deadline::after(Duration::from_secs(60)));
+        let owner = Attachment { container_id: "c".to_owned(), ifname: "eth0".to_owned() };
+        let (boot_id, since) = (boot_of_records(), Timestamp::now());
+        let intention = AddIntent { owner, network: "pods".to_owned(), pod: None, boot_id, since };
+        let Begun::New { intent, .. } = store.begin_add(&intention, deadline).unwrap() else {
+            panic!("nothing is there")
+        };
+        let mut record: serde_json::Value = serde_json::json!({
+            "owner": {"containerId": "c", "ifname": "eth0"}, "network": "pods", "networkInterfaceId": "eni-1",
+            "regionId": "cn-hangzhou", "addresses": [{"address": "192.168.0.9/24"}]
+        });
+        record["since"] = serde_json::to_value(since).unwrap();
+        let allocation: Allocation = serde_json::from_value(record).unwrap();
+        let (eni, address) = (allocation.eni.clone(), IpAddr::from([192, 168, 0, 9]));
+        let draft = store.draft_entry(&eni, &Entry::new("pods", &allocation.region, true)).unwrap();
+        let lock = store.lock(deadline).unwrap();
+        store.name_reserved(&eni, &[address], &draft, &lock).unwrap();
+        drop((lock, draft));
+        let active = Active(allocation);
+        let take = |rest| store.take(&intent, &active, (&[address], rest), deadline).unwrap();
+        assert_eq!(take(Duration::from_mins(2)), Committed::Gone);
+        assert!(store.active(&active.0.owner).unwrap().is_none());
+        assert!(store.reserved_one(&eni, address).unwrap().is_some());
+        assert_eq!(take(Duration::ZERO), Committed::Active);
+        assert!(store.reserved_addresses(&eni).unwrap().is_empty());
     }
 }

@@ -62,6 +62,7 @@ impl<'s> Attempt<'s> {
         keeping: Keeping,
     ) -> Result<(&'p EniPlacement, Active)> {
         let places = sources.iter().map(|source| source.place);
+        self.rest = keeping.rest;
         self.enis = places.map(|place| (place.eni.clone(), place.region.clone())).collect();
         let mut takers: Vec<Taker<'p>> = Vec::new();
         if !sources.iter().any(Source::is_particular) {
@@ -258,7 +259,9 @@ impl<'s> Attempt<'s> {
         let committed = if taken.is_empty() {
             self.store.commit(&self.intent, &active, self.deadline)?
         } else {
-            self.store.take(&self.intent, &active, &taken, self.deadline)?
+            // One that the runtime asks for need not have rested.
+            let rest = if source.is_particular() { Duration::ZERO } else { self.rest };
+            self.store.take(&self.intent, &active, (&taken, rest), self.deadline)?
         };
         match committed {
             Committed::Active if taken.is_empty() => log::info!("assigned {}", active.0),

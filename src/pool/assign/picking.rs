@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::base::clock::Timestamp;
+use crate::base::clock::{Timestamp, is_earlier_boot};
 use crate::base::deadline::Deadline;
 use crate::base::region::Family;
 use crate::failure::Result;
@@ -15,7 +15,8 @@ use crate::pool::assign::formula::{Keeping, has_rested};
 use crate::pool::assign::source::Source;
 use crate::store::{EniState, Entry};
 
-/// An entry that is older is taken only if instance metadata shows its address: somebody may have taken it off the ENI.
+/// An entry that is older, or of an earlier boot, is taken only if instance metadata shows its address: somebody may have taken it
+/// off the ENI.
 const SURELY_THERE: Duration = Duration::from_mins(1);
 
 /// How long metadata may take to tell.
@@ -35,8 +36,8 @@ pub(super) struct Picker<'a> {
     source: &'a Source<'a>,
     keeping: Keeping,
     deadline: Deadline,
-    /// What metadata shows on the ENI, of each family; `None` where it does not tell.
-    shown: [OnceCell<Option<BTreeSet<IpAddr>>>; 2],
+    /// When metadata was asked what it shows on the ENI, of each family, and what that was; `None` where it does not tell.
+    shown: [OnceCell<(Timestamp, Option<BTreeSet<IpAddr>>)>; 2],
     /// What it does not show.
     missing: RefCell<Vec<IpAddr>>,
 }
@@ -106,12 +107,20 @@ impl<'a> Picker<'a> {
     }
 
     fn is_there(&self, address: IpAddr, entry: &Entry, now: Timestamp) -> bool {
-        if entry.since.age(now) < SURELY_THERE {
+        // While the machine was down, nobody has looked after the ENI.
+        let is_of_earlier_boot = is_earlier_boot(&entry.boot_id);
+        if !is_of_earlier_boot && entry.since.age(now) < SURELY_THERE {
             return true;
         }
         let family = Family::of(address);
-        let shown = self.shown[usize::from(family == Family::V6)].get_or_init(|| self.look_up(family));
-        let is_there = shown.as_ref().is_none_or(|shown| shown.contains(&address));
+        let shown = &self.shown[usize::from(family == Family::V6)];
+        let (looked, shown) = shown.get_or_init(|| (now, self.look_up(family)));
+        // A look from before the address was there, or was shown, tells nothing of it.
+        if !is_of_earlier_boot && entry.since.age(*looked) < SURELY_THERE {
+            return true;
+        }
+        let Some(shown) = shown else { return !is_of_earlier_boot };
+        let is_there = shown.contains(&address);
         if !is_there {
             self.missing.borrow_mut().push(address);
         }
