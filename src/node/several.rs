@@ -102,6 +102,10 @@ impl Several {
             Ok(secondary) => self.secondary = secondary,
             Err(error) if self.asked.is_some() => {
                 log::warn!("the secondary ENIs may have changed: {error}");
+                // They are not looked for again before metadata is asked again.
+                for eni in self.secondary.iter_mut().filter(|it| !it.is_where_it_was()) {
+                    (eni.link, eni.has_lost_link) = (None, true);
+                }
             }
             Err(error) => return Err(error),
         }

@@ -44,6 +44,8 @@ impl Machine {
         let mut node = name_space.within(|| Node::in_world(plugin, world));
         node.ipam.remove("networkInterfaceId");
         node.set("interfaces", interfaces);
+        // On a slow machine, too, there is time for each ENI.
+        node.set("timeoutSeconds", 60);
         let machine = Self { node, name_space };
         for (link, last) in [("eth0", 1), ("eth1", 2), ("eth10", 3), ("eth2", 4)] {
             machine.attach(link, last);
