@@ -11,6 +11,7 @@ mod disk;
 mod doctor;
 mod earlier_boot;
 mod eni_link;
+mod growth;
 mod host_local;
 mod interfaces;
 mod late_delivery;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
             doctor::tests(),
             eni_link::tests(),
             earlier_boot::tests(),
+            growth::tests(),
             host_local::tests(),
             interfaces::tests(),
             late_delivery::tests(),
