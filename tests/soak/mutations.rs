@@ -1,5 +1,5 @@
 //! The soak can fail: changes of the plugin's source, each of which breaks one of its guards or keeps it from its work, and each
-//! of which the soak reports.
+//! of which the soak reports; those that matter at one moment only are reported by a test of the crash suite.
 //!
 //! A change is a text of the source that occurs once, and what stands in its place. If the source moves on, the change is
 //! adapted: `each_change_applies` says when.
@@ -22,6 +22,14 @@ struct Mutation {
     file: &'static str,
     is: &'static str,
     becomes: &'static str,
+    reported_by: By,
+}
+
+/// What reports a change.
+enum By {
+    Soak,
+    /// The tests of the crash suite whose names contain this.
+    Crash(&'static str),
 }
 
 const MUTATIONS: &[Mutation] = &[
@@ -30,12 +38,14 @@ const MUTATIONS: &[Mutation] = &[
         file: "src/store/releasing.rs",
         is: "Some(intent::Found::Alive(file)) => intent::mark(&file, &path)?,",
         becomes: "Some(intent::Found::Alive(_)) => {}",
+        reported_by: By::Soak,
     },
     Mutation {
         name: "an address in doubt is given to a pod",
-        file: "src/pool/assign.rs",
-        is: "match (owner, eni_lock.state().is_in_doubt(address, asked), usable) {",
-        becomes: "match (owner, eni_lock.state().is_in_doubt(address, asked) && false, usable) {",
+        file: "src/pool/assign/answer.rs",
+        is: "} else if eni_lock.state().is_in_doubt(address, asked) {",
+        becomes: "} else if eni_lock.state().is_in_doubt(address, asked) && false {",
+        reported_by: By::Soak,
     },
     Mutation {
         name: "nobody writes down which request is under way",
@@ -44,63 +54,126 @@ const MUTATIONS: &[Mutation] = &[
         self.save()",
         becomes: "        self.state.in_flight = addresses.to_vec();
         Ok(())",
+        reported_by: By::Soak,
     },
     Mutation {
         name: "a description is taken not to lag",
         file: "src/pool/release/releaser.rs",
         is: "DESCRIBE_LAG: Duration = Duration::from_mins(1);",
         becomes: "DESCRIBE_LAG: Duration = Duration::ZERO;",
+        reported_by: By::Soak,
     },
     Mutation {
         name: "a refused repetition ends a request in doubt",
         file: "src/pool/release/in_doubt.rs",
         is: "if is_gone || is_spent {",
         becomes: "if is_gone || is_spent || is_refused {",
+        reported_by: By::Soak,
     },
     Mutation {
         name: "a release is sent although a pod has the address",
         file: "src/pool/release/step.rs",
         is: "|| leader.leave_to_owners(&chosen)? {",
         becomes: "|| (false && leader.leave_to_owners(&chosen)?) {",
+        reported_by: By::Soak,
     },
     Mutation {
         name: "what a dead ADD had got is released although a pod has it",
         file: "src/pool/release/in_doubt.rs",
-        is: "        if leader.eni_lock.owner_of(address)?.is_none() {",
-        becomes: "        if leader.eni_lock.owner_of(address)?.is_none() || true {",
+        is: "        if leader.eni_lock.owner_of(address)?.is_some() {",
+        becomes: "        if leader.eni_lock.owner_of(address)?.is_some() && false {",
+        reported_by: By::Soak,
     },
     Mutation {
         name: "an ADD lets go of the ENI's lock before its undoing is recorded",
         file: "src/pool/attempt.rs",
-        is: "            None => Ok(store.abandon(&intent, got)?.into_iter().collect()),",
+        is: "            None => store.abandon(&intent, got),",
         becomes: "            None => {
                 drop(_eni_lock);
-                Ok(store.abandon(&intent, got)?.into_iter().collect())
+                store.abandon(&intent, got)
             }",
+        reported_by: By::Soak,
     },
     Mutation {
         name: "an ADD answers with a record of an earlier boot as it is",
         file: "src/verbs/beginning.rs",
         is: "if boot.is_empty() || *boot == intention.boot_id {",
         becomes: "if true || boot.is_empty() {",
+        reported_by: By::Soak,
     },
     Mutation {
         name: "what a flush has read of an earlier boot is released although an ADD has taken it over since",
         file: "src/store/releasing.rs",
         is: "if self.active(owner)?.as_ref() != Some(active) {",
         becomes: "if self.active(owner)?.is_none() {",
+        reported_by: By::Soak,
     },
     Mutation {
         name: "an ADD takes a record over that a flush has begun to release",
         file: "src/store/boots.rs",
         is: "if self.active(&found.owner)?.is_none_or(|Active(now)| now != *found) {",
         becomes: "if false {",
+        reported_by: By::Soak,
     },
     Mutation {
         name: "only a DEL resolves requests in doubt",
         file: "src/pool/release/step.rs",
         is: "if let Some(index) = leader.next_in_doubt(now)",
         becomes: "if let Some(index) = leader.next_in_doubt(now).filter(|_| mine.is_some())",
+        reported_by: By::Soak,
+    },
+    Mutation {
+        name: "a release is sent although its address is in the reserve",
+        file: "src/store/clearing.rs",
+        is: "            self.store().forget_reserved(self.eni(), &left, &lock)?;",
+        becomes: "            let _ = (left, lock);",
+        reported_by: By::Crash("reserve::kill_points::of_a_del_beside_a_stale_entry"),
+    },
+    Mutation {
+        name: "an ADD removes an entry blindly",
+        file: "src/store/taking.rs",
+        is: "        if self.active(&active.0.owner)?.as_ref() == Some(active) {
+            let addresses: Vec<IpAddr> = active.0.ips().collect();",
+        becomes: "        {
+            let addresses: Vec<IpAddr> = active.0.ips().collect();",
+        reported_by: By::Crash("reserve::interleaved"),
+    },
+    Mutation {
+        name: "an ADD takes what it has chosen without another look",
+        file: "src/store/taking.rs",
+        is: "!state.is_in_doubt(address, now) && self.is_reserved(eni, address)?",
+        becomes: "!state.is_in_doubt(address, now)",
+        reported_by: By::Soak,
+    },
+    Mutation {
+        name: "an ADD takes from the reserve although a DEL has overtaken it",
+        file: "src/store/taking.rs",
+        is: "if intent.is_deleted()? {",
+        becomes: "if false {",
+        reported_by: By::Soak,
+    },
+    Mutation {
+        name: "a DEL removes the record before its address is in the reserve",
+        file: "src/store/keeping.rs",
+        is: "        let entered = self.enter_into_reserve(active, room, lock).and_then(|is_in| {",
+        becomes: "        file::remove(&path)?;
+        let entered = self.enter_into_reserve(active, room, lock).and_then(|is_in| {",
+        reported_by: By::Crash("reserve::kill_points::of_a_del_into_the_reserve"),
+    },
+    Mutation {
+        name: "entries are not made durable",
+        file: "src/store/reserve.rs",
+        is: "        if file::exists(&directory)? { file::sync_directory(&directory) } else { Ok(()) }",
+        becomes: "        let _ = directory;
+        Ok(())",
+        reported_by: By::Crash("reserve::power_cuts::of_pods_that_come_and_go"),
+    },
+    Mutation {
+        name: "an entry counts although a release names its address",
+        file: "src/store/reserve.rs",
+        is: "Ok(!releasing.contains(&address) && self.owner_of(eni, address)?.is_none())",
+        becomes: "Ok((!releasing.contains(&address) || true) && self.owner_of(eni, address)?.is_none())",
+        reported_by: By::Soak,
     },
 ];
 
@@ -178,6 +251,34 @@ fn each_change_applies() {
     }
 }
 
+/// What a soak of this plugin reports, and after how many operations.
+fn soaked(plugin: &Path, seconds: u64, seed: u64) -> (u64, Option<String>) {
+    let outcome = soak(&Settings {
+        plugin: plugin.to_owned(),
+        length: Duration::from_secs(seconds),
+        operations: 0,
+        nodes: NODES,
+        seed,
+    });
+    (outcome.tally.operations(), outcome.broken.map(|(kind, what)| format!("{kind}: {what:.100}")))
+}
+
+/// What these tests of the crash suite report of this plugin.
+fn crashed(plugin: &Path, tests: &str) -> (u64, Option<String>) {
+    let output = Command::new(env!("CARGO"))
+        .args(["test", "--quiet", "--locked", "--test", "crash", "--", tests])
+        .env("CRASH_BINARY", plugin)
+        .env("CRASH_TESTS", "required")
+        .env("RUST_BACKTRACE", "0")
+        .current_dir(root())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(!said.contains("running 0 tests"), "{tests:?} are no tests of the crash suite");
+    let failed = said.lines().skip_while(|line| !line.contains("panicked at")).nth(1);
+    (0, failed.filter(|_| !output.status.success()).map(|line| format!("{line:.100}")))
+}
+
 #[test]
 #[ignore = "takes minutes: cargo test --test soak mutations -- --ignored --nocapture"]
 fn the_soak_reports_each_change() {
@@ -187,21 +288,17 @@ fn the_soak_reports_each_change() {
     let mut survived = BTreeSet::new();
     for mutation in chosen() {
         let plugin = mutation.build().unwrap();
+        let runs = if matches!(mutation.reported_by, By::Soak) { runs } else { 1 };
         for run in 0..runs {
             let start = Instant::now();
-            let outcome = soak(&Settings {
-                plugin: plugin.clone(),
-                length: Duration::from_secs(seconds),
-                operations: 0,
-                nodes: NODES,
-                seed: seed + run,
-            });
-            let report =
-                outcome.broken.map_or("NOTHING".to_owned(), |(kind, what)| format!("{kind}: {what:.100}"));
-            if report == "NOTHING" {
+            let (operations, report) = match mutation.reported_by {
+                By::Soak => soaked(&plugin, seconds, seed + run),
+                By::Crash(tests) => crashed(&plugin, tests),
+            };
+            if report.is_none() {
                 survived.insert(mutation.name);
             }
-            let (operations, seconds) = (outcome.tally.operations(), start.elapsed().as_secs());
+            let (report, seconds) = (report.unwrap_or("NOTHING".to_owned()), start.elapsed().as_secs());
             println!("| {} | {operations} | {seconds} | {report} |", mutation.name);
         }
     }

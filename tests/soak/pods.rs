@@ -18,13 +18,27 @@ const OTHERS: &str = "others";
 pub(crate) fn call<'a>(node: &'a Node, verb: &str, container: &str) -> Calling<'a> {
     let call = node.call(verb, container);
     let is_even = |digit: char| digit.to_digit(10).is_some_and(|digit| digit % 2 == 0);
-    if node.ipam.contains_key("reserve") && container.ends_with(is_even) {
-        return call.config(|config| {
-            config["name"] = json!(OTHERS);
-            config["ipam"]["reserve"] = json!(0);
-        });
+    if has_others(node) && container.ends_with(is_even) { of_others(call) } else { call }
+}
+
+/// The GCs that a runtime makes.
+pub(crate) fn gc_of_each_network(node: &Node) -> Vec<Calling<'_>> {
+    let mut calls = vec![node.call("GC", "")];
+    if has_others(node) {
+        calls.push(of_others(node.call("GC", "")));
     }
-    call
+    calls
+}
+
+fn has_others(node: &Node) -> bool {
+    node.ipam.contains_key("reserve")
+}
+
+fn of_others(call: Calling<'_>) -> Calling<'_> {
+    call.config(|config| {
+        config["name"] = json!(OTHERS);
+        config["ipam"]["reserve"] = json!(0);
+    })
 }
 
 /// ADD.

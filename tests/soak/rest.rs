@@ -17,7 +17,7 @@ use harness::Node;
 use serde_json::{Value, json};
 
 use crate::books::{Books, Entry};
-use crate::pods::{Pods, add, del};
+use crate::pods::{Pods, add, del, gc_of_each_network};
 use crate::repair::{lose_store, take_off};
 use crate::report::{Broken, Reports};
 use crate::watch::look_at_reserve;
@@ -103,8 +103,10 @@ fn call_gc(node: &Node, pods: &Pods) {
     let valid: Vec<Value> =
         pods.live().keys().map(|id| json!({"containerID": id, "ifname": "eth0"})).collect();
     let name_valid = |config: &mut Value| config["cni.dev/valid-attachments"] = json!(valid);
-    // What it could not release at once, it reports.
-    let _ = node.call("GC", "").config(name_valid).run();
+    for call in gc_of_each_network(node) {
+        // What it could not release at once, it reports.
+        let _ = call.config(name_valid).run();
+    }
     pods.forget_nobody();
 }
 
