@@ -68,9 +68,9 @@ impl Store {
         if room == 0 || families.is_empty() {
             return Ok(false);
         }
-        let names = self.reserved_addresses(&allocation.eni)?;
+        let all = self.reserved_addresses(&allocation.eni)?;
         for family in families {
-            let named: Vec<IpAddr> = names.iter().copied().filter(|it| Family::of(*it) == family).collect();
+            let named: Vec<IpAddr> = all.iter().copied().filter(|it| Family::of(*it) == family).collect();
             // Their files are opened only where there are so many names, and then no more than it takes: some may be those of
             // other networks, or not count.
             let is_own = |entry: &Entry| entry.network == allocation.network;

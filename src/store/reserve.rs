@@ -48,6 +48,9 @@ pub(crate) struct Reserved {
     pub(crate) entry: Entry,
 }
 
+/// The address of an entry that cannot be read, and why.
+pub(super) type Damaged = (IpAddr, String);
+
 /// What is in the place of an entry.
 pub(super) enum Found {
     /// Nothing.
@@ -128,7 +131,7 @@ impl Store {
     }
 
     /// The entries of `eni` that count, and those that are damaged.
-    pub(super) fn look_at_reserve(&self, eni: &EniId) -> Result<(Vec<Reserved>, Vec<(IpAddr, String)>)> {
+    pub(super) fn look_at_reserve(&self, eni: &EniId) -> Result<(Vec<Reserved>, Vec<Damaged>)> {
         let addresses = self.reserved_addresses(eni)?;
         if addresses.is_empty() {
             return Ok(Default::default());
