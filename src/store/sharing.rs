@@ -173,4 +173,17 @@ impl EniLock<'_> {
         drop((lock, draft));
         store.make_reserve_durable(eni)
     }
+
+    /// Removes the entry that an address may have beside a release, before that ends: it would count from then on, and another ADD
+    /// take what ECS has just given to the holder of this lock.
+    ///
+    /// # Errors
+    /// [`Busy`](crate::store::Error::Busy) and the system's.
+    pub(crate) fn forget_entry_of(&self, address: IpAddr, deadline: Deadline) -> Result<()> {
+        if !self.store().has_entry_of(self.eni(), &[address])? {
+            return Ok(());
+        }
+        let lock = self.store().lock(deadline)?;
+        self.store().forget_reserved(self.eni(), &[address], &lock).map(drop)
+    }
 }

@@ -61,6 +61,9 @@ impl Asker<'_, '_> {
         }
         if let Some(address) = own {
             eni_lock.hand_over(address, &intention.owner);
+            if !records.is_empty() {
+                eni_lock.forget_entry_of(address, deadline)?;
+            }
         }
         // ECS assigns only what is free, so an earlier release of it has happened.
         eni_lock.finish(&mut records, |assigned| addresses.contains(&assigned))?;
