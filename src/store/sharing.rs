@@ -5,6 +5,7 @@
 //! locks tells which ADDs live. Where it does not, the intent of a dead ADD counts until its deadline; what was asked for in vain
 //! is surplus, and goes back.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -32,7 +33,7 @@ const EXPECTED_FOR: Duration = Duration::from_secs(2);
 pub(crate) struct Demand {
     /// How many ADDs of the network wait for one, the asker included.
     pub(crate) waiting: usize,
-    /// How many the requests of others will bring, on other ENIs.
+    /// How many the requests of others have brought, or will bring, on other ENIs of which those who wait would take one.
     pub(crate) open: usize,
     /// The entries of the ENI and the family that count, of every network.
     pub(crate) reserved: Vec<Reserved>,
@@ -80,8 +81,10 @@ impl Store {
 
     fn demand(&self, intent: &OpenIntent, eni: &EniId, family: Family) -> Result<Demand> {
         let now = Timestamp::now();
+        let network = &intent.intention.network;
         let (mut waiting, mut open) = (1, 0);
-        for (name, content) in self.intents_of(&intent.intention.network, self.living_others(intent)?) {
+        let mut elsewhere = BTreeSet::new();
+        for (name, content) in self.intents_of(network, self.living_others(intent)?) {
             waiting += usize::from(self.waits(&name, &content, eni, Some(family), now)?);
             let is_expected = |ask: &&AssignRequest| {
                 ask.eni != *eni
@@ -91,6 +94,15 @@ impl Store {
                     && ask.asked.is_some_and(|asked| asked.age(now) < EXPECTED_FOR)
             };
             open += content.in_doubt.iter().filter(is_expected).map(AssignRequest::count).sum::<usize>();
+            elsewhere.extend(content.waits.into_iter().flat_map(|it| it.enis).filter(|it| it != eni));
+        }
+        for other in elsewhere {
+            let is_brought = |it: &&Reserved| {
+                Family::of(it.address) == family
+                    && it.entry.network == *network
+                    && it.entry.rests_since.is_none()
+            };
+            open += self.reserved(&other)?.iter().filter(is_brought).count();
         }
         let mut reserved = self.reserved(eni)?;
         reserved.retain(|it| Family::of(it.address) == family);

@@ -19,6 +19,7 @@ mod metrics;
 mod network;
 mod owner;
 mod routes_command;
+mod several_enis;
 
 use std::process::ExitCode;
 
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
             metrics::tests(),
             owner::tests(),
             routes_command::tests(),
+            several_enis::tests(),
         ],
     )
 }
