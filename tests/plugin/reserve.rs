@@ -118,7 +118,6 @@ fn without_a_reserve_each_del_unassigns() {
 }
 
 #[test]
-
 fn pods_that_are_restarted_together_all_run_on_a_small_eni_with_a_large_reserve() {
     for policy in [AddressPolicy::LowestFree, AddressPolicy::RoundRobin] {
         // The primary address counts.

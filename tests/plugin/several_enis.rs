@@ -64,7 +64,6 @@ fn expect_all_full(answer: &Answer) {
 }
 
 #[test]
-
 fn enis_are_filled_in_order_and_when_all_are_full_an_add_says_so_without_a_request() {
     let node = node_with_places([10, 10, 6]);
     let pods = names("c", 26);
@@ -98,7 +97,6 @@ fn enis_are_filled_in_order_and_when_all_are_full_an_add_says_so_without_a_reque
 }
 
 #[test]
-
 fn an_eni_that_does_not_answer_holds_up_nobody_who_could_have_another() {
     let node = node_with_places([10, 10, 10]);
     node.cloud.hold_late();
@@ -124,7 +122,6 @@ fn an_eni_that_does_not_answer_holds_up_nobody_who_could_have_another() {
 }
 
 #[test]
-
 fn pods_that_start_together_fill_several_enis_with_few_requests_and_leave_nothing_over() {
     let node = node_with_places([200, 200, 200]).with("maxAddressesPerCall", 10).with("timeoutSeconds", 300);
     limit_requests(&node, 10);
@@ -148,7 +145,6 @@ fn pods_that_start_together_fill_several_enis_with_few_requests_and_leave_nothin
 }
 
 #[test]
-
 fn enis_work_side_by_side() {
     let node = node_with_places([2, 10, 10]);
     for pod in names("c", 4) {
