@@ -138,7 +138,7 @@ impl Store {
         let (mut records, mut given) = (BTreeMap::<_, Allocation>::new(), Vec::new());
         for &address in addresses.iter().collect::<BTreeSet<_>>() {
             let entry = match self.find_entry(eni, address)? {
-                Found::Nothing | Found::Newer => continue,
+                Found::Nothing | Found::NotOurs => continue,
                 Found::Entry(entry) => entry,
                 Found::Damaged(why) => {
                     let known = self.region_of_any(eni)?.or(region.cloned());

@@ -57,8 +57,8 @@ pub(super) enum Found {
     Nothing,
     /// An entry, whether it counts or not.
     Entry(Entry),
-    /// One of a later version, which is left alone.
-    Newer,
+    /// One of a later version, or no plain file of this user's: it is left alone.
+    NotOurs,
     /// Something that cannot be read, and why. The name says the address and the ENI all the same.
     Damaged(String),
 }
@@ -144,7 +144,7 @@ impl Store {
                     counting.push(Reserved { address, entry });
                 }
                 Found::Damaged(why) => damaged.push((address, why)),
-                Found::Entry(_) | Found::Nothing | Found::Newer => {}
+                Found::Entry(_) | Found::Nothing | Found::NotOurs => {}
             }
         }
         Ok((counting, damaged))
@@ -187,13 +187,22 @@ impl Store {
 
     pub(super) fn find_entry(&self, eni: &EniId, address: IpAddr) -> Result<Found> {
         let path = self.reserved_path(eni, address);
-        let Some(content) = file::read(&path)? else { return Ok(Found::Nothing) };
+        let content = match file::read(&path) {
+            Ok(Some(content)) => content,
+            Ok(None) => return Ok(Found::Nothing),
+            // The other entries are as good as ever.
+            Err(error @ Error::Untrusted { .. }) => {
+                log::error!("{error}");
+                return Ok(Found::NotOurs);
+            }
+            Err(error) => return Err(error),
+        };
         Ok(match schema::parse::<Document>(&content) {
             Ok(Document { entry, .. }) => Found::Entry(entry),
             Err(Misread::Damaged(why)) => Found::Damaged(why),
             Err(newer) => {
                 log::error!("{}", newer.into_error(&path));
-                Found::Newer
+                Found::NotOurs
             }
         })
     }

@@ -56,7 +56,8 @@ const MOST_REQUESTS: usize = 60;
 pub(crate) fn end(node: &Node) {
     let recorded = Recorded::read(&Moment::of(node).tree).expect("a store that can be read");
     // A stale record before that of the pod which has its address by now.
-    for pod in recorded.active.keys().rev().filter(|pod| ![POD, NEIGHBOUR].contains(&pod.as_str())) {
+    let pods = recorded.active.keys().rev().chain(&recorded.unfinished);
+    for pod in pods.filter(|pod| ![POD, NEIGHBOUR].contains(&pod.as_str())) {
         guarded(node, &[pod], || node.del(pod)).ok();
     }
     if guarded(node, &[], || node.operator(&["flush"])).status() != 0 {
@@ -87,7 +88,8 @@ pub(crate) fn end(node: &Node) {
 fn at_rest(node: &Node) -> Recorded {
     let recorded = Recorded::read(&Moment::of(node).tree).expect("a store that can be read");
     let scene = || node.scene();
-    assert!(recorded.active.keys().all(|pod| pod == NEIGHBOUR), "{}", scene());
+    let mut pods = recorded.active.keys().chain(&recorded.unfinished);
+    assert!(pods.all(|pod| pod == NEIGHBOUR), "{}", scene());
     assert!(recorded.open.is_empty(), "{:?} is left\n{}", recorded.open, scene());
     let named: BTreeSet<IpAddr> =
         recorded.active.values().flatten().copied().chain(recorded.entries()).collect();

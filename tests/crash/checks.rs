@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::path::Path;
 
 use harness::{Answer, EARLIER_BOOT, Node};
 use serde_json::Value;
@@ -24,6 +25,9 @@ pub(crate) struct Recorded {
     pub(crate) active: BTreeMap<String, BTreeSet<IpAddr>>,
     /// The containers whose records are of an earlier boot: none of them lives.
     earlier: BTreeSet<String>,
+    /// The containers whose records are not in use: an address does not lead to its record. What was taken out of the reserve has its
+    /// record before the names of its addresses are durable, and a power cut ends the ADD.
+    pub(crate) unfinished: BTreeSet<String>,
     /// The addresses that any record or entry names.
     named: BTreeSet<IpAddr>,
     /// The addresses that releases name.
@@ -71,6 +75,16 @@ impl Recorded {
             }
             if state == "releasing" {
                 recorded.releasing.extend(&found.named);
+            }
+            if state == "active" {
+                let owner = &documents[0]["allocation"]["owner"]["containerId"];
+                let eni = &documents[0]["allocation"]["networkInterfaceId"];
+                let name = |ip: &IpAddr| format!("address/{}-{ip}", eni.as_str().unwrap_or_default());
+                if !found.named.iter().all(|ip| tree.contains_key(Path::new(&name(ip)))) {
+                    let owner = owner.as_str().unwrap_or_default();
+                    recorded.active.remove(owner);
+                    recorded.unfinished.insert(owner.to_owned());
+                }
             }
             recorded.named.append(&mut found.named);
             recorded.tokens.append(&mut found.tokens);
@@ -154,7 +168,7 @@ pub(crate) fn on_enis(node: &Node) -> BTreeSet<IpAddr> {
     node.cloud.with_world(|world| world.enis.values().flat_map(|eni| eni.addresses.clone()).collect())
 }
 
-fn split(path: &std::path::Path) -> Option<(&str, &str)> {
+fn split(path: &Path) -> Option<(&str, &str)> {
     Some((path.parent()?.to_str()?, path.file_name()?.to_str()?))
 }
 

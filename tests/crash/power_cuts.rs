@@ -133,7 +133,7 @@ fn recovers(node: &Node) {
     if !held_back && named != on_eni {
         flushed.fail("the addresses in use and those in the reserve on the ENI, and no others");
     }
-    for pod in recorded.active.keys() {
+    for pod in recorded.active.keys().chain(&recorded.unfinished) {
         guarded(node, &[pod], || node.del(pod)).ok();
     }
     aftermath::end(node);

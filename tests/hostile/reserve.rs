@@ -223,6 +223,7 @@ fn something_else_in_the_place_of_an_entry_or_of_the_reserve_hangs_nobody() {
             } else {
                 let _ = make(stage.node.call("ADD", "new")).address();
                 let left = stage.end();
+                // What is no file is left where it is until a person removes it.
                 assert!(
                     left.is_subset(&entries[..1].iter().copied().collect()),
                     "{left:?}\n{}",
