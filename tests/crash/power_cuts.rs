@@ -15,7 +15,7 @@ use crate::checks::{Recorded, guarded, on_enis};
 use crate::disk::Disk;
 use crate::moment::{self, Moment};
 use crate::recording::{Event, Recording};
-use crate::scenario::{ADOPTED, At, NEIGHBOUR, ORPHAN};
+use crate::scenario::{ADOPTED, At, NEIGHBOUR, ORPHAN, one_of};
 use crate::tracer;
 
 harness::tests! {
@@ -54,7 +54,17 @@ struct Found {
 }
 
 /// Cuts the power at every moment of `history`, and recovers.
-pub(crate) fn survives(name: &str, settings: &[(&str, serde_json::Value)], history: fn(&mut Recording)) {
+fn survives(name: &str, settings: &[(&str, serde_json::Value)], history: fn(&mut Recording)) {
+    survives_one_of(1, name, settings, history);
+}
+
+/// The same, and recovers from one in so many of the disks that may be found.
+pub(crate) fn survives_one_of(
+    count: usize,
+    name: &str,
+    settings: &[(&str, serde_json::Value)],
+    history: fn(&mut Recording),
+) {
     let mut recording = Recording::new(settings);
     history(&mut recording);
     let found = power_cuts(&recording.events, &recording.clouds());
@@ -64,7 +74,7 @@ pub(crate) fn survives(name: &str, settings: &[(&str, serde_json::Value)], histo
     }
     let mut seen = BTreeSet::new();
     let is_new = |cut: &&Found| seen.insert((moment::without_drafts(&cut.moment.tree), cut.at.1));
-    let different = tracer::chosen(found.iter().filter(is_new).collect());
+    let different = one_of(count, tracer::chosen(found.iter().filter(is_new).collect()));
     for Found { moment, at, .. } in &different {
         let _at = At(format!("{name}, power cut after {:?}", recording.events.get(at.0)));
         moment.restore(&recording.node);

@@ -366,8 +366,7 @@ impl Scenario {
 
     /// The points that are tried.
     pub(crate) fn chosen<T>(&self, points: Vec<T>) -> Vec<T> {
-        let all = std::env::var_os("CRASH_RESERVE").is_some_and(|it| it == "all");
-        tracer::chosen(points).into_iter().step_by(if all { 1 } else { self.one_of }).collect()
+        one_of(self.one_of, tracer::chosen(points))
     }
 
     /// A node in this situation. Its cloud hands out the address again that was released last: that is where a mistake
@@ -468,6 +467,12 @@ fn refused_release(node: &Node, pod: &str) {
 fn forget_the_failure(node: &Node) {
     let state = node.store().join("eni").join(format!("{}.json", Node::ENI));
     std::fs::remove_file(state).expect("it has been written");
+}
+
+/// One in so many of these, or all of them with `CRASH_RESERVE=all`.
+pub(crate) fn one_of<T>(count: usize, points: Vec<T>) -> Vec<T> {
+    let all = std::env::var_os("CRASH_RESERVE").is_some_and(|it| it == "all");
+    points.into_iter().step_by(if all { 1 } else { count }).collect()
 }
 
 /// The plugin: another one than was built with the tests where `CRASH_BINARY` says so.

@@ -4,8 +4,9 @@ use harness::{Effect, Fault, Need};
 use serde_json::json;
 
 use crate::course::ASSIGN;
-use crate::power_cuts::survives;
-use crate::scenario::NEIGHBOUR;
+use crate::power_cuts::survives_one_of;
+use crate::recording::Recording;
+use crate::scenario::{NEIGHBOUR, ONE_OF};
 
 harness::tests! {
     needs [Need::Strace]:
@@ -17,6 +18,10 @@ harness::tests! {
         of_a_request_for_several_that_is_repeated,
         of_an_address_that_makes_room,
         of_a_gc_with_a_reserve;
+}
+
+fn survives(name: &str, settings: &[(&str, serde_json::Value)], history: fn(&mut Recording)) {
+    survives_one_of(ONE_OF, name, settings, history);
 }
 
 fn of_pods_that_come_and_go_with_a_reserve() {

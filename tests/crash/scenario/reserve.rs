@@ -13,6 +13,9 @@ use super::{
 use crate::aftermath;
 use crate::course;
 
+/// One in so many points is tried: most of these calls do what others do as well. `CRASH_RESERVE=all` tries each.
+pub(crate) const ONE_OF: usize = 4;
+
 /// How many addresses are kept.
 const RESERVE: usize = 2;
 
@@ -23,12 +26,11 @@ const RESTED: Duration = Duration::from_mins(3);
 const OTHER_ENI: &str = "eni-bp1secondary000000002";
 
 /// Addresses that are entries since ECS gave them, and need no rest.
-pub(crate) const ADD_FROM_THE_RESERVE: Scenario =
-    Scenario::new("ADD from the reserve", Verb::Add, full_reserve);
+pub(crate) const ADD_FROM_THE_RESERVE: Scenario = situation("ADD from the reserve", Verb::Add, full_reserve);
 
 /// An entry that a pod left, and that is older than what metadata may not show yet.
 pub(crate) const ADD_OF_A_RESTED_ADDRESS: Scenario =
-    Scenario::new("ADD of an address that has rested", Verb::Add, |node| {
+    situation("ADD of an address that has rested", Verb::Add, |node| {
         node.set("reserve", 1);
         neighbour(node);
         come_and_go(node, "first");
@@ -36,16 +38,14 @@ pub(crate) const ADD_OF_A_RESTED_ADDRESS: Scenario =
     });
 
 pub(crate) const DUAL_STACK_ADD_FROM_THE_RESERVE: Scenario = Scenario {
-    one_of: 2,
-    ..Scenario::new("ADD of both families from the reserve", Verb::Add, |node| {
+    ..situation("ADD of both families from the reserve", Verb::Add, |node| {
         node.set("ipv6", true);
         full_reserve(node);
     })
 };
 
 pub(crate) const ADD_FROM_THE_RESERVE_AND_FROM_ECS: Scenario = Scenario {
-    one_of: 2,
-    ..Scenario::new("ADD of one family from the reserve and of the other from ECS", Verb::Add, |node| {
+    ..situation("ADD of one family from the reserve and of the other from ECS", Verb::Add, |node| {
         full_reserve(node);
         node.set("ipv6", true);
     })
@@ -54,15 +54,13 @@ pub(crate) const ADD_FROM_THE_RESERVE_AND_FROM_ECS: Scenario = Scenario {
 /// ECS would refuse it.
 pub(crate) const ADD_OF_A_REQUESTED_ADDRESS_IN_THE_RESERVE: Scenario = Scenario {
     call: |node| add(node).env("CNI_ARGS", format!("IP={GHOST}")),
-    one_of: 2,
-    ..Scenario::new("ADD of a requested address that is in the reserve", Verb::Add, |node| {
+    ..situation("ADD of a requested address that is in the reserve", Verb::Add, |node| {
         ghost_in_reserve(node);
     })
 };
 
 pub(crate) const ADD_FROM_THE_RESERVE_OF_AN_EARLIER_BOOT: Scenario = Scenario {
-    one_of: 2,
-    ..Scenario::new("ADD from the reserve of an earlier boot", Verb::Add, |node| {
+    ..situation("ADD from the reserve of an earlier boot", Verb::Add, |node| {
         full_reserve(node);
         node.reboot();
         // The neighbour of this boot; another entry is left.
@@ -73,20 +71,18 @@ pub(crate) const ADD_FROM_THE_RESERVE_OF_AN_EARLIER_BOOT: Scenario = Scenario {
 
 /// Somebody has taken it off the ENI.
 pub(crate) const ADD_WHOSE_ENTRY_IS_GONE: Scenario = Scenario {
-    one_of: 2,
-    ..Scenario::new("ADD that finds an entry which is not on the ENI any more", Verb::Add, |node| {
+    ..situation("ADD that finds an entry which is not on the ENI any more", Verb::Add, |node| {
         ghost_in_reserve(node);
         node.let_time_pass(RESTED);
         node.cloud.unassign(Node::ENI, GHOST);
     })
 };
 
-pub(crate) const FILLING_ADD: Scenario =
-    Scenario::new("ADD that fills the reserve", Verb::Add, empty_reserve);
+pub(crate) const FILLING_ADD: Scenario = situation("ADD that fills the reserve", Verb::Add, empty_reserve);
 
 pub(crate) const DUAL_STACK_FILLING_ADD: Scenario = Scenario {
     costly: true,
-    ..Scenario::new("ADD of both families that fills the reserve", Verb::Add, |node| {
+    ..situation("ADD of both families that fills the reserve", Verb::Add, |node| {
         node.set("ipv6", true);
         empty_reserve(node);
     })
@@ -94,8 +90,7 @@ pub(crate) const DUAL_STACK_FILLING_ADD: Scenario = Scenario {
 
 /// Their intents say that they wait, but nobody has locked them any more. Where the kernel does not tell, they count.
 pub(crate) const ADD_BESIDE_KILLED_ONES: Scenario = Scenario {
-    one_of: 2,
-    ..Scenario::new("ADD beside others that were killed while they waited", Verb::Add, |node| {
+    ..situation("ADD beside others that were killed while they waited", Verb::Add, |node| {
         neighbour(node);
         course::kill_while_they_wait(node, ["first", "second"]);
     })
@@ -105,13 +100,12 @@ pub(crate) const ADD_FOR_OTHERS: Scenario = Scenario {
     costly: true,
     course: course::with_others_waiting,
     interrupted: ("EAGAIN", NOTHING),
-    ..Scenario::new("ADD that asks for others", Verb::Add, neighbour)
+    ..situation("ADD that asks for others", Verb::Add, neighbour)
 };
 
 pub(crate) const DUAL_STACK_ADD_FOR_OTHERS: Scenario = Scenario {
     name: "ADD of both families that asks for others",
     prepare: super::both_families,
-    one_of: 2,
     ..ADD_FOR_OTHERS
 };
 
@@ -119,20 +113,18 @@ pub(crate) const DUAL_STACK_ADD_FOR_OTHERS: Scenario = Scenario {
 pub(crate) const WAITING_ADD: Scenario = Scenario {
     costly: true,
     course: course::behind_another,
-    one_of: 2,
-    ..Scenario::new("ADD that waits for what another asks for", Verb::Add, neighbour)
+    ..situation("ADD that waits for what another asks for", Verb::Add, neighbour)
 };
 
 pub(crate) const FILLING_ADD_WHOSE_REQUEST_IS_LATE: Scenario = Scenario {
+    one_of: ONE_OF,
     name: "ADD whose request for several arrives late",
     prepare: empty_reserve,
-    one_of: 2,
     ..ADD_WHOSE_REQUEST_IS_LATE
 };
 
 pub(crate) const ADD_AFTER_A_DEAD_FILLING_ADD: Scenario = Scenario {
-    one_of: 2,
-    ..Scenario::new(
+    ..situation(
         "ADD after the same pod's ADD was killed that asked for several",
         Verb::Add,
         killed_filling_add,
@@ -140,19 +132,19 @@ pub(crate) const ADD_AFTER_A_DEAD_FILLING_ADD: Scenario = Scenario {
 };
 
 pub(crate) const DEL_OF_A_DEAD_FILLING_ADD: Scenario = Scenario {
-    one_of: 2,
-    ..Scenario::new("DEL of a pod whose ADD was killed that asked for several", Verb::Del, killed_filling_add)
+    ..situation("DEL of a pod whose ADD was killed that asked for several", Verb::Del, killed_filling_add)
 };
 
 pub(crate) const FLUSH_AFTER_A_DEAD_FILLING_ADD: Scenario = Scenario {
     costly: true,
-    ..Scenario::new("flush after an ADD was killed that asked for several", Verb::Command, |node| {
+    ..situation("flush after an ADD was killed that asked for several", Verb::Command, |node| {
         killed_filling_add(node);
         node.let_time_pass(aftermath::IN_DOUBT);
     })
 };
 
 pub(crate) const FILLING_ADD_WITH_A_DEL: Scenario = Scenario {
+    one_of: ONE_OF,
     costly: true,
     name: "ADD that asks for several and that a DEL comes for",
     prepare: empty_reserve,
@@ -160,20 +152,20 @@ pub(crate) const FILLING_ADD_WITH_A_DEL: Scenario = Scenario {
 };
 
 pub(crate) const UNREAD_ADD_FROM_THE_RESERVE: Scenario = Scenario {
+    one_of: ONE_OF,
     name: "ADD from the reserve whose result nobody reads",
     prepare: full_reserve,
     interrupted: ("rename", NOTHING),
     ..UNREAD_ADD
 };
 
-pub(crate) const DEL_INTO_THE_RESERVE: Scenario = Scenario::new("DEL into the reserve", Verb::Del, |node| {
+pub(crate) const DEL_INTO_THE_RESERVE: Scenario = situation("DEL into the reserve", Verb::Del, |node| {
     full_reserve(node);
     let _ = node.add(POD).address();
 });
 
 pub(crate) const DUAL_STACK_DEL_INTO_THE_RESERVE: Scenario = Scenario {
-    one_of: 2,
-    ..Scenario::new("DEL of both families into the reserve", Verb::Del, |node| {
+    ..situation("DEL of both families into the reserve", Verb::Del, |node| {
         node.set("ipv6", true);
         full_reserve(node);
         let _ = node.add(POD).address();
@@ -181,8 +173,7 @@ pub(crate) const DUAL_STACK_DEL_INTO_THE_RESERVE: Scenario = Scenario {
 };
 
 pub(crate) const DEL_BESIDE_A_FULL_RESERVE: Scenario = Scenario {
-    one_of: 2,
-    ..Scenario::new("DEL beside a full reserve", Verb::Del, |node| {
+    ..situation("DEL beside a full reserve", Verb::Del, |node| {
         node.set("reserve", 0);
         neighbour(node);
         let _ = node.add(POD).address();
@@ -194,27 +185,26 @@ pub(crate) const DEL_BESIDE_A_FULL_RESERVE: Scenario = Scenario {
 
 /// The pod's ADD was killed when its record was durable, and before it removed the entry.
 pub(crate) const DEL_INTO_THE_RESERVE_BESIDE_A_STALE_ENTRY: Scenario =
-    Scenario::new("DEL into the reserve beside a stale entry", Verb::Del, |node| {
+    situation("DEL into the reserve beside a stale entry", Verb::Del, |node| {
         full_reserve(node);
         add_beside_stale_entry(node);
     });
 
 /// The same when no reserve is kept any more: the leader has to remove the entry.
 pub(crate) const DEL_BESIDE_A_STALE_ENTRY: Scenario =
-    Scenario::new("DEL beside a stale entry", Verb::Del, |node| {
+    situation("DEL beside a stale entry", Verb::Del, |node| {
         full_reserve(node);
         add_beside_stale_entry(node);
         node.set("reserve", 0);
     });
 
-pub(crate) const ADD_WITH_SURPLUS: Scenario =
-    Scenario::new("ADD that gives surplus back", Verb::Add, |node| {
-        full_reserve(node);
-        node.set("reserve", 0);
-    });
+pub(crate) const ADD_WITH_SURPLUS: Scenario = situation("ADD that gives surplus back", Verb::Add, |node| {
+    full_reserve(node);
+    node.set("reserve", 0);
+});
 
 pub(crate) const FLUSH_WITH_SURPLUS: Scenario =
-    Scenario::new("flush that gives surplus back", Verb::Command, |node| {
+    situation("flush that gives surplus back", Verb::Command, |node| {
         node.set("reserve", 3);
         neighbour(node);
         node.set("reserve", 1);
@@ -222,8 +212,7 @@ pub(crate) const FLUSH_WITH_SURPLUS: Scenario =
 
 /// Another network's entries are nobody's, as soon as nobody configures it.
 pub(crate) const FLUSH_OF_ANOTHER_NETWORK: Scenario = Scenario {
-    one_of: 2,
-    ..Scenario::new("flush of entries of a network that nobody configures", Verb::Command, |node| {
+    ..situation("flush of entries of a network that nobody configures", Verb::Command, |node| {
         full_reserve(node);
         "others".clone_into(&mut node.network);
     })
@@ -232,7 +221,7 @@ pub(crate) const FLUSH_OF_ANOTHER_NETWORK: Scenario = Scenario {
 pub(crate) const GC_WITH_A_RESERVE: Scenario = Scenario {
     costly: true,
     given_up: &[POD, "first"],
-    ..Scenario::new("GC of a pod that is no more, with a reserve", Verb::Gc, |node| {
+    ..situation("GC of a pod that is no more, with a reserve", Verb::Gc, |node| {
         node.set("gcGraceSeconds", 0);
         node.set("reserve", 3);
         neighbour(node);
@@ -246,7 +235,7 @@ pub(crate) const GC_WITH_A_RESERVE: Scenario = Scenario {
 pub(crate) const RECONCILE_WITH_A_RESERVE: Scenario = Scenario {
     call: |node| node.command(&["reconcile", "--release-orphans", "--yes"]),
     costly: true,
-    ..Scenario::new("reconcile with a reserve and an orphan", Verb::Command, |node| {
+    ..situation("reconcile with a reserve and an orphan", Verb::Command, |node| {
         full_reserve(node);
         add_beside_stale_entry(node);
         node.cloud.assign(Node::ENI, ORPHAN);
@@ -255,7 +244,7 @@ pub(crate) const RECONCILE_WITH_A_RESERVE: Scenario = Scenario {
 
 /// The only place that is left has an address that must rest.
 pub(crate) const ADD_THAT_MAKES_ROOM: Scenario =
-    Scenario::new("ADD that makes room in the reserve", Verb::Add, |node| {
+    situation("ADD that makes room in the reserve", Verb::Add, |node| {
         node.set("reserve", RESERVE);
         // The primary address counts.
         node.cloud.with_world(|world| world.quota.ipv4 = 3);
@@ -264,15 +253,18 @@ pub(crate) const ADD_THAT_MAKES_ROOM: Scenario =
     });
 
 pub(crate) const ADD_ON_THE_SECOND_ENI: Scenario =
-    Scenario::new("ADD whose first ENI is full", Verb::Add, two_enis);
+    situation("ADD whose first ENI is full", Verb::Add, two_enis);
 
 pub(crate) const ADD_BESIDE_A_FULL_ENI: Scenario = Scenario {
-    one_of: 2,
-    ..Scenario::new("ADD whose first ENI is known to be full", Verb::Add, |node| {
+    ..situation("ADD whose first ENI is known to be full", Verb::Add, |node| {
         two_enis(node);
         come_and_go(node, "first");
     })
 };
+
+const fn situation(name: &'static str, verb: Verb, prepare: fn(&mut Node)) -> Scenario {
+    Scenario { one_of: ONE_OF, ..Scenario::new(name, verb, prepare) }
+}
 
 /// A reserve that has all that it is to have.
 pub(crate) fn full_reserve(node: &mut Node) {
