@@ -45,7 +45,7 @@ fn the_demo_plays_its_four_acts_and_loses_and_takes_no_address() {
         "DEL api-0: exit status 0",
         "DEL api-1: exit status 0",
         "DEL api-2: exit status 0",
-        "assigning - - job-0",
+        "assigning - - pods job-0",
         "ECS: UnassignPrivateIpAddresses 192.168.0.68 was answered 200",
         "given 66",
         "released 65",

@@ -6,8 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use harness::simulator::AddressPolicy;
-use harness::{Effect, Fault, Node, World};
+use harness::{Effect, Fault, Node};
 
 use crate::{eventually, node};
 
@@ -96,18 +95,24 @@ fn an_add_that_comes_while_a_flush_drains_and_dels_wait_gets_its_turn() {
 
 #[test]
 fn adds_that_wait_for_an_eni_are_served_in_the_order_in_which_they_came() {
-    let node = crate::node_in(World::single_node().with_policy(AddressPolicy::LowestFree))
-        .with("timeoutSeconds", 120);
+    let node = node().with("timeoutSeconds", 120);
     let _ = node.add("first").address();
     let held = hold_eni(&node);
+    node.cloud.clear_ledger();
     let mut adds = Vec::new();
-    for container in containers(8) {
-        let add = node.call("ADD", &container).start();
+    // Who wants a particular address asks for it alone.
+    let wishes: Vec<IpAddr> = (101..109).map(|last| IpAddr::from([192, 168, 0, last])).collect();
+    for (container, wish) in containers(8).iter().zip(&wishes) {
+        let add = node.call("ADD", container).env("CNI_ARGS", format!("IP={wish}")).start();
         eventually("the ADD is in line", || is_in_line(&node, add.pid()));
         adds.push(add);
     }
     drop(held);
-    let addresses: Vec<IpAddr> = adds.into_iter().map(|add| add.wait().address()).collect();
+    for (add, wish) in adds.into_iter().zip(&wishes) {
+        assert_eq!(add.wait().address(), *wish);
+    }
+    let asked = node.cloud.ledger().into_iter().filter(|entry| entry.action == ASSIGN);
+    let addresses: Vec<IpAddr> = asked.flat_map(|entry| entry.addresses).collect();
     // The kernel wakes all who wait, in their order; two that it wakes at once may change places. By chance half of the 28 pairs do.
     let overtaken =
         |(nth, early): (usize, &IpAddr)| addresses[nth..].iter().filter(|late| *late < early).count();
