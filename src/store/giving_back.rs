@@ -35,7 +35,6 @@ impl Store {
     ///
     /// # Errors
     /// The system's. An address is then in the reserve, releasing, or both, in which case it is releasing.
-    #[allow(dead_code, reason = "ADD calls it next")]
     pub(crate) fn release_reserved(
         &self,
         eni: &EniId,

@@ -46,13 +46,11 @@ mod owners;
 mod record;
 mod record_name;
 mod releasing;
-#[allow(dead_code, reason = "its users come next")]
 mod reserve;
 mod reserve_listing;
 mod routes_lock;
 mod schema;
 mod sharing;
-#[allow(dead_code, reason = "its users come next")]
 mod taking;
 mod trust;
 mod waiting;
