@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::base::deadline::Deadline;
 use crate::base::eni::EniId;
 use crate::base::region::Family;
-use crate::pool::release::Releaser;
+use crate::pool::release::{REQUEST_TIMEOUT, Releaser};
 use crate::pool::release::step::step;
 use crate::store;
 use crate::store::{EniLock, Kept};
@@ -33,8 +33,12 @@ impl Releaser<'_> {
         for family in families {
             let of = |_: &EniId, its: &str, of: Family| (its == network && of == family).then_some(keep);
             let kept = Kept { of: &of, most: self.max_per_request, region: Some(self.region) };
-            self.store.release_surplus(eni, &kept, deadline)?;
-            self.release_backlog(eni, deadline)?;
+            let given = self.store.release_surplus(eni, &kept, deadline)?;
+            // Another ADD that ends may hold the ENI's lock for a batch without these, and nobody may come after this one.
+            match given.first() {
+                Some(mine) => drop(self.release(mine, deadline.at_most(REQUEST_TIMEOUT))?),
+                None => self.release_backlog(eni, deadline)?,
+            }
         }
         Ok(())
     }
