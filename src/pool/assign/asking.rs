@@ -207,7 +207,7 @@ impl<'s> Asker<'_, 's> {
             waiting = demand.waiting;
             let missing = Count::new(demand, &network, keeping, is_fit).missing();
             let count = missing.max(least).min(most);
-            (count > 0).then(|| AssignRequest { count, ..ask })
+            (count > 0).then_some(AssignRequest { count, ..ask })
         };
         let (store, deadline) = (self.attempt.store, self.attempt.deadline);
         let planned = store.plan_request(

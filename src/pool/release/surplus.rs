@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::base::deadline::Deadline;
 use crate::base::eni::EniId;
 use crate::base::region::Family;
-use crate::pool::release::{REQUEST_TIMEOUT, Releaser};
 use crate::pool::release::step::step;
+use crate::pool::release::{REQUEST_TIMEOUT, Releaser};
 use crate::store;
 use crate::store::{EniLock, Kept};
 
