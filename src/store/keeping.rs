@@ -9,6 +9,10 @@ use crate::store::record::{Active, Allocation, ReleaseProgress};
 use crate::store::record_name::record_name;
 use crate::store::{Entry, Store, file};
 
+/// So many entries of a family on an ENI are looked at to see whether a network's own are fewer than it keeps. Where there are more,
+/// the reserve is full: a DEL must not cost more because of what others keep.
+const MOST_LOOKED_AT: usize = 64;
+
 impl Store {
     /// Puts the addresses of an active record into the reserve if it has room for all of them: fewer than `room` entries of the
     /// record's network on its ENI, in each family. The caller holds the store's lock and has found the addresses fit for it.
@@ -74,7 +78,11 @@ impl Store {
             // Their files are opened only where there are so many names, and then no more than it takes: some may be those of
             // other networks, or not count.
             let is_own = |entry: &Entry| entry.network == allocation.network;
-            if named.len() >= room && self.count_at_least(room, &allocation.eni, &named, is_own)? {
+            let is_full = || {
+                Ok(named.len() > MOST_LOOKED_AT
+                    || self.count_at_least(room, &allocation.eni, &named, is_own)?)
+            };
+            if named.len() >= room && is_full()? {
                 return Ok(false);
             }
         }
