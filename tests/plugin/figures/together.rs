@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use harness::{Node, Timed, World, at_once, last_of, needs};
 
 use super::median;
-use crate::start_together::{ASSIGN, PODS, UNASSIGN, limit_requests, names};
+use crate::start_together::{ASSIGN, PODS, UNASSIGN, limit_requests, names, warm_up};
 
 /// A binary to be measured, and how it is named in the table.
 struct Binary {
@@ -89,6 +89,8 @@ fn pods_that_start_and_end_together() {
                 let pods = names("c", PODS);
                 let what = format!("{}, ECS takes {limit}, {families} families", binary.name);
                 limit_requests(&node, limit);
+                // That a hundred calls describe the ENI first is not what is measured.
+                warm_up(&node);
                 print_together(&node, &what, &pods, "ADD", latency);
                 for pod in &pods {
                     // Where an ADD has failed.
