@@ -8,7 +8,10 @@ pub(crate) mod kill_points {
     use crate::kill_points::survives;
     use crate::situations::in_every_situation_of_the_reserve;
 
-    in_every_situation_of_the_reserve! {}
+    in_every_situation_of_the_reserve! {
+        of_an_add_of_both_families_that_asks_for_others: DUAL_STACK_ADD_FOR_OTHERS,
+        of_an_add_that_makes_room_in_the_reserve: ADD_THAT_MAKES_ROOM,
+    }
 }
 
 /// Every file operation fails once.

@@ -43,7 +43,7 @@ macro_rules! in_every_situation {
 
 /// The same for those that concern the reserve, requests for several addresses, and several ENIs.
 macro_rules! in_every_situation_of_the_reserve {
-    () => {
+    ($($more:ident: $scenario:ident,)*) => {
         $crate::situations::in_these_situations! {
             of_an_add_from_the_reserve: ADD_FROM_THE_RESERVE,
             of_an_add_of_a_rested_address: ADD_OF_A_RESTED_ADDRESS,
@@ -56,7 +56,6 @@ macro_rules! in_every_situation_of_the_reserve {
             of_an_add_of_both_families_that_fills_the_reserve: DUAL_STACK_FILLING_ADD,
             of_an_add_beside_killed_ones: ADD_BESIDE_KILLED_ONES,
             of_an_add_that_asks_for_others: ADD_FOR_OTHERS,
-            of_an_add_of_both_families_that_asks_for_others: DUAL_STACK_ADD_FOR_OTHERS,
             of_an_add_that_waits_for_what_another_asks_for: WAITING_ADD,
             of_an_add_whose_request_for_several_is_late: FILLING_ADD_WHOSE_REQUEST_IS_LATE,
             of_an_add_after_a_killed_add_that_asked_for_several: ADD_AFTER_A_DEAD_FILLING_ADD,
@@ -74,9 +73,9 @@ macro_rules! in_every_situation_of_the_reserve {
             of_a_flush_of_a_network_that_nobody_configures: FLUSH_OF_ANOTHER_NETWORK,
             of_a_gc_with_a_reserve: GC_WITH_A_RESERVE,
             of_a_reconcile_with_a_reserve: RECONCILE_WITH_A_RESERVE,
-            of_an_add_that_makes_room_in_the_reserve: ADD_THAT_MAKES_ROOM,
             of_an_add_whose_first_eni_is_full: ADD_ON_THE_SECOND_ENI,
             of_an_add_whose_first_eni_is_known_to_be_full: ADD_BESIDE_A_FULL_ENI,
+            $($more: $scenario,)*
         }
     };
 }
