@@ -184,7 +184,8 @@ fn what_is_no_entry_keeps_no_pod_from_its_address() {
     }
 }
 
-/// Where an entry should be, or a directory of entries, or the reserve, there is something else.
+/// Where an entry should be, or a directory of entries, or the reserve, there is something else. Pods come and go beside such an
+/// entry.
 #[test]
 fn something_else_in_the_place_of_an_entry_or_of_the_reserve_hangs_nobody() {
     let stage = Stage::set();
@@ -222,6 +223,10 @@ fn something_else_in_the_place_of_an_entry_or_of_the_reserve_hangs_nobody() {
                 assert!(lost.is_empty(), "{lost:?}\n{}", stage.node.scene());
             } else {
                 let _ = make(stage.node.call("ADD", "new")).address();
+                let _ = stage.end();
+                // What is no plain file stops commands that look at everything, as anywhere in the store, until a person removes it.
+                let removed = if place.is_dir() { fs::remove_dir(place) } else { fs::remove_file(place) };
+                assert!(removed.is_ok() || kind == "file", "{removed:?}");
                 let left = stage.end();
                 // What is no file is left where it is until a person removes it.
                 assert!(
