@@ -20,6 +20,9 @@ use crate::records::{Change, change};
 use crate::stage::{Moment, files, node};
 use crate::verdict::{command, make};
 
+/// Puts something into a place.
+type Put = fn(&Path);
+
 /// How many addresses are kept.
 const RESERVE: usize = 4;
 
@@ -168,7 +171,7 @@ fn what_is_no_entry_keeps_no_pod_from_its_address() {
         b"\n",
         long.as_bytes(),
     ];
-    let makes: [(&str, fn(&Path)); 4] = [
+    let makes: [(&str, Put); 4] = [
         ("file", |path| fs::write(path, "{}").unwrap()),
         ("directory", |path| fs::create_dir(path).unwrap()),
         ("link", |path| symlink("/etc/passwd", path).unwrap()),
@@ -189,7 +192,7 @@ fn what_is_no_entry_keeps_no_pod_from_its_address() {
 #[test]
 fn something_else_in_the_place_of_an_entry_or_of_the_reserve_hangs_nobody() {
     let stage = Stage::set();
-    let makes: [(&str, fn(&Path)); 4] = [
+    let makes: [(&str, Put); 4] = [
         ("file", |path| fs::write(path, "{}").unwrap()),
         ("directory", |path| fs::create_dir(path).unwrap()),
         ("link", |path| symlink("/nowhere", path).unwrap()),

@@ -265,7 +265,7 @@ fn crashed(plugin: &Path, tests: &str) -> (u64, Option<String>) {
         .env("RUST_BACKTRACE", "0")
         .current_dir(root())
         .output()
-        .unwrap();
+        .expect("cargo can be run");
     let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     assert!(!said.contains("running 0 tests"), "{tests:?} are no tests of the crash suite");
     let failed = said.lines().skip_while(|line| !line.contains("panicked at")).nth(1);
