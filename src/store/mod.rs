@@ -74,9 +74,7 @@ pub(crate) use listing::Listed;
 pub use listing::State;
 pub(crate) use lock::LOOK;
 pub(crate) use record::{Active, Allocation, AssignRequest, Release, ReleaseProgress, join};
-#[allow(unused_imports, reason = "their users come next")]
 pub(crate) use releasing::{BegunRelease, ReleaseId, Room};
-#[allow(unused_imports, reason = "their users come next")]
 pub(crate) use reserve::{Entry, Reserved};
 pub(crate) use routes_lock::RoutesLock;
 pub(crate) use sharing::Demand;

@@ -110,7 +110,9 @@ fn a_request_for_more_than_are_left_is_repeated_for_fewer() {
     let answers = add_behind_a_lock(&node, &containers(9));
     let (well, badly): (Vec<_>, Vec<_>) = answers.into_iter().partition(|it| it.status() == 0);
     assert_eq!((well.len(), badly.len()), (room, 9 - room), "{}", node.scene());
-    badly.iter().for_each(|it| drop(it.error(112)));
+    for it in &badly {
+        let _ = it.error(112);
+    }
     assert_eq!(node.on_eni(), distinct(&well), "{}", node.scene());
     assert_eq!((node.counts(), reserved(&node)), ([0, room, 0, 0], 0), "{}", node.scene());
 }
@@ -152,7 +154,9 @@ fn of_an_answer_for_several_no_pod_gets_what_is_other_softwares_or_in_doubt() {
     let node = lowest_first();
     let probes = add_behind_a_lock(&node, &containers(3));
     let [foreign, doubtful, _] = distinct(&probes).into_iter().collect::<Vec<_>>()[..] else { panic!() };
-    containers(3).iter().for_each(|it| node.del(it).ok());
+    for container in containers(3) {
+        node.del(&container).ok();
+    }
     assert!(node.on_eni().is_empty(), "{}", node.scene());
     let node = node.with("foreignAddresses", json!([foreign]));
     let state = node.store().join(format!("eni/{}.json", Node::ENI));
