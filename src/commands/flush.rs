@@ -9,7 +9,7 @@ use crate::base::region::Family;
 use crate::commands::error::CommandError;
 use crate::commands::flushed::Flushed;
 use crate::commands::kept_reserves::KeptReserves;
-use crate::commands::networks::Network;
+use crate::commands::networks::{Configuration, Network};
 use crate::commands::output::{print_error, print_json, print_lines};
 use crate::commands::routes::repair;
 use crate::context::CallContext;
@@ -22,9 +22,10 @@ use crate::store::{Kept, State};
 /// its outcome is known.
 pub(super) fn flush<'n>(
     networks: impl Iterator<Item = &'n Network>,
-    all: &[Network],
+    found: &Configuration,
     as_json: bool,
 ) -> Result<(), CommandError> {
+    let all = &found.networks;
     let (mut flushed, mut failed, mut served) = (Flushed::default(), false, BTreeSet::new());
     let mut routed = None;
     for network in networks {
@@ -34,9 +35,12 @@ pub(super) fn flush<'n>(
             continue;
         }
         // An error in one store does not keep the addresses of the others.
-        let networks = with_store_of(network, all);
         let done = CallContext::open(network.ipam()).and_then(|context| {
-            context.run_then_write_metrics(|context| flush_store(context, networks, &mut flushed))
+            context.run_then_write_metrics(|context| {
+                let networks = with_store_of(network, all);
+                let reserves = KeptReserves::read(&context.store, networks, found.broken.is_empty());
+                flush_store(context, &reserves, &mut flushed)
+            })
         });
         if let Err(failure) = done {
             failed = true;
@@ -80,13 +84,12 @@ fn with_store_of<'n>(network: &Network, all: &'n [Network]) -> impl Iterator<Ite
 
 /// Begins the release of what the reserve has beyond what the configurations keep. What an earlier boot left is kept as well as any: it is
 /// no pod's.
-fn give_back<'n>(
+fn give_back(
     context: &CallContext<'_>,
-    networks: impl Iterator<Item = &'n Network>,
+    reserves: &KeptReserves<'_>,
     flushed: &mut Flushed,
 ) -> failure::Result<()> {
     let region = context.ipam.address().ok().and_then(|settings| known_region(&context.store, &settings));
-    let reserves = KeptReserves::read(&context.store, networks);
     let of = |eni: &EniId, network: &str, _: Family| reserves.on(eni, network);
     let kept = Kept { of: &of, most: usize::MAX, region: region.as_ref() };
     for begun in context.store.release_all_surplus(&kept, context.deadline)? {
@@ -96,15 +99,15 @@ fn give_back<'n>(
     Ok(())
 }
 
-fn flush_store<'n>(
+fn flush_store(
     context: &CallContext<'_>,
-    networks: impl Iterator<Item = &'n Network>,
+    reserves: &KeptReserves<'_>,
     flushed: &mut Flushed,
 ) -> failure::Result<()> {
     context.sweep()?;
     let dead = context.store.release_dead_intents(context.deadline, |_| true);
     let earlier = flushed.earlier.begin_releases(context);
-    let given_back = give_back(context, networks, flushed);
+    let given_back = give_back(context, reserves, flushed);
     let mut before = context.store.list()?;
     if before.iter().any(|it| it.state == State::Quarantined) {
         let region = || known_region(&context.store, &context.ipam.address().ok()?);

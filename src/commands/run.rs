@@ -61,7 +61,7 @@ fn execute(arguments: &Arguments) -> Result<(), CommandError> {
         Command::Release { addresses, consent } => {
             release::release(network.ipam(), addresses, *consent, json)
         }
-        Command::Flush => flush::flush(iter::once(network).chain(others), &found.networks, json),
+        Command::Flush => flush::flush(iter::once(network).chain(others), &found, json),
         Command::Reconcile { remedy } => reconcile::reconcile(network, *remedy, json),
         Command::Routes { .. } | Command::Doctor | Command::Help { .. } | Command::Version => Ok(()),
     }

@@ -141,6 +141,16 @@ fn a_flush_gives_back_all_of_a_network_that_is_not_configured_any_more() {
 }
 
 #[test]
+fn a_flush_gives_back_nothing_of_a_network_whose_file_may_be_one_that_cannot_be_read() {
+    let (node, kept) = with_reserve::<2>();
+    let directory = node.directory().join("net.d");
+    let _ = flush(&node, &[("pods", json!(2)), ("other", json!(0))], &[]);
+    fs::write(directory.join("pods.conflist"), "{\"name\": \"pods\", ").unwrap();
+    let _ = node.operator_with(&directory, &["flush"]);
+    expect_kept(&node, &kept);
+}
+
+#[test]
 fn what_an_earlier_boot_left_in_the_reserve_stays_there() {
     let (node, addresses) = with_reserve::<2>();
     node.reboot();
