@@ -81,7 +81,7 @@ pub(crate) fn is_too_many(error: &Error, count: usize) -> bool {
 
 impl Client {
     /// Takes secondary addresses of one family off an ENI: `UnassignPrivateIpAddresses` or `UnassignIpv6Addresses`.
-    /// One attempt. How many addresses one request may name depends on the ENI: [`ALWAYS_TAKEN`] are taken of any.
+    /// One attempt. How many addresses one request may name depends on the ENI: `ALWAYS_TAKEN` are taken of any.
     ///
     /// # Errors
     /// `InvalidIp.IpUnassigned` and `InvalidEniId.NotFound` come back as `Disposition::Released`. For a single secondary
