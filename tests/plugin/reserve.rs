@@ -215,3 +215,16 @@ fn what_a_network_has_in_the_reserve_any_network_may_take() {
     assert_eq!(entries(&node), &resting - &BTreeSet::from([address]), "{}", node.scene());
     expect_nothing_left_over(&node);
 }
+
+#[test]
+fn room_is_made_in_each_family_for_a_pod_that_wants_both() {
+    // Room for one pod: the primary address counts.
+    let mut node = node_in(World::single_node().with_quota(2, 1)).with("reserve", 1);
+    node.set("ipv6", true);
+    let before: BTreeSet<_> = node.add("old").addresses().into_iter().collect();
+    node.del("old").ok();
+    assert_eq!((node.reserved(), before.len()), (2, 2), "{}", node.scene());
+    let after: BTreeSet<_> = node.add("new").addresses().into_iter().collect();
+    assert_eq!((after.len(), node.on_eni()), (2, after.clone()), "{}", node.scene());
+    node.expect_in_use(after);
+}

@@ -40,6 +40,15 @@ pub(super) enum Found {
     Nothing,
 }
 
+/// How an ADD has made room for an address of one family: each way is tried once.
+#[derive(Clone, Copy, Debug, Default)]
+struct MadeRoom {
+    /// It has released what was releasing.
+    by_release: bool,
+    /// It has given back what rests in the reserve.
+    in_reserve: bool,
+}
+
 /// What an ADD remembers from one request to the next.
 #[derive(Debug)]
 pub(super) struct Effort {
@@ -47,15 +56,20 @@ pub(super) struct Effort {
     tries: usize,
     /// How many of them have failed.
     failures: u32,
-    /// Whether it has asked for room on a full ENI already.
-    has_made_room: bool,
+    /// How it has made room on this ENI, for each family.
+    made_room: [MadeRoom; 2],
     /// How many addresses ECS has given that are other software's.
     pub(super) foreign: usize,
 }
 
 impl Effort {
     pub(super) fn new() -> Self {
-        Self { tries: TRIES, failures: 0, has_made_room: false, foreign: 0 }
+        Self { tries: TRIES, failures: 0, made_room: [MadeRoom::default(); 2], foreign: 0 }
+    }
+
+    /// The ADD goes on to another ENI, where room can be made anew.
+    pub(super) fn change_eni(&mut self) {
+        self.made_room = Default::default();
     }
 }
 
@@ -129,10 +143,7 @@ impl<'s> Asker<'_, 's> {
             // A release that is still to be done may hold the address that is wanted.
             let may_help =
                 error.subject().is_full() || (want.address.is_some() && error.subject().is_an_address());
-            if may_help
-                && !std::mem::replace(&mut self.effort.has_made_room, true)
-                && self.make_room(&error, want.family, waiting)?
-            {
+            if may_help && self.make_room(&error, want.family, waiting)? {
                 most = waiting;
                 continue;
             }
@@ -172,11 +183,19 @@ impl<'s> Asker<'_, 's> {
     /// Makes room on a full ENI: by a release that is due, or by one of what nobody may take yet.
     fn make_room(&mut self, error: &Error, family: Family, count: usize) -> Result<bool> {
         let (releaser, deadline, rest) = (self.source.releaser, self.attempt.deadline, self.keeping.rest);
+        let made = &mut self.effort.made_room[usize::from(family == Family::V6)];
+        let is_first = !std::mem::replace(&mut made.by_release, true);
+        // What is releasing may be of the other family.
+        if is_first && releaser.make_room(self.eni_lock()?, deadline)? {
+            return Ok(true);
+        }
+        let made = &mut self.effort.made_room[usize::from(family == Family::V6)];
+        if !error.subject().is_full() || std::mem::replace(&mut made.in_reserve, true) {
+            return Ok(false);
+        }
         let network = self.attempt.intent.intention.network.clone();
         let eni_lock = self.eni_lock()?;
-        Ok(releaser.make_room(eni_lock, deadline)?
-            || error.subject().is_full()
-                && releaser.make_room_in_reserve(eni_lock, (family, count), (&network, rest), deadline)?)
+        Ok(releaser.make_room_in_reserve(eni_lock, (family, count), (&network, rest), deadline)?)
     }
 
     /// Makes a request durable before ECS is asked: for what is missing, and for one address if nothing `is_reserved` for this ADD.

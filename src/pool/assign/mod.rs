@@ -95,6 +95,7 @@ impl<'s> Attempt<'s> {
                 Err(failure) if sources.len() > 1 && may_be_had_elsewhere(&failure) => {
                     log::info!("trying another ENI than {}: {failure}", source.place.eni);
                     self.leave()?;
+                    effort.change_eni();
                     passed_over.add(&source.place.eni, failure);
                 }
                 Err(failure) => return Err(failure),

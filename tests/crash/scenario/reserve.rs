@@ -14,7 +14,7 @@ use crate::aftermath;
 use crate::course;
 
 /// One in so many points is tried: most of these calls do what others do as well. `CRASH_RESERVE=all` tries each.
-pub(crate) const ONE_OF: usize = 4;
+pub(crate) const ONE_OF: usize = 8;
 
 /// How many addresses are kept.
 const RESERVE: usize = 2;
