@@ -81,7 +81,9 @@ fn pods_that_come_and_go_at_the_same_time_do_not_disturb_each_other() {
         }
     });
     stage.expect_pods(&[]);
-    assert_eq!(stage.node.cloud.count(ASSIGN), names.len());
+    // Those that wait share requests.
+    let requests = stage.node.cloud.count(ASSIGN);
+    assert!(requests < names.len(), "{requests}");
 }
 
 /// `ctr` calls CNI itself: ADD before the container starts, DEL when it has ended.

@@ -141,8 +141,8 @@ const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "an ADD takes what it has chosen without another look",
         file: "src/store/taking.rs",
-        is: "!state.is_in_doubt(address, now) && self.is_reserved(eni, address)?",
-        becomes: "!state.is_in_doubt(address, now)",
+        is: "has_rested && !state.is_in_doubt(address, now)",
+        becomes: "(has_rested || true) && !state.is_in_doubt(address, now)",
         reported_by: By::Soak,
     },
     Mutation {
@@ -150,7 +150,7 @@ const MUTATIONS: &[Mutation] = &[
         file: "src/store/taking.rs",
         is: "if intent.is_deleted()? {",
         becomes: "if false {",
-        reported_by: By::Soak,
+        reported_by: By::Crash("reserve::interleaved"),
     },
     Mutation {
         name: "a DEL removes the record before its address is in the reserve",
