@@ -61,8 +61,11 @@ pub(crate) fn look_at_reserve(node: &Node, books: &Books, reports: &Reports<'_>)
     }
 }
 
-/// Whether a request has had an answer.
+/// Whether a request has had an answer that tells what it brought. A refusal does not: an earlier copy may have brought something, and
+/// the ADD may go on with an address from the reserve while its request is in doubt.
 fn is_answered(node: &Node, tokens: &[String]) -> bool {
     let of_it = |token: &Option<String>| token.as_ref().is_some_and(|token| tokens.contains(token));
-    node.cloud.last_call(|call| of_it(&call.client_token)).is_some_and(|call| call.answered)
+    node.cloud
+        .last_call(|call| of_it(&call.client_token))
+        .is_some_and(|call| call.answered && call.code.is_none())
 }
