@@ -7,6 +7,7 @@ use crate::base::attachment::Attachment;
 use crate::base::deadline::Deadline;
 use crate::store::error::{Error, Result};
 use crate::store::intent::{AddIntent, OpenIntent};
+use crate::store::lock::Lock;
 use crate::store::record::{Active, Allocation, AssignRequest, ReleaseProgress};
 use crate::store::record_name::record_name;
 use crate::store::schema::Misread;
@@ -124,9 +125,7 @@ impl Store {
         if let Err(error) = file::sync_directory(&self.active_directory()) {
             // Taken back before anybody else sees it: what this ADD got is released now, and a record that stayed active
             // would take the address from whoever has it next.
-            lock.lose_count();
-            file::remove(&path)?;
-            let _ = file::sync_directory(&self.active_directory());
+            self.remove_unsure(&path, &lock)?;
             return Err(error);
         }
         let addresses: Vec<_> = active.0.ips().collect();
@@ -139,6 +138,14 @@ impl Store {
         // and nothing is released that an active record names.
         self.end_intent(intent);
         Ok(Committed::Active)
+    }
+
+    /// Removes the active record at `path`, of which nobody knows whether it is durable.
+    pub(super) fn remove_unsure(&self, path: &Path, lock: &Lock) -> Result<()> {
+        lock.lose_count();
+        file::remove(path)?;
+        let _ = file::sync_directory(&self.active_directory());
+        Ok(())
     }
 
     /// Removes the intent of an ADD that has its record. What is in doubt of its requests becomes releasing before.

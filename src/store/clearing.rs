@@ -44,13 +44,18 @@ impl EniLock<'_> {
     /// # Errors
     /// The system's.
     pub(crate) fn named_but_unused(&self, addresses: &[IpAddr]) -> Result<BTreeSet<IpAddr>> {
-        let mut named = self.store().named_by_releases(self.eni(), addresses)?;
+        self.store().named_but_unused(self.eni(), addresses)
+    }
+
+    /// Those of `addresses` that nobody has in use.
+    pub(super) fn unused(&self, addresses: &[IpAddr]) -> Result<Vec<IpAddr>> {
+        let mut unused = Vec::new();
         for &address in addresses {
-            if self.store().is_reserved(self.eni(), address)? {
-                named.insert(address);
+            if self.owner_of(address)?.is_none() {
+                unused.push(address);
             }
         }
-        Ok(named)
+        Ok(unused)
     }
 
     /// Durably removes the entries of these addresses, which are releasing, but for those that an active record names. Without
@@ -64,17 +69,7 @@ impl EniLock<'_> {
             // What an entry is removed for must not be lost itself.
             self.make_moves_durable()?;
             let lock = self.store().lock(deadline)?;
-            let mut left = addresses.to_vec();
-            let mut outcome = Ok(());
-            left.retain(|it| match self.owner_of(*it) {
-                Ok(owner) => owner.is_none(),
-                Err(error) => {
-                    outcome = Err(error);
-                    false
-                }
-            });
-            outcome?;
-            self.store().forget_reserved(self.eni(), &left, &lock)?;
+            self.store().forget_reserved(self.eni(), &self.unused(addresses)?, &lock)?;
             drop(lock);
             return self.store().make_reserve_durable(self.eni());
         }

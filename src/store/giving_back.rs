@@ -6,7 +6,6 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::base::address::Address;
-use crate::base::attachment::Attachment;
 use crate::base::clock::Timestamp;
 use crate::base::deadline::Deadline;
 use crate::base::eni::EniId;
@@ -155,7 +154,7 @@ impl Store {
                 continue;
             }
             let key = (entry.network.clone(), entry.region.clone(), entry.boot_id.clone());
-            let record = records.entry(key).or_insert_with(|| allocation_of(eni, &entry));
+            let record = records.entry(key).or_insert_with(|| entry.allocation(eni));
             record.addresses.push(Address::alone(address));
             record.since = record.since.max(entry.since);
         }
@@ -168,18 +167,5 @@ impl Store {
         // A leader makes that durable before it sends.
         self.forget_reserved(eni, &given, lock)?;
         Ok(ids)
-    }
-}
-
-fn allocation_of(eni: &EniId, entry: &Entry) -> Allocation {
-    Allocation {
-        owner: Attachment::nobody(),
-        network: entry.network.clone(),
-        eni: eni.clone(),
-        region: entry.region.clone(),
-        addresses: Vec::new(),
-        pod: None,
-        boot_id: entry.boot_id.clone(),
-        since: entry.since,
     }
 }

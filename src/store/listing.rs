@@ -160,7 +160,7 @@ impl Store {
     /// Removes what killed processes left half written.
     pub fn sweep(&self) -> Result<()> {
         let of_reserve = self.reserved_enis()?;
-        let of_reserve = of_reserve.iter().map(|eni| self.reserved_directory().join(eni.as_str()));
+        let of_reserve = of_reserve.iter().map(|eni| self.entries_directory(eni));
         let others = [
             self.assigning_directory(),
             self.active_directory(),

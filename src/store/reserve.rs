@@ -13,11 +13,13 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::attachment::Attachment;
 use crate::base::clock::{Timestamp, boot_of_records, is_earlier_boot, up_for};
 use crate::base::eni::EniId;
 use crate::base::region::RegionId;
 use crate::store::error::{Error, Result};
 use crate::store::lock::Lock;
+use crate::store::record::Allocation;
 use crate::store::record_name::ReleaseName;
 use crate::store::schema::{self, Misread, SCHEMA};
 use crate::store::{Store, file};
@@ -84,8 +86,22 @@ impl Entry {
         }
     }
 
-    pub(super) fn parse(content: &[u8]) -> std::result::Result<Self, schema::Misread> {
+    pub(super) fn parse(content: &[u8]) -> std::result::Result<Self, Misread> {
         schema::parse(content).map(|Document { entry, .. }| entry)
+    }
+
+    /// It as a record of nobody's, still without addresses.
+    pub(super) fn allocation(&self, eni: &EniId) -> Allocation {
+        Allocation {
+            owner: Attachment::nobody(),
+            network: self.network.clone(),
+            eni: eni.clone(),
+            region: self.region.clone(),
+            addresses: Vec::new(),
+            pod: None,
+            boot_id: self.boot_id.clone(),
+            since: self.since,
+        }
     }
 
     /// For how much longer a new pod must not get the address. One of an earlier boot rests from the start of this one.
@@ -102,8 +118,13 @@ impl Store {
         self.directory.join("reserved")
     }
 
+    /// The directory of the entries of `eni`.
+    pub(super) fn entries_directory(&self, eni: &EniId) -> PathBuf {
+        self.reserved_directory().join(eni.as_str())
+    }
+
     pub(super) fn reserved_path(&self, eni: &EniId, address: IpAddr) -> PathBuf {
-        self.reserved_directory().join(eni.as_str()).join(address.to_string())
+        self.entries_directory(eni).join(address.to_string())
     }
 
     /// Every ENI that ever had an entry.
@@ -114,7 +135,7 @@ impl Store {
 
     /// The addresses that entries of `eni` name, whether they count or not. Nothing is opened.
     pub(crate) fn reserved_addresses(&self, eni: &EniId) -> Result<Vec<IpAddr>> {
-        let names = file::names(&self.reserved_directory().join(eni.as_str()))?;
+        let names = file::names(&self.entries_directory(eni))?;
         Ok(names.into_iter().filter_map(|name| name.parse().ok()).collect())
     }
 
@@ -175,10 +196,25 @@ impl Store {
         Ok(false)
     }
 
-    /// Whether an address has an entry that counts.
-    pub(super) fn is_reserved(&self, eni: &EniId, address: IpAddr) -> Result<bool> {
-        Ok(matches!(self.find_entry(eni, address)?, Found::Entry(_))
-            && self.counts(eni, address, &self.named_by_releases(eni, &[address])?)?)
+    /// The entry of this address, if it counts.
+    pub(crate) fn reserved_one(&self, eni: &EniId, address: IpAddr) -> Result<Option<Reserved>> {
+        let Found::Entry(entry) = self.find_entry(eni, address)? else { return Ok(None) };
+        let counts = self.counts(eni, address, &self.named_by_releases(eni, &[address])?)?;
+        Ok(counts.then_some(Reserved { address, entry }))
+    }
+
+    /// Those of `addresses` of `eni` that are releasing or in the reserve.
+    pub(super) fn named_but_unused(&self, eni: &EniId, addresses: &[IpAddr]) -> Result<BTreeSet<IpAddr>> {
+        let releasing = self.named_by_releases(eni, addresses)?;
+        let mut named = releasing.clone();
+        for &address in addresses {
+            if matches!(self.find_entry(eni, address)?, Found::Entry(_))
+                && self.counts(eni, address, &releasing)?
+            {
+                named.insert(address);
+            }
+        }
+        Ok(named)
     }
 
     fn counts(&self, eni: &EniId, address: IpAddr, releasing: &BTreeSet<IpAddr>) -> Result<bool> {
@@ -197,8 +233,8 @@ impl Store {
             }
             Err(error) => return Err(error),
         };
-        Ok(match schema::parse::<Document>(&content) {
-            Ok(Document { entry, .. }) => Found::Entry(entry),
+        Ok(match Entry::parse(&content) {
+            Ok(entry) => Found::Entry(entry),
             Err(Misread::Damaged(why)) => Found::Damaged(why),
             Err(newer) => {
                 log::error!("{}", newer.into_error(&path));
@@ -242,7 +278,7 @@ impl Store {
 
     /// Writes the file of entries that are about to be named.
     pub(super) fn draft_entry(&self, eni: &EniId, entry: &Entry) -> Result<file::Draft> {
-        let directory = self.reserved_directory().join(eni.as_str());
+        let directory = self.entries_directory(eni);
         file::make_directory(&directory)?;
         let document = Document { schema: SCHEMA, entry: entry.clone() };
         let content = super::digest::seal(schema::encode_with_clock(&document, &directory)?);
@@ -271,26 +307,18 @@ impl Store {
 
     /// Makes the entries of `eni`, and the removal of others, durable.
     pub(super) fn make_reserve_durable(&self, eni: &EniId) -> Result<()> {
-        let directory = self.reserved_directory().join(eni.as_str());
+        let directory = self.entries_directory(eni);
         if file::exists(&directory)? { file::sync_directory(&directory) } else { Ok(()) }
     }
 
-    /// Removes the entries of these addresses, and says whether there were any. The caller makes that durable where it matters.
-    pub(super) fn forget_reserved(&self, eni: &EniId, addresses: &[IpAddr], _lock: &Lock) -> Result<bool> {
-        let mut any = false;
-        for &address in addresses {
-            let path = self.reserved_path(eni, address);
-            if file::exists(&path)? {
-                file::remove(&path)?;
-                any = true;
-            }
-        }
-        Ok(any)
+    /// Removes the entries of these addresses, where there are any. The caller makes that durable where it matters.
+    pub(super) fn forget_reserved(&self, eni: &EniId, addresses: &[IpAddr], _lock: &Lock) -> Result<()> {
+        addresses.iter().try_for_each(|&address| file::remove(&self.reserved_path(eni, address)))
     }
 
     /// When the names of the entries of `eni` last changed, in nanoseconds by the wall clock; `None` if there never was one.
     pub(super) fn reserve_changed_at(&self, eni: &EniId) -> Result<Option<u64>> {
-        let directory = self.reserved_directory().join(eni.as_str());
+        let directory = self.entries_directory(eni);
         match std::fs::metadata(&directory).and_then(|it| it.modified()) {
             Ok(moment) => Ok(Some(nanoseconds(moment))),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),

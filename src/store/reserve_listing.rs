@@ -37,7 +37,7 @@ impl Store {
                 }
                 let Some(content) = file::read(&path)? else { continue };
                 let listed = match Entry::parse(&content) {
-                    Ok(entry) => Listed::reserved(path.clone(), &eni, address, entry),
+                    Ok(entry) => Listed::reserved(path.clone(), &eni, address, &entry),
                     Err(misread) => Listed::quarantined(&path, misread),
                 };
                 found.insert(path, listed);
@@ -58,7 +58,8 @@ impl Store {
 }
 
 impl Listed {
-    fn reserved(path: PathBuf, eni: &EniId, address: IpAddr, entry: Entry) -> Self {
+    fn reserved(path: PathBuf, eni: &EniId, address: IpAddr, entry: &Entry) -> Self {
+        let addresses = vec![Address::alone(address)];
         Self {
             state: State::Reserved,
             path,
@@ -66,7 +67,7 @@ impl Listed {
             progress: ReleaseProgress::default(),
             releasing_since: None,
             rests_since: entry.rests_since,
-            allocation: Some(allocation(eni, address, entry)),
+            allocation: Some(Allocation { addresses, ..entry.allocation(eni) }),
         }
     }
 
@@ -95,19 +96,5 @@ impl Listed {
         }
         let address = self.path.file_name()?.to_str()?.parse().ok()?;
         Some((EniId::try_from(directory.file_name()?.to_str()?.to_owned()).ok()?, address))
-    }
-}
-
-/// An entry as a record of nobody's.
-fn allocation(eni: &EniId, address: IpAddr, entry: Entry) -> Allocation {
-    Allocation {
-        owner: Attachment::nobody(),
-        network: entry.network,
-        eni: eni.clone(),
-        region: entry.region,
-        addresses: vec![Address::alone(address)],
-        pod: None,
-        boot_id: entry.boot_id,
-        since: entry.since,
     }
 }

@@ -175,27 +175,8 @@ impl EniLock<'_> {
         let (store, eni) = (self.store(), self.eni());
         let draft = store.draft_entry(eni, entry)?;
         let lock = store.lock(deadline)?;
-        let mut free = Vec::new();
-        for &address in addresses {
-            if store.owner_of(eni, address)?.is_none() {
-                free.push(address);
-            }
-        }
-        store.name_reserved(eni, &free, &draft, &lock)?;
+        store.name_reserved(eni, &self.unused(addresses)?, &draft, &lock)?;
         drop((lock, draft));
         store.make_reserve_durable(eni)
-    }
-
-    /// Removes the entry that an address may have beside a release, before that ends: it would count from then on, and another ADD
-    /// take what ECS has just given to the holder of this lock.
-    ///
-    /// # Errors
-    /// [`Busy`](crate::store::Error::Busy) and the system's.
-    pub(crate) fn forget_entry_of(&self, address: IpAddr, deadline: Deadline) -> Result<()> {
-        if !self.store().has_entry_of(self.eni(), &[address])? {
-            return Ok(());
-        }
-        let lock = self.store().lock(deadline)?;
-        self.store().forget_reserved(self.eni(), &[address], &lock).map(drop)
     }
 }

@@ -11,8 +11,7 @@ use crate::store::error::Result;
 use crate::store::intent::OpenIntent;
 use crate::store::record::{Active, Allocation};
 use crate::store::record_name::{ReleaseName, record_name};
-use crate::store::reserve::Found;
-use crate::store::{Reserved, Store, file};
+use crate::store::{Store, file};
 
 impl Store {
     /// Ends an ADD well with `taken` out of the reserve, all of them or none; the record may have others beside. It is visible at
@@ -67,14 +66,6 @@ impl Store {
         Ok(Committed::Active)
     }
 
-    /// The entry of this address, if it counts.
-    pub(crate) fn reserved_one(&self, eni: &EniId, address: IpAddr) -> Result<Option<Reserved>> {
-        let found =
-            if self.is_reserved(eni, address)? { self.find_entry(eni, address)? } else { Found::Nothing };
-        let entry = if let Found::Entry(entry) = found { Some(entry) } else { None };
-        Ok(entry.map(|entry| Reserved { address, entry }))
-    }
-
     /// Whether something of `eni` can make room on it: a release, or an entry of the reserve.
     pub(crate) fn may_get_room(&self, eni: &EniId) -> Result<bool> {
         let releases = file::names(&self.releasing_directory())?;
@@ -86,9 +77,7 @@ impl Store {
     fn take_back(&self, active: &Active, deadline: Deadline) -> Result<()> {
         let lock = self.lock(deadline)?;
         if self.active(&active.0.owner)?.as_ref() == Some(active) {
-            lock.lose_count();
-            file::remove(&self.active_directory().join(record_name(&active.0.owner)))?;
-            let _ = file::sync_directory(&self.active_directory());
+            self.remove_unsure(&self.active_directory().join(record_name(&active.0.owner)), &lock)?;
         }
         Ok(())
     }

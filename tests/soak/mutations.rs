@@ -138,8 +138,8 @@ const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "a release is sent although its address is in the reserve",
         file: "src/store/clearing.rs",
-        is: "            self.store().forget_reserved(self.eni(), &left, &lock)?;",
-        becomes: "            let _ = (&left, &lock);",
+        is: "            self.store().forget_reserved(self.eni(), &self.unused(addresses)?, &lock)?;",
+        becomes: "            let _ = &lock;",
         reported_by: By::Crash("reserve::kill_points::of_a_del_beside_a_stale_entry"),
     },
     Mutation {

@@ -56,14 +56,11 @@ impl Asker<'_, '_> {
         }
         let own = of(Use::Own).first().copied();
         if !records.is_empty() {
-            // What a kill left beside a release would count when that is over.
+            // What a kill left beside a release would count when that is over, and another ADD take it.
             eni_lock.clear_entries(&[of(Use::Own), of(Use::Foreign)].concat(), deadline)?;
         }
         if let Some(address) = own {
             eni_lock.hand_over(address, &intention.owner);
-            if !records.is_empty() {
-                eni_lock.forget_entry_of(address, deadline)?;
-            }
         }
         // ECS assigns only what is free, so an earlier release of it has happened.
         eni_lock.finish(&mut records, |assigned| addresses.contains(&assigned))?;
