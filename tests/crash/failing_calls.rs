@@ -52,9 +52,7 @@ pub(crate) const ON_SOCKETS: [&str; 7] =
 pub(crate) fn survives(scenario: &Scenario) {
     let node = scenario.node();
     let start = Moment::of(&node);
-    // From the same files in the same order as all later runs.
-    start.restore(&node);
-    let calls = scenario.system_calls(&node);
+    let calls = scenario.system_calls(&node, &start);
     let (mut survived, mut succeeded, mut states, mut unreached) = (0, 0, BTreeSet::new(), Vec::new());
     let failing = scenario.chosen(failing(&calls, scenario.costly));
     for (SystemCall { name, nth, text }, effect) in failing.clone() {

@@ -17,10 +17,8 @@ use crate::tracer::{self, SystemCall, Tracing};
 pub(crate) fn survives(scenario: &Scenario) {
     let node = scenario.node();
     let start = Moment::of(&node);
-    // From the same files in the same order as all later runs.
-    start.restore(&node);
     // Before its execve there is no plugin.
-    let mut calls = scenario.system_calls(&node);
+    let mut calls = scenario.system_calls(&node, &start);
     calls.retain(|call| call.name != "execve");
     if scenario.costly {
         calls = tracer::after_noticeable(&calls);

@@ -43,8 +43,7 @@ const DISKS: [(&str, &str, &[&str]); 4] = [
 pub(crate) fn survives(scenario: &Scenario) {
     let node = scenario.node();
     let start = Moment::of(&node);
-    start.restore(&node);
-    let calls = scenario.system_calls(&node);
+    let calls = scenario.system_calls(&node, &start);
     let (mut survived, mut succeeded, mut states) = (0, 0, BTreeSet::new());
     let failing = scenario.chosen(moments(&calls));
     for (disk, index) in failing {
