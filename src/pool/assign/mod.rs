@@ -72,10 +72,8 @@ impl<'s> Attempt<'s> {
                     .iter()
                     .map(|source| Taker { source, picker: Picker::new(source, keeping, self.deadline) }),
             );
-            for _ in 0..TRIES {
-                if let Some(taken) = self.take_any(&takers, Look::From)? {
-                    return Ok(taken);
-                }
+            if let Some(taken) = self.take_any(&takers, Look::From, TRIES)? {
+                return Ok(taken);
             }
         }
         let mut effort = Effort::new();
@@ -136,26 +134,27 @@ impl<'s> Attempt<'s> {
         if self.intent.is_deleted()? {
             return Err(Failure::Deleted);
         }
-        self.take_any(takers, Look::Behind)
+        self.take_any(takers, Look::Behind, 1)
     }
 
-    /// Takes what it can from the first ENI that has it; `None` also where others were faster.
+    /// Takes what it can from the first ENI that has it; `None` also where others were faster, so many times.
     fn take_any<'p>(
         &mut self,
         takers: &[Taker<'p>],
         look: fn(usize) -> Look,
+        tries: usize,
     ) -> Result<Option<(&'p EniPlacement, Active)>> {
         for Taker { source, picker } in takers {
-            if self.store.reserved_addresses(&source.place.eni)?.is_empty() {
-                continue;
-            }
-            let rank = self.store.rank(&self.intent)?;
-            let picked = picker.pick_all(look(rank))?;
-            self.release_missing(source, picker)?;
-            if let Some(picked) = picked
-                && let Some(active) = self.take(source, &picked)?
-            {
-                return Ok(Some((source.place, active)));
+            for _ in 0..tries {
+                if self.store.reserved_addresses(&source.place.eni)?.is_empty() {
+                    break;
+                }
+                let picked = picker.pick_all(look(self.store.rank(&self.intent)?))?;
+                self.release_missing(source, picker)?;
+                let Some(picked) = picked else { break };
+                if let Some(active) = self.take(source, &picked)? {
+                    return Ok(Some((source.place, active)));
+                }
             }
         }
         Ok(None)
