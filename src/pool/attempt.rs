@@ -1,7 +1,5 @@
 //! One ADD's attempt to get addresses: what it holds, and how it is undone.
 
-use std::time::Duration;
-
 use crate::base::deadline::Deadline;
 use crate::base::eni::EniId;
 use crate::base::region::RegionId;
@@ -20,8 +18,6 @@ pub(crate) struct Attempt<'s> {
     pub(super) got: Option<Allocation>,
     /// The ENIs of which it would take addresses, each with its region.
     pub(super) enis: Vec<(EniId, RegionId)>,
-    /// How long an address that a pod has had must have rested.
-    pub(super) rest: Duration,
     /// The record, from the commit on.
     pub(super) committed: Option<Active>,
 }
@@ -29,8 +25,7 @@ pub(crate) struct Attempt<'s> {
 impl<'s> Attempt<'s> {
     /// Begins with a durable intent.
     pub(crate) fn new(store: &'s Store, intent: OpenIntent, deadline: Deadline) -> Self {
-        let (enis, rest) = (Vec::new(), Duration::ZERO);
-        Self { store, deadline, intent, eni_lock: None, got: None, enis, rest, committed: None }
+        Self { store, deadline, intent, eni_lock: None, got: None, enis: Vec::new(), committed: None }
     }
 
     /// The ENIs of which it would take addresses, each with its region.

@@ -125,9 +125,7 @@ fn assign<'s>(
     if let Some(failure) = failure.filter(|_| sources.is_empty()) {
         return Err(failure);
     }
-    let reserve = context.ipam.reserve()?;
-    let (place, active) =
-        attempt.run(&sources, Keeping { entries: reserve.reserve, rest: reserve.reuse_delay })?;
+    let (place, active) = attempt.run(&sources)?;
     Ok((place.clone(), active))
 }
 
@@ -138,7 +136,9 @@ fn source<'a>(context: &'a CallContext<'_>, place: &'a EniPlacement, call: &Add)
     if let Some(it) = wanted.iter().find(|it| foreign.covers(it.subnet.block)) {
         return Err(Failure::AllForeign { subnet: it.subnet.block });
     }
-    Ok(Source { place, wanted, releaser: context.releaser(&place.region)? })
+    let reserve = context.ipam.reserve()?;
+    let keeping = Keeping { entries: reserve.reserve, rest: reserve.reuse_delay };
+    Ok(Source { place, wanted, keeping, releaser: context.releaser(&place.region)? })
 }
 
 /// Says that what a failed ADD had got is not released yet, where that failed.

@@ -11,7 +11,7 @@ use crate::cloud::ecs::{ALWAYS_TAKEN, is_too_many};
 use crate::cloud::rpc::{Disposition, Error, ErrorKind};
 use crate::failure::{Failure, Result};
 use crate::node::placement::Wanted;
-use crate::pool::assign::formula::{Count, Keeping};
+use crate::pool::assign::formula::Count;
 use crate::pool::assign::picking::{Look, Picker};
 use crate::pool::assign::source::Source;
 use crate::pool::attempt::Attempt;
@@ -78,7 +78,6 @@ impl Effort {
 /// an address that no record names yet.
 pub(super) struct Asker<'a, 's> {
     pub(super) source: &'a Source<'a>,
-    pub(super) keeping: Keeping,
     pub(super) attempt: &'a mut Attempt<'s>,
     pub(super) effort: &'a mut Effort,
 }
@@ -176,13 +175,13 @@ impl<'s> Asker<'_, 's> {
 
     /// An entry that it could take instead of asking.
     fn pick(&self, want: &Wanted) -> Result<Option<IpAddr>> {
-        let picker = Picker::new(self.source, self.keeping, self.attempt.deadline);
+        let picker = Picker::new(self.source, self.attempt.deadline);
         picker.pick(want, Look::From(0))
     }
 
     /// Makes room on a full ENI: by a release that is due, or by one of what nobody may take yet.
     fn make_room(&mut self, error: &Error, family: Family, count: usize) -> Result<bool> {
-        let (releaser, deadline, rest) = (self.source.releaser, self.attempt.deadline, self.keeping.rest);
+        let (releaser, deadline) = (self.source.releaser, self.attempt.deadline);
         let made = &mut self.effort.made_room[usize::from(family == Family::V6)];
         let is_first = !std::mem::replace(&mut made.by_release, true);
         // What is releasing may be of the other family.
@@ -194,14 +193,15 @@ impl<'s> Asker<'_, 's> {
             return Ok(false);
         }
         let network = self.attempt.intent.intention.network.clone();
+        let delay = self.source.keeping.rest;
         let eni_lock = self.eni_lock()?;
-        Ok(releaser.make_room_in_reserve(eni_lock, (family, count), (&network, rest), deadline)?)
+        Ok(releaser.make_room_in_reserve(eni_lock, (family, count), (&network, delay), deadline)?)
     }
 
     /// Makes a request durable before ECS is asked: for what is missing, and for one address if nothing `is_reserved` for this ADD.
     /// `None` where ECS need not be asked.
     fn plan(&mut self, want: &Wanted, is_reserved: bool, most: usize) -> Result<Option<Planned>> {
-        let (source, keeping, now) = (self.source, self.keeping, Timestamp::now());
+        let (source, now) = (self.source, Timestamp::now());
         let least = usize::from(!is_reserved);
         let ask = self.prepare(want)?;
         if source.is_particular() {
@@ -218,13 +218,13 @@ impl<'s> Asker<'_, 's> {
             .min(fewer_than.saturating_sub(1))
             .min(most)
             .max(1);
-        let picker = Picker::new(source, keeping, self.attempt.deadline);
+        let picker = Picker::new(source, self.attempt.deadline);
         let network = self.attempt.intent.intention.network.clone();
         let mut waiting = 1;
         let asked = |demand: &Demand| {
             let is_fit = |address, entry: &Entry| picker.is_fit(want, address, entry, &state, now);
             waiting = demand.waiting;
-            let missing = Count::new(demand, &network, keeping, is_fit).missing();
+            let missing = Count::new(demand, &network, source.keeping.entries, is_fit).missing();
             let count = missing.max(least).min(most);
             (count > 0).then_some(AssignRequest { count, ..ask })
         };

@@ -2,19 +2,8 @@
 //! share a request; and those that are missing in the reserve.
 
 use std::net::IpAddr;
-use std::time::Duration;
 
-use crate::base::clock::Timestamp;
 use crate::store::{Demand, Entry};
-
-/// What a network keeps in reserve.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Keeping {
-    /// How many addresses of each family, on each ENI.
-    pub(crate) entries: usize,
-    /// How long an address that a pod has had is not given to another.
-    pub(crate) rest: Duration,
-}
 
 /// What is counted of one family on one ENI, for one network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,13 +24,13 @@ impl Count {
     pub(super) fn new(
         demand: &Demand,
         network: &str,
-        keeping: Keeping,
+        keep: usize,
         is_fit: impl Fn(IpAddr, &Entry) -> bool,
     ) -> Self {
         let own = || demand.reserved.iter().filter(|it| it.entry.network == network);
         Self {
             waiting: demand.waiting,
-            keep: keeping.entries,
+            keep,
             free: own().count(),
             rested: own().filter(|it| is_fit(it.address, &it.entry)).count(),
             open: demand.open,
@@ -54,11 +43,6 @@ impl Count {
         let for_all = (waiting + keep).saturating_sub(free + open);
         for_all.max(waiting.saturating_sub(rested + open))
     }
-}
-
-/// Whether an entry has rested long enough for a new pod.
-pub(super) fn has_rested(entry: &Entry, keeping: Keeping, now: Timestamp) -> bool {
-    entry.left_to_rest(keeping.rest, now).is_zero()
 }
 
 #[cfg(test)]

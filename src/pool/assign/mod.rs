@@ -27,8 +27,7 @@ use crate::pool::assign::picking::{Look, Picker};
 use crate::pool::attempt::Attempt;
 use crate::store::{Active, Allocation, Committed, EniLock, Waits, join};
 
-pub(crate) use formula::Keeping;
-pub(crate) use source::Source;
+pub(crate) use source::{Keeping, Source};
 
 /// How often an ADD that may try all entries tries anew when others were faster.
 const TRIES: usize = 3;
@@ -56,21 +55,14 @@ impl<'s> Attempt<'s> {
     ///
     /// # Errors
     /// Why there is no address, or no record. [`Attempt::undo`] then releases what there is.
-    pub(crate) fn run<'p>(
-        &mut self,
-        sources: &'p [Source<'p>],
-        keeping: Keeping,
-    ) -> Result<(&'p EniPlacement, Active)> {
+    pub(crate) fn run<'p>(&mut self, sources: &'p [Source<'p>]) -> Result<(&'p EniPlacement, Active)> {
         let places = sources.iter().map(|source| source.place);
-        self.rest = keeping.rest;
         self.enis = places.map(|place| (place.eni.clone(), place.region.clone())).collect();
         let mut takers: Vec<Taker<'p>> = Vec::new();
         if !sources.iter().any(Source::is_particular) {
             self.intent.wait_for(self.waits(sources));
             takers.extend(
-                sources
-                    .iter()
-                    .map(|source| Taker { source, picker: Picker::new(source, keeping, self.deadline) }),
+                sources.iter().map(|source| Taker { source, picker: Picker::new(source, self.deadline) }),
             );
             if let Some(taken) = self.take_any(&takers, Look::From, TRIES)? {
                 return Ok(taken);
@@ -85,7 +77,7 @@ impl<'s> Attempt<'s> {
             }
             let (source, led) = match self.wait_for_turn(&open, &takers)? {
                 Turn::Taken(place, active) => return Ok((place, active)),
-                Turn::Locked(source, eni_lock) => (source, self.lead(source, keeping, eni_lock, &mut effort)),
+                Turn::Locked(source, eni_lock) => (source, self.lead(source, eni_lock, &mut effort)),
             };
             match led {
                 Ok(Some(active)) => return Ok((source.place, active)),
@@ -197,7 +189,6 @@ impl<'s> Attempt<'s> {
     fn lead(
         &mut self,
         source: &Source<'_>,
-        keeping: Keeping,
         eni_lock: EniLock<'s>,
         effort: &mut Effort,
     ) -> Result<Option<Active>> {
@@ -214,7 +205,7 @@ impl<'s> Attempt<'s> {
                 if found.iter().any(|(it, _)| it.family == want.family) {
                     continue;
                 }
-                match (Asker { source, keeping, attempt: self, effort }).obtain(want)? {
+                match (Asker { source, attempt: self, effort }).obtain(want)? {
                     Found::Nothing => return Ok(None),
                     it => found.push((*want, it)),
                 }
@@ -260,7 +251,7 @@ impl<'s> Attempt<'s> {
             self.store.commit(&self.intent, &active, self.deadline)?
         } else {
             // One that the runtime asks for need not have rested.
-            let rest = if source.is_particular() { Duration::ZERO } else { self.rest };
+            let rest = if source.is_particular() { Duration::ZERO } else { source.keeping.rest };
             self.store.take(&self.intent, &active, (&taken, rest), self.deadline)?
         };
         match committed {

@@ -11,7 +11,6 @@ use crate::base::region::Family;
 use crate::failure::Result;
 use crate::node::eni_link::EniLink;
 use crate::node::placement::Wanted;
-use crate::pool::assign::formula::{Keeping, has_rested};
 use crate::pool::assign::source::Source;
 use crate::store::{EniState, Entry};
 
@@ -34,7 +33,6 @@ pub(super) enum Look {
 /// What an ADD can take out of the reserve of one ENI.
 pub(super) struct Picker<'a> {
     source: &'a Source<'a>,
-    keeping: Keeping,
     deadline: Deadline,
     /// When metadata was asked what it shows on the ENI, of each family, and what that was; `None` where it does not tell.
     shown: [OnceCell<(Timestamp, Option<BTreeSet<IpAddr>>)>; 2],
@@ -43,8 +41,8 @@ pub(super) struct Picker<'a> {
 }
 
 impl<'a> Picker<'a> {
-    pub(super) fn new(source: &'a Source<'a>, keeping: Keeping, deadline: Deadline) -> Self {
-        Self { source, keeping, deadline, shown: [const { OnceCell::new() }; 2], missing: RefCell::default() }
+    pub(super) fn new(source: &'a Source<'a>, deadline: Deadline) -> Self {
+        Self { source, deadline, shown: [const { OnceCell::new() }; 2], missing: RefCell::default() }
     }
 
     /// An entry for each address that is wanted; `None` if there is not one for each.
@@ -97,7 +95,7 @@ impl<'a> Picker<'a> {
         // ECS refuses to assign a requested one that is on the ENI already, so that one does not have to rest.
         let is_wanted = match want.address {
             Some(requested) => requested == address,
-            None => has_rested(entry, self.keeping, now),
+            None => entry.left_to_rest(self.source.keeping.rest, now).is_zero(),
         };
         is_wanted
             && want.subnet.block.contains(address)
