@@ -8,9 +8,9 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
-use std::{io, thread};
+use std::{io, slice, thread};
 
 use crate::base::deadline::Deadline;
 use crate::base::file_lock::{lock, try_lock};
@@ -67,11 +67,8 @@ impl Turnstile {
         deadline: Deadline,
         needless: impl FnMut() -> Result<bool>,
     ) -> Result<Option<Lock>> {
-        let [queue, lock] = self.open()?;
-        if self.try_queue(&queue)? && self.try_lock(&lock)? {
-            return Ok(Some(Lock { file: lock }));
-        }
-        Place::at_the_end(&self.lock, vec![queue, lock])?.wait(deadline, needless)
+        let taken = wait_for_any(slice::from_ref(self), Duration::ZERO, deadline, needless)?;
+        Ok(taken.map(|(_, lock)| lock))
     }
 
     /// For the holder of the lock: gets in line behind all who wait. `None` if nobody does.
@@ -159,10 +156,27 @@ impl Line {
         if turnstile.try_queue(&queue)? && turnstile.try_lock(&lock)? {
             return Ok(Some(Lock { file: lock }));
         }
-        let (sender, index) = (self.sender.clone(), self.paths.len());
-        line_up(&turnstile.lock, vec![queue, lock], move |turn| drop(sender.send((index, turn))))?;
-        self.paths.push(turnstile.lock.clone());
+        self.line_up(&turnstile.lock, vec![queue, lock])?;
         Ok(None)
+    }
+
+    /// Takes the last place before a lock, which is that of the last of `files`; `path` is its name. A thread waits there. Where
+    /// nobody wants the lock when its turn comes, it is let go at once, with the message that nobody receives.
+    fn line_up(&mut self, path: &Path, files: Vec<File>) -> Result<()> {
+        let (sender, index) = (self.sender.clone(), self.paths.len());
+        let (begun, has_begun) = channel();
+        let in_line = move || {
+            let _ = begun.send(());
+            let _ = sender.send((index, lock_all(files)));
+        };
+        thread::Builder::new()
+            .stack_size(STACK)
+            .spawn(in_line)
+            .map_err(Error::io("start a thread that waits for", path))?;
+        // Whoever lets go of the lock next is to find this thread in line.
+        let _ = has_begun.recv();
+        self.paths.push(path.to_owned());
+        Ok(())
     }
 
     fn wait(&self, deadline: Deadline, mut needless: impl FnMut() -> Result<bool>) -> Result<Ended> {
@@ -178,59 +192,28 @@ impl Line {
     }
 }
 
-/// A place in the line before a lock.
-pub(super) struct Place {
-    path: PathBuf,
-    turn: Receiver<io::Result<File>>,
-}
+/// A place in the line before one lock.
+pub(super) struct Place(Line);
 
 impl Place {
     /// Takes the last place. The lock is that of the last of `files`; `path` is its name.
     fn at_the_end(path: &Path, files: Vec<File>) -> Result<Self> {
-        let (sender, turn) = channel();
-        line_up(path, files, move |turn| drop(sender.send(turn)))?;
-        Ok(Self { path: path.to_owned(), turn })
+        let mut line = Line::new();
+        line.line_up(path, files)?;
+        Ok(Self(line))
     }
 
     /// Waits for the turn; `None` if `deadline` passes before, or the wait becomes `needless`.
     pub(super) fn wait(
         self,
         deadline: Deadline,
-        mut needless: impl FnMut() -> Result<bool>,
+        needless: impl FnMut() -> Result<bool>,
     ) -> Result<Option<Lock>> {
-        loop {
-            match self.turn.recv_timeout(LOOK.min(deadline.remaining())) {
-                Ok(Ok(file)) => return Ok(Some(Lock { file })),
-                Ok(Err(error)) => return Err(Error::io("lock", &self.path)(error)),
-                Err(RecvTimeoutError::Timeout) if deadline.has_passed() || needless()? => return Ok(None),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => {
-                    return Err(Error::io("lock", &self.path)(io::ErrorKind::Other.into()));
-                }
-            }
-        }
+        Ok(match self.0.wait(deadline, needless)? {
+            Ended::Turn(_, lock) => Some(lock),
+            Ended::Needless | Ended::Late => None,
+        })
     }
-}
-
-/// Waits for the locks of `files` in a thread, and passes the last of them on. Where nobody wants it by then, it is let go at once,
-/// with the message that nobody receives.
-fn line_up(
-    path: &Path,
-    files: Vec<File>,
-    pass_on: impl FnOnce(io::Result<File>) + Send + 'static,
-) -> Result<()> {
-    let (begun, has_begun) = channel();
-    let in_line = move || {
-        let _ = begun.send(());
-        pass_on(lock_all(files));
-    };
-    thread::Builder::new()
-        .stack_size(STACK)
-        .spawn(in_line)
-        .map_err(Error::io("start a thread that waits for", path))?;
-    // Whoever lets go of the lock next is to find this thread in line.
-    let _ = has_begun.recv();
-    Ok(())
 }
 
 /// Locks one file after the other, and lets go of each when it has the next. Returns the last one.
