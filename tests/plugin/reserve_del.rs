@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::IpAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use harness::{Answer, Calling, Effect, Fault, Node};
@@ -13,17 +12,6 @@ use crate::{eventually, node};
 
 const ASSIGN: &str = "AssignPrivateIpAddresses";
 const UNASSIGN: &str = "UnassignPrivateIpAddresses";
-
-/// The file of an entry.
-fn entry_file(node: &Node, address: IpAddr) -> PathBuf {
-    node.store().join("reserved").join(Node::ENI).join(address.to_string())
-}
-
-/// What is in the reserve.
-fn reserved(node: &Node) -> BTreeSet<IpAddr> {
-    let names = fs::read_dir(node.store().join("reserved").join(Node::ENI)).into_iter().flatten();
-    names.filter_map(|it| it.unwrap().file_name().to_str().unwrap().parse().ok()).collect()
-}
 
 /// Pods with addresses, a reserve that is empty because they came before it, and a cloud that has not been asked for anything since.
 fn with_pods<const N: usize>(node: &mut Node, reserve: usize) -> [IpAddr; N] {
@@ -39,7 +27,7 @@ fn unassigned(node: &Node) -> usize {
 
 /// Lets an entry be one of this address too, as a kill leaves it.
 fn enter(node: &Node, of: IpAddr, address: IpAddr) {
-    fs::hard_link(entry_file(node, of), entry_file(node, address)).unwrap();
+    fs::hard_link(node.entry(of), node.entry(address)).unwrap();
 }
 
 #[test]
@@ -49,9 +37,9 @@ fn a_del_leaves_its_address_in_the_reserve_while_there_is_room_and_asks_nobody()
     node.del("c0").ok();
     node.del("c1").ok();
     assert!(node.cloud.ledger().is_empty(), "{}", node.scene());
-    assert_eq!((reserved(&node), node.counts()), (BTreeSet::from([one, two]), [0, 1, 0, 0]));
+    assert_eq!((node.reserved_addresses(), node.counts()), (BTreeSet::from([one, two]), [0, 1, 0, 0]));
     assert!(node.log().contains(&format!("{one} on {} stays assigned", Node::ENI)), "{}", node.log());
-    let entry: Value = serde_json::from_slice(&fs::read(entry_file(&node, one)).unwrap()).unwrap();
+    let entry: Value = serde_json::from_slice(&fs::read(node.entry(one)).unwrap()).unwrap();
     assert_eq!(
         (&entry["entry"]["network"], &entry["entry"]["regionId"]),
         (&json!("pods"), &json!("cn-hangzhou"))
@@ -84,12 +72,12 @@ fn each_family_has_a_reserve_of_its_own_and_a_pod_leaves_all_its_addresses_or_no
     let _ = node.call("ADD", "c2").config(only4).run().address();
     node.set("reserve", 1);
     node.del("c0").ok();
-    assert_eq!(reserved(&node).len(), 2, "{}", node.scene());
+    assert_eq!(node.reserved_addresses().len(), 2, "{}", node.scene());
     // IPv4 has no room any more, so the IPv6 address of the same pod does not stay either.
     node.del("c1").ok();
     node.del("c2").ok();
-    assert_eq!(node.on_eni(), reserved(&node), "{}", node.scene());
-    assert_eq!(reserved(&node).len(), 2);
+    assert_eq!(node.on_eni(), node.reserved_addresses(), "{}", node.scene());
+    assert_eq!(node.reserved_addresses().len(), 2);
 }
 
 #[test]
@@ -102,9 +90,19 @@ fn a_network_has_no_less_room_because_another_one_has_a_reserve_on_the_same_eni(
     node.del("c0").ok();
     // Its record says which network it is of; the name that DEL comes with does not count.
     node.del("c9").ok();
-    assert_eq!((reserved(&node), unassigned(&node)), (BTreeSet::from([one, third]), 0), "{}", node.scene());
+    assert_eq!(
+        (node.reserved_addresses(), unassigned(&node)),
+        (BTreeSet::from([one, third]), 0),
+        "{}",
+        node.scene()
+    );
     node.call("DEL", "c1").config(other).run().ok();
-    assert_eq!((reserved(&node), unassigned(&node)), (BTreeSet::from([one, third]), 1), "{}", node.scene());
+    assert_eq!(
+        (node.reserved_addresses(), unassigned(&node)),
+        (BTreeSet::from([one, third]), 1),
+        "{}",
+        node.scene()
+    );
     assert!(!node.on_eni().contains(&two));
 }
 
@@ -116,17 +114,22 @@ fn an_entry_that_does_not_count_takes_no_room() {
     // As a kill leaves it: the record of c2 is what counts.
     enter(&node, one, three);
     node.del("c1").ok();
-    assert_eq!(reserved(&node), BTreeSet::from([one, two, three]), "{}", node.scene());
+    assert_eq!(node.reserved_addresses(), BTreeSet::from([one, two, three]), "{}", node.scene());
     assert_eq!(unassigned(&node), 0);
     node.del("c2").ok();
-    assert_eq!((reserved(&node), unassigned(&node)), (BTreeSet::from([one, two]), 1), "{}", node.scene());
+    assert_eq!(
+        (node.reserved_addresses(), unassigned(&node)),
+        (BTreeSet::from([one, two]), 1),
+        "{}",
+        node.scene()
+    );
 }
 
 /// A DEL that has room in the reserve and unassigns all the same.
 #[track_caller]
 fn expect_released(node: &Node) {
     node.del("c0").ok();
-    assert!(reserved(node).is_empty() && node.on_eni().is_empty(), "{}", node.scene());
+    assert!(node.reserved_addresses().is_empty() && node.on_eni().is_empty(), "{}", node.scene());
     assert_eq!((unassigned(node), node.counts()), (1, [0, 0, 0, 0]), "{}", node.scene());
 }
 
@@ -162,7 +165,7 @@ fn what_is_other_softwares_by_now_goes_neither_into_the_reserve_nor_off_the_eni(
     let [address] = with_pods(&mut node, 5);
     node.set("foreignAddresses", json!([address]));
     node.del("c0").ok();
-    assert!(reserved(&node).is_empty() && node.on_eni().contains(&address), "{}", node.scene());
+    assert!(node.reserved_addresses().is_empty() && node.on_eni().contains(&address), "{}", node.scene());
     assert_eq!((unassigned(&node), node.counts()), (0, [0, 0, 0, 0]), "{}", node.scene());
 }
 
@@ -178,7 +181,7 @@ fn a_wrong_value_loses_nothing() {
     node.del("c1").ok();
     // Nobody knows what must not be released either, until the value is right.
     assert_eq!((node.counts(), node.on_eni()), ([0, 0, 1, 0], BTreeSet::from([second])), "{}", node.scene());
-    assert!(reserved(&node).is_empty());
+    assert!(node.reserved_addresses().is_empty());
 }
 
 #[track_caller]
@@ -193,7 +196,7 @@ fn a_del_into_the_reserve_succeeds_while_ecs_is_down_also_with_fail() {
     let [address, _] = with_pods(&mut node, 1);
     node.cloud.inject(Fault::on(UNASSIGN).effect(Effect::code("ServiceUnavailable")));
     node.del("c0").ok();
-    assert_eq!((reserved(&node), node.cloud.ledger().len()), (BTreeSet::from([address]), 0));
+    assert_eq!((node.reserved_addresses(), node.cloud.ledger().len()), (BTreeSet::from([address]), 0));
     let _ = node.del("c1").error(11);
 }
 
@@ -208,7 +211,7 @@ fn where_the_reserve_cannot_be_written_the_address_is_released() {
     let mut node = node();
     let [address] = with_pods(&mut node, 5);
     on_a_full_disk(node.call("DEL", "c0")).ok();
-    assert_eq!((node.counts(), reserved(&node).len()), ([0, 0, 1, 0], 0), "{}", node.scene());
+    assert_eq!((node.counts(), node.reserved_addresses().len()), ([0, 0, 1, 0], 0), "{}", node.scene());
     assert!(node.on_eni().contains(&address));
     assert_eq!(node.operator(&["flush"]).status(), 0, "{}", node.scene());
     assert!(node.on_eni().is_empty() && node.records().is_empty(), "{}", node.scene());
@@ -224,7 +227,7 @@ fn an_entry_goes_before_its_address_is_sent_and_those_of_others_stay() {
     node.cloud.inject(Fault::on(UNASSIGN).times(1).effect(Effect::StallAfter));
     let del = node.call("DEL", "c1").start();
     eventually("the request is sent", || unassigned(&node) == 1);
-    assert_eq!(reserved(&node), BTreeSet::from([kept]), "{}", node.scene());
+    assert_eq!(node.reserved_addresses(), BTreeSet::from([kept]), "{}", node.scene());
     del.kill();
     assert_eq!(node.on_eni(), BTreeSet::from([kept]));
     // The next one finds out that it is gone.
@@ -263,11 +266,11 @@ fn with_the_eni_all_its_entries_end() {
     node.cloud.with_world(|world| world.enis.remove(Node::ENI));
     node.set("reserve", 0);
     node.del("c2").ok();
-    assert_eq!((node.counts(), reserved(&node).len()), ([0, 0, 0, 0], 0), "{}", node.scene());
+    assert_eq!((node.counts(), node.reserved_addresses().len()), ([0, 0, 0, 0], 0), "{}", node.scene());
 }
 
-#[test]
-fn an_entry_explains_what_a_request_in_doubt_has_brought() {
+/// A node with an address in the reserve, and an ADD of `c1` that was killed when ECS had given it another one.
+fn with_a_killed_add() -> (Node, IpAddr) {
     let mut node = node();
     let [kept] = with_pods(&mut node, 1);
     node.del("c0").ok();
@@ -275,28 +278,28 @@ fn an_entry_explains_what_a_request_in_doubt_has_brought() {
     let add = node.call("ADD", "c1").start();
     eventually("the address is assigned", || node.on_eni().len() == 2);
     add.kill();
+    (node, kept)
+}
+
+#[test]
+fn an_entry_explains_what_a_request_in_doubt_has_brought() {
+    let (mut node, kept) = with_a_killed_add();
     let brought = *node.on_eni().iter().find(|it| **it != kept).unwrap();
     // As an ADD leaves it that shared its request: killed after the entry was durable.
     enter(&node, kept, brought);
     node.set("reserve", 5);
     node.del("c1").ok();
-    assert_eq!((node.on_eni().len(), reserved(&node).len()), (2, 2), "{}", node.scene());
+    assert_eq!((node.on_eni().len(), node.reserved_addresses().len()), (2, 2), "{}", node.scene());
     assert_eq!((unassigned(&node), node.counts()), (0, [0, 0, 0, 0]), "{}", node.scene());
 }
 
 #[test]
 fn of_a_request_in_doubt_only_what_nothing_names_is_released() {
-    let mut node = node();
-    let [kept] = with_pods(&mut node, 1);
-    node.del("c0").ok();
-    node.cloud.inject(Fault::on(ASSIGN).times(1).effect(Effect::StallAfter));
-    let add = node.call("ADD", "c1").start();
-    eventually("the address is assigned", || node.on_eni().len() == 2);
-    add.kill();
+    let (mut node, kept) = with_a_killed_add();
     node.set("reserve", 5);
     node.del("c1").ok();
     assert_eq!(
-        (node.on_eni(), reserved(&node)),
+        (node.on_eni(), node.reserved_addresses()),
         (BTreeSet::from([kept]), BTreeSet::from([kept])),
         "{}",
         node.scene()
@@ -318,5 +321,5 @@ fn a_description_without_anything_unexplained_ends_a_request_beside_the_reserve(
     node.cloud.clear_ledger();
     let _ = node.operator(&["flush"]);
     assert_eq!((node.cloud.count(ASSIGN), node.counts()), (0, [0, 0, 0, 0]), "{}", node.scene());
-    assert_eq!(reserved(&node).len(), 2, "{}", node.scene());
+    assert_eq!(node.reserved_addresses().len(), 2, "{}", node.scene());
 }

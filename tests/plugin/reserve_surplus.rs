@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::IpAddr;
-use std::path::PathBuf;
 
 use harness::simulator::AddressPolicy;
 use harness::{Answer, Effect, Fault, Node, World};
@@ -12,15 +11,6 @@ use serde_json::{Value, json};
 use crate::node_in;
 
 const UNASSIGN: &str = "UnassignPrivateIpAddresses";
-
-fn entry_file(node: &Node, address: IpAddr) -> PathBuf {
-    node.store().join("reserved").join(Node::ENI).join(address.to_string())
-}
-
-fn reserved(node: &Node) -> BTreeSet<IpAddr> {
-    let names = fs::read_dir(node.store().join("reserved").join(Node::ENI)).into_iter().flatten();
-    names.filter_map(|it| it.unwrap().file_name().to_str().unwrap().parse().ok()).collect()
-}
 
 /// A node with what pods have left in the reserve, in this order, and a cloud that has not been asked for anything since.
 fn with_reserve<const N: usize>() -> (Node, [IpAddr; N]) {
@@ -43,7 +33,7 @@ fn gc(node: &Node) -> Answer {
 #[track_caller]
 fn expect_kept(node: &Node, kept: &[IpAddr]) {
     let kept: BTreeSet<IpAddr> = kept.iter().copied().collect();
-    assert_eq!((reserved(node), node.on_eni()), (kept.clone(), kept), "{}", node.scene());
+    assert_eq!((node.reserved_addresses(), node.on_eni()), (kept.clone(), kept), "{}", node.scene());
     assert_eq!(node.counts()[2], 0, "{}", node.scene());
 }
 
@@ -164,7 +154,7 @@ fn what_cannot_be_given_back_now_is_releasing_and_not_in_the_reserve() {
     node.cloud.inject(Fault::on(UNASSIGN).times(1).effect(Effect::code("Forbidden.RAM")));
     let flushed = flush(&node, &[("pods", json!(0))], &[]);
     assert_eq!((flushed.status(), node.counts()), (1, [0, 0, 1, 0]), "{}", node.scene());
-    assert_eq!((reserved(&node).len(), node.on_eni().len()), (0, addresses.len()));
+    assert_eq!((node.reserved_addresses().len(), node.on_eni().len()), (0, addresses.len()));
     assert_eq!(flush(&node, &[("pods", json!(0))], &[]).status(), 0);
     expect_kept(&node, &[]);
 }
@@ -172,11 +162,11 @@ fn what_cannot_be_given_back_now_is_releasing_and_not_in_the_reserve() {
 #[test]
 fn a_damaged_entry_is_given_back_by_its_name() {
     let (node, [one, two]) = with_reserve::<2>();
-    fs::write(entry_file(&node, one), "{").unwrap();
+    fs::write(node.entry(one), "{").unwrap();
     assert_eq!(flush(&node, &[("pods", json!(20))], &[]).status(), 0, "{}", node.scene());
     expect_kept(&node, &[two]);
     // Of a later version of the plugin it is left alone.
-    fs::write(entry_file(&node, two), json!({"schema": 2}).to_string()).unwrap();
+    fs::write(node.entry(two), json!({"schema": 2}).to_string()).unwrap();
     assert_eq!(flush(&node, &[("pods", json!(0))], &[]).status(), 0, "{}", node.scene());
     expect_kept(&node, &[two]);
 }
@@ -185,11 +175,11 @@ fn a_damaged_entry_is_given_back_by_its_name() {
 fn what_a_kill_left_beside_its_release_or_a_pod_is_not_taken_for_surplus() {
     let (mut node, [one, two]) = with_reserve::<2>();
     node.cloud.inject(Fault::on(UNASSIGN).times(1).effect(Effect::code("Forbidden.RAM")));
-    let entry = fs::read(entry_file(&node, two)).unwrap();
+    let entry = fs::read(node.entry(two)).unwrap();
     node.set("reserve", 1);
     let _ = gc(&node);
-    fs::write(entry_file(&node, two), &entry).unwrap();
-    assert_eq!((reserved(&node).len(), node.counts()), (2, [0, 0, 1, 0]), "{}", node.scene());
+    fs::write(node.entry(two), &entry).unwrap();
+    assert_eq!((node.reserved_addresses().len(), node.counts()), (2, [0, 0, 1, 0]), "{}", node.scene());
     // The entry of `two` does not count, so that of `one` is not too much.
     assert_eq!(flush(&node, &[("pods", json!(1))], &[]).status(), 0, "{}", node.scene());
     expect_kept(&node, &[one]);

@@ -1,5 +1,6 @@
 //! Addresses in the reserve that no call has put there.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -14,6 +15,18 @@ impl Node {
     #[must_use]
     pub fn entry(&self, address: IpAddr) -> PathBuf {
         self.store().join("reserved").join(Self::ENI).join(address.to_string())
+    }
+
+    /// The addresses that have an entry, whether it counts or not.
+    ///
+    /// # Panics
+    /// When there is something else among the entries.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "a test without them is no test")]
+    pub fn reserved_addresses(&self) -> BTreeSet<IpAddr> {
+        let names = fs::read_dir(self.store().join("reserved").join(Self::ENI)).into_iter().flatten();
+        let name = |it: std::io::Result<fs::DirEntry>| it.expect("the directory can be read").file_name();
+        names.filter_map(|it| name(it).to_str().expect("it is text").parse().ok()).collect()
     }
 
     /// Whether the store has an entry of this address, whether it counts or not.
