@@ -155,14 +155,17 @@ fn shown(events: &[Event]) -> String {
 }
 
 fn of_pods_that_come_and_go_on_a_new_node() {
-    survives("pods that come and go", &[], |calls| {
-        calls.add("a");
-        calls.add("b");
-        calls.del("a");
-        calls.add("c");
-        calls.del("b");
-        calls.del("c");
-    });
+    survives("pods that come and go", &[], come_and_go);
+}
+
+/// There is a pod at any time until the last goes.
+pub(crate) fn come_and_go(calls: &mut Recording) {
+    calls.add("a");
+    calls.add("b");
+    calls.del("a");
+    calls.add("c");
+    calls.del("b");
+    calls.del("c");
 }
 
 fn of_pods_with_addresses_of_both_families() {

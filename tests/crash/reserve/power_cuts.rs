@@ -4,7 +4,7 @@ use harness::{Effect, Fault, Need};
 use serde_json::json;
 
 use crate::course::ASSIGN;
-use crate::power_cuts::survives_one_of;
+use crate::power_cuts::{come_and_go, survives_one_of};
 use crate::recording::Recording;
 use crate::scenario::{NEIGHBOUR, ONE_OF};
 
@@ -28,14 +28,7 @@ fn of_pods_that_come_and_go_with_a_reserve() {
     survives(
         "pods that come and go with a reserve",
         &[("reserve", json!(1)), ("reuseDelaySeconds", json!(0))],
-        |calls| {
-            calls.add("a");
-            calls.add("b");
-            calls.del("a");
-            calls.add("c");
-            calls.del("b");
-            calls.del("c");
-        },
+        come_and_go,
     );
 }
 
