@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use harness::{Answer, Effect, Fault, Node, World};
 use serde_json::{Value, json};
@@ -163,6 +164,23 @@ fn an_eni_that_was_moved_within_a_boot_gets_nothing_released_from_here() {
     attach_to(&node, Some(World::INSTANCE_ID));
     assert_eq!(node.operator(&["flush"]).status(), 0, "{}", node.scene());
     assert!(!node.on_eni().contains(&address), "{}", node.scene());
+}
+
+#[test]
+fn what_somebody_unassigns_from_an_eni_that_was_moved_is_left_over_here_no_more() {
+    let node = node();
+    let address = with_link(&node);
+    attach_to(&node, Some("i-another"));
+    take_link_away(&node);
+    node.del("c0").ok();
+    assert_eq!(node.operator(&["flush"]).status(), 1, "{}", node.scene());
+    node.cloud.unassign(Node::ENI, address);
+    // A description lags, so it proves nothing of an address that was assigned a moment ago.
+    assert_eq!(node.operator(&["flush"]).status(), 1, "{}", node.scene());
+    node.let_time_pass(Duration::from_mins(2));
+    assert_eq!(node.operator(&["flush"]).status(), 0, "{}", node.scene());
+    assert!(node.records().is_empty(), "{}", node.scene());
+    assert_eq!(node.cloud.count(UNASSIGN), 0, "{}", node.scene());
 }
 
 #[test]

@@ -2,7 +2,10 @@
 //! been attached to another instance, or this node was cloned from an image and the record is the original's. It may have been
 //! moved within this boot, too; then its link has gone. The addresses may then be those of pods that this store does not know.
 
+use std::net::IpAddr;
+
 use crate::base::clock::{Timestamp, boot_id};
+use crate::cloud::ecs::Eni;
 use crate::cloud::ecs::ownership as metadata_ownership;
 use crate::cloud::rpc::{Disposition, Error, ErrorKind, Subject};
 use crate::node::eni_link::EniLink;
@@ -42,16 +45,24 @@ impl Leader<'_, '_, '_> {
         };
         match other {
             Ok(None) => Ok(None),
-            Ok(Some(instance)) => {
+            Ok(Some((instance, described))) => {
+                // Those of this boot were made while the ENI was this instance's: it is not, if its link has gone since.
+                let is_concerned = |record: &store::Release| has_gone || is_earlier(record);
+                let concerned = self.records.iter().filter(|record| is_concerned(record));
+                let addresses: Vec<IpAddr> = concerned.flat_map(|record| record.allocation.ips()).collect();
+                // A power cut must not bring a record back as active whose release has ended.
+                self.eni_lock.make_moves_durable()?;
+                self.end_what_is_gone(&described, &addresses)?;
+                if !self.records.iter().any(is_concerned) {
+                    return Ok(Some(Step::Done));
+                }
                 let why = format!(
                     "{eni} is attached to {instance}, so nothing is released from here: if this node was cloned from \
-                     {instance}, delete {store}; otherwise run `aliyun-eni-ipam flush` on {instance}",
+                     {instance}, delete {store}; otherwise run `aliyun-eni-ipam reconcile` on {instance}",
                     eni = self.eni_lock.eni(),
                     store = self.releaser.store.directory().display()
                 );
                 log::error!("{why}");
-                // Those of this boot were made while the ENI was this instance's: it is not, if its link has gone since.
-                let is_concerned = |record: &store::Release| has_gone || is_earlier(record);
                 self.record_failure(is_concerned, &why, Some(now.plus(MAX_PAUSE)));
                 Ok(Some(Step::Done))
             }
@@ -103,14 +114,16 @@ impl Leader<'_, '_, '_> {
         }
     }
 
-    /// The instance that has the ENI, if it is another one than this. Metadata knows an attachment a little late.
-    fn other_instance(&self) -> Result<Option<String>, Error> {
+    /// The instance that has the ENI, if it is another one than this, and what the ENI has there. Metadata knows an attachment a
+    /// little late.
+    fn other_instance(&self) -> Result<Option<(String, Eni)>, Error> {
         let client = self.releaser.client;
         let described = client.describe(self.releaser.region, self.eni_lock.eni(), self.limit())?;
-        let Some(instance) = described.and_then(|eni| eni.instance_id) else { return Ok(None) };
+        let Some(described) = described else { return Ok(None) };
+        let Some(instance) = described.instance_id.clone() else { return Ok(None) };
         let this = client.metadata().instance_id(self.limit());
         let this = this.map_err(|error| self.unclear(&error.to_string()))?;
-        Ok((instance != this).then_some(instance))
+        Ok((instance != this).then_some((instance, described)))
     }
 
     fn unclear(&self, why: &str) -> Error {

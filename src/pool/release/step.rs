@@ -250,10 +250,17 @@ impl Leader<'_, '_, '_> {
             Err(error) => return self.failed(addresses, &error).map(|_| Look::Failed),
         };
         self.hold_back_primary(&eni, addresses);
+        let gone = self.end_what_is_gone(&eni, addresses)?;
+        let is_left = |address: &&IpAddr| !gone.contains(address) && !eni.primary.contains(address);
+        Ok(Look::Left(addresses.iter().filter(is_left).copied().collect()))
+    }
+
+    /// Ends the release of those of `addresses` that this description of the ENI proves to be released, and says which.
+    pub(super) fn end_what_is_gone(&mut self, eni: &Eni, addresses: &[IpAddr]) -> store::Result<Vec<IpAddr>> {
         let (now, state) = (Timestamp::now(), self.eni_lock.state());
         let lags = |address: &&IpAddr| state.is_assigned_again(**address, now);
         let told: Vec<IpAddr> = addresses.iter().filter(|it| !lags(it)).copied().collect();
-        let gone = proven_gone(&self.records, &eni, &told, now);
+        let gone = proven_gone(&self.records, eni, &told, now);
         self.eni_lock.finish(&mut self.records, |address| gone.contains(&address))?;
         if !gone.is_empty() {
             log::info!(
@@ -262,8 +269,7 @@ impl Leader<'_, '_, '_> {
                 self.eni_lock.eni()
             );
         }
-        let is_left = |address: &&IpAddr| !gone.contains(address) && !eni.primary.contains(address);
-        Ok(Look::Left(addresses.iter().filter(is_left).copied().collect()))
+        Ok(gone)
     }
 
     /// ECS is said to answer "not assigned" for an ENI's primary address too, so it is never asked for.

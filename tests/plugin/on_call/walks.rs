@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use harness::simulator::AddressPolicy;
 use harness::{Effect, Fault, Need, Node, World};
+use serde_json::json;
 
 use super::walk::Walk;
 use crate::lost_store::copy;
@@ -27,6 +28,8 @@ pub(super) const ALL: &[fn() -> Walk] = &[
     two_stores_on_one_eni,
     an_interrupted_add,
     an_outage,
+    a_removed_role,
+    a_moved_eni,
     set_ups_that_do_not_work,
     pods_that_do_not_start,
 ];
@@ -212,6 +215,46 @@ fn an_outage() -> Walk {
     walk.node.cloud.clear_faults();
     walk.happens("The permission is granted.");
     walk.types(&["flush"]);
+    walk
+}
+
+fn a_removed_role() -> Walk {
+    let world = World::single_node().with_role_lifetime(Duration::from_secs(1));
+    let mut walk =
+        Walk::on(node_in(world).with("credentials", json!({"source": "ecs-ram-role"})), "A removed RAM role");
+    walk.start_all(&["web-0", "web-1"]);
+    let role = walk.node.cloud.with_world(|world| std::mem::take(&mut world.role.name));
+    // The key that is kept has expired by then.
+    fs::remove_dir_all(walk.node.store().join("cache")).unwrap();
+    walk.happens("Somebody removes the RAM role from the instance.");
+    walk.stop("web-0");
+    walk.asks_doctor();
+    walk.fails_to_start("web-2", "");
+    walk.node.cloud.with_world(|world| world.role.name = role);
+    walk.happens("The role is attached again.");
+    walk.types(&["flush"]);
+    walk
+}
+
+fn a_moved_eni() -> Walk {
+    let mut walk = Walk::on(node(), "An ENI that was moved to another instance");
+    walk.node.cloud.with_world(|world| world.eni_mut(Node::ENI).mac = "00:00:00:00:00:00".into());
+    let address = walk.start("web-0");
+    walk.start("web-1");
+    walk.node.cloud.with_world(|world| world.eni_mut(Node::ENI).instance_id = Some("i-another".to_owned()));
+    let link = walk.node.store().join(format!("cache/link-{}.json", Node::ENI));
+    let known = fs::read_to_string(&link).unwrap();
+    fs::write(&link, known.replace("00:00:00:00:00:00", "00:16:3e:00:00:77")).unwrap();
+    walk.node.let_time_pass(Duration::from_mins(10));
+    walk.happens("Somebody detaches the ENI while its pods run, and attaches it to i-another.");
+    walk.asks_doctor();
+    walk.stop("web-0");
+    walk.types(&["list"]);
+    walk.types(&["flush"]);
+    walk.node.cloud.unassign(Node::ENI, address);
+    walk.happens("On i-another, `reconcile --release-orphans` releases the address.");
+    walk.types(&["flush"]);
+    walk.types(&["list"]);
     walk
 }
 
