@@ -91,6 +91,11 @@ pub mod inside {
         pub use crate::cloud::rpc::{Disposition, Error, ErrorKind, SignatureMethod, codes, signature};
     }
 
+    /// The commands for people.
+    pub mod commands {
+        pub use crate::commands::definition;
+    }
+
     /// The `ipam` object.
     pub mod config {
         pub use crate::config::{Error, Ipam, KEYS, Key, ReserveSettings};

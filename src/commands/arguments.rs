@@ -1,22 +1,26 @@
 //! The arguments that a person typed.
 
 use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use lexopt::{Arg, Parser, ValueExt};
+use clap::ArgMatches;
+use clap::error::ErrorKind;
 
-use crate::base::suggestion::unknown;
 use crate::commands::consent::Consent;
-use crate::commands::help::{OPTIONS, help_of, unknown_command};
+use crate::commands::definition::{COMMANDS, definition};
+use crate::commands::list::ListOptions;
 use crate::commands::reconcile::Remedy;
 use crate::commands::routes::Action;
+use crate::commands::usage::explain;
 
 /// A command with its own arguments.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Command {
     /// `list`
-    List,
+    List(ListOptions),
     /// `release`
     Release {
         /// The addresses to release.
@@ -25,11 +29,18 @@ pub(super) enum Command {
         consent: Consent,
     },
     /// `flush`
-    Flush,
+    Flush {
+        /// How long one run may take.
+        timeout: Option<Duration>,
+        /// The pause between two runs; `None`: there is only one.
+        every: Option<Duration>,
+    },
     /// `reconcile`
     Reconcile {
         /// What to do about the differences.
         remedy: Remedy,
+        /// How long each step may take.
+        timeout: Option<Duration>,
     },
     /// `routes`
     Routes {
@@ -38,10 +49,24 @@ pub(super) enum Command {
     },
     /// `doctor`
     Doctor,
+    /// `install`
+    Install {
+        /// The network configuration to place.
+        conflist: Option<PathBuf>,
+        /// Where the binary goes.
+        plugin_directory: Option<PathBuf>,
+    },
+    /// `uninstall`
+    Uninstall {
+        /// Where the binary is.
+        plugin_directory: Option<PathBuf>,
+        /// Whether the person has agreed beforehand.
+        consent: Consent,
+    },
     /// `help`
     Help {
-        /// The text about one command; `None` stands for the text about all.
-        of: Option<&'static str>,
+        /// The command to explain; `None` stands for all.
+        of: Option<String>,
     },
     /// `version`
     Version,
@@ -59,12 +84,14 @@ pub(super) struct Arguments {
 impl Command {
     pub(super) fn name(&self) -> &'static str {
         match self {
-            Self::List => "list",
+            Self::List(_) => "list",
             Self::Release { .. } => "release",
-            Self::Flush => "flush",
+            Self::Flush { .. } => "flush",
             Self::Reconcile { .. } => "reconcile",
             Self::Routes { .. } => "routes",
             Self::Doctor => "doctor",
+            Self::Install { .. } => "install",
+            Self::Uninstall { .. } => "uninstall",
             Self::Help { .. } => "help",
             Self::Version => "version",
         }
@@ -73,153 +100,121 @@ impl Command {
 
 impl Arguments {
     pub(super) fn parse() -> Result<Self, String> {
-        Self::parse_from(Parser::from_env()).map_err(|error| error.to_string())
+        Self::parse_from(std::env::args_os().skip(1).collect())
     }
 
-    fn parse_from(mut parser: Parser) -> Result<Self, lexopt::Error> {
-        let (mut config, mut network, mut json) = (PathBuf::from("/etc/cni/net.d"), None, false);
-        let mut words = Words::default();
-        while let Some(argument) = parser.next()? {
-            match argument {
-                Arg::Long("help") | Arg::Short('h') => words.instead = Some(Instead::Help),
-                Arg::Long("version") | Arg::Short('V') => words.instead = Some(Instead::Version),
-                Arg::Long("config") => config = parser.value()?.into(),
-                Arg::Long("network") => network = Some(parser.value()?.string()?),
-                Arg::Long("json") => json = true,
-                Arg::Long("yes") => words.yes = true,
-                Arg::Long(option) if OF_COMMANDS.iter().any(|(_, its)| *its == option) => {
-                    words.of_command.extend(OF_COMMANDS.iter().filter(|(_, its)| *its == option));
-                }
-                Arg::Value(word) if words.command.is_none() => words.command = Some(word.string()?),
-                Arg::Value(word) => words.operands.push(word.string()?),
-                Arg::Long(option) => return Err(unknown("option", "--", option, &OPTIONS).into()),
-                Arg::Short(option) => return Err(format!("unknown option `-{option}`").into()),
+    fn parse_from(words: Vec<OsString>) -> Result<Self, String> {
+        let words = command_first(words);
+        let command = words.first().map(|it| it.to_string_lossy().into_owned());
+        let program = OsString::from("aliyun-eni-ipam");
+        let parsed = definition().try_get_matches_from([program].into_iter().chain(words.iter().cloned()));
+        let command = match parsed {
+            Ok(matches) => return Ok(Self::of(matches)),
+            // Help comes before everything else.
+            Err(error) if error.kind() == ErrorKind::DisplayHelp || has(&words, ["--help", "-h"]) => {
+                Command::Help { of: command.filter(|it| COMMANDS.contains(&it.as_str())) }
             }
-        }
-        Ok(Self { command: words.command()?, config, network, json })
-    }
-}
-
-/// The words and options of the command, which can come in any order.
-#[derive(Default)]
-struct Words {
-    instead: Option<Instead>,
-    command: Option<String>,
-    operands: Vec<String>,
-    yes: bool,
-    /// The options of single commands, each with its command.
-    of_command: BTreeSet<(&'static str, &'static str)>,
-}
-
-/// The options that say what a command is to do, each with its command, which takes one of them at most.
-const OF_COMMANDS: [(&str, &str); 5] = [
-    ("reconcile", "release-orphans"),
-    ("reconcile", "adopt"),
-    ("reconcile", "restore"),
-    ("routes", "repair"),
-    ("routes", "remove"),
-];
-
-/// An option that replaces the command.
-enum Instead {
-    Help,
-    Version,
-}
-
-impl Words {
-    /// The command, unless it does not take one of the words or options.
-    fn command(self) -> Result<Command, String> {
-        match self.instead {
-            Some(Instead::Help) => {
-                let of = self.command.as_deref().and_then(|name| help_of(name).ok());
-                return Ok(Command::Help { of });
+            Err(error) if error.kind() == ErrorKind::DisplayVersion || has(&words, ["--version", "-V"]) => {
+                Command::Version
             }
-            Some(Instead::Version) => return Ok(Command::Version),
-            None => {}
-        }
-        let name = self.command.clone().ok_or("no command is given")?;
-        let consent = if self.yes { Consent::Given } else { Consent::Needed };
-        let command = match name.as_str() {
-            "list" => Command::List,
-            "release" => Command::Release { addresses: addresses(&self.operands)?, consent },
-            "flush" => Command::Flush,
-            "reconcile" => Command::Reconcile {
-                remedy: match self.option_of("reconcile")? {
-                    Some("adopt") => Remedy::Adopt,
-                    Some("restore") => Remedy::Restore,
-                    Some(_) => Remedy::ReleaseOrphans(consent),
-                    None => Remedy::None,
-                },
-            },
-            "routes" => Command::Routes {
-                action: match self.option_of("routes")? {
-                    Some("repair") => Action::Repair,
-                    Some(_) => Action::Remove(consent),
-                    None => Action::Look,
-                },
-            },
-            "doctor" => Command::Doctor,
-            "help" => Command::Help { of: self.operands.first().map(|name| help_of(name)).transpose()? },
-            "version" => Command::Version,
-            "ADD" | "DEL" | "CHECK" | "STATUS" | "GC" | "VERSION" => {
-                return Err(format!("`{name}` is not a command: container runtimes pass it in CNI_COMMAND"));
-            }
-            _ => return Err(unknown_command(&name)),
+            Err(error) => return Err(explain(&error, command.as_deref())),
         };
-        let asks = matches!(
-            command,
-            Command::Release { .. }
-                | Command::Reconcile { remedy: Remedy::ReleaseOrphans(_) }
-                | Command::Routes { action: Action::Remove(_) }
-        );
-        let asking = [("reconcile", "release-orphans"), ("routes", "remove")];
-        if let Some((_, option)) = asking.iter().find(|(its, _)| self.yes && name == *its && !asks) {
-            return Err(format!("`{name}` takes --yes only together with --{option}"));
-        }
-        if self.yes && !asks {
-            return Err(format!("`{name}` does not take --yes, because it asks nothing"));
-        }
-        if let Some((of, option)) = self.of_command.iter().find(|(of, _)| name != *of) {
-            return Err(format!("`{name}` does not take --{option}; only `{of}` does"));
-        }
-        let taken = usize::from(name == "help");
-        match self.operands.get(taken) {
-            Some(word) if name == "help" => Err(format!("`help` takes one command, but also got `{word}`")),
-            Some(word) if name != "release" => Err(format!("`{name}` takes no arguments, but got `{word}`")),
-            _ => Ok(command),
+        Ok(Self { command, config: PathBuf::new(), network: None, json: false })
+    }
+
+    fn of(mut matches: ArgMatches) -> Self {
+        let (name, mut its) = matches.remove_subcommand().unwrap_or_default();
+        Self {
+            config: its.remove_one("config").unwrap_or_default(),
+            network: its.remove_one("network"),
+            json: its.get_flag("json"),
+            command: command(&name, its),
         }
     }
 }
 
-impl Words {
-    /// The one option that says what `command` is to do.
-    fn option_of(&self, command: &str) -> Result<Option<&'static str>, String> {
-        let mut given = self.of_command.iter().filter(|(of, _)| *of == command).map(|(_, option)| *option);
-        let first = given.next();
-        if given.next().is_none() {
-            return Ok(first);
+/// The command of this name with its own arguments.
+fn command(name: &str, mut its: ArgMatches) -> Command {
+    let is_set = |its: &ArgMatches, flag| its.get_flag(flag);
+    let consent = |its: &ArgMatches| if its.get_flag("yes") { Consent::Given } else { Consent::Needed };
+    match name {
+        "list" => Command::List(ListOptions {
+            states: its.remove_many("state").into_iter().flatten().collect(),
+            pod: its.remove_one("pod"),
+            sort: its.remove_one("sort"),
+        }),
+        "release" => Command::Release {
+            consent: consent(&its),
+            addresses: its.remove_many("address").into_iter().flatten().collect(),
+        },
+        "flush" => Command::Flush { timeout: its.remove_one("timeout"), every: its.remove_one("every") },
+        "reconcile" => Command::Reconcile {
+            remedy: match () {
+                () if is_set(&its, "adopt") => Remedy::Adopt,
+                () if is_set(&its, "restore") => Remedy::Restore,
+                () if is_set(&its, "release-orphans") => Remedy::ReleaseOrphans(consent(&its)),
+                () => Remedy::None,
+            },
+            timeout: its.remove_one("timeout"),
+        },
+        "routes" => Command::Routes {
+            action: match () {
+                () if is_set(&its, "repair") => Action::Repair,
+                () if is_set(&its, "remove") => Action::Remove(consent(&its)),
+                () => Action::Look,
+            },
+        },
+        "doctor" => Command::Doctor,
+        "install" => Command::Install {
+            conflist: its.remove_one("conflist"),
+            plugin_directory: its.remove_one("plugin-dir"),
+        },
+        "uninstall" => {
+            Command::Uninstall { consent: consent(&its), plugin_directory: its.remove_one("plugin-dir") }
         }
-        let options = OF_COMMANDS.iter().filter(|(of, _)| *of == command);
-        let options: Vec<_> = options.map(|(_, option)| format!("--{option}")).collect();
-        let (last, others) = options.split_last().ok_or("no options")?;
-        Err(format!("`{command}` takes one of {} and {last}", others.join(", ")))
+        "version" => Command::Version,
+        _ => Command::Help { of: its.remove_one("of") },
     }
 }
 
-fn addresses(words: &[String]) -> Result<BTreeSet<IpAddr>, String> {
-    if words.is_empty() {
-        return Err("`release` needs at least one address".to_owned());
+/// Whether one of these options is among the words.
+fn has(words: &[OsString], options: [&str; 2]) -> bool {
+    words.iter().take_while(|word| *word != "--").any(|word| options.iter().any(|it| word == *it))
+}
+
+/// The words with the command before its options, where the parser expects it. People write `--yes release` as well.
+fn command_first(mut words: Vec<OsString>) -> Vec<OsString> {
+    let all = definition();
+    let options = || all.get_arguments().chain(all.get_subcommands().flat_map(clap::Command::get_arguments));
+    let takes_value = |name: &OsStr| {
+        let mut options = options().filter(|it| it.get_long().is_some_and(|long| name == long));
+        options.any(|it| it.get_action().takes_values())
+    };
+    let mut at = 0;
+    while let Some(word) = words.get(at) {
+        match word.to_str().and_then(|word| word.strip_prefix('-')) {
+            None => {
+                let command = words.remove(at);
+                words.insert(0, command);
+                break;
+            }
+            Some(option) => {
+                let name = option.strip_prefix('-').unwrap_or_default();
+                at += if takes_value(OsStr::new(name)) { 2 } else { 1 };
+            }
+        }
     }
-    words.iter().map(|word| word.parse().map_err(|_| format!("`{word}` is not an IP address"))).collect()
+    words
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commands::help::COMMANDS;
+    use crate::commands::list::SortKey;
+    use crate::store::State;
 
     fn parse(arguments: &[&str]) -> Result<Arguments, String> {
-        Arguments::parse_from(Parser::from_args(arguments)).map_err(|error| error.to_string())
+        Arguments::parse_from(arguments.iter().map(OsString::from).collect())
     }
 
     fn command(arguments: &[&str]) -> Command {
@@ -240,7 +235,7 @@ mod tests {
         let release = |consent| Command::Release { addresses: expected.clone(), consent };
         assert_eq!(command(&["release", "10.0.0.1", "2001:DB8::1", "10.0.0.1"]), release(Consent::Needed));
         assert_eq!(command(&["release", "10.0.0.1", "--yes", "2001:db8::1"]), release(Consent::Given));
-        let reconcile = |remedy| Command::Reconcile { remedy };
+        let reconcile = |remedy| Command::Reconcile { remedy, timeout: None };
         assert_eq!(command(&["reconcile"]), reconcile(Remedy::None));
         let released = reconcile(Remedy::ReleaseOrphans(Consent::Needed));
         assert_eq!(command(&["--release-orphans", "reconcile"]), released);
@@ -260,14 +255,58 @@ mod tests {
     }
 
     #[test]
+    fn options_with_values_are_made_out() {
+        let Command::List(options) = command(&[
+            "--pod",
+            "web-0",
+            "list",
+            "--state",
+            "active,releasing",
+            "--sort=age",
+            "--state",
+            "assigning",
+        ]) else {
+            panic!("another command")
+        };
+        assert_eq!(options.states, [State::Active, State::Releasing, State::Assigning]);
+        assert_eq!((options.pod.as_deref(), options.sort), (Some("web-0"), Some(SortKey::Age)));
+        let seconds = |seconds| Some(Duration::from_secs(seconds));
+        assert_eq!(
+            command(&["flush", "--timeout", "5", "--every=60"]),
+            Command::Flush { timeout: seconds(5), every: seconds(60) }
+        );
+        assert_eq!(
+            command(&["reconcile", "--timeout=5"]),
+            Command::Reconcile { remedy: Remedy::None, timeout: seconds(5) }
+        );
+        let directory = Some(PathBuf::from("/a"));
+        assert_eq!(
+            command(&["install", "--plugin-dir", "/a", "b.conflist"]),
+            Command::Install { conflist: Some("b.conflist".into()), plugin_directory: directory.clone() }
+        );
+        assert_eq!(
+            command(&["uninstall", "--yes", "--plugin-dir=/a"]),
+            Command::Uninstall { plugin_directory: directory, consent: Consent::Given }
+        );
+    }
+
+    #[test]
+    fn an_option_that_is_repeated_counts_as_it_stands_last() {
+        let parsed = parse(&["list", "--json", "--config", "/a", "--json", "--config=/b"]).unwrap();
+        assert_eq!((parsed.config, parsed.json), (PathBuf::from("/b"), true));
+    }
+
+    #[test]
     fn help_and_version_come_before_everything_else() {
         assert_eq!(command(&["--help"]), Command::Help { of: None });
         assert_eq!(command(&["nonsense", "--help"]), Command::Help { of: None });
         assert_eq!(command(&["--version", "nonsense"]), Command::Version);
-        for (name, text) in COMMANDS {
-            assert_eq!(command(&[name, "--help"]), Command::Help { of: Some(text) });
-            assert_eq!(command(&["help", name]), Command::Help { of: Some(text) });
-            assert!(text.starts_with(&format!("Usage: aliyun-eni-ipam {name}")), "{text}");
+        assert_eq!(command(&["list", "--verbose", "-h"]), Command::Help { of: Some("list".to_owned()) });
+        for name in COMMANDS {
+            let help = Command::Help { of: Some(name.to_owned()) };
+            for words in [[name, "--help"], ["-h", name], ["help", name]] {
+                assert_eq!(command(&words), help);
+            }
         }
         assert_eq!(command(&["help"]), Command::Help { of: None });
         assert_eq!(command(&["version"]), Command::Version);
@@ -285,6 +324,41 @@ mod tests {
             (&["list", "--jsn"], "unknown option `--jsn`; did you mean `--json`?"),
             (&["add"], "unknown command `add`"),
             (&[""], "unknown command ``"),
+        ] {
+            assert_eq!(parse(words).unwrap_err(), why, "{words:?}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_says_in_one_line_what_the_command_takes() {
+        for (words, why) in [
+            (&[][..], "no command is given"),
+            (&["ADD"], "`ADD` is not a command: container runtimes pass it in CNI_COMMAND"),
+            (&["list", "flush"], "`list` takes no arguments, but got `flush`"),
+            (&["help", "list", "flush"], "`help` takes one COMMAND, but also got `flush`"),
+            (&["release"], "`release` needs at least one address"),
+            (&["release", "--yes"], "`release` needs at least one address"),
+            (&["release", "10.0.0.0/24"], "`10.0.0.0/24` is not an IP address"),
+            (&["doctor", "--yes"], "`doctor` does not take --yes, because it asks nothing"),
+            (&["reconcile", "--yes"], "`reconcile` takes --yes only together with --release-orphans"),
+            (
+                &["reconcile", "--adopt", "--yes"],
+                "`reconcile` takes --yes only together with --release-orphans",
+            ),
+            (&["routes", "--yes", "--repair"], "`routes` takes --yes only together with --remove"),
+            (&["reconcile", "--adopt", "--restore"], "`reconcile` takes only one of --adopt and --restore"),
+            (&["routes", "--remove", "--repair"], "`routes` takes only one of --repair and --remove"),
+            (&["list", "--adopt"], "`list` does not take --adopt; only `reconcile` does"),
+            (&["list", "--timeout", "3"], "`list` does not take --timeout; only `reconcile` and `flush` do"),
+            (&["list", "--config"], "`--config` needs a value"),
+            (&["list", "--json=1"], "`--json` takes no value, but got `1`"),
+            (&["flush", "--timeout", "x"], "`--timeout`: `x` is not a number of seconds from 1 to 86400"),
+            (&["flush", "--every", "0"], "`--every`: `0` is not a number of seconds from 1 to 86400"),
+            (&["list", "--state", "activ"], "unknown value `activ` for `--state`; did you mean `active`?"),
+            (
+                &["list", "--sort", "x"],
+                "unknown value `x` for `--sort`: it takes state, address, pod, eni, age",
+            ),
         ] {
             assert_eq!(parse(words).unwrap_err(), why, "{words:?}");
         }

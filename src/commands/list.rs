@@ -11,10 +11,49 @@ use crate::commands::output::{print_json, print_lines};
 use crate::commands::table;
 use crate::config::Ipam;
 use crate::failure::Failure;
-use crate::store::{self, Listed, Store};
+use crate::store::{self, Listed, State, Store};
+
+/// Which records are shown, and in which order.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct ListOptions {
+    /// Only those in one of these states; none stands for all.
+    pub(super) states: Vec<State>,
+    /// Only those of this pod.
+    pub(super) pod: Option<String>,
+    /// The column to sort by.
+    pub(super) sort: Option<SortKey>,
+}
+
+/// What records can be sorted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SortKey {
+    State,
+    Address,
+    Pod,
+    Eni,
+    Age,
+}
+
+impl SortKey {
+    pub(super) const ALL: [Self; 5] = [Self::State, Self::Address, Self::Pod, Self::Eni, Self::Age];
+
+    /// Its name, as a person types it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::State => "state",
+            Self::Address => "address",
+            Self::Pod => "pod",
+            Self::Eni => "eni",
+            Self::Age => "age",
+        }
+    }
+}
 
 /// Prints every record. It takes no lock and asks neither ECS nor the metadata service.
-pub(super) fn list(ipam: Ipam<'_>, as_json: bool) -> Result<(), CommandError> {
+pub(super) fn list(ipam: Ipam<'_>, options: &ListOptions, as_json: bool) -> Result<(), CommandError> {
+    if *options != ListOptions::default() {
+        return Err(CommandError::Failed("`list` does not filter or sort yet".to_owned()));
+    }
     let directory = ipam.data_directory().map_err(Failure::from)?;
     let records = read(&directory).map_err(Failure::from)?;
     if as_json {

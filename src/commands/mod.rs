@@ -2,12 +2,14 @@
 
 mod arguments;
 mod consent;
+mod definition;
 mod doctor;
 mod earlier_boot;
 mod error;
 mod flush;
 mod flushed;
 mod help;
+mod install;
 mod kept_reserves;
 mod list;
 mod networks;
@@ -19,5 +21,7 @@ mod routes;
 mod run;
 mod table;
 mod unreleased;
+mod usage;
 
+pub use definition::definition;
 pub use run::run;

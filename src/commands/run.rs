@@ -7,7 +7,7 @@ use crate::commands::arguments::{Arguments, Command};
 use crate::commands::error::CommandError;
 use crate::commands::networks::Configuration;
 use crate::commands::output::{print, print_error, print_lines, print_to_stderr};
-use crate::commands::{doctor, flush, help, list, reconcile, release, routes};
+use crate::commands::{doctor, flush, help, install, list, reconcile, release, routes};
 
 /// Runs the command that the process's arguments name. The exit status is 0 when all was done, 1 when something failed or
 /// was left over, and 2 when the arguments or the configuration do not say what to do.
@@ -35,11 +35,17 @@ pub fn run() -> ExitCode {
 
 fn execute(arguments: &Arguments) -> Result<(), CommandError> {
     match &arguments.command {
-        Command::Help { of } => return print_lines(of.unwrap_or(help::HELP).lines()),
+        Command::Help { of } => return print_lines(help::page(of.as_deref()).lines()),
         Command::Version => return print(concat!("aliyun-eni-ipam ", env!("CARGO_PKG_VERSION"))),
         Command::Doctor => return doctor::doctor(arguments),
         Command::Routes { action } => {
             return routes::routes(&arguments.config, arguments.network.as_deref(), *action, arguments.json);
+        }
+        Command::Install { conflist, plugin_directory } => {
+            return install::install(arguments, conflist.as_deref(), plugin_directory.as_deref());
+        }
+        Command::Uninstall { plugin_directory, consent } => {
+            return install::uninstall(arguments, plugin_directory.as_deref(), *consent);
         }
         _ => {}
     }
@@ -51,18 +57,23 @@ fn execute(arguments: &Arguments) -> Result<(), CommandError> {
         print_error(&format!("{} is ignored, because it is broken: {why}", file.display()));
     }
     // A timer serves whatever is configured.
-    if !others.is_empty() && arguments.command != Command::Flush {
+    if !others.is_empty() && !matches!(arguments.command, Command::Flush { .. }) {
         return Err(CommandError::Configuration(found.choose_one()));
     }
     network.start_log(arguments.command.name());
     let json = arguments.json;
     match &arguments.command {
-        Command::List => list::list(network.ipam(), json),
+        Command::List(options) => list::list(network.ipam(), options, json),
         Command::Release { addresses, consent } => {
             release::release(network.ipam(), addresses, *consent, json)
         }
-        Command::Flush => flush::flush(iter::once(network).chain(others), &found, json),
-        Command::Reconcile { remedy } => reconcile::reconcile(network, *remedy, json),
-        Command::Routes { .. } | Command::Doctor | Command::Help { .. } | Command::Version => Ok(()),
+        Command::Flush { timeout: None, every: None } => {
+            flush::flush(iter::once(network).chain(others), &found, json)
+        }
+        Command::Reconcile { remedy, timeout: None } => reconcile::reconcile(network, *remedy, json),
+        Command::Flush { .. } | Command::Reconcile { .. } => {
+            Err(CommandError::Failed("--timeout and --every are not there yet".to_owned()))
+        }
+        _ => Ok(()),
     }
 }

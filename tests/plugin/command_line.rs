@@ -40,7 +40,7 @@ fn what_cannot_be_made_out_is_wrong_usage() {
         (&["list", "--verbose"], "`--verbose`"),
         (&["list", "--jsn"], "`--jsn`"),
         (&["doctor", "now"], "`now`"),
-        (&["list", "--config"], "'--config'"),
+        (&["list", "--config"], "`--config`"),
         (&["ADD"], "`ADD`"),
         (&[""], "``"),
     ] {
