@@ -43,8 +43,33 @@ pub struct Pod {
     pub uid: String,
 }
 
+/// The name behind its namespace. Podman's pods have no namespace: theirs is the name alone. Where neither is known, the UID tells
+/// which pod it is.
 impl fmt::Display for Pod {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.namespace, self.name)
+        let Self { namespace, name, uid } = self;
+        match (namespace.as_str(), name.as_str()) {
+            ("", "") => f.write_str(uid),
+            ("", name) => f.write_str(name),
+            (namespace, name) => write!(f, "{namespace}/{name}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pod_without_a_namespace_is_shown_by_its_name_alone() {
+        for (namespace, name, uid, shown) in [
+            ("default", "web-0", "uid-1", "default/web-0"),
+            ("", "web-0", "uid-1", "web-0"),
+            ("", "", "uid-1", "uid-1"),
+            ("default", "", "", "default/"),
+        ] {
+            let pod = Pod { namespace: namespace.into(), name: name.into(), uid: uid.into() };
+            assert_eq!(pod.to_string(), shown);
+        }
     }
 }
