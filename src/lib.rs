@@ -98,7 +98,7 @@ pub mod inside {
 
     /// The `ipam` object.
     pub mod config {
-        pub use crate::config::{Error, Ipam, KEYS, Key, ReserveSettings};
+        pub use crate::config::{CREDENTIALS_KEYS, Error, Ipam, KEYS, Key, ReserveSettings};
     }
 
     /// The kernel's network.

@@ -6,6 +6,7 @@ mod definition;
 mod doctor;
 mod earlier_boot;
 mod error;
+mod fitted;
 mod flush;
 mod flushed;
 mod help;
@@ -20,6 +21,7 @@ mod releasing;
 mod routes;
 mod run;
 mod table;
+mod terminal;
 mod unreleased;
 mod usage;
 

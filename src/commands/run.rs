@@ -56,14 +56,17 @@ fn execute(arguments: &Arguments) -> Result<(), CommandError> {
     for (file, why) in &found.broken {
         print_error(&format!("{} is ignored, because it is broken: {why}", file.display()));
     }
-    // A timer serves whatever is configured.
-    if !others.is_empty() && !matches!(arguments.command, Command::Flush { .. }) {
+    // A timer serves whatever is configured, and a person sees all that is recorded.
+    if !others.is_empty() && !matches!(arguments.command, Command::Flush { .. } | Command::List(_)) {
         return Err(CommandError::Configuration(found.choose_one()));
     }
     network.start_log(arguments.command.name());
     let json = arguments.json;
     match &arguments.command {
-        Command::List(options) => list::list(network.ipam(), options, json),
+        Command::List(options) => {
+            let networks: Vec<_> = iter::once(network).chain(others).collect();
+            list::list(&networks, arguments.network.as_deref(), options, json)
+        }
         Command::Release { addresses, consent } => {
             release::release(network.ipam(), addresses, *consent, json)
         }

@@ -54,7 +54,7 @@ pub const KEYS: &[Key] = &[
 ];
 
 /// What `credentials` may hold.
-const OF_CREDENTIALS: &[&str] = &["source", "path", "profile", "roleName", "stsEndpoint"];
+pub const CREDENTIALS_KEYS: &[&str] = &["source", "path", "profile", "roleName", "stsEndpoint"];
 
 /// What people call a key who think of the console, or of another plugin, in lower case.
 const ALSO_CALLED: &[(&str, &str)] = &[
@@ -87,16 +87,16 @@ impl UnknownKey {
         let known: Vec<_> = KEYS.iter().map(|key| key.name).collect();
         let folded = name.to_ascii_lowercase();
         let also = ALSO_CALLED.iter().find(|(other, _)| *other == folded).map(|(_, key)| *key);
-        let inner = || meant(name, OF_CREDENTIALS).map(|key| format!("credentials.{key}"));
+        let inner = || meant(name, CREDENTIALS_KEYS).map(|key| format!("credentials.{key}"));
         let meant = also.or_else(|| meant(name, &known)).map(str::to_owned).or_else(inner);
         Some(Self { name: name.to_owned(), meant })
     }
 
     pub(super) fn of_credentials(name: &str) -> Option<Self> {
         let of_credentials = |key: &str| format!("credentials.{key}");
-        (!OF_CREDENTIALS.contains(&name)).then(|| Self {
+        (!CREDENTIALS_KEYS.contains(&name)).then(|| Self {
             name: of_credentials(name),
-            meant: meant(name, OF_CREDENTIALS).map(of_credentials),
+            meant: meant(name, CREDENTIALS_KEYS).map(of_credentials),
         })
     }
 }

@@ -21,6 +21,6 @@ pub(crate) use address::{AddressSettings, Family4, Interfaces};
 pub(crate) use chained::ChainedOptions;
 pub use error::Error;
 pub use ipam::Ipam;
-pub use keys::{KEYS, Key};
+pub use keys::{CREDENTIALS_KEYS, KEYS, Key};
 pub(crate) use plugins::{TYPE, ipam_sections, is_chained, is_of_this_plugin, plugins_of};
 pub use reserve::ReserveSettings;

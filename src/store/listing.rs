@@ -19,7 +19,7 @@ use crate::store::{ReleaseId, Store, file, intent};
 const MOST_PROBED: usize = 16;
 
 /// Which state a record is in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum State {
     /// An ADD is under way, or ended without its end being known.
     Assigning,

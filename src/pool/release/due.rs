@@ -2,7 +2,7 @@
 
 use crate::base::clock::Timestamp;
 pub(super) use crate::store::MAX_WAIT;
-use crate::store::{AssignRequest, Backoff, Release};
+use crate::store::{AssignRequest, Backoff, EniState, Release, ReleaseProgress};
 
 /// Whether nothing forbids to ask for this record's release.
 pub(super) fn is_record_due(record: &Release, now: Timestamp) -> bool {
@@ -22,11 +22,35 @@ pub(super) fn has_due_request(record: &Release, now: Timestamp) -> bool {
 /// From when on ECS can be asked for anything of this record: `now` if that is past, `None` if there is nothing to ask for.
 /// `resolving` holds up requests in doubt only.
 pub(super) fn due_at(record: &Release, resolving: Option<&Backoff>, now: Timestamp) -> Option<Timestamp> {
-    let addresses = (!record.allocation.addresses.is_empty()).then_some(now);
+    due(!record.allocation.addresses.is_empty(), &record.progress, resolving, now)
+}
+
+/// The moment before which no call asks ECS for anything of a release, as far as is known; `None` where the next call does. The
+/// release has addresses, or only requests in doubt.
+pub(crate) fn next_try(
+    has_addresses: bool,
+    progress: &ReleaseProgress,
+    state: &EniState,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let due = due(has_addresses, progress, state.resolving.as_ref(), now)?;
+    let paused = state.backoff.as_ref().map_or(now, |it| it.not_before);
+    let moments = [due, paused];
+    let last = moments.into_iter().max_by_key(|it| it.wait(now, MAX_WAIT))?;
+    (!last.wait(now, MAX_WAIT).is_zero()).then_some(last)
+}
+
+fn due(
+    has_addresses: bool,
+    progress: &ReleaseProgress,
+    resolving: Option<&Backoff>,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let addresses = has_addresses.then_some(now);
     let paused = resolving.map_or(now, |it| it.not_before);
-    let requests = record.progress.in_doubt.iter().map(|ask| ask.not_before.unwrap_or(now).max(paused));
+    let requests = progress.in_doubt.iter().map(|ask| ask.not_before.unwrap_or(now).max(paused));
     let first = addresses.into_iter().chain(requests).min_by_key(|it| it.wait(now, MAX_WAIT))?;
-    Some(record.progress.not_before.map_or(first, |moment| moment.max(first)))
+    Some(progress.not_before.map_or(first, |moment| moment.max(first)))
 }
 
 fn is_past(not_before: Option<Timestamp>, now: Timestamp) -> bool {

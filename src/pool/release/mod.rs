@@ -28,6 +28,7 @@ mod unexplained;
 
 pub(crate) use answer::Answer;
 pub(crate) use backoff::pause as pause_after;
+pub(crate) use due::next_try;
 pub(crate) use one_record::Outcome;
 pub(crate) use releaser::Releaser;
 pub(crate) use releaser::{DESCRIBE_LAG, REQUEST_TIMEOUT};

@@ -122,6 +122,11 @@ fn table() -> Vec<(&'static str, Use, Vec<Value>)> {
     ]
 }
 
+/// Each key with values that it must not have.
+pub(crate) fn wrong_values() -> impl Iterator<Item = (&'static str, Vec<Value>)> {
+    table().into_iter().map(|(key, _, values)| (key, values))
+}
+
 fn no_lists_of_interfaces() -> Vec<Value> {
     vec![
         json!(5),

@@ -12,6 +12,8 @@ mod table;
 mod versions;
 mod wording;
 
+pub(crate) use keys::wrong_values;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;

@@ -5,7 +5,7 @@ use std::process::Output;
 
 use serde_json::Value;
 
-use crate::Scene;
+use crate::{Scene, schema};
 
 /// The answer to a call, and the scene in which it was given.
 #[derive(Debug)]
@@ -54,15 +54,22 @@ impl Answer {
         );
     }
 
-    /// The one JSON document on stdout.
+    /// The one JSON document on stdout. That of a command is as its schema in docs/schemas says.
     ///
     /// # Panics
-    /// When there is none, or more than that.
+    /// When there is none, or more than that, or another one.
     #[must_use]
     #[track_caller]
     pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.output.stdout)
-            .unwrap_or_else(|_| self.fail("exactly one JSON document on stdout"))
+        let document = serde_json::from_slice(&self.output.stdout)
+            .unwrap_or_else(|_| self.fail("exactly one JSON document on stdout"));
+        if let Some(name) = schema::of_command(&self.what) {
+            let complaints = schema::complaints(name, &document);
+            if !complaints.is_empty() {
+                self.fail(&format!("what docs/schemas/{name}.schema.json says: {complaints:#?}"));
+            }
+        }
+        document
     }
 
     /// Expects success without a document, as of every verb but ADD.

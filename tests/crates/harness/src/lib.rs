@@ -32,6 +32,7 @@ mod suite;
 mod time;
 
 pub mod needs;
+pub mod schema;
 
 pub use answer::Answer;
 pub use at_once::{Ready, Timed, all_ok, at_once, at_once_while, last_of};
