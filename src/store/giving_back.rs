@@ -14,6 +14,7 @@ use crate::store::error::Result;
 use crate::store::lock::Lock;
 use crate::store::record::{Allocation, ReleaseProgress};
 use crate::store::reserve::Found;
+use crate::store::sharing::Place;
 use crate::store::{Entry, ReleaseId, Reserved, Store};
 
 /// What is kept in the reserve of an ENI.
@@ -55,6 +56,16 @@ impl Store {
         kept: &Kept<'_>,
         deadline: Deadline,
     ) -> Result<Vec<ReleaseId>> {
+        self.release_surplus_from(Place::Runtime, eni, kept, deadline)
+    }
+
+    fn release_surplus_from(
+        &self,
+        place: Place,
+        eni: &EniId,
+        kept: &Kept<'_>,
+        deadline: Deadline,
+    ) -> Result<Vec<ReleaseId>> {
         if self.reserved_addresses(eni)?.is_empty() {
             return Ok(Vec::new());
         }
@@ -70,7 +81,7 @@ impl Store {
             let Some(keep) = (kept.of)(eni, &network, family).filter(|keep| entries.len() > *keep) else {
                 continue;
             };
-            if !self.is_waited_for(&network, eni, &lock)? {
+            if !self.is_waited_for(&network, eni, place, &lock)? {
                 // Those that have rested longest are kept.
                 entries.sort_by_key(|it| (it.entry.rests_since, it.address));
                 chosen.extend(entries.iter().skip(keep).rev().take(kept.most).map(|it| it.address));
@@ -86,7 +97,7 @@ impl Store {
     pub(crate) fn release_all_surplus(&self, kept: &Kept<'_>, deadline: Deadline) -> Result<Vec<ReleaseId>> {
         let (mut given, mut outcome) = (Vec::new(), Ok(()));
         for eni in self.reserved_enis()? {
-            match self.release_surplus(&eni, kept, deadline) {
+            match self.release_surplus_from(Place::Unknown, &eni, kept, deadline) {
                 Ok(found) => given.extend(found),
                 Err(error) => outcome = outcome.and(Err(error)),
             }

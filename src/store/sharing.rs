@@ -3,7 +3,7 @@
 //! An ADD that waits says in its intent what for. Whoever is about to ask ECS reads the intents of the others and counts them.
 //! It locks none: to a DEL that looked at the same time, a living ADD's intent would seem to be a dead one's. The kernel's list of
 //! locks tells which ADDs live. Where it does not, the intent of a dead ADD counts until its deadline; what was asked for in vain
-//! is surplus, and goes back.
+//! is surplus, and goes back. It does not tell whoever looks from a container, as `flush` may do.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -39,6 +39,15 @@ pub(crate) struct Demand {
     pub(crate) reserved: Vec<Reserved>,
 }
 
+/// Where a call runs that looks for living ADDs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Among them: the runtime has called it, as it calls them.
+    Runtime,
+    /// Perhaps in a container, which does not see the processes of the node.
+    Unknown,
+}
+
 impl Store {
     /// Records the request that `ask` makes of the demand, if any, in one hold of the store's lock with the look at the demand, so
     /// that two ADDs do not ask for the same ones on two ENIs; and makes it durable.
@@ -69,9 +78,19 @@ impl Store {
     }
 
     /// Whether an ADD of `network` waits for addresses of `eni`, of whichever family. The caller holds the store's lock.
-    pub(super) fn is_waited_for(&self, network: &str, eni: &EniId, lock: &Lock) -> Result<bool> {
+    pub(super) fn is_waited_for(
+        &self,
+        network: &str,
+        eni: &EniId,
+        place: Place,
+        lock: &Lock,
+    ) -> Result<bool> {
         let now = Timestamp::now();
-        for (name, content) in self.intents_of(network, self.living(None, &lock.file)?) {
+        let living = match place {
+            Place::Unknown if !waiting::sees_all_processes() => file::names(&self.assigning_directory())?,
+            Place::Runtime | Place::Unknown => self.living(None, &lock.file)?,
+        };
+        for (name, content) in self.intents_of(network, living) {
             if self.waits(&name, &content, eni, None, now)? {
                 return Ok(true);
             }

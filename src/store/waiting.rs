@@ -74,6 +74,15 @@ pub(super) fn locked_files(own: &File) -> Option<LockedFiles> {
     files.0.contains(&kernel_name_of(&own.metadata().ok()?)).then_some(files)
 }
 
+/// The number that the kernel gives to the PID namespace in which the machine was booted (`include/linux/proc_ns.h`).
+const OF_THE_MACHINE: u64 = 0xEFFF_FFFC;
+
+/// Whether `/proc/locks` shows this process the locks of all others: in a PID namespace of its own, as in a container, the kernel
+/// leaves out those of processes outside, and shows no sign of that.
+pub(super) fn sees_all_processes() -> bool {
+    fs::metadata("/proc/self/ns/pid").is_ok_and(|namespace| namespace.ino() == OF_THE_MACHINE)
+}
+
 /// See [`locked_files`].
 pub(super) struct LockedFiles(BTreeSet<String>);
 
