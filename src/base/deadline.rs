@@ -1,7 +1,15 @@
 //! The one deadline of a call, made once from `timeoutSeconds` and passed to whoever waits.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
+
+/// Once it is true, every deadline of this process has passed. It is there only where somebody may end the process in good order.
+static ENDED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+
+/// How often one that sleeps looks whether it is to end.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// The moment by which the whole call must have answered. Copied, never recomputed: two waits in a row share what
 /// is left instead of each getting all of it.
@@ -15,9 +23,18 @@ impl Deadline {
         Self(Instant::now() + time)
     }
 
+    /// What makes every deadline of this process pass at once when it becomes true: nothing new is begun then, and what is under way
+    /// keeps the time that it was given.
+    pub(crate) fn end_of_all() -> Arc<AtomicBool> {
+        Arc::clone(ENDED.get_or_init(Arc::default))
+    }
+
     /// What is left; zero when it has passed.
     #[must_use]
     pub fn remaining(self) -> Duration {
+        if ENDED.get().is_some_and(|ended| ended.load(Ordering::Relaxed)) {
+            return Duration::ZERO;
+        }
         self.0.saturating_duration_since(Instant::now())
     }
 
@@ -41,6 +58,10 @@ impl Deadline {
 
     /// Sleeps for `pause`, but never past the deadline.
     pub fn sleep(self, pause: Duration) {
-        thread::sleep(pause.min(self.remaining()));
+        let end = self.at_most(pause);
+        let at_once = if ENDED.get().is_some() { LOOK } else { Duration::MAX };
+        while !end.has_passed() {
+            thread::sleep(end.remaining().min(at_once));
+        }
     }
 }

@@ -145,7 +145,21 @@ impl Network {
 impl Configuration {
     /// Reads the file or the directory `path`.
     pub(super) fn read(path: &Path) -> Result<Self, String> {
-        let (path, files) = (path.to_owned(), files(path)?);
+        Ok(Self::of_files(path, files(path)?))
+    }
+
+    /// Reads the directory as it will be when it has `file` as well, instead of the one of the same name. It need not exist yet.
+    pub(super) fn read_with(directory: &Path, file: &Path) -> Result<Self, String> {
+        let mut files = if directory.exists() { files(directory)? } else { Vec::new() };
+        files.retain(|other| other.file_name() != file.file_name());
+        files.push(file.to_owned());
+        files.sort_by(|one, other| one.file_name().cmp(&other.file_name()));
+        Ok(Self::of_files(directory, files))
+    }
+
+    /// Reads these files, in the order in which a runtime looks at them.
+    pub(super) fn of_files(path: &Path, files: Vec<PathBuf>) -> Self {
+        let path = path.to_owned();
         let mut found = Self { path, files, networks: Vec::new(), broken: Vec::new(), others: Vec::new() };
         for file in &found.files {
             match read(file) {
@@ -154,7 +168,7 @@ impl Configuration {
                 Err(why) => found.broken.push((file.clone(), why)),
             }
         }
-        Ok(found)
+        found
     }
 
     /// The same, where each network leaves to other software what any network of its store does: commands release for all of

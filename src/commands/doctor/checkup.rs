@@ -1,9 +1,11 @@
 //! The checks of `doctor`, in their order.
 
+use std::path::Path;
+
 use crate::base::eni::EniId;
 use crate::commands::arguments::Arguments;
 use crate::commands::doctor::cloud::Way;
-use crate::commands::doctor::report::Report;
+use crate::commands::doctor::report::{Report, Verdict};
 use crate::commands::doctor::sharing::{by_way, groups, store_of};
 use crate::commands::doctor::site::Place;
 use crate::commands::doctor::stores::Located;
@@ -23,24 +25,60 @@ pub(in crate::commands) fn doctor(arguments: &Arguments) -> Result<(), CommandEr
         Ok(found) => found.chosen(arguments.network.as_deref()),
         Err(why) => Err(why.clone()),
     };
-    let configured: Vec<&Network> = found.iter().flat_map(|found| &found.networks).collect();
     // With a name that no network has, the checks would be about one that the person does not mean.
-    if let (Err(why), false) = (&chosen, configured.is_empty()) {
+    if let (Err(why), Ok(found)) = (&chosen, &found)
+        && !found.networks.is_empty()
+    {
         return Err(CommandError::Configuration(why.clone()));
     }
-    let defaults = Network::with_defaults();
     let chosen = chosen.map(|(first, others)| [vec![first], others].concat());
+    let mut report = Report::new(arguments.json, chosen.as_ref().map_or(1, Vec::len));
+    installation::binary(None, &mut report);
+    examine(&found, &chosen, arguments.command.name(), &mut report);
+    report.end()
+}
+
+/// The same for the networks of `file`, which is to be used with the plugins in `plugin_directory` and has been read into `found`,
+/// among the files that are there already. A plugin of the file that is missing there is a failure as well.
+///
+/// # Errors
+/// When something cannot be printed.
+pub(in crate::commands) fn judge(
+    found: Configuration,
+    file: &Path,
+    plugin_directory: &Path,
+    as_json: bool,
+) -> Result<Verdict, CommandError> {
+    let found = Ok(found);
+    let configured = found.iter().flat_map(|found: &Configuration| &found.networks);
+    let chosen: Vec<&Network> = configured.filter(|network| network.file() == file).collect();
+    let mut report = Report::new(as_json, chosen.len());
+    installation::binary(Some(plugin_directory), &mut report);
+    installation::other_plugins(file, plugin_directory, &mut report);
+    examine(&found, &Ok(chosen), "install", &mut report);
+    report.verdict()
+}
+
+fn examine(
+    found: &Result<Configuration, String>,
+    chosen: &Result<Vec<&Network>, String>,
+    command: &str,
+    report: &mut Report,
+) {
+    let configured: Vec<&Network> = found.iter().flat_map(|found| &found.networks).collect();
+    let defaults = Network::with_defaults();
     // Without a configuration, the rest is checked with the default of every key.
     let networks = chosen.clone().unwrap_or_else(|_| vec![&defaults]);
-    let mut report = Report::new(arguments.json, networks.len());
-    installation::binary(&mut report);
-    if let Ok(found) = &found {
-        configuration::files(found, &mut report);
+    if let Ok(found) = found {
+        configuration::files(found, report);
+        configuration::names(found, report);
     }
-    match &chosen {
+    match chosen {
         Ok(networks) => {
-            configurations(networks, &mut report);
-            networks[0].start_log(arguments.command.name());
+            configurations(networks, report);
+            if let Some(first) = networks.first() {
+                first.start_log(command);
+            }
         }
         Err(why) => report.fail("configuration", why),
     }
@@ -49,8 +87,8 @@ pub(in crate::commands) fn doctor(arguments: &Arguments) -> Result<(), CommandEr
         report.about(group);
         match store_of(group[0]).map(|directory| Store::open(&directory)) {
             Some(Ok(opened)) => {
-                store::check(&opened, &mut report);
-                reserve::check(&opened, &configured, &mut report);
+                store::check(&opened, report);
+                reserve::check(&opened, &configured, report);
             }
             Some(Err(error)) if !outputs::is_root() => {
                 report.fail("store", outputs::as_root(&error.to_string()));
@@ -59,23 +97,22 @@ pub(in crate::commands) fn doctor(arguments: &Arguments) -> Result<(), CommandEr
             None => report.not_tested("store", "ipam.dataDir cannot be used"),
         }
     }
-    let ways = ask_the_cloud(&networks, chosen.is_ok(), &mut report);
+    let ways = ask_the_cloud(&networks, chosen.is_ok(), report);
     for group in &of_stores {
         report.about(group);
-        contents(group, &ways, &mut report);
+        contents(group, &ways, report);
     }
     report.about_the_node();
-    if let (Ok(chosen), Ok(found)) = (&chosen, &found) {
-        stores::check(&located(&configured, &ways), &mut report);
+    if let (Ok(chosen), Ok(found)) = (chosen, found) {
+        stores::check(&located(&configured, &ways), report);
         let routed = |it: &&Place<'_>| it.network.is_routed();
         let places = ways.iter().flat_map(|way| &way.places).filter(routed);
         let used: Vec<EniId> = places.map(|place| place.eni.clone()).collect();
-        routes::check(&found.networks, &used, &mut report);
+        routes::check(&found.networks, &used, report);
         let is_ptp = |network: &&Network| network.main_plugin() == "ptp";
         let behind_links: Vec<&Network> = chosen.iter().copied().filter(is_ptp).collect();
-        forwarding::check(&behind_links, &mut report);
+        forwarding::check(&behind_links, report);
     }
-    report.end()
 }
 
 fn configurations(networks: &[&Network], report: &mut Report) {

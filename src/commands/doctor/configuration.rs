@@ -51,6 +51,23 @@ pub(super) fn files(found: &Configuration, report: &mut Report) {
     }
 }
 
+/// Two files with a network of one name: the runtime uses one of them, and whoever changes the other changes nothing.
+pub(super) fn names(found: &Configuration, report: &mut Report) {
+    for (i, network) in found.networks.iter().enumerate() {
+        let of_other_file = |it: &&Network| it.name() == network.name() && it.file() != network.file();
+        if let Some(other) = found.networks[..i].iter().find(of_other_file) {
+            let (one, two) = (other.file().display(), network.file().display());
+            report.warn(
+                NAME,
+                format!(
+                    "{one} and {two} both configure the network {:?}: remove the one that is out of date",
+                    network.name()
+                ),
+            );
+        }
+    }
+}
+
 /// Checks every key, and the files that keys name.
 pub(super) fn keys(network: &Network, is_one_of_several: bool, report: &mut Report) {
     if let Err(error) = check_keys(network.ipam()) {

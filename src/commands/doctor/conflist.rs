@@ -30,6 +30,11 @@ pub(super) fn check(file: &Path) -> Result<(), Refused> {
     judged.map_err(|why| Refused { why, names_this_plugin })
 }
 
+/// Whether the file is broken and still names this plugin.
+pub(in crate::commands) fn names_this_plugin(file: &Path) -> bool {
+    check(file).is_err_and(|refused| refused.names_this_plugin)
+}
+
 fn judge(config: &Value, file: &Path, names_this_plugin: bool) -> Result<(), String> {
     let Some(object) = config.as_object() else {
         return Err(format!("it is {}, not an object", kind(config)));

@@ -1,5 +1,6 @@
 //! The binary: the one that runs, and the one that the container runtime calls.
 
+use std::collections::BTreeSet;
 use std::env;
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -12,10 +13,12 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::base::text::{clean, reason};
 use crate::base::user::own_user;
 use crate::commands::doctor::report::Report;
-use crate::config::TYPE;
+use crate::config::{TYPE, plugins_of};
 
 const NAME: &str = "binary";
 
@@ -29,14 +32,14 @@ const USUAL: &str = "/opt/cni/bin";
 const PATIENCE: Duration = Duration::from_secs(5);
 const MOST: u64 = 256;
 
-/// Checks the binary that runs and the one that is installed.
-pub(super) fn binary(report: &mut Report) {
+/// Checks the binary that runs and the one that is installed: in `directory`, or where runtimes look.
+pub(super) fn binary(directory: Option<&Path>, report: &mut Report) {
     let running = env::current_exe();
     match &running {
         Ok(path) => report.ok(NAME, format!("{VERSION}, {}", path.display())),
         Err(error) => report.warn(NAME, format!("{VERSION}; cannot tell its own path: {}", reason(error))),
     }
-    match installed() {
+    match installed(directory) {
         Ok(path) if running.is_ok_and(|running| is_same(&running, &path)) => {}
         Ok(path) => match ask_version(&path) {
             Ok(()) => report.ok(NAME, format!("{} is installed and of the same version", path.display())),
@@ -46,11 +49,40 @@ pub(super) fn binary(report: &mut Report) {
     }
 }
 
-/// The file that a runtime would call, whose name is the type in a configuration: the first plain one in the directories of
-/// `CNI_PATH`.
-fn installed() -> Result<PathBuf, String> {
-    let directories = env::var_os("CNI_PATH").filter(|it| !it.is_empty());
-    let directories = directories.unwrap_or_else(|| OsString::from(USUAL));
+/// Checks that the other plugins of a configuration's file are where this one is.
+pub(super) fn other_plugins(file: &Path, directory: &Path, report: &mut Report) {
+    let text = fs::read_to_string(file).unwrap_or_default();
+    // Another line says so of one that is no JSON.
+    let config: Value = serde_json::from_str(&text).unwrap_or_default();
+    let types = plugins_of(&config).iter().flat_map(|plugin| [&plugin["type"], &plugin["ipam"]["type"]]);
+    let others: BTreeSet<&str> = types.filter_map(Value::as_str).filter(|it| *it != TYPE).collect();
+    let is_there = |name: &&str| {
+        let plugin = fs::metadata(directory.join(name));
+        plugin.is_ok_and(|it| it.is_file() && it.permissions().mode() & 0o111 != 0)
+    };
+    let missing: Vec<&str> = others.into_iter().filter(|name| !is_there(name)).collect();
+    if !missing.is_empty() {
+        report.fail(
+            "plugins",
+            format!(
+                "{} uses {}, and {} has no such program: install the standard CNI plugins there, or name another directory with \
+                 --plugin-dir",
+                file.display(),
+                missing.join(" and "),
+                directory.display()
+            ),
+        );
+    }
+}
+
+/// The directories in which runtimes look for plugins, as far as this process knows.
+pub(in crate::commands) fn plugin_directories() -> OsString {
+    env::var_os("CNI_PATH").filter(|it| !it.is_empty()).unwrap_or_else(|| OsString::from(USUAL))
+}
+
+/// The file that a runtime would call, whose name is the type in a configuration: the first plain one in these directories.
+fn installed(directory: Option<&Path>) -> Result<PathBuf, String> {
+    let directories = directory.map_or_else(plugin_directories, |it| it.as_os_str().to_owned());
     let mut files = env::split_paths(&directories).map(|directory| directory.join(TYPE));
     files.find(|file| fs::metadata(file).is_ok_and(|metadata| metadata.is_file())).ok_or_else(|| {
         format!(

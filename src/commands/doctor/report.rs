@@ -48,6 +48,14 @@ struct Check {
     pods: Option<u64>,
 }
 
+/// How all checks together ended.
+pub(in crate::commands) struct Verdict {
+    /// How many have failed.
+    pub(in crate::commands) fails: usize,
+    /// What `doctor --json` prints.
+    pub(in crate::commands) document: Value,
+}
+
 /// The checks that were made so far.
 pub(super) struct Report {
     as_json: bool,
@@ -135,17 +143,24 @@ impl Report {
     }
 
     /// Prints the summary, or the JSON if that was asked for; fails if a check has failed.
-    pub(super) fn end(mut self) -> Result<(), CommandError> {
+    pub(super) fn end(self) -> Result<(), CommandError> {
+        let as_json = self.as_json;
+        let verdict = self.verdict()?;
+        if as_json {
+            print_json(&verdict.document)?;
+        }
+        if verdict.fails == 0 { Ok(()) } else { Err(CommandError::LeftOver) }
+    }
+
+    /// Prints the summary, but no JSON.
+    pub(super) fn verdict(mut self) -> Result<Verdict, CommandError> {
         let counts = [Status::Ok, Status::Warn, Status::Fail].map(|status| (status, self.count(status)));
         let worst = self.checks.iter().map(|check| check.status).max().unwrap_or(Status::Ok);
-        if self.as_json {
-            let mut summary = json!({ "first": self.first(worst).map(Check::to_json) });
-            for (status, count) in counts {
-                summary[status.name()] = count.into();
-            }
-            let checks: Vec<_> = self.checks.iter().map(Check::to_json).collect();
-            print_json(&json!({ "checks": checks, "summary": summary }))?;
-        } else {
+        let mut summary = json!({ "first": self.first(worst).map(Check::to_json) });
+        for (status, count) in counts {
+            summary[status.name()] = count.into();
+        }
+        if !self.as_json {
             let mut detail = counts.map(|(status, count)| format!("{count} {}", status.name())).join(", ");
             if let Some(first) = self.first(worst) {
                 detail = format!("{detail}; begin with `{}`", first.name);
@@ -153,10 +168,12 @@ impl Report {
             let (name, networks) = ("summary", Vec::new());
             self.print(&Check { name, status: worst, detail, networks, pods: None });
         }
+        let checks: Vec<_> = self.checks.iter().map(Check::to_json).collect();
+        let document = json!({ "checks": checks, "summary": summary });
+        let fails = self.count(Status::Fail);
         match self.unprinted {
             Some(error) => Err(error),
-            None if worst == Status::Fail => Err(CommandError::LeftOver),
-            None => Ok(()),
+            None => Ok(Verdict { fails, document }),
         }
     }
 

@@ -9,5 +9,6 @@ mod stores;
 
 pub(in crate::commands) use command::{Action, routes};
 pub(in crate::commands) use comparison::compare_twice;
+pub(in crate::commands) use remove::{Removed, remove_unless_needed};
 pub(in crate::commands) use repairing::repair;
 pub(in crate::commands) use stores::{NodeStores, ask_enis};

@@ -13,7 +13,7 @@ use crate::commands::networks::{Configuration, Network};
 use crate::commands::output::{print, print_error, print_json, print_lines, short_id};
 use crate::commands::routes::stores::{NodeStores, ask_enis};
 use crate::node::pods::NodePods;
-use crate::routes::{self, EniNetwork, Expected};
+use crate::routes::{self, Change, EniNetwork, Expected};
 use crate::store::{Allocation, RoutesLock, State};
 
 /// How long all of it may take where no configuration says.
@@ -36,17 +36,7 @@ pub(super) fn remove(
     if !losing.is_empty() && !consent.obtain(&question(&losing)) {
         return Err(CommandError::Failed("not confirmed, so nothing was removed".into()));
     }
-    // Counted from here on, because a person may have thought.
-    let deadline = Deadline::after(networks[0].ipam().timeout().unwrap_or(PATIENCE));
-    let enis = enis(stores.as_ref(), deadline);
-    let _locks: Vec<RoutesLock> = match &stores {
-        Some(stores) => stores.lock(deadline)?,
-        None => Vec::new(),
-    };
-    let changes = routes::Network::open(deadline)?.remove_all(&enis)?;
-    for change in &changes {
-        log::info!("{change}");
-    }
+    let changes = remove_all(&networks, stores.as_ref())?;
     if as_json {
         let changes: Vec<_> = changes.iter().map(ToString::to_string).collect();
         return print_json(&json!({ "routed": networks.iter().any(Network::is_routed), "changes": changes }));
@@ -62,6 +52,40 @@ pub(super) fn remove(
         ))?;
     }
     Ok(())
+}
+
+/// What became of the node's routes.
+pub(in crate::commands) enum Removed {
+    /// All of them are gone: what was changed.
+    All(Vec<Change>),
+    /// These addresses need them, each with who has it. Nothing was changed.
+    Needed(BTreeMap<IpAddr, String>),
+}
+
+/// Removes all of this plugin's from the kernel, unless a pod of these networks, or one that is seen to live, is routed by it.
+pub(in crate::commands) fn remove_unless_needed(networks: &[Network]) -> Result<Removed, CommandError> {
+    let stores = NodeStores::open(networks)?;
+    let needed = pods_that_lose_their_way(Some(&stores))?;
+    if !needed.is_empty() {
+        return Ok(Removed::Needed(needed));
+    }
+    remove_all(networks, Some(&stores)).map(Removed::All)
+}
+
+fn remove_all(networks: &[Network], stores: Option<&NodeStores<'_>>) -> Result<Vec<Change>, CommandError> {
+    // Counted from here on, because a person may have thought.
+    let timeout = networks.first().and_then(|network| network.ipam().timeout().ok());
+    let deadline = Deadline::after(timeout.unwrap_or(PATIENCE));
+    let enis = enis(stores, deadline);
+    let _locks: Vec<RoutesLock> = match stores {
+        Some(stores) => stores.lock(deadline)?,
+        None => Vec::new(),
+    };
+    let changes = routes::Network::open(deadline)?.remove_all(&enis)?;
+    for change in &changes {
+        log::info!("{change}");
+    }
+    Ok(changes)
 }
 
 /// The ENIs, as far as somebody tells: it needs them only for what it has put on their links.
@@ -92,7 +116,7 @@ fn question(losing: &BTreeMap<IpAddr, String>) -> Vec<String> {
 
 impl NodeStores<'_> {
     /// The addresses of active records of this boot, each with who has it. What cannot be read is left out.
-    fn active(&self) -> BTreeMap<IpAddr, String> {
+    pub(in crate::commands) fn active(&self) -> BTreeMap<IpAddr, String> {
         let listed = self.all().flat_map(|store| store.list().unwrap_or_default());
         let active = listed.filter(|it| it.state == State::Active).filter_map(|it| it.allocation);
         let living = active.filter(|it| !it.is_of_earlier_boot());
