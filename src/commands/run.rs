@@ -7,7 +7,7 @@ use crate::commands::arguments::{Arguments, Command};
 use crate::commands::error::CommandError;
 use crate::commands::networks::Configuration;
 use crate::commands::output::{print, print_error, print_lines, print_to_stderr};
-use crate::commands::{doctor, flush, help, install, list, reconcile, release, routes};
+use crate::commands::{doctor, ending, flush, flush_every, help, install, list, reconcile, release, routes};
 
 /// Runs the command that the process's arguments name. The exit status is 0 when all was done, 1 when something failed or
 /// was left over, and 2 when the arguments or the configuration do not say what to do.
@@ -47,6 +47,9 @@ fn execute(arguments: &Arguments) -> Result<(), CommandError> {
         Command::Uninstall { plugin_directory, consent } => {
             return install::uninstall(arguments, plugin_directory.as_deref(), *consent);
         }
+        Command::Flush { timeout, every: Some(every) } => {
+            return flush_every::flush_every(arguments, *timeout, *every);
+        }
         _ => {}
     }
     let found = Configuration::read(&arguments.config).map_err(CommandError::Configuration)?;
@@ -61,6 +64,9 @@ fn execute(arguments: &Arguments) -> Result<(), CommandError> {
         return Err(CommandError::Configuration(found.choose_one()));
     }
     network.start_log(arguments.command.name());
+    if matches!(arguments.command, Command::Flush { .. }) {
+        ending::end_in_good_order();
+    }
     let json = arguments.json;
     match &arguments.command {
         Command::List(options) => {

@@ -32,4 +32,3 @@ mod used_link;
 pub(in crate::commands) use checkup::{doctor, judge};
 pub(in crate::commands) use conflist::names_this_plugin;
 pub(in crate::commands) use installation::plugin_directories;
-pub(in crate::commands) use report::Verdict;
