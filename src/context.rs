@@ -1,16 +1,20 @@
 //! What every verb and every command works with: the configuration, the store, the way to ECS, the deadline.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::fmt::Display;
+use std::time::Instant;
 
+use crate::base::clock::Timestamp;
 use crate::base::deadline::Deadline;
 use crate::base::eni::EniId;
 use crate::base::foreign::ForeignAddresses;
-use crate::base::region::RegionId;
+use crate::base::region::{Family, RegionId};
 use crate::cloud::ecs::Client;
 use crate::config::Ipam;
 use crate::failure::{Failure, Result};
-use crate::metrics::{self, ActiveRecords};
+use crate::metrics::{self, ActiveRecords, Event};
+use crate::node::facts::known_region;
+use crate::node::quota::{self, EniQuota};
 use crate::pool::release::{Outcome, Releaser};
 use crate::store;
 use crate::store::{Release, ReleaseId, Store};
@@ -21,42 +25,81 @@ pub(crate) struct CallContext<'a> {
     pub(crate) store: Store,
     /// By when the whole call has answered.
     pub(crate) deadline: Deadline,
+    began: Instant,
     client: OnceCell<Client>,
     foreign: OnceCell<ForeignAddresses>,
+    /// For the metrics, beside what the client has asked.
+    events: RefCell<Vec<Event>>,
 }
 
 impl<'a> CallContext<'a> {
     /// Opens the store. The call's time runs from here on.
     pub(crate) fn open(ipam: Ipam<'a>) -> Result<Self> {
-        let deadline = Deadline::after(ipam.timeout()?);
+        let (began, deadline) = (Instant::now(), Deadline::after(ipam.timeout()?));
         let store = Store::open(&ipam.data_directory()?)?;
-        Ok(Self { ipam, store, deadline, client: OnceCell::new(), foreign: OnceCell::new() })
+        Ok(Self::at_work(ipam, store, deadline, began))
     }
 
     /// The same with a store that is open already.
     pub(crate) fn with_store(ipam: Ipam<'a>, store: Store) -> Result<Self> {
-        let deadline = Deadline::after(ipam.timeout()?);
-        Ok(Self { ipam, store, deadline, client: OnceCell::new(), foreign: OnceCell::new() })
+        let (began, deadline) = (Instant::now(), Deadline::after(ipam.timeout()?));
+        Ok(Self::at_work(ipam, store, deadline, began))
+    }
+
+    fn at_work(ipam: Ipam<'a>, store: Store, deadline: Deadline, began: Instant) -> Self {
+        let (client, foreign, events) = (OnceCell::new(), OnceCell::new(), RefCell::default());
+        Self { ipam, store, deadline, began, client, foreign, events }
     }
 
     /// Does `work` and then brings the metrics up to date, however the work ended.
     pub(crate) fn run_then_write_metrics<T>(self, work: impl FnOnce(&Self) -> T) -> T {
-        self.run_then_write(ActiveRecords::Counted, work)
+        let outcome = work(&self);
+        self.write_metrics(ActiveRecords::Counted);
+        outcome
+    }
+
+    /// The same for a call of `verb`, which counts.
+    pub(crate) fn serve_then_write_metrics(
+        self,
+        verb: &'static str,
+        work: impl FnOnce(&Self) -> Result<()>,
+    ) -> Result<()> {
+        self.serve_then_write(verb, ActiveRecords::Counted, work)
     }
 
     /// The same for ADD and DEL, whose cost does not grow with the number of pods.
-    pub(crate) fn run_then_write_kept_metrics<T>(self, work: impl FnOnce(&Self) -> T) -> T {
-        self.run_then_write(ActiveRecords::Kept, work)
+    pub(crate) fn serve_then_write_kept_metrics(
+        self,
+        verb: &'static str,
+        work: impl FnOnce(&Self) -> Result<()>,
+    ) -> Result<()> {
+        self.serve_then_write(verb, ActiveRecords::Kept, work)
     }
 
-    fn run_then_write<T>(self, active: ActiveRecords, work: impl FnOnce(&Self) -> T) -> T {
+    fn serve_then_write(
+        self,
+        verb: &'static str,
+        active: ActiveRecords,
+        work: impl FnOnce(&Self) -> Result<()>,
+    ) -> Result<()> {
         let outcome = work(&self);
+        let code = outcome.as_ref().err().map(|failure| failure.kind().0.0);
+        self.events.borrow_mut().push(Event::call(verb, code, self.began.elapsed()));
+        self.write_metrics(active);
+        outcome
+    }
+
+    fn write_metrics(&self, active: ActiveRecords) {
         match self.ipam.metrics_file() {
-            Ok(Some(path)) => metrics::update(&self.store, &path, active),
+            Ok(Some(path)) => {
+                let mut events = self.events.take();
+                let asked = self.client.get().map(Client::take_asked).unwrap_or_default();
+                events.extend(asked.into_iter().map(|it| Event::request(it.action, it.result, it.took)));
+                metrics::update(&self.store, &path, active, events);
+            }
             Ok(None) => {}
             Err(error) => log::warn!("{error}"),
         }
-        outcome
     }
 
     /// The way to ECS. Nothing is dialled before it is used.
@@ -155,11 +198,26 @@ impl<'a> CallContext<'a> {
         Ok(Some((releasing, why.unwrap_or_else(|| "this call had no time left to ask ECS".into()))))
     }
 
-    /// Remembers that `flush` has tried everything. That this fails is not the flush's failure.
+    /// Remembers that `flush` has tried everything, and what only it has the time to find out for the metrics. That this fails is not
+    /// the flush's failure.
     pub(crate) fn note_flush(&self) {
         if let Err(error) = self.store.note_flush() {
             log::warn!("`doctor` will not know of this flush: {error}");
         }
+        if let Ok(Some(_)) = self.ipam.metrics_file() {
+            let mut events = self.events.borrow_mut();
+            events.push(Event::flushed(Timestamp::now()));
+            if let Some(quota) = self.quota() {
+                events.push(Event::quota(Family::V4, quota.ipv4));
+                events.push(Event::quota(Family::V6, quota.ipv6));
+            }
+        }
+    }
+
+    /// How many addresses an ENI of this node may have, if anybody tells.
+    fn quota(&self) -> Option<EniQuota> {
+        let region = known_region(&self.store, &self.ipam.address().ok()?)?;
+        quota::known_or_asked(self.client().ok()?, &self.store, &region, self.deadline)
     }
 
     /// Removes what killed processes left half written, in the store and beside the metrics.

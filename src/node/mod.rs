@@ -12,5 +12,6 @@ pub(crate) mod network_enis;
 pub(crate) mod ownership;
 pub(crate) mod placement;
 pub(crate) mod pods;
+pub(crate) mod quota;
 pub(crate) mod routing;
 mod several;

@@ -15,6 +15,7 @@
 //!   eni/<id>.json       what is remembered of that ENI from one process to the next
 //!   routes.lock         held while the node's routes are changed
 //!   cache/              what can be found out again
+//!   metrics/            what metrics add up over calls, where `metricsFile` is set; may be lost at any time
 //! ```
 //! The directory that a file is in is its state and a rename is a transition, so that a kill or a power cut at any
 //! instruction leaves every record whole, in the one state or the other. Finding an attachment's record opens one file by
@@ -26,6 +27,7 @@ mod active_count;
 mod adding;
 mod adopt;
 mod boots;
+mod census;
 mod claim;
 mod clearing;
 mod damaged;
@@ -61,6 +63,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use adding::{Begun, Committed};
 pub(crate) use adopt::Adopted;
+pub(crate) use census::Census;
 pub(crate) use clearing::StoreHold;
 pub(crate) use eni_lock::EniLock;
 pub(crate) use eni_state::{Backoff, EniState, IN_DOUBT_FOR, MAX_WAIT};

@@ -69,6 +69,11 @@ impl<'a> ReleaseName<'a> {
         humantime::parse_rfc3339(self.name.split('.').nth(1)?).ok().map(Timestamp::from)
     }
 
+    /// The ENI, where the name has it.
+    pub(super) fn eni(&self) -> Option<EniId> {
+        EniId::try_from(self.whole()?.0.to_owned()).ok()
+    }
+
     /// Whether this may be a release from `eni`.
     pub(super) fn may_be_of(&self, eni: &EniId) -> bool {
         self.whole().is_none_or(|(named, _)| named == eni.as_str())

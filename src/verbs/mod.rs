@@ -28,16 +28,18 @@ use crate::failure::{Failure, Result};
 pub fn serve(call: &Call, print: &mut dyn FnMut(&Value) -> io::Result<()>) -> Result<()> {
     match call {
         Call::Add(call) => {
-            add::open(call)?.run_then_write_kept_metrics(|context| add::add(context, call, print))
+            add::open(call)?.serve_then_write_kept_metrics("ADD", |context| add::add(context, call, print))
         }
         Call::Del(call) => match del::open(call)? {
-            Some(context) => context.run_then_write_kept_metrics(|context| del::del(context, call)),
+            Some(context) => context.serve_then_write_kept_metrics("DEL", |context| del::del(context, call)),
             None => Ok(()),
         },
         Call::Check(call) => check::check(call),
-        Call::Status(call) => status::open(call)?.run_then_write_metrics(status::status),
+        Call::Status(call) => status::open(call)?.serve_then_write_metrics("STATUS", status::status),
         Call::Gc(call) => match gc::open(call)? {
-            Some((context, valid)) => context.run_then_write_metrics(|context| gc::gc(context, call, &valid)),
+            Some((context, valid)) => {
+                context.serve_then_write_metrics("GC", |context| gc::gc(context, call, &valid))
+            }
             None => Ok(()),
         },
         Call::Chained(call) => chained::serve(call, print),

@@ -1,5 +1,6 @@
 //! The client: its parts put together, and what its callers may ask beside the actions.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::settings::Settings;
@@ -12,7 +13,7 @@ use crate::cloud::credentials::{Provider, Services};
 use crate::cloud::http::endpoint::Choice;
 use crate::cloud::http::{Endpoint, Http};
 use crate::cloud::metadata::Metadata;
-use crate::cloud::rpc::{Action, Answer, Api, Clock, Error, ErrorKind, Failed};
+use crate::cloud::rpc::{Action, Answer, Api, Asked, Clock, Error, ErrorKind, Failed};
 
 /// A client of the ECS API. It makes one attempt a call; whether to make another is its caller's decision, who knows
 /// what the address is doing meanwhile. Only what ECS refuses as stale is sent again at once, with what it lacked.
@@ -33,6 +34,7 @@ impl Client {
             http: Http::new(settings.ca_file.clone(), settings.proxy),
             signature: settings.signature,
             clock: Clock::default(),
+            asked: RefCell::default(),
         });
         let services = Services::new(
             Rc::clone(&api),
@@ -69,6 +71,11 @@ impl Client {
     #[must_use]
     pub fn clock_skew(&self) -> Option<i64> {
         self.api.clock.skew()
+    }
+
+    /// What was asked of ECS, and of STS for a key, since this was called last.
+    pub(crate) fn take_asked(&self) -> Vec<Asked> {
+        self.api.asked.take()
     }
 
     /// The key that calls are signed with, and where it came from: for whoever looks into trouble.

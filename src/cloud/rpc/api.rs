@@ -1,10 +1,12 @@
 //! One signed request to an RPC-style API of Alibaba Cloud, and its answer.
 
+use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 use log::{debug, warn};
 use serde::Deserialize;
 
+use super::asked::Asked;
 use super::codes::{self, Disposition, Row};
 use super::error::{Error, ErrorKind};
 use super::reply::{self, Reply};
@@ -26,6 +28,8 @@ pub(crate) struct Api {
     pub(crate) http: Http,
     pub(crate) signature: SignatureMethod,
     pub(crate) clock: Clock,
+    /// What was asked so far.
+    pub(crate) asked: RefCell<Vec<Asked>>,
 }
 
 /// An action and its parameters.
@@ -100,7 +104,9 @@ impl Api {
             .exchange(&request, deadline)
             .map_err(|failure| Error::from_failure(action.name, &failure))
             .and_then(|response| self.judge(&host, action, response, credentials));
-        let took = started.elapsed().as_millis();
+        let took = started.elapsed();
+        self.asked.borrow_mut().push(Asked::new(action.name, &result, took));
+        let took = took.as_millis();
         match &result {
             Ok(answer) => {
                 debug!("{} at {host}: done in {took} ms, RequestId {}", action.name, answer.request_id);

@@ -2,6 +2,7 @@
 //! server's clock, and what is sent again because it was stale.
 
 mod api;
+mod asked;
 pub mod codes;
 mod error;
 pub(crate) mod reply;
@@ -10,6 +11,7 @@ mod server_clock;
 pub mod signature;
 
 pub(crate) use api::{Action, Answer, Api, PATIENCE};
+pub(crate) use asked::Asked;
 pub use codes::Disposition;
 pub(crate) use codes::Subject;
 pub use error::{Error, ErrorKind};
