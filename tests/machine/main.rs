@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod alerts;
 mod chained;
 mod churn;
 mod claim;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
     harness::run_suite(
         "PEERS_TESTS",
         [
+            alerts::tests(),
             chained::tests(),
             churn::tests(),
             claim::tests(),

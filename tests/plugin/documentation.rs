@@ -1,6 +1,6 @@
 //! README.md, docs/ and their neighbours: what is written there is true of the code, and every link leads somewhere.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -184,36 +184,58 @@ fn eventful_node() -> Node {
 }
 
 #[test]
-fn the_page_of_metrics_has_a_row_for_every_gauge_with_its_labels() {
+fn the_page_of_metrics_has_a_row_for_every_metric_with_its_labels() {
     let mut node = eventful_node();
     let path = node.directory().join("metrics.prom");
     node.set("metricsFile", path.to_str().unwrap());
     node.set("reserve", 1);
     node.reserve("192.168.0.77".parse().unwrap(), Duration::ZERO);
-    let _ = node.add("c2").address();
+    assert_eq!(node.operator(&["flush"]).status(), 1);
+    node.cloud.inject(Fault::on("AssignPrivateIpAddresses").effect(Effect::code("Forbidden.RAM")));
+    let _ = (node.add("c2").address(), node.add("c3").error(110));
+    node.reserve("192.168.0.78".parse().unwrap(), Duration::ZERO);
+    node.del("c2").ok();
     let metrics = fs::read_to_string(path).unwrap();
+    let types = metrics.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
+    let types: BTreeMap<_, _> = types.collect();
     let mut known = BTreeSet::new();
     for line in metrics.lines().filter(|line| !line.starts_with('#')) {
-        let (name, labels) = line.split_once('{').unwrap();
-        let labels = labels.split('}').next().unwrap().split(',');
-        known.insert((
-            name,
-            labels.map(|label| label.split('=').next().unwrap()).collect::<Vec<_>>().join(", "),
-        ));
+        let (name, labels) = line.split_once(['{', ' ']).unwrap();
+        let labels = labels.split_once('}').map_or("", |(labels, _)| labels);
+        let labels = labels.split(',').map(|label| label.split('=').next().unwrap());
+        // A histogram is one metric with several names.
+        let name = ["_bucket", "_sum", "_count"].iter().find_map(|it| name.strip_suffix(it)).unwrap_or(name);
+        let labels = labels.filter(|label| *label != "le").collect::<Vec<_>>().join(", ");
+        known.insert((name, labels, types[name]));
     }
     let page = read("docs/metrics.md");
-    let written = rows(&page).into_iter().filter(|(name, _)| !name.contains(' ') && !name.contains('{'));
-    let written: Vec<_> =
-        written.map(|(name, row)| (name, row.split(" | ").nth(1).unwrap().replace('`', ""))).collect();
+    let written = rows(&page).into_iter().filter(|(name, _)| name.starts_with("aliyun_eni_ipam_"));
+    let written: Vec<_> = written
+        .map(|(name, row)| {
+            let cells: Vec<_> = row.split('|').map(str::trim).collect();
+            (name, cells[2].replace('`', ""), cells[3])
+        })
+        .collect();
     assert_eq!(written.iter().cloned().collect::<BTreeSet<_>>(), known);
     assert_eq!(written.len(), known.len());
-    // Alerts name no gauge that is not there.
-    let gauges: BTreeSet<_> = known.iter().map(|(name, _)| *name).collect();
+    // Nothing else on the page names a metric that is not there.
     for span in code_spans(&page) {
         for word in span.split(|c: char| !c.is_ascii_alphanumeric() && c != '_') {
-            assert!(!word.starts_with("aliyun_eni_ipam_") || gauges.contains(word), "{word}");
+            assert!(!word.starts_with("aliyun_eni_ipam_") || types.contains_key(word), "{word}");
         }
     }
+    // The classes of results are those that the file has of every action.
+    let classes: BTreeSet<_> = metrics
+        .lines()
+        .filter(|line| line.starts_with("aliyun_eni_ipam_ecs_requests_total{"))
+        .map(|line| line.split("result=\"").nth(1).unwrap().split('"').next().unwrap())
+        .collect();
+    let rows = rows(&page).into_iter().map(|(name, _)| name);
+    the_same(
+        "results of requests",
+        &rows.filter(|name| !name.starts_with("aliyun_eni_ipam_")).collect::<Vec<_>>(),
+        &classes,
+    );
 }
 
 /// The kind of a value, and of what is in it: all keys of objects, and the first element of an array.

@@ -33,6 +33,7 @@ mod metrics;
 mod on_call;
 mod plain;
 mod progress;
+mod prometheus;
 mod protocol;
 mod race;
 mod readme;

@@ -104,7 +104,9 @@ fn metrics_count_the_entries_of_each_eni() {
     assert_eq!(node.operator(&["doctor"]).status(), 0);
     assert_eq!(node.operator(&["reconcile"]).status(), 0, "what is young is no ghost yet");
     let of_eni = format!("aliyun_eni_ipam_reserved_addresses{{eni=\"{}\"}} 3", Node::ENI);
-    assert_eq!(samples(), ["aliyun_eni_ipam_records{state=\"reserved\"} 3", &of_eni]);
+    let by_state =
+        format!("aliyun_eni_ipam_addresses{{eni=\"{}\",family=\"ipv4\",state=\"reserved\"}} 3", Node::ENI);
+    assert_eq!(samples(), ["aliyun_eni_ipam_records{state=\"reserved\"} 3", &of_eni, &by_state]);
 }
 
 #[test]

@@ -31,6 +31,8 @@ pub enum Need {
     StandardPlugins,
     /// To mount something that one process alone sees.
     MountNamespaces,
+    /// `promtool`, which checks and tests rules of Prometheus.
+    Promtool,
     /// A kernel that makes `ipvlan` interfaces.
     Ipvlan,
     /// What no machine has.
@@ -64,7 +66,8 @@ impl Need {
             | Self::NetworkNamespaces
             | Self::Nftables
             | Self::StandardPlugins
-            | Self::MountNamespaces => true,
+            | Self::MountNamespaces
+            | Self::Promtool => true,
             #[cfg(test)]
             Self::Unicorn => true,
             #[cfg(test)]
@@ -103,6 +106,7 @@ impl Need {
                 absent(plugins.into_iter().chain([iptables]), "Debian: containernetworking-plugins, iptables")
             }
             Self::MountNamespaces => why_no_mounts(),
+            Self::Promtool => absent([find_program("promtool")], "Debian: prometheus"),
             Self::Ipvlan => why_no_link("ipvlan"),
             #[cfg(test)]
             Self::Unicorn | Self::UnicornInTheKernel => Some("needs a unicorn".to_owned()),
