@@ -2,7 +2,9 @@
 
 use std::cell::{OnceCell, RefCell};
 use std::fmt::Display;
-use std::time::Instant;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::base::clock::Timestamp;
 use crate::base::deadline::Deadline;
@@ -15,7 +17,7 @@ use crate::failure::{Failure, Result};
 use crate::metrics::{self, ActiveRecords, Event};
 use crate::node::facts::known_region;
 use crate::node::quota::{self, EniQuota};
-use crate::pool::release::{Outcome, Releaser};
+use crate::pool::release::{Drained, Outcome, Releaser, Watch};
 use crate::store;
 use crate::store::{Release, ReleaseId, Store};
 
@@ -25,6 +27,8 @@ pub(crate) struct CallContext<'a> {
     pub(crate) store: Store,
     /// By when the whole call has answered.
     pub(crate) deadline: Deadline,
+    /// How long it waits for one thing: see [`CallContext::patience`].
+    patience: Duration,
     began: Instant,
     client: OnceCell<Client>,
     foreign: OnceCell<ForeignAddresses>,
@@ -35,20 +39,35 @@ pub(crate) struct CallContext<'a> {
 impl<'a> CallContext<'a> {
     /// Opens the store. The call's time runs from here on.
     pub(crate) fn open(ipam: Ipam<'a>) -> Result<Self> {
-        let (began, deadline) = (Instant::now(), Deadline::after(ipam.timeout()?));
+        let (began, timeout) = (Instant::now(), ipam.timeout()?);
+        let deadline = Deadline::after(timeout);
         let store = Store::open(&ipam.data_directory()?)?;
-        Ok(Self::at_work(ipam, store, deadline, began))
+        Ok(Self::new(ipam, store, deadline, timeout, began))
+    }
+
+    /// The same for a command that has until `deadline`, which can be later or earlier than a call's own.
+    pub(crate) fn open_until(ipam: Ipam<'a>, deadline: Deadline) -> Result<Self> {
+        let began = Instant::now();
+        let store = Store::open(&ipam.data_directory()?)?;
+        let patience = ipam.timeout()?.min(deadline.remaining());
+        Ok(Self::new(ipam, store, deadline, patience, began))
     }
 
     /// The same with a store that is open already.
     pub(crate) fn with_store(ipam: Ipam<'a>, store: Store) -> Result<Self> {
-        let (began, deadline) = (Instant::now(), Deadline::after(ipam.timeout()?));
-        Ok(Self::at_work(ipam, store, deadline, began))
+        let (began, timeout) = (Instant::now(), ipam.timeout()?);
+        Ok(Self::new(ipam, store, Deadline::after(timeout), timeout, began))
     }
 
-    fn at_work(ipam: Ipam<'a>, store: Store, deadline: Deadline, began: Instant) -> Self {
+    fn new(ipam: Ipam<'a>, store: Store, deadline: Deadline, patience: Duration, began: Instant) -> Self {
         let (client, foreign, events) = (OnceCell::new(), OnceCell::new(), RefCell::default());
-        Self { ipam, store, deadline, began, client, foreign, events }
+        Self { ipam, store, deadline, patience, began, client, foreign, events }
+    }
+
+    /// By when one thing is given up that is begun now: a lock, an answer, an ENI of which nothing is released. It is the
+    /// deadline of a runtime's call. A command that has more time goes on with the next thing.
+    pub(crate) fn patience(&self) -> Deadline {
+        self.deadline.at_most(self.patience)
     }
 
     /// Does `work` and then brings the metrics up to date, however the work ended.
@@ -92,14 +111,19 @@ impl<'a> CallContext<'a> {
     fn write_metrics(&self, active: ActiveRecords) {
         match self.ipam.metrics_file() {
             Ok(Some(path)) => {
-                let mut events = self.events.take();
-                let asked = self.client.get().map(Client::take_asked).unwrap_or_default();
-                events.extend(asked.into_iter().map(|it| Event::request(it.action, it.result, it.took)));
-                metrics::update(&self.store, &path, active, events);
+                metrics::update(&self.store, &path, active, self.take_events());
             }
             Ok(None) => {}
             Err(error) => log::warn!("{error}"),
         }
+    }
+
+    /// What there is for the metrics since this was called last, with what the client has asked.
+    fn take_events(&self) -> Vec<Event> {
+        let mut events = self.events.take();
+        let asked = self.client.get().map(Client::take_asked).unwrap_or_default();
+        events.extend(asked.into_iter().map(|it| Event::request(it.action, it.result, it.took)));
+        events
     }
 
     /// The way to ECS. Nothing is dialled before it is used.
@@ -114,12 +138,12 @@ impl<'a> CallContext<'a> {
     /// Makes sure that this store is the only one of this node with addresses of `eni`, before ECS is asked to assign one.
     pub(crate) fn claim(&self, eni: &EniId, region: &RegionId) -> Result<()> {
         let cloud = self.client()?.cloud_on_this_machine(region);
-        Ok(self.store.claim(eni, cloud.as_deref(), self.deadline)?)
+        Ok(self.store.claim(eni, cloud.as_deref(), self.patience())?)
     }
 
     /// What releases from ENIs of `region`.
     pub(crate) fn releaser<'s>(&'s self, region: &'s RegionId) -> Result<Releaser<'s>> {
-        let (max_per_request, timeout) = (self.ipam.max_per_request()?, self.ipam.timeout()?);
+        let (max_per_request, timeout) = (self.ipam.max_per_request()?, self.patience);
         let (client, foreign) = (self.client()?, self.foreign()?);
         Ok(Releaser { store: &self.store, client, region, foreign, max_per_request, timeout })
     }
@@ -175,13 +199,13 @@ impl<'a> CallContext<'a> {
         Ok(())
     }
 
-    /// Releases this one until the deadline.
+    /// Releases this one, for as long as one thing is waited for.
     ///
     /// # Errors
     /// [`Failure::NotReleased`] when ECS has not confirmed by then, and whatever keeps it from being asked. The release stays
     /// recorded.
     pub(crate) fn release_one(&self, one: &ReleaseId) -> Result<()> {
-        match self.releaser(&one.region)?.release(one, self.deadline)? {
+        match self.releaser(&one.region)?.release(one, self.patience())? {
             Outcome::Released => Ok(()),
             Outcome::Deferred { why } => Err(Failure::NotReleased { eni: one.eni.clone(), why }),
         }
@@ -231,19 +255,62 @@ impl<'a> CallContext<'a> {
         Ok(self.store.sweep()?)
     }
 
-    /// Releases everything that may be released now, on every ENI. With `anew` it forgets that earlier attempts failed.
-    pub(crate) fn drain(&self, anew: bool) -> Result<()> {
-        let mut outcome = Ok(());
-        for any in self.store.pending_by_eni()? {
-            // A failure with one ENI must not keep the others' addresses.
-            outcome = outcome.and(self.drain_one(&any, anew));
+    /// Releases everything that may be released now, on every ENI: on several at the same time, because one that does not answer
+    /// must not use up the time of the others. With `anew` it forgets that earlier attempts failed. Returns how it ended for each.
+    ///
+    /// # Errors
+    /// When nothing is known of what is to be released.
+    pub(crate) fn drain(&self, anew: bool, watch: Watch<'_>) -> Result<Vec<(EniId, Result<Drained>)>> {
+        let enis = self.store.pending_by_eni()?;
+        if enis.len() < 2 {
+            return Ok(enis.into_iter().map(|any| self.drain_one(any, anew, watch)).collect());
         }
-        outcome
+        let (ipam, deadline, patience, began) = (self.ipam, self.deadline, self.patience, self.began);
+        let directory = self.store.directory();
+        let workers = enis.len().min(AT_ONCE);
+        let (enis, done) = (Mutex::new(enis.into_iter()), Mutex::new(Vec::new()));
+        // Each has a way of its own to ECS.
+        let work = || {
+            loop {
+                let next = locked(&enis).next();
+                let Some(any) = next else { break };
+                let drained = match Store::open(directory) {
+                    Ok(store) => {
+                        let context = Self::new(ipam, store, deadline, patience, began);
+                        (context.drain_one(any, anew, watch), context.take_events())
+                    }
+                    Err(error) => ((any.eni, Err(error.into())), Vec::new()),
+                };
+                locked(&done).push(drained);
+            }
+        };
+        thread::scope(|scope| {
+            for _ in 1..workers {
+                // Where there is no room for another thread, the others do its work.
+                if thread::Builder::new().spawn_scoped(scope, work).is_err() {
+                    break;
+                }
+            }
+            work();
+        });
+        let done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let (drained, events): (Vec<_>, Vec<_>) = done.into_iter().unzip();
+        self.events.borrow_mut().extend(events.into_iter().flatten());
+        Ok(drained)
     }
 
-    fn drain_one(&self, any: &ReleaseId, anew: bool) -> Result<()> {
-        Ok(self.releaser(&any.region)?.drain(any, anew, self.deadline)?)
+    fn drain_one(&self, any: ReleaseId, anew: bool, watch: Watch<'_>) -> (EniId, Result<Drained>) {
+        let releaser = self.releaser(&any.region);
+        let drained = releaser.and_then(|it| Ok(it.drain(&any, anew, self.deadline, watch)?));
+        (any.eni, drained)
     }
+}
+
+/// On how many ENIs a command releases at the same time.
+const AT_ONCE: usize = 16;
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn warn_deferred(one: &ReleaseId, why: &impl Display) {

@@ -51,9 +51,10 @@ impl EarlierBoot {
         let pods = is_time.then(NodePods::look);
         // All links of the node are looked at for one ENI.
         let mut missing = BTreeMap::new();
-        let mut outcome = Ok(());
+        // What follows needs the rest of the command's time.
+        let (deadline, mut outcome) = (context.patience(), Ok(()));
         for allocation in left {
-            let Some(pods) = pods.as_ref().filter(|_| !context.deadline.has_passed()) else {
+            let Some(pods) = pods.as_ref().filter(|_| !deadline.has_passed()) else {
                 self.waiting.extend(allocation.ips());
                 continue;
             };
@@ -65,7 +66,7 @@ impl EarlierBoot {
                 self.keep(&allocation, why);
                 continue;
             }
-            match context.store.begin_release_of(&Active(allocation.clone()), context.deadline) {
+            match context.store.begin_release_of(&Active(allocation.clone()), deadline) {
                 Ok(begun) if begun.is_empty() => {}
                 Ok(_) => {
                     log::info!("{allocation} was left by an earlier boot and is released");

@@ -2,7 +2,9 @@
 //! after interrupted ADDs. A timer can run it.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
+use crate::base::clock::Timestamp;
 use crate::base::deadline::Deadline;
 use crate::base::eni::EniId;
 use crate::base::region::Family;
@@ -11,22 +13,28 @@ use crate::commands::flushed::Flushed;
 use crate::commands::kept_reserves::KeptReserves;
 use crate::commands::networks::{Configuration, Network};
 use crate::commands::output::{print_error, print_json, print_lines};
+use crate::commands::own_time::OwnTime;
+use crate::commands::progress::Progress;
 use crate::commands::routes::repair;
+use crate::commands::tried::Tried;
 use crate::context::CallContext;
 use crate::failure::{self, Failure};
 use crate::node::facts::known_region;
+use crate::pool::release::Doing;
 use crate::routes::Change;
 use crate::store::{Kept, State};
 
 /// Tries every release of every store at once, however earlier attempts ended. A request in doubt keeps its addresses until
-/// its outcome is known.
+/// its outcome is known. It takes no longer than `timeout`, or its usual time.
 pub(super) fn flush<'n>(
     networks: impl Iterator<Item = &'n Network>,
     found: &Configuration,
+    timeout: Option<Duration>,
     as_json: bool,
 ) -> Result<(), CommandError> {
     let all = &found.networks;
     let (mut flushed, mut failed, mut served) = (Flushed::default(), false, BTreeSet::new());
+    let (time, progress) = (OwnTime::starts(timeout), Progress::new(as_json));
     let mut routed = None;
     for network in networks {
         routed = routed.or_else(|| network.is_routed().then_some(network));
@@ -35,11 +43,11 @@ pub(super) fn flush<'n>(
             continue;
         }
         // An error in one store does not keep the addresses of the others.
-        let done = CallContext::open(network.ipam()).and_then(|context| {
+        let done = time.open(network.ipam()).and_then(|context| {
             context.run_then_write_metrics(|context| {
                 let networks = with_store_of(network, all);
                 let reserves = KeptReserves::read(&context.store, networks, found.broken.is_empty());
-                flush_store(context, &reserves, &mut flushed)
+                progress.while_shown(|| flush_store(context, &reserves, &mut flushed, &progress))
             })
         });
         if let Err(failure) = done {
@@ -92,7 +100,7 @@ fn give_back(
     let region = context.ipam.address().ok().and_then(|settings| known_region(&context.store, &settings));
     let of = |eni: &EniId, network: &str, _: Family| reserves.on(eni, network);
     let kept = Kept { of: &of, most: usize::MAX, region: region.as_ref() };
-    for begun in context.store.release_all_surplus(&kept, context.deadline)? {
+    for begun in context.store.release_all_surplus(&kept, context.patience())? {
         let release = context.store.releasing(&begun)?;
         flushed.surplus.extend(release.iter().flat_map(|it| it.allocation.ips()));
     }
@@ -103,21 +111,28 @@ fn flush_store(
     context: &CallContext<'_>,
     reserves: &KeptReserves<'_>,
     flushed: &mut Flushed,
+    progress: &Progress,
 ) -> failure::Result<()> {
+    progress.step(|| "looking for what is left to be released".to_owned());
     context.sweep()?;
-    let dead = context.store.release_dead_intents(context.deadline, |_| true);
+    let dead = context.store.release_dead_intents(context.patience(), |_| true);
     let earlier = flushed.earlier.begin_releases(context);
     let given_back = give_back(context, reserves, flushed);
     let mut before = context.store.list()?;
     if before.iter().any(|it| it.state == State::Quarantined) {
         let region = || known_region(&context.store, &context.ipam.address().ok()?);
-        context.store.release_damaged_releases(region, context.deadline)?;
+        context.store.release_damaged_releases(region, context.patience())?;
         before = context.store.list()?;
     }
-    let drained = context.drain(true);
+    let watch = |eni: &EniId, doing: Doing, left: usize| progress.on_eni(eni, doing, left);
+    let began = Timestamp::now();
+    let drained = context.drain(true, progress.is_shown().then_some(&watch))?;
     context.note_flush();
-    flushed.add(&context.store, &before, &context.store.list()?)?;
-    drained?;
+    flushed.add(&Tried::new(began, &drained), &before, &context.store.list()?);
+    // What is left says why itself.
+    let is_said = |eni: &EniId| flushed.left.iter().any(|it| it.eni.as_ref() == Some(eni));
+    let mut unsaid = drained.into_iter().filter(|(eni, _)| !is_said(eni));
+    unsaid.try_for_each(|(_, drained)| drained.map(drop))?;
     dead.map_err(Failure::from)?;
     given_back.and(earlier)
 }

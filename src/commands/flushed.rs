@@ -5,12 +5,15 @@ use std::net::IpAddr;
 
 use serde_json::{Value, json};
 
+use crate::base::clock::Timestamp;
 use crate::base::eni::EniId;
+use crate::commands::causes;
 use crate::commands::earlier_boot::EarlierBoot;
+use crate::commands::output::counted;
+use crate::commands::tried::Tried;
 use crate::commands::unreleased::Unreleased;
-use crate::failure;
 use crate::routes::Change;
-use crate::store::{Allocation, Listed, State, Store, join};
+use crate::store::{Allocation, Listed, State, join};
 
 /// What was released and what is left, in all stores so far.
 #[derive(Default)]
@@ -28,7 +31,7 @@ pub(super) struct Flushed {
 
 impl Flushed {
     /// Adds what one store's records, before and after, say of the flush.
-    pub(super) fn add(&mut self, store: &Store, before: &[Listed], after: &[Listed]) -> failure::Result<()> {
+    pub(super) fn add(&mut self, tried: &Tried, before: &[Listed], after: &[Listed]) {
         // An address that a pod got in the meantime does not count as released.
         let recorded: BTreeSet<(EniId, IpAddr)> =
             after.iter().filter_map(|it| it.allocation.as_ref()).flat_map(addresses_with_eni).collect();
@@ -43,18 +46,12 @@ impl Flushed {
             }
         }
         for listed in after.iter().filter(|it| is_left(it)) {
-            let requests = listed.progress.in_doubt.iter().filter_map(|ask| ask.not_before);
-            let waits = || match listed.progress.not_before.or_else(|| requests.min()) {
-                Some(moment) => format!("a request for it is in doubt until {}", moment.to_seconds()),
-                None => "this call had no time left to ask ECS".to_owned(),
-            };
-            let why = store.last_error_of(listed)?.unwrap_or_else(waits);
+            let why = tried.why_left(listed);
             self.left.push(match &listed.allocation {
-                Some(allocation) => Unreleased::new(allocation, why),
+                Some(allocation) => Unreleased::new(allocation, &listed.progress, why),
                 None => Unreleased::unreadable(&listed.path, why),
             });
         }
-        Ok(())
     }
 
     pub(super) fn to_json(&self) -> Value {
@@ -62,6 +59,7 @@ impl Flushed {
             "released": self.released.values().flatten().collect::<Vec<_>>(),
             "cleanedUp": self.cleaned_up,
             "left": self.left.len(),
+            "causes": causes::to_json(&self.left),
             "releasing": self.left.iter().map(Unreleased::to_json).collect::<Vec<_>>(),
             "earlierBoot": self.earlier.to_json(),
             "surplus": self.surplus,
@@ -69,7 +67,7 @@ impl Flushed {
         })
     }
 
-    /// A line that says what was done, and one for each thing that is left.
+    /// A line that says what was done, and those that say what is left and why.
     pub(super) fn in_words(&self, failed: bool) -> Vec<String> {
         let mut lines = self.releases_in_words(failed);
         if !self.surplus.is_empty() {
@@ -105,19 +103,12 @@ impl Flushed {
             }];
         }
         let done = if done.is_empty() { "nothing was released" } else { &done };
-        let mut lines =
-            vec![format!("{done}; {} left:", counted(self.left.len(), "release is", "releases are"))];
-        lines.extend(self.left.iter().map(Unreleased::still_releasing));
-        lines
+        causes::in_words(done, &self.left, Timestamp::now())
     }
 }
 
 fn addresses_with_eni(allocation: &Allocation) -> impl Iterator<Item = (EniId, IpAddr)> {
     allocation.ips().map(|address| (allocation.eni.clone(), address))
-}
-
-fn counted(count: usize, one: &str, more: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { more })
 }
 
 /// Whether the record is still to be released. A later version of the plugin may have begun the release, and has to end it:

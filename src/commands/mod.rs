@@ -1,6 +1,7 @@
 //! The commands for the person who runs the node: one file for each, and what they share.
 
 mod arguments;
+mod causes;
 mod consent;
 mod definition;
 mod doctor;
@@ -17,6 +18,8 @@ mod kept_reserves;
 mod list;
 mod networks;
 mod output;
+mod own_time;
+mod progress;
 mod reconcile;
 mod release;
 mod releasing;
@@ -24,6 +27,7 @@ mod routes;
 mod run;
 mod table;
 mod terminal;
+mod tried;
 mod unreleased;
 mod usage;
 

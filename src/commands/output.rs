@@ -43,6 +43,21 @@ pub(super) fn print_to_stderr(line: impl fmt::Display) {
     let _ = writeln!(io::stderr().lock(), "{}", printable(line));
 }
 
+/// Writes `line` over the last line of the terminal at stderr, on which `before` characters stand. The cursor stays in this line.
+pub(super) fn write_over(line: &str, before: usize) {
+    let line = printable(line);
+    let blank = " ".repeat(before.saturating_sub(line.chars().count()));
+    let back = if line.is_empty() { "\r" } else { "" };
+    let mut stderr = io::stderr().lock();
+    // Nobody looks any more if it cannot be written.
+    let _ = stderr.write_all(format!("\r{line}{blank}{back}").as_bytes()).and_then(|()| stderr.flush());
+}
+
+/// A number with its word.
+pub(super) fn counted(count: usize, one: &str, more: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { more })
+}
+
 /// Shortens a containerID for people. CNI does not limit its length, and a long one would push other rows off the screen.
 pub(super) fn short_id(container_id: &str) -> String {
     // The length of the IDs of containerd and Docker.

@@ -7,10 +7,13 @@ use serde_json::json;
 
 use crate::base::clock::Timestamp;
 use crate::base::eni::EniId;
+use crate::commands::causes;
 use crate::commands::consent::Consent;
 use crate::commands::error::CommandError;
 use crate::commands::output::{print_json, short_id};
-use crate::commands::releasing::release_now;
+use crate::commands::own_time::OwnTime;
+use crate::commands::progress::Progress;
+use crate::commands::releasing::{Outcome, release_now};
 use crate::config::Ipam;
 use crate::context::CallContext;
 use crate::failure::Failure;
@@ -41,16 +44,27 @@ pub(super) fn release(
         return Err(CommandError::Failed("not confirmed, so nothing was released".into()));
     }
     // Opened after the question, because its deadline must not run while a person thinks.
-    let context = CallContext::open(ipam)?;
-    context.run_then_write_metrics(|context| release_chosen(context, &chosen, wanted, as_json))
+    let context = OwnTime::starts(None).open(ipam)?;
+    let progress = Progress::new(as_json);
+    let outcome = context.run_then_write_metrics(|context| {
+        progress.while_shown(|| release_chosen(context, &chosen, wanted, &progress))
+    })?;
+    if as_json {
+        let left: BTreeSet<IpAddr> = outcome.left_addresses().collect();
+        let causes = causes::to_json(&outcome.left);
+        print_json(&json!({ "released": outcome.released, "left": left, "causes": causes }))?;
+    } else {
+        outcome.print()?;
+    }
+    if outcome.left.is_empty() { Ok(()) } else { Err(CommandError::LeftOver) }
 }
 
 fn release_chosen(
     context: &CallContext<'_>,
     chosen: &Chosen,
     wanted: &BTreeSet<IpAddr>,
-    as_json: bool,
-) -> Result<(), CommandError> {
+    progress: &Progress,
+) -> Result<Outcome, CommandError> {
     if choose(&context.store, wanted)? != *chosen {
         return Err(CommandError::Failed(
             "the records have changed since the question, so nothing was released: try again".into(),
@@ -59,26 +73,20 @@ fn release_chosen(
     refuse_anothers(chosen, &NodePods::look())?;
     let (mut pending, mut begun) = (Vec::new(), Ok(()));
     for active in &chosen.active {
-        match context.store.begin_release_of(active, context.deadline) {
+        match context.store.begin_release_of(active, context.patience()) {
             Ok(found) => pending.extend(found),
             Err(error) => begun = begun.and(Err(Failure::from(error))),
         }
     }
     for (eni, Reserved { address, .. }) in &chosen.reserved {
-        match context.store.release_reserved(eni, &[*address], context.deadline) {
+        match context.store.release_reserved(eni, &[*address], context.patience()) {
             Ok(found) => pending.extend(found),
             Err(error) => begun = begun.and(Err(Failure::from(error))),
         }
     }
-    let outcome = release_now(context, &pending, &chosen.addresses())?;
+    let outcome = release_now(context, &pending, &chosen.addresses(), progress)?;
     begun?;
-    if as_json {
-        let left: BTreeSet<IpAddr> = outcome.left_addresses().collect();
-        print_json(&json!({ "released": outcome.released, "left": left }))?;
-    } else {
-        outcome.print()?;
-    }
-    if outcome.left.is_empty() { Ok(()) } else { Err(CommandError::LeftOver) }
+    Ok(outcome)
 }
 
 /// The active records that name any of `wanted`, and those of `wanted` that are in the reserve.

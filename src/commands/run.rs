@@ -76,13 +76,11 @@ fn execute(arguments: &Arguments) -> Result<(), CommandError> {
         Command::Release { addresses, consent } => {
             release::release(network.ipam(), addresses, *consent, json)
         }
-        Command::Flush { timeout: None, every: None } => {
-            flush::flush(iter::once(network).chain(others), &found, json)
+        Command::Flush { timeout, every: None } => {
+            flush::flush(iter::once(network).chain(others), &found, *timeout, json)
         }
-        Command::Reconcile { remedy, timeout: None } => reconcile::reconcile(network, *remedy, json),
-        Command::Flush { .. } | Command::Reconcile { .. } => {
-            Err(CommandError::Failed("--timeout and --every are not there yet".to_owned()))
-        }
+        Command::Reconcile { remedy, timeout } => reconcile::reconcile(network, *remedy, *timeout, json),
+        Command::Flush { .. } => Err(CommandError::Failed("--every is not there yet".to_owned())),
         _ => Ok(()),
     }
 }

@@ -159,6 +159,9 @@ pub struct Backoff {
     /// Whether the last caller gave up. Then nobody waits for `not_before`, and the next call after it tries once.
     #[serde(default)]
     pub gave_up: bool,
+    /// Whether ECS limits the account's requests: whoever has the time waits until it takes some again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub throttled: bool,
 }
 
 impl Default for EniState {

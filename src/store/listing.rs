@@ -208,6 +208,16 @@ impl Store {
         Ok(enis.into_values().collect())
     }
 
+    /// How many releases there are of `eni`, by the names in the directory: nothing is opened. One whose name does not tell is
+    /// counted.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn count_releases_of(&self, eni: &EniId) -> Result<usize> {
+        let names = file::names(&self.releasing_directory())?;
+        Ok(names.iter().filter(|name| ReleaseName::of(name).may_be_of(eni)).count())
+    }
+
     /// Whether a release or an ADD is recorded, by the names in the directories: nothing is opened.
     pub fn has_backlog(&self) -> Result<bool> {
         Ok(!file::names(&self.releasing_directory())?.is_empty()

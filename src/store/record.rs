@@ -190,6 +190,9 @@ pub struct ReleaseProgress {
     /// Why the last attempt failed.
     #[serde(default)]
     pub last_error: Option<String>,
+    /// When that was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_tried: Option<Timestamp>,
     /// Nobody may ask before this moment.
     #[serde(default)]
     pub not_before: Option<Timestamp>,

@@ -68,8 +68,11 @@ pub(super) fn gc(context: &CallContext<'_>, call: &Gc, valid: &BTreeSet<Attachme
     if let Err(error) = give_back(context, &call.network.name) {
         errors.push(error.to_string());
     }
-    if let Err(error) = context.drain(false) {
-        errors.push(error.to_string());
+    match context.drain(false, None) {
+        Ok(drained) => {
+            errors.extend(drained.into_iter().filter_map(|(_, it)| it.err()).map(|it| it.to_string()))
+        }
+        Err(error) => errors.push(error.to_string()),
     }
     errors.extend(pending.iter().filter_map(|one| still_pending(context, one)));
     errors.dedup();

@@ -32,7 +32,7 @@ fn release(node: &Node, addresses: &[IpAddr], options: &[&str]) -> Answer {
 fn a_release_gives_up_the_named_records_and_no_other() {
     let (node, addresses) = with_pods(3);
     let answer = release(&node, &addresses[..2], &["--yes", "--json"]);
-    assert_eq!(answer.result(), json!({"released": addresses[..2], "left": []}));
+    assert_eq!(answer.result(), json!({"released": addresses[..2], "left": [], "causes": []}));
     assert_eq!(node.on_eni(), BTreeSet::from([addresses[2]]));
     assert_eq!(node.counts(), [0, 1, 0, 0]);
     // The DELs of these pods, when they come, have nothing to do.
@@ -87,7 +87,7 @@ fn a_record_of_both_families_goes_whole_and_the_question_says_so() {
     let conversation = node.command(&["release", &addresses[0].to_string(), "--json"]).ask();
     assert!(conversation.question().contains(&format!("{} goes with it", addresses[1])));
     let answer = conversation.answer("y");
-    assert_eq!(answer.result(), json!({"released": addresses, "left": []}));
+    assert_eq!(answer.result(), json!({"released": addresses, "left": [], "causes": []}));
     assert!(node.on_eni().is_empty() && node.records().is_empty());
 }
 
@@ -161,7 +161,7 @@ fn a_flush_by_a_timer_serves_every_network_and_goes_on_past_trouble_with_one() {
         (
             1,
             json!({
-                "released": [addresses[0]], "cleanedUp": 0, "left": 0, "releasing": [],
+                "released": [addresses[0]], "cleanedUp": 0, "left": 0, "causes": [], "releasing": [],
                 "earlierBoot": {"begun": [], "waiting": [], "kept": []}, "surplus": [], "routes": [],
             })
         ),
@@ -201,7 +201,9 @@ fn what_ecs_does_not_release_now_is_left_to_later_calls_and_said() {
         node.cloud.inject(Fault::on(UNASSIGN).effect(Effect::code("Forbidden.RAM")));
         let answer = release(&node, &[address], &["--yes", "--json"]);
         assert_eq!(answer.status(), 1);
-        assert_eq!(answer.json(), json!({"released": [], "left": [address]}));
+        let said = answer.json();
+        assert_eq!((&said["released"], &said["left"]), (&json!([]), &json!([address])), "{said}");
+        assert_eq!((said["causes"].as_array().unwrap().len(), &said["causes"][0]["count"]), (1, &json!(1)));
         assert_eq!(node.counts(), [0, 0, 1, 0]);
         node.cloud.clear_faults();
         assert_eq!(node.operator(&["flush"]).status(), 0);

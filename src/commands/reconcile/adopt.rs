@@ -12,6 +12,7 @@ use crate::base::clock::{Timestamp, boot_of_records};
 use crate::commands::error::CommandError;
 use crate::commands::networks::Network;
 use crate::commands::output::print_lines;
+use crate::commands::progress::Progress;
 use crate::commands::reconcile::compare::Comparison;
 use crate::commands::reconcile::look::look;
 use crate::commands::releasing::{Outcome, release_now};
@@ -38,8 +39,10 @@ pub(super) fn adopt_all(
     network: &Network,
     found: &mut [Comparison],
     adoption: &mut Adoption,
+    progress: &Progress,
 ) -> Result<Outcome> {
     for comparison in found.iter_mut().filter(|it| !it.adopters().is_empty()) {
+        progress.step(|| format!("recording what pods have on {}", comparison.eni));
         let (eni, region) = (comparison.eni.clone(), comparison.region.clone());
         let adopted = look(context, &eni, &region).and_then(|(now, eni_lock)| {
             adoption.adopt(context, network.name(), (&eni_lock, &now));
@@ -51,7 +54,7 @@ pub(super) fn adopt_all(
             Err(failure) => comparison.problem = Some(failure.to_string()),
         }
     }
-    adoption.release_ended(context)
+    adoption.release_ended(context, progress)
 }
 
 impl Adoption {
@@ -91,14 +94,18 @@ impl Adoption {
 
     /// Begins the release of what was recorded for attachments that have ended meanwhile. Their DELs found nothing, and after a DEL
     /// that succeeded libcni removes its file.
-    pub(super) fn release_ended(&mut self, context: &CallContext<'_>) -> Result<Outcome> {
+    pub(super) fn release_ended(
+        &mut self,
+        context: &CallContext<'_>,
+        progress: &Progress,
+    ) -> Result<Outcome> {
         let (ended, living): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.0).into_iter().partition(|it| has_gone(&it.cached));
         self.0 = living;
         let (mut pending, mut addresses) = (Vec::new(), BTreeSet::new());
         for Record { active, .. } in &ended {
             log::info!("{} has ended meanwhile, so {} is released", active.0.owner, active.0);
-            match context.store.begin_release_of(active, context.deadline) {
+            match context.store.begin_release_of(active, context.patience()) {
                 // It has another record by now.
                 Ok(begun) if begun.is_empty() => {}
                 Ok(begun) => {
@@ -108,7 +115,7 @@ impl Adoption {
                 Err(error) => log::error!("the record of {} is still active: {error}", active.0.owner),
             }
         }
-        release_now(context, &pending, &addresses)
+        release_now(context, &pending, &addresses, progress)
     }
 
     /// The addresses that are recorded.
@@ -151,7 +158,7 @@ fn record_of<'a>(
 
 /// Makes the record. Whether it is there, or another one of the same attachment that names the same.
 fn make_or_find(context: &CallContext<'_>, eni_lock: &EniLock<'_>, active: &Active) -> Result<bool> {
-    let adopt = || context.store.adopt(eni_lock, active, context.deadline);
+    let adopt = || context.store.adopt(eni_lock, active, context.patience());
     // A damaged record of the attachment is out of the way by then.
     let adopted = match adopt() {
         Err(Error::Quarantined { path, why }) => {
@@ -177,7 +184,7 @@ fn take_from_stale(
 ) {
     for conflict in comparison.conflicts.iter().filter(|it| it.adopter.as_ref() == Ok(owner)) {
         let (stale, address) = (&conflict.owner, conflict.address);
-        match context.store.hand_over_to(owner, (stale, address), eni_lock, context.deadline) {
+        match context.store.hand_over_to(owner, (stale, address), eni_lock, context.patience()) {
             Ok(()) => log::info!("{address} is no longer recorded for {stale}: {owner} has it"),
             Err(error) => log::error!("{address} is still recorded for {stale} as well: {error}"),
         }

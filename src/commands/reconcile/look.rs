@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::base::clock::Timestamp;
 use crate::base::eni::EniId;
 use crate::base::region::RegionId;
+use crate::commands::progress::Progress;
 use crate::commands::reconcile::compare::Comparison;
 use crate::config::AddressSettings;
 use crate::context::CallContext;
@@ -12,21 +13,24 @@ use crate::failure::{Failure, Result, UnusableEni};
 use crate::node::network_enis::{ConfiguredEni, find_enis};
 use crate::node::ownership;
 use crate::node::pods::NodePods;
-use crate::pool::release::REQUEST_TIMEOUT;
+use crate::pool::release::{Doing, REQUEST_TIMEOUT};
 use crate::store::{Allocation, EniLock, Listed, State};
 
 /// Finds out what interrupted ADDs got. If ECS does not tell now, the addresses that they may have got are in doubt. This
 /// step has a deadline of its own, so that it cannot use up the time to compare.
-pub(super) fn resolve_interrupted(context: &CallContext<'_>) -> Result<()> {
-    if let Err(error) = context.store.release_dead_intents(context.deadline, |_| true) {
+pub(super) fn resolve_interrupted(context: &CallContext<'_>, progress: &Progress) -> Result<()> {
+    progress.step(|| "looking for what interrupted ADDs got".to_owned());
+    if let Err(error) = context.store.release_dead_intents(context.patience(), |_| true) {
         log::error!("{error}");
     }
     let listed = context.store.list()?;
-    if listed.iter().any(|it| !it.progress.in_doubt.is_empty())
-        && !is_out_of_date(&listed)
-        && let Err(error) = context.drain(false)
-    {
-        log::warn!("{error}");
+    if listed.iter().any(|it| !it.progress.in_doubt.is_empty()) && !is_out_of_date(&listed) {
+        let watch = |eni: &EniId, doing: Doing, left: usize| progress.on_eni(eni, doing, left);
+        let errors: Vec<Failure> = match context.drain(false, progress.is_shown().then_some(&watch)) {
+            Ok(drained) => drained.into_iter().filter_map(|(_, it)| it.err()).collect(),
+            Err(error) => vec![error],
+        };
+        errors.iter().for_each(|error| log::warn!("{error}"));
     }
     Ok(())
 }
@@ -41,7 +45,8 @@ fn is_out_of_date(listed: &[Listed]) -> bool {
 }
 
 /// Compares every ENI that is configured, recorded or remembered.
-pub(super) fn compare_all(context: &CallContext<'_>) -> Result<Vec<Comparison>> {
+pub(super) fn compare_all(context: &CallContext<'_>, progress: &Progress) -> Result<Vec<Comparison>> {
+    progress.step(|| "looking for this node's ENIs".to_owned());
     let settings = context.ipam.address()?;
     let configured = configured(context, &settings)?;
     let mut enis: BTreeMap<EniId, RegionId> = BTreeMap::new();
@@ -60,7 +65,9 @@ pub(super) fn compare_all(context: &CallContext<'_>) -> Result<Vec<Comparison>> 
         recorded.insert(allocation.eni);
     }
     let mut found = Vec::new();
-    for (eni, region) in enis {
+    let all = enis.len();
+    for ((eni, region), number) in enis.into_iter().zip(1..) {
+        progress.step(|| format!("comparing {eni}, {number} of {all}"));
         let comparison = match look(context, &eni, &region) {
             Ok((comparison, _eni_lock)) => comparison,
             // An error with one ENI does not hide the differences of the others.
@@ -78,7 +85,7 @@ pub(super) fn compare_all(context: &CallContext<'_>) -> Result<Vec<Comparison>> 
 fn configured(context: &CallContext<'_>, settings: &AddressSettings) -> Result<Vec<(RegionId, EniId)>> {
     let (mut known, mut unknown) = (Vec::new(), Vec::new());
     for ConfiguredEni { name, found } in
-        find_enis(context.client()?, &context.store, settings, context.deadline)?
+        find_enis(context.client()?, &context.store, settings, context.patience())?
     {
         match found {
             Ok(eni) => known.push(eni),
@@ -103,11 +110,11 @@ pub(super) fn look<'s>(
     region: &RegionId,
 ) -> Result<(Comparison, EniLock<'s>)> {
     let (client, foreign) = (context.client()?, context.foreign()?);
-    let eni_lock = context.store.lock_eni(eni, context.deadline)?;
-    let described = client.describe(region, eni, context.deadline.at_most(REQUEST_TIMEOUT))?;
+    let eni_lock = context.store.lock_eni(eni, context.patience())?;
+    let described = client.describe(region, eni, context.patience().at_most(REQUEST_TIMEOUT))?;
     // Before the records: a pod can get an address of the reserve meanwhile, and has a record before anything shows it.
     let pods = NodePods::look();
-    let listed: Vec<Listed> = context.store.list_at_once(context.deadline)?;
+    let listed: Vec<Listed> = context.store.list_at_once(context.patience())?;
     let mut comparison = Comparison::new(eni.clone(), region.clone(), None);
     comparison.pods = pods;
     let mut everything = BTreeSet::new();
@@ -116,7 +123,7 @@ pub(super) fn look<'s>(
         None => comparison.problem = Some(format!("ECS does not show {eni} in {region}: {GONE}")),
         Some(it) => {
             everything = &it.addresses | &it.primary;
-            let mac = ownership::mac_of_described(&context.store, client, &it, context.deadline);
+            let mac = ownership::mac_of_described(&context.store, client, &it, context.patience());
             if mac?.is_none() {
                 comparison.problem = Some(Failure::NotOurs { eni: eni.clone() }.to_string());
             } else if it.service_managed {

@@ -8,6 +8,7 @@ use crate::base::attachment::Attachment;
 use crate::base::clock::{Timestamp, boot_id};
 use crate::base::region::RegionId;
 use crate::commands::networks::Network;
+use crate::commands::progress::Progress;
 use crate::commands::reconcile::compare::Comparison;
 use crate::commands::reconcile::look::look;
 use crate::commands::releasing::{Outcome, release_now};
@@ -64,12 +65,14 @@ pub(super) fn release(
     context: &CallContext<'_>,
     network: &Network,
     found: &mut [Comparison],
+    progress: &Progress,
 ) -> Result<Outcome> {
     let mut pending = Vec::new();
     for comparison in found {
         if !has_any(comparison) {
             continue;
         }
+        progress.step(|| format!("comparing {} again", comparison.eni));
         let ghosts = comparison.reserved_ghosts();
         let agreed = std::mem::take(&mut comparison.orphans);
         let (mut now, eni_lock) = match look(context, &comparison.eni, &comparison.region) {
@@ -88,7 +91,7 @@ pub(super) fn release(
         if !ghosts.is_empty() {
             log::info!("giving up {} of the reserve, which {} does not have", join(&ghosts), now.eni);
             for address in ghosts {
-                let begun = context.store.release_reserved(&now.eni, &[address], context.deadline)?;
+                let begun = context.store.release_reserved(&now.eni, &[address], context.patience())?;
                 pending.extend(begun.into_iter().map(|release| (address, release)));
             }
         }
@@ -98,7 +101,7 @@ pub(super) fn release(
         *comparison = now;
     }
     let (addresses, pending): (BTreeSet<IpAddr>, Vec<ReleaseId>) = pending.into_iter().unzip();
-    release_now(context, &pending, &addresses)
+    release_now(context, &pending, &addresses, progress)
 }
 
 /// Records the release of an orphan like any other release: if this process is killed, the next call goes on with it, and

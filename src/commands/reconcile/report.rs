@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use serde_json::{Value, json};
 
 use crate::base::attachment::Attachment;
+use crate::commands::causes;
 use crate::commands::error::CommandError;
 use crate::commands::output::{print, print_json, print_lines};
 use crate::commands::reconcile::adopt::Adoption;
@@ -31,6 +32,7 @@ pub(super) fn print_as_json(found: &[Comparison], done: &Done) -> Result<(), Com
         "restored": done.restored.iter().map(|it| it.address).collect::<Vec<_>>(),
         "released": done.outcome.released,
         "left": done.outcome.left_addresses().collect::<Vec<_>>(),
+        "causes": causes::to_json(&done.outcome.left),
         "unseen": Comparison::unseen(found),
     }))
 }

@@ -5,6 +5,7 @@ use crate::base::clock::Timestamp;
 use crate::cloud::rpc::Error;
 use crate::commands::error::CommandError;
 use crate::commands::output::print_lines;
+use crate::commands::progress::Progress;
 use crate::commands::reconcile::compare::{Comparison, Ghost};
 use crate::commands::reconcile::look::look;
 use crate::context::CallContext;
@@ -33,13 +34,15 @@ pub(super) fn restore_all(
     context: &CallContext<'_>,
     network: &str,
     found: &mut [Comparison],
+    progress: &Progress,
 ) -> Result<Vec<Ghost>> {
     let mut restored = Vec::new();
     for comparison in found.iter_mut().filter(|it| has_any(it)) {
+        progress.step(|| format!("comparing {} again", comparison.eni));
         match look(context, &comparison.eni, &comparison.region) {
             Ok((now, eni_lock)) => {
                 *comparison = now;
-                restored.extend(restore_on(context, network, comparison, eni_lock)?);
+                restored.extend(restore_on(context, network, comparison, eni_lock, progress)?);
             }
             Err(failure) => {
                 comparison.problem = Some(failure.to_string());
@@ -57,6 +60,7 @@ fn restore_on(
     network: &str,
     comparison: &mut Comparison,
     mut eni_lock: EniLock<'_>,
+    progress: &Progress,
 ) -> Result<Vec<Ghost>> {
     if comparison.problem.is_some() {
         give_up(comparison);
@@ -75,7 +79,8 @@ fn restore_on(
         if is_of_pod(&ghost) {
             ghost.why = reason_against(&releaser, &eni_lock, &ghost, &listed, &comparison.pods)?;
             if ghost.why.is_none() {
-                match releaser.restore(&mut eni_lock, network, ghost.address, context.deadline)? {
+                progress.step(|| format!("asking ECS for {} on {}", ghost.address, comparison.eni));
+                match releaser.restore(&mut eni_lock, network, ghost.address, context.patience())? {
                     Restored::Yes => {
                         log::info!("restored {} on {} for {}", ghost.address, comparison.eni, ghost.owner);
                         restored.push(ghost);

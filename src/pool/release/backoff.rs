@@ -67,6 +67,7 @@ pub(super) fn after(
         error: error.to_string(),
         permanent,
         gave_up,
+        throttled: matches!(error.kind, ErrorKind::Refused(Disposition::Throttled)),
     }
 }
 

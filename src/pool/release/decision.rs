@@ -103,6 +103,7 @@ mod tests {
             error: "ECS is down".into(),
             permanent: false,
             gave_up,
+            throttled: false,
         }
     }
 

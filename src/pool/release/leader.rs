@@ -144,6 +144,7 @@ impl Leader<'_, '_, '_> {
 pub(super) fn count_failure(record: &mut Release, why: String) {
     record.progress.attempts = record.progress.attempts.saturating_add(1);
     record.progress.last_error = Some(why);
+    record.progress.last_tried = Some(Timestamp::now());
 }
 
 /// The records with any of `addresses`.

@@ -25,11 +25,14 @@ mod restore;
 mod step;
 mod surplus;
 mod unexplained;
+mod watch;
 
 pub(crate) use answer::Answer;
 pub(crate) use backoff::pause as pause_after;
+pub(crate) use drain::Drained;
 pub(crate) use due::next_try;
 pub(crate) use one_record::Outcome;
 pub(crate) use releaser::Releaser;
 pub(crate) use releaser::{DESCRIBE_LAG, REQUEST_TIMEOUT};
 pub(crate) use restore::Restored;
+pub(crate) use watch::{Doing, Watch};

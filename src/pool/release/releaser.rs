@@ -30,7 +30,8 @@ pub(crate) struct Releaser<'a> {
     pub foreign: &'a ForeignAddresses,
     /// The most addresses in one request.
     pub max_per_request: usize,
-    /// How much time the whole call has had: `timeoutSeconds`.
+    /// How long one thing is waited for: `timeoutSeconds`, which is the whole of a runtime's call. A command with a time of its
+    /// own goes on with the next thing.
     pub timeout: Duration,
 }
 
