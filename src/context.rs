@@ -1,7 +1,6 @@
 //! What every verb and every command works with: the configuration, the store, the way to ECS, the deadline.
 
 use std::cell::{OnceCell, RefCell};
-use std::fmt::Display;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,12 +11,13 @@ use crate::base::eni::EniId;
 use crate::base::foreign::ForeignAddresses;
 use crate::base::region::{Family, RegionId};
 use crate::cloud::ecs::Client;
+use crate::cloud::rpc;
 use crate::config::Ipam;
 use crate::failure::{Failure, Result};
 use crate::metrics::{self, ActiveRecords, Event};
 use crate::node::facts::known_region;
 use crate::node::quota::{self, EniQuota};
-use crate::pool::release::{Drained, Outcome, Releaser, Watch};
+use crate::pool::release::{DEFERRED, Drained, Outcome, Releaser, Watch};
 use crate::store;
 use crate::store::{Release, ReleaseId, Store};
 
@@ -34,6 +34,8 @@ pub(crate) struct CallContext<'a> {
     foreign: OnceCell<ForeignAddresses>,
     /// For the metrics, beside what the client has asked.
     events: RefCell<Vec<Event>>,
+    /// Why ECS did not do what it was asked last for a release of this call.
+    failure: RefCell<Option<rpc::Error>>,
 }
 
 impl<'a> CallContext<'a> {
@@ -60,8 +62,9 @@ impl<'a> CallContext<'a> {
     }
 
     fn new(ipam: Ipam<'a>, store: Store, deadline: Deadline, patience: Duration, began: Instant) -> Self {
-        let (client, foreign, events) = (OnceCell::new(), OnceCell::new(), RefCell::default());
-        Self { ipam, store, deadline, patience, began, client, foreign, events }
+        let (client, foreign) = (OnceCell::new(), OnceCell::new());
+        let (events, failure) = (RefCell::default(), RefCell::default());
+        Self { ipam, store, deadline, patience, began, client, foreign, events, failure }
     }
 
     /// By when one thing is given up that is begun now: a lock, an answer, an ENI of which nothing is released. It is the
@@ -145,7 +148,8 @@ impl<'a> CallContext<'a> {
     pub(crate) fn releaser<'s>(&'s self, region: &'s RegionId) -> Result<Releaser<'s>> {
         let (max_per_request, timeout) = (self.ipam.max_per_request()?, self.patience);
         let (client, foreign) = (self.client()?, self.foreign()?);
-        Ok(Releaser { store: &self.store, client, region, foreign, max_per_request, timeout })
+        let (store, failure) = (&self.store, &self.failure);
+        Ok(Releaser { store, client, region, foreign, max_per_request, timeout, failure })
     }
 
     /// What is on the ENI for other software. While it cannot be read, nothing is released: nobody knows what must not be.
@@ -189,14 +193,38 @@ impl<'a> CallContext<'a> {
     pub(crate) fn release(&self, pending: &[ReleaseId]) -> Result<()> {
         let fail = self.ipam.fails_when_not_released()?;
         for one in pending {
-            match self.release_one(one) {
-                Err(failure) if fail => return Err(failure),
-                Err(Failure::NotReleased { why, .. }) => warn_deferred(one, &why),
-                Err(failure) => warn_deferred(one, &failure),
-                Ok(()) => {}
+            if fail {
+                self.release_one(one)?;
+            } else if let Err(failure) = self.release_or_defer(one) {
+                self.tell_deferred(one, &failure);
             }
         }
         Ok(())
+    }
+
+    /// Releases this one, for as long as one thing is waited for. What is left then stays recorded, and the log says why. Returns
+    /// the reason.
+    ///
+    /// # Errors
+    /// Whatever keeps ECS from being asked.
+    pub(crate) fn release_or_defer(&self, one: &ReleaseId) -> Result<Option<String>> {
+        match self.releaser(&one.region)?.release(one, self.patience())? {
+            Outcome::Released => Ok(None),
+            Outcome::Deferred(deferred) => {
+                deferred.log();
+                Ok(Some(deferred.why))
+            }
+        }
+    }
+
+    fn tell_deferred(&self, one: &ReleaseId, failure: &Failure) {
+        match self.store.releasing(one) {
+            Ok(Some(release)) => {
+                let event = release.event(DEFERRED, release.allocation.ips());
+                event.attempt(release.progress.attempts).error(failure).warn();
+            }
+            _ => log::warn!("the release from {} is left to later calls: {failure}", one.eni),
+        }
     }
 
     /// Releases this one, for as long as one thing is waited for.
@@ -207,7 +235,7 @@ impl<'a> CallContext<'a> {
     pub(crate) fn release_one(&self, one: &ReleaseId) -> Result<()> {
         match self.releaser(&one.region)?.release(one, self.patience())? {
             Outcome::Released => Ok(()),
-            Outcome::Deferred { why } => Err(Failure::NotReleased { eni: one.eni.clone(), why }),
+            Outcome::Deferred(it) => Err(Failure::NotReleased { eni: one.eni.clone(), why: it.why }),
         }
     }
 
@@ -311,8 +339,4 @@ const AT_ONCE: usize = 16;
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn warn_deferred(one: &ReleaseId, why: &impl Display) {
-    log::warn!("the release from {} is deferred to later calls: {why}", one.eni);
 }

@@ -5,8 +5,11 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use ipnetwork::IpNetwork;
+use log::Level;
 
 use crate::base::eni::EniId;
+use crate::base::logging::{self, Event};
+use crate::base::text::plain_words;
 use crate::cloud::rpc::{Disposition, ErrorKind, Subject};
 use crate::cloud::{metadata, rpc};
 use crate::cni;
@@ -355,6 +358,21 @@ impl Failure {
     /// Whether it may pass by itself.
     pub(crate) fn may_pass(&self) -> bool {
         self.kind().0 == Code::TRY_AGAIN_LATER
+    }
+
+    /// Writes the line of the log about a call that fails with this: what the runtime is told, and by which ids to look further.
+    pub fn log(&self) {
+        let told = self.to_cni();
+        let asked = match self {
+            Self::Ecs(error) | Self::Withheld { error, .. } => Some(error),
+            _ => None,
+        };
+        Event::new("failed")
+            .request(asked.and_then(|error| error.request_id.as_deref()))
+            .took(logging::elapsed())
+            .code(told.code.0)
+            .ecs_code(asked.and_then(|error| error.code.as_deref()))
+            .say(Level::Error, format_args!("{}", plain_words(&told.to_string())));
     }
 
     /// What the runtime is told.

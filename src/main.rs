@@ -6,7 +6,7 @@ use std::panic;
 use std::process::ExitCode;
 
 use aliyun_eni_ipam::cni::{self, Call, Environment, Refusal};
-use aliyun_eni_ipam::{Failure, Ipam, logging, plain_words, run_command, verbs};
+use aliyun_eni_ipam::{Failure, Ipam, logging, run_command, verbs};
 
 fn main() -> ExitCode {
     let environment = Environment::from_process();
@@ -21,7 +21,6 @@ fn main() -> ExitCode {
     match catch_panic(|| answer(&environment)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(refusal) => {
-            log::error!("{}", plain_words(&refusal.to_string()));
             // If nobody reads it, nothing is left to do.
             let _ = cni::print(&refusal.to_json());
             ExitCode::FAILURE
@@ -31,20 +30,22 @@ fn main() -> ExitCode {
 
 fn answer(environment: &Environment) -> Result<(), Refusal> {
     let call = cni::read_call(environment, io::stdin())?;
-    start_log(&call);
+    start_log(&call, environment);
     let refuse = |failure: Failure| Refusal { error: failure.to_cni(), version: Some(call.version()) };
-    verbs::serve(&call, &mut cni::print).map_err(refuse)
+    verbs::serve(&call, &mut cni::print).inspect_err(Failure::log).map_err(refuse)
 }
 
-fn start_log(call: &Call) {
+fn start_log(call: &Call, environment: &Environment) {
     let Some(network) = call.network() else { return };
-    let settings = Ipam::new(&network.ipam).log();
-    logging::start(settings.level, Some(&settings.file));
+    logging::start(&Ipam::new(&network.ipam).log());
     // Both roles write to one file.
     let verb = if matches!(call, Call::Chained(_)) { "routes " } else { "" }.to_owned() + call.command();
     logging::context(match call.attachment() {
-        Some(attachment) => format!("{verb} {attachment}"),
-        None => format!("{verb} {}", network.name),
+        Some(attachment) => {
+            let pod = environment.pod();
+            logging::Context::of_attachment(&verb, &network.name, attachment, pod.as_ref())
+        }
+        None => logging::Context::of_network(&verb, &network.name),
     });
 }
 
@@ -53,6 +54,7 @@ fn catch_panic(work: impl FnOnce() -> Result<(), Refusal>) -> Result<(), Refusal
     panic::set_hook(Box::new(|info| log::error!("panic: {info}")));
     panic::catch_unwind(panic::AssertUnwindSafe(work)).unwrap_or_else(|payload| {
         let failure = Failure::Panic(message_of(payload.as_ref()).to_owned());
+        failure.log();
         Err(Refusal { error: failure.to_cni(), version: None })
     })
 }

@@ -3,61 +3,153 @@
 //! A plugin's stderr is thrown away by the calling plugin as soon as the call fails, which is when it would be needed.
 //! So the log goes elsewhere, and whatever goes wrong there, a full disk or a stuck journal, is nobody's problem but
 //! the log's: it neither fails, delays nor ends a call.
+//!
+//! A line is a message and fields ([`field`]), and is written as text, as JSON or as an entry of the journal ([`line`]).
+
+mod field;
+mod file;
+mod line;
 
 use std::fmt::{self, Write as _};
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write as _};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
-use std::process;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
-use crate::base::printable::Line;
-use crate::base::random;
-use crate::base::user::own_user;
+use crate::base::attachment::{Attachment, Pod};
+use crate::base::printable;
 
-/// Where the system takes log messages, be it journald, rsyslog or another.
-const JOURNAL: &str = "/dev/log";
+pub(crate) use field::Event;
+pub use field::{FIELDS, Field, Kind};
+pub(crate) use file::check;
 
-/// The name that messages carry in the journal.
-const IDENTIFIER: &str = "aliyun-eni-ipam";
+use field::Fields;
+use line::{Line, message_of};
+
+/// Where journald takes entries with fields.
+const JOURNAL: &str = "/run/systemd/journal/socket";
+
+/// Where any system takes lines, where there is no journald.
+const SYSLOG: &str = "/dev/log";
 
 /// Records of this program start with it. Those of libraries are left out: an HTTP client's would hold signed URLs.
 const OWN_TARGET: &str = env!("CARGO_CRATE_NAME");
 
-/// The longest message in bytes, which every syslog daemon still takes; the rest is cut off.
-const LONGEST_MESSAGE: usize = 8000;
-
 /// The longest context in bytes: a container ID may have any length.
 const LONGEST_CONTEXT: usize = 300;
 
-/// A log file that turns out to be a pipe without a reader must not hold the call up, and one that is a symbolic link is
-/// not ours.
-const OPEN_FLAGS: i32 = libc::O_NONBLOCK | libc::O_NOFOLLOW;
-
 static LOGGER: Logger = Logger(Mutex::new(None));
 
-/// Logs from now on what is at least as grave as `level`, to `file` where one is given and to the journal. May be
-/// called again once the configuration is known; the context stays.
-pub fn start(level: LevelFilter, file: Option<&Path>) {
+/// In which form lines are written to the file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// A line that people read.
+    #[default]
+    Text,
+    /// An object of JSON in each line.
+    Json,
+}
+
+/// Where the log goes, and what of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The least important level that is written.
+    pub level: LevelFilter,
+    /// The file.
+    pub file: PathBuf,
+    /// The form of its lines.
+    pub format: Format,
+}
+
+/// Logs from now on what is at least as grave as the settings' level, to their file and to the journal. May be called again once
+/// the configuration is known; the context stays.
+pub fn start(settings: &Settings) {
     let mut outlets = LOGGER.lock();
     let context = outlets.take().map(|old| old.context).unwrap_or_default();
-    *outlets = Some(Outlets { context, ..Outlets::new(level, file, Path::new(JOURNAL)) });
+    *outlets = Some(Outlets { context, ..Outlets::new(settings, [JOURNAL, SYSLOG].map(PathBuf::from)) });
     drop(outlets);
     // It fails from the second time on, when this logger is already in place.
     let _ = log::set_logger(&LOGGER);
-    log::set_max_level(level);
+    log::set_max_level(settings.level);
 }
 
-/// Begins every line from now on with what the process is doing, such as `DEL 4f1c/eth0`.
-pub fn context(context: impl fmt::Display) {
-    let context = line_of(LONGEST_CONTEXT, format_args!("{context}"));
+/// What the process is doing, of which each of its lines tells.
+#[derive(Debug, Default)]
+pub struct Context {
+    /// The operation, or the command of a person.
+    verb: String,
+    /// What a line of text begins with.
+    prefix: String,
+    fields: Fields,
+}
+
+impl Context {
+    /// For an attachment, whose pod may be known.
+    #[must_use]
+    pub fn of_attachment(verb: &str, network: &str, attachment: &Attachment, pod: Option<&Pod>) -> Self {
+        let mut context = Self::of_network(verb, network);
+        context.prefix = line_of(LONGEST_CONTEXT, format_args!("{verb} {attachment}"));
+        context.fields.set(field::CONTAINER, &attachment.container_id);
+        context.fields.set(field::IFNAME, &attachment.ifname);
+        if let Some(pod) = pod {
+            context.fields.set(field::POD, &field::name_of(pod));
+        }
+        context
+    }
+
+    /// For a network as a whole.
+    #[must_use]
+    pub fn of_network(verb: &str, network: &str) -> Self {
+        Self {
+            prefix: line_of(LONGEST_CONTEXT, format_args!("{verb} {network}")),
+            ..Self::of_command(verb, network)
+        }
+    }
+
+    /// For a person, who has the network in mind.
+    #[must_use]
+    pub fn of_command(verb: &str, network: &str) -> Self {
+        let mut fields = Fields::default();
+        fields.set(field::NETWORK, network);
+        Self { verb: verb.to_owned(), prefix: verb.to_owned(), fields }
+    }
+}
+
+/// Says in every line from now on what the process is doing.
+pub fn context(context: Context) {
     if let Some(outlets) = LOGGER.lock().as_mut() {
         outlets.context = context;
+    }
+}
+
+/// How long the process has been doing it.
+pub(crate) fn elapsed() -> Duration {
+    LOGGER.lock().as_ref().map(|outlets| outlets.began.elapsed()).unwrap_or_default()
+}
+
+/// Until it is dropped, lines are kept back, to be written to the file at once: those of a request for many pods.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Together;
+
+/// Writes all lines at once that are logged while the result is kept.
+pub(crate) fn together() -> Together {
+    if let Some(outlets) = LOGGER.lock().as_mut() {
+        outlets.kept_back.get_or_insert_default();
+    }
+    Together
+}
+
+impl Drop for Together {
+    fn drop(&mut self) {
+        if let Some(outlets) = LOGGER.lock().as_mut() {
+            let lines = outlets.kept_back.take().unwrap_or_default();
+            outlets.write_to_file(&lines);
+        }
     }
 }
 
@@ -80,9 +172,9 @@ impl Log for Logger {
             return;
         }
         // Formatted while the lock is not held: an argument's `Display` might log.
-        let message = line_of(LONGEST_MESSAGE, *record.args());
+        let (message, fields) = (message_of(*record.args()), Fields::of(record));
         if let Some(outlets) = self.lock().as_mut() {
-            outlets.write(record.level(), &message);
+            outlets.write(record.level(), message, fields);
         }
     }
 
@@ -91,9 +183,14 @@ impl Log for Logger {
 
 struct Outlets {
     level: LevelFilter,
+    format: Format,
     file: LogFile,
-    journal: PathBuf,
-    context: String,
+    /// The socket of journald, and the one for any other receiver of syslog.
+    sockets: [PathBuf; 2],
+    context: Context,
+    began: Instant,
+    /// Lines that are to be written at once.
+    kept_back: Option<String>,
 }
 
 /// Opened at the first line, so that a call that has nothing to say costs nothing.
@@ -104,9 +201,16 @@ enum LogFile {
 }
 
 impl Outlets {
-    fn new(level: LevelFilter, file: Option<&Path>, journal: &Path) -> Self {
-        let file = file.map_or(LogFile::None, |path| LogFile::Unopened(path.to_owned()));
-        Self { level, file, journal: journal.to_owned(), context: String::new() }
+    fn new(settings: &Settings, sockets: [PathBuf; 2]) -> Self {
+        Self {
+            level: settings.level,
+            format: settings.format,
+            file: LogFile::Unopened(settings.file.clone()),
+            sockets,
+            context: Context::default(),
+            began: Instant::now(),
+            kept_back: None,
+        }
     }
 
     fn accept(&self, metadata: &Metadata<'_>) -> bool {
@@ -114,103 +218,66 @@ impl Outlets {
         metadata.level() <= self.level && crate_name == Some(OWN_TARGET)
     }
 
-    fn write(&mut self, level: Level, message: &str) {
-        let separator = if self.context.is_empty() { "" } else { ": " };
-        let message = format!("{}{separator}{message}", self.context);
-        self.write_to_file(level, &message);
+    fn write(&mut self, level: Level, message: String, fields: Fields) {
+        let line = Line::new(level, &self.context, message, fields);
+        let text = match self.format {
+            Format::Text => line.to_text(),
+            Format::Json => line.to_json(),
+        };
         if level <= Level::Warn {
-            self.send_to_journal(level, &message);
+            self.send_to_journal(&line);
+        }
+        match &mut self.kept_back {
+            Some(kept_back) => kept_back.push_str(&text),
+            None => self.write_to_file(&text),
         }
     }
 
-    /// One write for the whole line, to a file opened for appending: lines of processes that write at the same time do
+    /// One write for whole lines, to a file opened for appending: lines of processes that write at the same time do
     /// not mix. When the file is not to be written, the journal says why, once a process.
-    fn write_to_file(&mut self, level: Level, message: &str) {
+    fn write_to_file(&mut self, lines: &str) {
+        if lines.is_empty() {
+            return;
+        }
         if let LogFile::Unopened(path) = &self.file {
-            self.file = match open(path) {
+            self.file = match file::open(path) {
                 Ok(file) => LogFile::Open(file),
                 Err(why) => {
-                    let path = path.display();
-                    let text = line_of(LONGEST_MESSAGE, format_args!("logFile {path} is not written: {why}"));
-                    self.send_to_journal(Level::Warn, &text);
+                    let message =
+                        message_of(format_args!("logFile {} is not written: {why}", path.display()));
+                    self.send_to_journal(&Line::new(Level::Warn, &self.context, message, Fields::default()));
                     LogFile::None
                 }
             };
         }
         if let LogFile::Open(file) = &mut self.file {
-            let line = format!("{} {level:<5} {} {message}\n", Now, process::id());
-            let _ = file.write_all(line.as_bytes());
+            let _ = file.write_all(lines.as_bytes());
         }
     }
 
-    /// A datagram as of RFC 3164, without the time and the host, which the receiver knows better. It is dropped when
-    /// the receiver does not keep up: waiting for it could take for ever, with a lock held.
-    fn send_to_journal(&self, level: Level, message: &str) {
-        const DAEMON: u8 = 3 << 3;
-        let severity = if level == Level::Error { 3 } else { 4 };
-        let datagram = format!("<{}>{IDENTIFIER}[{}]: {message}", DAEMON | severity, process::id());
-        let _ = UnixDatagram::unbound().and_then(|socket| {
+    /// One datagram, which is dropped when the receiver does not keep up: waiting for it could take for ever, with a lock held.
+    fn send_to_journal(&self, line: &Line<'_>) {
+        let [journal, syslog] = &self.sockets;
+        let send = |path: &Path, datagram: &[u8]| -> io::Result<()> {
+            let socket = UnixDatagram::unbound()?;
             socket.set_nonblocking(true)?;
-            socket.send_to(datagram.as_bytes(), &self.journal)
-        });
+            socket.send_to(datagram, path).map(drop)
+        };
+        let is_missing = |error: &io::Error| {
+            matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)
+        };
+        if send(journal, &line.to_journal()).is_err_and(|error| is_missing(&error)) {
+            let _ = send(syslog, line.to_syslog().as_bytes());
+        }
     }
-}
-
-/// Opens the log, or says why it is not to be written: others must neither choose the file that lines are appended to, nor
-/// read them in one of their own.
-fn open(path: &Path) -> Result<File, String> {
-    let linked = || fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink());
-    let mut options = OpenOptions::new();
-    options.append(true).create(true).mode(0o600).custom_flags(OPEN_FLAGS);
-    let file = options.open(path).map_err(|error| match error.kind() {
-        _ if linked() => "it is a symbolic link; name the file itself".to_owned(),
-        io::ErrorKind::NotFound => "its directory does not exist".to_owned(),
-        _ => error.to_string(),
-    })?;
-    let metadata = file.metadata().map_err(|error| error.to_string())?;
-    // A device, such as /dev/null, is where somebody wants the lines to go who may make devices.
-    if !metadata.is_file() && !metadata.file_type().is_char_device() {
-        return Err("it is not a plain file".to_owned());
-    }
-    let own = own_user().map_err(|error| error.to_string())?;
-    if metadata.uid() != own && metadata.uid() != 0 {
-        return Err(format!("it belongs to user {}, and this process runs as user {own}", metadata.uid()));
-    }
-    Ok(file)
-}
-
-/// Whether lines could be appended to the file at `path`. It is not made where it is missing, and nothing is written to it.
-///
-/// # Errors
-/// Why not.
-pub(crate) fn check(path: &Path) -> Result<(), String> {
-    if fs::symlink_metadata(path).is_ok() {
-        return open(path).map(drop);
-    }
-    // A file of another name: a line that somebody appended to this one meanwhile would go with it.
-    let unique = random::hex128().map_err(|error| error.to_string())?;
-    let draft = path.with_file_name(format!(".{unique}"));
-    let written = open(&draft).and_then(|mut file| file.write_all(b"\n").map_err(|error| error.to_string()));
-    let _ = fs::remove_file(&draft);
-    written
 }
 
 /// A text on a single line: what could forge, hide or reorder lines is escaped.
 fn line_of(most: usize, text: fmt::Arguments<'_>) -> String {
-    let mut line = Line::up_to(most);
+    let mut line = printable::Line::up_to(most);
     // It fails only when an argument's own formatting does; what there is up to then is logged.
     let _ = line.write_fmt(text);
     line.0
-}
-
-/// The present time as of RFC 3339. A clock that is set before 1970 shows 1970.
-struct Now;
-
-impl fmt::Display for Now {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let now = SystemTime::now().max(UNIX_EPOCH);
-        humantime::format_rfc3339_millis(now).fmt(formatter)
-    }
 }
 
 #[cfg(test)]

@@ -53,6 +53,13 @@ impl fmt::Write for Line {
     }
 }
 
+/// Whether a character is shown as it is.
+pub(crate) fn is_shown(character: char) -> bool {
+    let mut line = Line::of_any_length();
+    let _ = line.write_char(character);
+    line.0.chars().eq([character])
+}
+
 /// What the standard library takes for printable, and what still does not show what is there: U+FFFD stands for bytes that
 /// are no UTF-8, letters of right-to-left scripts reorder the digits beside them, and fillers are letters without a shape.
 fn misleads(character: char) -> bool {

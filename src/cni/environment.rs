@@ -4,8 +4,9 @@ use std::env;
 use std::ffi::{OsStr, OsString};
 
 use super::attachment::{container_id, ifname};
+use super::cni_args::pod_of;
 use super::{Code, Error};
-use crate::base::attachment::Attachment;
+use crate::base::attachment::{Attachment, Pod};
 
 /// The `CNI_*` variables as the process got them. An empty one is the same as none.
 ///
@@ -83,6 +84,13 @@ impl Environment {
     /// `CNI_ARGS` as text, empty when there is none.
     pub(super) fn args(&self) -> Result<&str, Error> {
         Ok(text("CNI_ARGS", self.args.as_ref())?.unwrap_or_default())
+    }
+
+    /// The pod that `CNI_ARGS` names, for the log: whatever else is there, and whatever is wrong with it, is not looked at.
+    #[must_use]
+    pub fn pod(&self) -> Option<Pod> {
+        let args = given(self.args.as_ref())?.to_str()?;
+        pod_of(args.split(';').filter_map(|pair| pair.split_once('=')))
     }
 
     /// An invalid value is reported before missing ones, and missing ones all at once.

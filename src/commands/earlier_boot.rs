@@ -69,7 +69,7 @@ impl EarlierBoot {
             match context.store.begin_release_of(&Active(allocation.clone()), deadline) {
                 Ok(begun) if begun.is_empty() => {}
                 Ok(_) => {
-                    log::info!("{allocation} was left by an earlier boot and is released");
+                    allocation.event("given up: left by an earlier boot").info();
                     self.begun.extend(allocation.ips());
                 }
                 Err(error) => outcome = outcome.and(Err(Failure::from(error))),

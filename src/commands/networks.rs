@@ -121,7 +121,7 @@ impl Network {
     /// The entry that routes this network's pods, to be added behind the main plugin, for people.
     pub(super) fn entry(&self) -> Value {
         let mut entry = json!({ "type": TYPE });
-        for key in ["dataDir", "metadataEndpoint", "logLevel", "logFile"] {
+        for key in ["dataDir", "metadataEndpoint", "logLevel", "logFile", "logFormat"] {
             if let Some(value) = self.ipam.get(key).filter(|value| !value.is_null()) {
                 entry[key] = value.clone();
             }
@@ -136,9 +136,8 @@ impl Network {
 
     /// Starts the log that the network is configured to have, for the command of this name.
     pub(super) fn start_log(&self, command: &str) {
-        let settings = self.ipam().log();
-        logging::start(settings.level, Some(&settings.file));
-        logging::context(command);
+        logging::start(&self.ipam().log());
+        logging::context(logging::Context::of_command(command, self.name()));
     }
 }
 

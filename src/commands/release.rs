@@ -74,7 +74,10 @@ fn release_chosen(
     let (mut pending, mut begun) = (Vec::new(), Ok(()));
     for active in &chosen.active {
         match context.store.begin_release_of(active, context.patience()) {
-            Ok(found) => pending.extend(found),
+            Ok(found) => {
+                active.0.event("given up: a person releases it").info();
+                pending.extend(found);
+            }
             Err(error) => begun = begun.and(Err(Failure::from(error))),
         }
     }

@@ -11,7 +11,7 @@ use crate::commands::output::{print, print_lines};
 use crate::commands::progress::Progress;
 use crate::commands::unreleased::Unreleased;
 use crate::context::CallContext;
-use crate::failure::{Failure, Result};
+use crate::failure::Result;
 use crate::store;
 use crate::store::{ReleaseId, join};
 
@@ -50,11 +50,10 @@ pub(super) fn release_now(
         if reason.is_some() {
             continue;
         }
-        match context.release_one(one) {
-            Ok(()) => {}
-            // It is among what is left.
-            Err(Failure::NotReleased { why, .. }) => *reason = Some(why),
-            failed @ Err(_) => outcome = outcome.and(failed),
+        match context.release_or_defer(one) {
+            // What is left is among what is left below.
+            Ok(why) => *reason = why,
+            Err(failure) => outcome = outcome.and(Err(failure)),
         }
     }
     outcome?;

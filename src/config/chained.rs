@@ -11,7 +11,7 @@ use crate::base::suggestion::meant;
 use crate::cloud::http::Endpoint;
 
 /// All of them.
-const KEYS: &[&str] = &["dataDir", "metadataEndpoint", "logLevel", "logFile"];
+const KEYS: &[&str] = &["dataDir", "metadataEndpoint", "logLevel", "logFile", "logFormat"];
 
 /// An entry of a chain, not yet judged.
 #[derive(Clone, Copy, Debug)]

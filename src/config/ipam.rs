@@ -13,9 +13,15 @@ use super::plugins::TYPE;
 use super::reserve::ReserveSettings;
 use super::value::Reader;
 use crate::base::foreign::ForeignAddresses;
+use crate::base::logging::{Format, Settings};
 
 /// What `logLevel` may be.
 const LEVELS: &[&str] = &["error", "warn", "info", "debug", "trace"];
+
+/// What `logFormat` may be.
+const FORMATS: &[&str] = &["text", JSON];
+
+const JSON: &str = "json";
 
 /// The `ipam` section, not yet judged.
 #[derive(Clone, Copy, Debug)]
@@ -91,18 +97,16 @@ impl<'a> Ipam<'a> {
         self.0.absolute_path("metricsFile")
     }
 
-    /// `logLevel` and `logFile`. A value that cannot be used counts as absent: the log must not make a call fail.
+    /// `logLevel`, `logFile` and `logFormat`. A value that cannot be used counts as absent: the log must not make a call fail.
     #[must_use]
-    pub fn log(&self) -> LogSettings {
-        let level = self.0.choice("logLevel", LEVELS);
+    pub fn log(&self) -> Settings {
+        let level = self.0.choice("logLevel", LEVELS).ok().flatten();
         let file = self.0.absolute_path("logFile").ok().flatten();
-        LogSettings {
-            level: level
-                .ok()
-                .flatten()
-                .and_then(|level| level.parse().ok())
-                .unwrap_or(log::LevelFilter::Info),
+        let format = self.0.choice("logFormat", FORMATS).ok().flatten();
+        Settings {
+            level: level.and_then(|level| level.parse().ok()).unwrap_or(log::LevelFilter::Info),
             file: file.unwrap_or_else(|| "/var/log/aliyun-eni-ipam.log".into()),
+            format: if format == Some(JSON) { Format::Json } else { Format::Text },
         }
     }
 
@@ -110,6 +114,7 @@ impl<'a> Ipam<'a> {
     pub(super) fn check_log(&self) -> Result<(), Error> {
         self.0.choice("logLevel", LEVELS)?;
         self.0.absolute_path("logFile")?;
+        self.0.choice("logFormat", FORMATS)?;
         Ok(())
     }
 
@@ -143,13 +148,4 @@ impl<'a> Ipam<'a> {
         self.address()?;
         Ok(())
     }
-}
-
-/// Where the log goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogSettings {
-    /// The least important level that is written.
-    pub level: log::LevelFilter,
-    /// The file.
-    pub file: PathBuf,
 }

@@ -51,6 +51,7 @@ pub const KEYS: &[Key] = &[
     key("metricsFile", "none"),
     key("logLevel", "`info`"),
     key("logFile", "`/var/log/aliyun-eni-ipam.log`"),
+    key("logFormat", "`text`"),
 ];
 
 /// What `credentials` may hold.

@@ -8,9 +8,9 @@ use std::time::Duration;
 use log::LevelFilter;
 use serde_json::{Map, Value, json};
 
-use super::ipam::LogSettings;
 use super::*;
 use crate::base::foreign::ForeignAddresses;
+use crate::base::logging::{Format, Settings};
 use crate::cloud::credentials::Source;
 
 /// A section with these keys beside `type`.
@@ -48,8 +48,8 @@ fn a_section_with_nothing_but_its_type_has_every_default() {
     assert_eq!(ipam.status_fails_when_full(), Ok(false));
     let log = ipam.log();
     assert_eq!(
-        (log.level, log.file.as_path()),
-        (LevelFilter::Info, Path::new("/var/log/aliyun-eni-ipam.log"))
+        (log.level, log.file.as_path(), log.format),
+        (LevelFilter::Info, Path::new("/var/log/aliyun-eni-ipam.log"), Format::Text)
     );
     let address = ipam.address().unwrap();
     assert_eq!((address.ipv4, address.ipv6), (Family4::FromMetadata, false));
@@ -275,15 +275,15 @@ fn a_choice_is_one_of_its_values_to_the_letter() {
 
 #[test]
 fn a_log_that_cannot_be_set_up_falls_back_to_the_default() {
-    let section = section(&json!({"logLevel": "loud", "logFile": "relative"}));
+    let section = section(&json!({"logLevel": "loud", "logFile": "relative", "logFormat": "xml"}));
     let log = Ipam::new(&section).log();
     assert_eq!(
         (log.level, log.file.as_path()),
         (LevelFilter::Info, Path::new("/var/log/aliyun-eni-ipam.log"))
     );
     for (text, level) in [("error", LevelFilter::Error), ("trace", LevelFilter::Trace)] {
-        let section = self::section(&json!({"logLevel": text, "logFile": "/a"}));
-        assert_eq!(Ipam::new(&section).log(), LogSettings { level, file: "/a".into() });
+        let section = self::section(&json!({"logLevel": text, "logFile": "/a", "logFormat": "json"}));
+        assert_eq!(Ipam::new(&section).log(), Settings { level, file: "/a".into(), format: Format::Json });
     }
 }
 

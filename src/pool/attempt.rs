@@ -20,12 +20,26 @@ pub(crate) struct Attempt<'s> {
     pub(super) enis: Vec<(EniId, RegionId)>,
     /// The record, from the commit on.
     pub(super) committed: Option<Active>,
+    /// How many requests it has sent.
+    pub(super) requests: u32,
+    /// The id of the last one that has brought something.
+    pub(super) request_id: Option<String>,
 }
 
 impl<'s> Attempt<'s> {
     /// Begins with a durable intent.
     pub(crate) fn new(store: &'s Store, intent: OpenIntent, deadline: Deadline) -> Self {
-        Self { store, deadline, intent, eni_lock: None, got: None, enis: Vec::new(), committed: None }
+        Self {
+            store,
+            deadline,
+            intent,
+            eni_lock: None,
+            got: None,
+            enis: Vec::new(),
+            committed: None,
+            requests: 0,
+            request_id: None,
+        }
     }
 
     /// The ENIs of which it would take addresses, each with its region.

@@ -4,7 +4,9 @@ use std::fs::File;
 use std::path::Path;
 
 use crate::base::attachment::Attachment;
+use crate::base::clock::Timestamp;
 use crate::base::deadline::Deadline;
+use crate::base::logging::Event;
 use crate::store::error::{Error, Result};
 use crate::store::intent::{AddIntent, OpenIntent};
 use crate::store::lock::Lock;
@@ -201,6 +203,11 @@ impl Store {
             Err(Error::Quarantined { why, .. }) => return Err(self.misread(path, Misread::Damaged(why))),
             Err(error) => return Err(error),
         };
+        let AddIntent { owner, network, pod, since, .. } = &content.intention;
+        Event::new("found an ADD that was interrupted")
+            .of(owner, pod.as_ref(), network)
+            .took(since.age(Timestamp::now()))
+            .info();
         self.put_requests(content.intention.releases_of(content.in_doubt))?;
         file::remove(path)?;
         file::sync_directory(&self.assigning_directory())

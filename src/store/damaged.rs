@@ -7,6 +7,8 @@
 use std::net::IpAddr;
 use std::path::Path;
 
+use log::Level;
+
 use crate::base::address::Address;
 use crate::base::attachment::Attachment;
 use crate::base::clock::Timestamp;
@@ -80,8 +82,10 @@ impl Store {
         let mut any = false;
         for path in names.iter().map(|name| self.quarantine_directory().join(name)) {
             let Some(found) = self.named_by(&path, region.as_ref())? else { continue };
-            log::warn!("the damaged record {} had {found}: releasing that", path.display());
             let allocation = Allocation { owner: owner.clone(), network: network.to_owned(), ..found };
+            let message =
+                format_args!("the damaged record {} had its addresses: releasing them", path.display());
+            allocation.event("").say(Level::Warn, message);
             self.put_releasing(allocation, ReleaseProgress::default())?;
             file::remove(&path)?;
             file::sync_directory(&self.quarantine_directory())?;
@@ -94,7 +98,8 @@ impl Store {
     pub(super) fn mend_release(&self, name: &str) -> Result<Option<Release>> {
         let path = self.releasing_directory().join(name);
         let Some(allocation) = self.named_by(&path, None)? else { return Ok(None) };
-        log::warn!("the damaged release {} is of {allocation}, and goes on", path.display());
+        let message = format_args!("the damaged release {} is of its addresses, and goes on", path.display());
+        allocation.event("").say(Level::Warn, message);
         let release = Release { name: name.to_owned(), allocation, progress: ReleaseProgress::default() };
         file::replace(&path, &release.encode(&path)?)?;
         Ok(Some(release))

@@ -32,7 +32,7 @@ impl Store {
             Ok(true) => lock.one_less(),
             Ok(false) => return Ok(false),
             Err(error) => {
-                log::warn!("{} is released and not kept: {error}", active.0);
+                active.0.event("not kept in the reserve").error(error).warn();
                 return Ok(false);
             }
         }
@@ -63,7 +63,7 @@ impl Store {
             .put_releasing(allocation.clone(), ReleaseProgress::default())
             .and_then(|_| self.forget_reserved(&allocation.eni, &addresses, lock));
         if let Err(error) = released {
-            log::error!("{allocation} stays in the reserve: {error}");
+            allocation.event("stays in the reserve").error(error).log(log::Level::Error);
         }
     }
 

@@ -26,6 +26,7 @@ use crate::base::address::Address;
 use crate::base::attachment::{Attachment, Pod};
 use crate::base::clock::Timestamp;
 use crate::base::eni::EniId;
+use crate::base::logging::Event;
 use crate::base::region::RegionId;
 use crate::store::digest::seal;
 use crate::store::eni_state::{IN_DOUBT_FOR, MAX_WAIT};
@@ -63,6 +64,12 @@ impl Allocation {
     pub fn add(&mut self, address: Address) {
         self.addresses.push(address);
         self.since = Timestamp::now();
+    }
+
+    /// A line of the log about its attachment, its addresses and its ENI.
+    pub(crate) fn event(&self, message: &'static str) -> Event {
+        let event = Event::new(message).of(&self.owner, self.pod.as_ref(), &self.network);
+        event.addresses(self.ips()).eni(&self.eni)
     }
 
     /// The addresses alone.

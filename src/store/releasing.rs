@@ -1,9 +1,12 @@
 //! The life of a release in the store: from the DEL, or another caller that begins it, until ECS has confirmed.
 
+use std::net::IpAddr;
+
 use crate::base::attachment::Attachment;
 use crate::base::clock::Timestamp;
 use crate::base::deadline::Deadline;
 use crate::base::eni::EniId;
+use crate::base::logging::Event;
 use crate::base::region::RegionId;
 use crate::store::error::{Error, Result};
 use crate::store::lock::Lock;
@@ -214,6 +217,12 @@ impl Release {
     #[must_use]
     pub fn began(&self) -> Timestamp {
         ReleaseName::of(&self.name).began().unwrap_or(self.allocation.since)
+    }
+
+    /// A line of the log about some of its addresses: how often ECS was asked, this time included, and how long it has taken.
+    pub(crate) fn event(&self, message: &'static str, addresses: impl IntoIterator<Item = IpAddr>) -> Event {
+        let event = self.allocation.event(message).addresses(addresses);
+        event.attempt(self.progress.attempts.saturating_add(1)).took(self.began().age(Timestamp::now()))
     }
 
     /// Whether this is the record behind `pending`.

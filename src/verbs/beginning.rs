@@ -46,14 +46,11 @@ pub(super) fn begin(
         // Where this boot is not known, it may be the same, and the pod may live.
         if !found.0.is_of_earlier_boot() || has_addresses(context, settings, &found.0)? {
             if let Some(taken) = context.store.take_over(&found, intention, context.deadline)? {
-                log::info!("{} was assigned in an earlier boot, and is {}'s again", taken.0, taken.0.owner);
+                taken.0.event("assigned in an earlier boot, and the pod's again").info();
                 return Ok(Beginning::TakenOver(taken));
             }
         } else {
-            log::warn!(
-                "{} was assigned in an earlier boot and cannot be used any more: it is released",
-                found.0
-            );
+            found.0.event("given up: assigned in an earlier boot, and cannot be used any more").warn();
             context.store.begin_release_of(&found, context.deadline)?;
         }
     }

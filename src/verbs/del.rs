@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::base::attachment::Attachment;
 use crate::base::clock::{Timestamp, boot_of_records};
+use crate::base::logging;
 use crate::cni::Del;
 use crate::config::Ipam;
 use crate::node::eni_link::EniLink;
@@ -15,6 +16,9 @@ use crate::node::facts::known_region;
 
 /// How often the end of an ADD is looked for.
 const POLL: Duration = Duration::from_millis(20);
+
+/// What the log says of addresses that the reserve might have room for.
+const NOT_KEPT: &str = "not kept in the reserve";
 
 /// Opens the store for a DEL. `None` if nothing is recorded for the attachment: runtimes send a second DEL for every pod, and
 /// it ends here.
@@ -67,7 +71,7 @@ fn begin_release(context: &CallContext<'_>, call: &Del) -> Result<BegunRelease> 
     loop {
         let begun = context.store.begin_release(owner, room.as_ref(), context.deadline);
         if let Ok(BegunRelease { kept: Some(kept), .. }) = &begun {
-            log::info!("{kept} stays assigned, in the reserve for another pod");
+            kept.event("kept in the reserve").took(logging::elapsed()).info();
         }
         if !context.store.release_set_aside(owner, &network.name, region, context.deadline)? {
             return Ok(begun?);
@@ -96,11 +100,11 @@ fn is_fit_for_reserve(context: &CallContext<'_>, Active(allocation): &Active) ->
     let (foreign, state) = match (context.foreign(), context.store.eni_state(&allocation.eni)) {
         (Ok(foreign), Ok(state)) => (foreign, state),
         (Err(error), _) => {
-            log::warn!("{allocation} is not put into the reserve: {error}");
+            allocation.event(NOT_KEPT).error(error).warn();
             return false;
         }
         (_, Err(error)) => {
-            log::warn!("{allocation} is not put into the reserve: {error}");
+            allocation.event(NOT_KEPT).error(error).warn();
             return false;
         }
     };

@@ -53,11 +53,7 @@ pub(super) fn gc(context: &CallContext<'_>, call: &Gc, valid: &BTreeSet<Attachme
                     errors.push(why);
                     continue;
                 }
-                log::info!(
-                    "releasing {it}: {} is not a valid attachment any more{}",
-                    it.owner,
-                    from_earlier_boot(&it.boot_id)
-                );
+                it.event(why_given_up(&it.boot_id)).info();
                 let begun = context.store.begin_release_of(&Active(it.clone()), context.deadline);
                 pending.extend(begun.unwrap_or_else(|error| keep(&mut errors, &error)));
             }
@@ -134,6 +130,10 @@ fn still_pending(context: &CallContext<'_>, pending: &ReleaseId) -> Option<Strin
 }
 
 /// For the log: a reboot explains why the record is stale, but does not make it so.
-fn from_earlier_boot(boot: &str) -> &'static str {
-    if is_earlier_boot(boot) { " (its ADD ran before the last boot)" } else { "" }
+fn why_given_up(boot: &str) -> &'static str {
+    if is_earlier_boot(boot) {
+        "given up: not a valid attachment any more (its ADD ran before the last boot)"
+    } else {
+        "given up: not a valid attachment any more"
+    }
 }

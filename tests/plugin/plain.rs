@@ -45,6 +45,12 @@ fn is_number(word: &str) -> bool {
 }
 
 fn varying(word: &str) -> String {
+    // Fields of the log.
+    for (name, plain) in [("requestId=", "ID"), ("ms=", "N")] {
+        if word.starts_with(name) {
+            return format!("{name}{plain}");
+        }
+    }
     let core = core(word);
     if core.len() >= 20 && core.ends_with('Z') && core.starts_with("20") {
         return replaced(word, "TIME");

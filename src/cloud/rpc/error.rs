@@ -124,8 +124,24 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f, true)
+    }
+}
+
+/// An error for a line of the log, where the ENI and the id of the request are fields.
+#[derive(Debug)]
+pub(crate) struct WithoutIds<'a>(pub(crate) &'a Error);
+
+impl fmt::Display for WithoutIds<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.write(f, false)
+    }
+}
+
+impl Error {
+    fn write(&self, f: &mut fmt::Formatter<'_>, with_ids: bool) -> fmt::Result {
         f.write_str(self.action)?;
-        if let Some(eni) = &self.eni {
+        if let Some(eni) = self.eni.as_ref().filter(|_| with_ids) {
             write!(f, " for {eni}")?;
         }
         match self.kind {
@@ -139,7 +155,7 @@ impl fmt::Display for Error {
             Some(code) => write!(f, "{code}{status}: {}", self.message)?,
             None => write!(f, "{}", self.message)?,
         }
-        if let Some(request_id) = &self.request_id {
+        if let Some(request_id) = self.request_id.as_ref().filter(|_| with_ids) {
             write!(f, "; RequestId {request_id}")?;
         }
         match self.remedy() {

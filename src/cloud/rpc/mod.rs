@@ -14,6 +14,7 @@ pub(crate) use api::{Action, Answer, Api, PATIENCE};
 pub(crate) use asked::Asked;
 pub use codes::Disposition;
 pub(crate) use codes::Subject;
+pub(crate) use error::WithoutIds;
 pub use error::{Error, ErrorKind};
 pub(crate) use resend::Failed;
 pub(crate) use server_clock::Clock;

@@ -104,7 +104,7 @@ impl Adoption {
         self.0 = living;
         let (mut pending, mut addresses) = (Vec::new(), BTreeSet::new());
         for Record { active, .. } in &ended {
-            log::info!("{} has ended meanwhile, so {} is released", active.0.owner, active.0);
+            active.0.event("given up: the pod has ended meanwhile").info();
             match context.store.begin_release_of(active, context.patience()) {
                 // It has another record by now.
                 Ok(begun) if begun.is_empty() => {}
@@ -112,7 +112,11 @@ impl Adoption {
                     addresses.extend(active.0.ips());
                     pending.extend(begun);
                 }
-                Err(error) => log::error!("the record of {} is still active: {error}", active.0.owner),
+                Err(error) => active
+                    .0
+                    .event("still active, though the pod has ended")
+                    .error(error)
+                    .log(log::Level::Error),
             }
         }
         release_now(context, &pending, &addresses, progress)
@@ -168,7 +172,7 @@ fn make_or_find(context: &CallContext<'_>, eni_lock: &EniLock<'_>, active: &Acti
         adopted => adopted?,
     };
     if adopted == Adopted::Active {
-        log::info!("recorded {} again for {}", active.0, active.0.owner);
+        active.0.event("adopted: recorded again").info();
         return Ok(true);
     }
     let there = context.store.active(&active.0.owner)?;

@@ -123,6 +123,6 @@ fn record(
         boot_id: boot_id(),
         since: Timestamp::now(),
     };
-    log::info!("releasing the orphan {orphan} from {}", eni_lock.eni());
+    allocation.event("an orphan: releasing it").info();
     Ok(context.store.put_releasing(allocation, ReleaseProgress::default())?)
 }

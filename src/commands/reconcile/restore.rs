@@ -2,6 +2,7 @@
 //! them in the console or with another tool.
 
 use crate::base::clock::Timestamp;
+use crate::base::logging::Event;
 use crate::cloud::rpc::Error;
 use crate::commands::error::CommandError;
 use crate::commands::output::print_lines;
@@ -82,7 +83,11 @@ fn restore_on(
                 progress.step(|| format!("asking ECS for {} on {}", ghost.address, comparison.eni));
                 match releaser.restore(&mut eni_lock, network, ghost.address, context.patience())? {
                     Restored::Yes => {
-                        log::info!("restored {} on {} for {}", ghost.address, comparison.eni, ghost.owner);
+                        Event::new("restored")
+                            .of(&ghost.owner, ghost.pod.as_ref(), network)
+                            .addresses([ghost.address])
+                            .eni(&comparison.eni)
+                            .info();
                         restored.push(ghost);
                         continue;
                     }

@@ -4,10 +4,11 @@ use std::net::IpAddr;
 
 use crate::base::address::Address;
 use crate::base::clock::Timestamp;
+use crate::base::logging::Event;
 use crate::failure::Result;
 use crate::pool::assign::asking::Asker;
 use crate::pool::release::DESCRIBE_LAG;
-use crate::store::{Allocation, AssignRequest, Entry, IN_DOUBT_FOR, join};
+use crate::store::{Allocation, AssignRequest, Entry, IN_DOUBT_FOR};
 
 /// What is done with an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +47,7 @@ impl Asker<'_, '_> {
         if !others.is_empty() {
             let entry = Entry::new(&intention.network, &place.region, false);
             eni_lock.reserve(&others, &entry, deadline)?;
-            log::info!("{} more on {} for those who wait: {}", others.len(), place.eni, join(&others));
+            Event::new("more addresses, for those who wait").eni(&place.eni).addresses(others).info();
         }
         let doubtful = of(Use::Doubtful);
         if !doubtful.is_empty() {

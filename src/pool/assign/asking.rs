@@ -3,12 +3,15 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use log::Level;
+
 use crate::base::clock::Timestamp;
 use crate::base::deadline::Deadline;
+use crate::base::logging::Event;
 use crate::base::random;
 use crate::base::region::Family;
 use crate::cloud::ecs::{ALWAYS_TAKEN, is_too_many};
-use crate::cloud::rpc::{Disposition, Error, ErrorKind};
+use crate::cloud::rpc::{Disposition, Error, ErrorKind, WithoutIds};
 use crate::failure::{Failure, Result};
 use crate::node::placement::Wanted;
 use crate::pool::assign::formula::Count;
@@ -289,8 +292,12 @@ impl<'s> Asker<'_, 's> {
         let mut in_doubt = false;
         let mut deadline = self.attempt.deadline;
         loop {
+            self.attempt.requests += 1;
             let error = match self.source.releaser.ask(ask, deadline.at_most(release::REQUEST_TIMEOUT)) {
-                Ok(Answer::Fit(addresses)) => return Ok(addresses),
+                Ok(Answer::Fit { addresses, request_id }) => {
+                    self.attempt.request_id = Some(request_id);
+                    return Ok(addresses);
+                }
                 Ok(Answer::Unfit { error, .. }) => {
                     unfit += 1;
                     error
@@ -315,12 +322,20 @@ impl<'s> Asker<'_, 's> {
         }
     }
 
+    /// Tells of a request that is repeated. Where it is refused for good, the call's last line says what to do.
+    fn tell_again(&self, error: &Error, pause: Duration) {
+        let event = Event::new("trying again").eni(&self.source.place.eni).attempt(self.attempt.requests);
+        let event = event.request(error.request_id.as_deref()).ecs_code(error.code.as_deref());
+        let event = if error.code.is_some() { event } else { event.error(WithoutIds(error)) };
+        event.say(Level::Info, format_args!("trying again in {:.1} s", pause.as_secs_f64()));
+    }
+
     /// Waits before the next attempt; false if there is no time left for one until `deadline`.
     fn wait(&self, error: &Error, failures: u32, deadline: Deadline) -> bool {
         let pause = release::pause_after(error, failures, Timestamp::now(), random::jitter);
         let possible = pause + self.source.releaser.min_time() <= deadline.remaining();
         if possible {
-            log::info!("trying again in {:.1} s: {error}", pause.as_secs_f64());
+            self.tell_again(error, pause);
             deadline.sleep(pause);
         }
         possible

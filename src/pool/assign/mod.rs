@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use crate::base::clock::Timestamp;
 use crate::base::eni::EniId;
+use crate::base::logging;
 use crate::base::region::Family;
 use crate::failure::{Failure, Result};
 use crate::node::placement::{EniPlacement, Wanted};
@@ -255,13 +256,17 @@ impl<'s> Attempt<'s> {
             self.store.take(&self.intent, &active, (&taken, rest), self.deadline)?
         };
         match committed {
-            Committed::Active if taken.is_empty() => log::info!("assigned {}", active.0),
-            Committed::Active => log::info!("took {} out of the reserve: {}", join(&taken), active.0),
+            Committed::Active => self.tell_assigned(&active, !taken.is_empty()),
             Committed::Deleted => return Err(Failure::Deleted),
             Committed::Gone => return Ok(None),
         }
         self.eni_lock = None;
         self.committed = Some(active.clone());
         Ok(Some(active))
+    }
+
+    fn tell_assigned(&self, Active(allocation): &Active, from_reserve: bool) {
+        let event = allocation.event(if from_reserve { "assigned from the reserve" } else { "assigned" });
+        event.request(self.request_id.as_deref()).attempt(self.requests).took(logging::elapsed()).info();
     }
 }

@@ -21,7 +21,12 @@ const NAMED: usize = 3;
 #[derive(Debug)]
 pub(crate) enum Answer {
     /// Addresses that the request can have brought: no more than it asks for.
-    Fit(Vec<IpAddr>),
+    Fit {
+        /// They.
+        addresses: Vec<IpAddr>,
+        /// The id of the request.
+        request_id: String,
+    },
     /// Something else.
     Unfit {
         /// What it names, however much that is.
@@ -47,7 +52,7 @@ impl Releaser<'_> {
         }
         let assigned = self.client.assign(self.region, &ask.eni, family, &want, &ask.client_token, limit)?;
         Ok(match misfit(ask, &assigned.addresses) {
-            None => Answer::Fit(assigned.addresses),
+            None => Answer::Fit { addresses: assigned.addresses, request_id: assigned.request_id.0 },
             Some(why) => {
                 let error = assigned.proves_nothing(&ask.eni, &why);
                 Answer::Unfit { addresses: assigned.addresses, error }

@@ -26,6 +26,9 @@ use crate::store::{self, AssignRequest, IN_DOUBT_FOR, Release, ReleaseId};
 /// No request asks ECS for more addresses, so of an answer that names more nothing at all is believed.
 const LONGEST_ANSWER: usize = MOST_ADDRESSES;
 
+/// What the log says of a request that is known to have brought nothing.
+const ASSIGNED_NOTHING: &str = "an interrupted ADD had assigned nothing";
+
 /// Looks into the first due request of the record at `index`, so that it ends, its addresses are named, or it waits.
 ///
 /// Before a request has lapsed, only its own attachment's call repeats it without looking at the ENI: repeated, a request
@@ -94,7 +97,7 @@ fn end_lapsed(
         record.progress.in_doubt.retain(|ask| !is_concerned(ask) || !is_lapsed(ask, asked));
         let ended = before.len() - record.progress.in_doubt.len();
         if ended > 0 {
-            log::info!("{ended} of the requests in doubt left no address on {}", leader.eni_lock.eni());
+            record.event(ASSIGNED_NOTHING, []).info();
         }
         for ask in record.progress.in_doubt.iter_mut().filter(|ask| is_concerned(ask)) {
             ask.not_before = Some(lapses_at(ask));
@@ -119,7 +122,7 @@ pub(super) fn repeat(
     in_doubt_until(leader, index, ask, Timestamp::now().plus(REQUEST_TIMEOUT + IN_DOUBT_FOR));
     leader.eni_lock.update(&leader.records[index])?;
     let error = match leader.releaser.ask(ask, leader.limit()) {
-        Ok(Answer::Fit(brought)) => return answered(leader, index, ask, &brought),
+        Ok(Answer::Fit { addresses: brought, .. }) => return answered(leader, index, ask, &brought),
         Ok(Answer::Unfit { addresses, error }) => {
             return unfit(leader, index, ask, asked, Evidence { addresses, error, shown });
         }
@@ -168,13 +171,13 @@ pub(super) fn answered(
     brought: &[IpAddr],
 ) -> store::Result<Step> {
     if brought.is_empty() {
-        log::info!("the request of an interrupted ADD assigned nothing on {}", ask.eni);
+        leader.records[index].event(ASSIGNED_NOTHING, []).info();
     }
     leader.eni_lock.set_resolving(None)?;
     // Nothing moves meanwhile: what is named at this moment is named durably before the request is crossed off.
     let _hold = leader.hold_store()?;
     leader.eni_lock.make_names_durable()?;
-    name(leader, index, ask, brought)?;
+    name(leader, index, brought)?;
     let record = &mut leader.records[index];
     record.progress.in_doubt.retain(|other| other.client_token != ask.client_token);
     // A record that nothing is left of is removed below. Were it written once more and the process killed then, it would
@@ -192,7 +195,6 @@ pub(super) fn answered(
 fn name<'a>(
     leader: &mut Leader<'_, '_, '_>,
     index: usize,
-    ask: &AssignRequest,
     brought: impl IntoIterator<Item = &'a IpAddr>,
 ) -> store::Result<()> {
     let brought: Vec<IpAddr> = brought.into_iter().copied().collect();
@@ -202,7 +204,7 @@ fn name<'a>(
             // It may have been off the ENI, and this request have brought it back.
             leader.eni_lock.assigned_again(address, Timestamp::now().plus(DESCRIBE_LAG))?;
         } else if !idle.contains(&address) {
-            log::info!("an interrupted ADD had assigned {address} on {}: releasing it", ask.eni);
+            leader.records[index].event("an interrupted ADD had assigned it: releasing it", [address]).info();
             leader.records[index].allocation.add(Address::alone(address));
         }
     }
@@ -245,7 +247,7 @@ fn unfit(
         borne_out.clear();
     }
     let hold = leader.hold_store()?;
-    name(leader, index, ask, &borne_out)?;
+    name(leader, index, &borne_out)?;
     leader.eni_lock.update(&leader.records[index])?;
     drop(hold);
     let left = &shown - &borne_out;

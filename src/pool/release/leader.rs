@@ -3,13 +3,16 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use log::Level;
+
 use crate::base::clock::Timestamp;
 use crate::base::deadline::Deadline;
+use crate::base::logging;
 use crate::base::random;
-use crate::cloud::rpc::{Error, ErrorKind};
+use crate::cloud::rpc::{Error, ErrorKind, WithoutIds};
 use crate::pool::release::{REQUEST_TIMEOUT, Releaser, backoff};
 use crate::store;
-use crate::store::{Backoff, EniLock, Release, StoreHold, join};
+use crate::store::{Backoff, EniLock, Release, ReleaseId, StoreHold};
 
 /// How one request's worth of work went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +31,8 @@ pub(super) struct Leader<'a, 'l, 's> {
     pub(super) eni_lock: &'l mut EniLock<'s>,
     /// The ENI's releasing records of the releaser's region.
     pub(super) records: Vec<Release>,
+    /// The release that the caller waits for: it says itself what becomes of it.
+    pub(super) mine: Option<ReleaseId>,
     deadline: Deadline,
     /// How much time the call had left when this step began.
     time_at_start: Duration,
@@ -40,7 +45,7 @@ impl<'a, 'l, 's> Leader<'a, 'l, 's> {
         records: Vec<Release>,
         deadline: Deadline,
     ) -> Self {
-        Self { releaser, eni_lock, records, deadline, time_at_start: deadline.remaining() }
+        Self { releaser, eni_lock, records, mine: None, deadline, time_at_start: deadline.remaining() }
     }
 }
 
@@ -86,10 +91,7 @@ impl Leader<'_, '_, '_> {
 
     /// Remembers that the request for `addresses` has failed, for the ENI and for each record.
     pub(super) fn failed(&mut self, addresses: &[IpAddr], error: &Error) -> store::Result<Step> {
-        match addresses {
-            [] => log::warn!("releases from {} are deferred: {error}", self.eni_lock.eni()),
-            _ => log::warn!("{} is not released yet: {error}", join(addresses)),
-        }
+        self.tell_of_failure(addresses, error);
         if error.kind == ErrorKind::Unknown {
             self.eni_lock.unknown()?;
         }
@@ -98,6 +100,43 @@ impl Leader<'_, '_, '_> {
         self.eni_lock.acknowledge(backoff)?;
         self.record_failure(naming(addresses), &error.to_string(), None);
         Ok(Step::Failed)
+    }
+
+    /// Tells of a request that has failed, once why. The caller tells of its own release, when it gives up, and so does a DEL that
+    /// waits for another; of the others nobody else would.
+    fn tell_of_failure(&self, addresses: &[IpAddr], error: &Error) {
+        let _together = logging::together();
+        self.releaser.failure.replace(self.mine.is_some().then(|| error.clone()));
+        let mut first = self.mine.is_none();
+        for record in self.records.iter().filter(|record| !self.is_mine(record)) {
+            let its: Vec<IpAddr> = record.allocation.ips().filter(|ip| addresses.contains(ip)).collect();
+            let is_concerned = addresses.is_empty() || !its.is_empty();
+            if !is_concerned || (self.mine.is_some() && record.progress.attempts == 0) {
+                continue;
+            }
+            let event = record.event("not released yet", its);
+            let event = event.request(error.request_id.as_deref()).ecs_code(error.code.as_deref());
+            if std::mem::take(&mut first) {
+                event.error(WithoutIds(error)).warn();
+            } else {
+                event.info();
+            }
+        }
+    }
+
+    fn is_mine(&self, record: &Release) -> bool {
+        self.mine.as_ref().is_some_and(|mine| record.is(mine))
+    }
+
+    /// Tells of each of the records that name any of the addresses what has become of them.
+    pub(super) fn tell(&self, message: &'static str, which: impl Fn(IpAddr) -> bool, request: Option<&str>) {
+        let _together = logging::together();
+        for record in &self.records {
+            let its: Vec<IpAddr> = record.allocation.ips().filter(|ip| which(*ip)).collect();
+            if !its.is_empty() {
+                record.event(message, its).request(request).info();
+            }
+        }
     }
 
     /// Remembers that the requests in doubt could not be looked into: releases do not wait for that.
@@ -118,7 +157,11 @@ impl Leader<'_, '_, '_> {
 
     /// Takes the record with `address` out of the way of the others for a while.
     pub(super) fn hold_back(&mut self, address: IpAddr, why: &str) {
-        log::error!("{why}");
+        self.releaser.failure.take();
+        for record in self.records.iter().filter(|record| naming(&[address])(record) && !self.is_mine(record))
+        {
+            record.event("held back", [address]).say(Level::Error, format_args!("{why}"));
+        }
         self.record_failure(naming(&[address]), why, Some(Timestamp::now().plus(backoff::MAX_PAUSE)));
     }
 

@@ -31,7 +31,7 @@ pub(crate) use answer::Answer;
 pub(crate) use backoff::pause as pause_after;
 pub(crate) use drain::Drained;
 pub(crate) use due::next_try;
-pub(crate) use one_record::Outcome;
+pub(crate) use one_record::{DEFERRED, Outcome};
 pub(crate) use releaser::Releaser;
 pub(crate) use releaser::{DESCRIBE_LAG, REQUEST_TIMEOUT};
 pub(crate) use restore::Restored;

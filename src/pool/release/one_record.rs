@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::base::clock::Timestamp;
 use crate::base::deadline::Deadline;
+use crate::cloud::rpc::{Error, WithoutIds};
 use crate::pool::release::Releaser;
 use crate::pool::release::decision::{Decision, Why};
 use crate::pool::release::due::MAX_WAIT;
@@ -13,16 +14,44 @@ use crate::store;
 use crate::store::{LOOK, Release, ReleaseId};
 
 /// How a release ended for the one who waited for it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Outcome {
     /// ECS is known to have unassigned the addresses.
     Released,
     /// It is not; the record stays and every later call tries again.
-    Deferred {
-        /// Why, for the person who reads the log or the error.
-        why: String,
-    },
+    Deferred(Box<Deferred>),
 }
+
+/// A release that is left to later calls.
+#[derive(Debug)]
+pub(crate) struct Deferred {
+    /// Its record.
+    release: Release,
+    /// Why, for the person who reads the log or the error.
+    pub(crate) why: String,
+    /// What ECS has answered to this call, if it was asked.
+    failure: Option<Error>,
+}
+
+impl Deferred {
+    /// Writes the line of the log about it.
+    pub(crate) fn log(&self) {
+        let failure = self.failure.as_ref();
+        let event = self
+            .release
+            .event(DEFERRED, self.release.allocation.ips())
+            .attempt(self.release.progress.attempts)
+            .request(failure.and_then(|error| error.request_id.as_deref()))
+            .ecs_code(failure.and_then(|error| error.code.as_deref()));
+        match failure {
+            Some(error) => event.error(WithoutIds(error)).warn(),
+            None => event.error(&self.why).warn(),
+        }
+    }
+}
+
+/// What the log says of a release that is left to later calls.
+pub(crate) const DEFERRED: &str = "deferred";
 
 impl Releaser<'_> {
     /// Releases `mine`, by this process or another, until `deadline`. While releases from this ENI fail and whoever tried
@@ -33,6 +62,7 @@ impl Releaser<'_> {
     pub(crate) fn release(&self, mine: &ReleaseId, deadline: Deadline) -> store::Result<Outcome> {
         // For the turn that has not come yet.
         let mut waited = Duration::ZERO;
+        self.failure.take();
         loop {
             let Some((record, decision)) = self.look(mine, deadline)? else {
                 return Ok(Outcome::Released);
@@ -44,7 +74,7 @@ impl Releaser<'_> {
                     deadline.sleep(moment.wait(Timestamp::now(), MAX_WAIT).min(LOOK));
                     continue;
                 }
-                Decision::GiveUp(Why::EniIsFailing(why)) => return Ok(Outcome::Deferred { why }),
+                Decision::GiveUp(Why::EniIsFailing(why)) => return Ok(self.left(record, why)),
                 Decision::GiveUp(Why::NoTime | Why::RecordWaits) => {
                     return Ok(self.deferred(mine, record, waited));
                 }
@@ -78,13 +108,17 @@ impl Releaser<'_> {
         Ok(Some((record, decision)))
     }
 
+    fn left(&self, release: Release, why: String) -> Outcome {
+        Outcome::Deferred(Box::new(Deferred { release, why, failure: self.failure.take() }))
+    }
+
     /// Says what has kept the record: its last failure, or a turn that did not come in the time that was `waited`.
     fn deferred(&self, mine: &ReleaseId, record: Release, waited: Duration) -> Outcome {
-        let why = match record.progress.last_error {
-            Some(error) => error,
+        let why = match &record.progress.last_error {
+            Some(error) => error.clone(),
             None if waited.is_zero() => "this call had no time left to ask ECS".to_owned(),
             None => self.store.eni_busy(&mine.eni, waited).to_string(),
         };
-        Outcome::Deferred { why }
+        self.left(record, why)
     }
 }

@@ -1,10 +1,12 @@
 //! What a release needs beside the ENI's lock.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
 use crate::base::foreign::ForeignAddresses;
 use crate::base::region::RegionId;
 use crate::cloud::ecs::Client;
+use crate::cloud::rpc::Error;
 use crate::store::Store;
 
 /// How long one answer is waited for, as Alibaba Cloud's own SDKs do.
@@ -33,6 +35,8 @@ pub(crate) struct Releaser<'a> {
     /// How long one thing is waited for: `timeoutSeconds`, which is the whole of a runtime's call. A command with a time of its
     /// own goes on with the next thing.
     pub timeout: Duration,
+    /// Why ECS did not do what this call has asked it last to do for a release of its own.
+    pub failure: &'a RefCell<Option<Error>>,
 }
 
 impl Releaser<'_> {

@@ -91,7 +91,7 @@ impl Releaser<'_> {
         ask: &AssignRequest,
     ) -> Result<Option<Error>> {
         let error = match self.ask(ask, leader.limit()) {
-            Ok(Answer::Fit(brought)) => {
+            Ok(Answer::Fit { addresses: brought, .. }) => {
                 in_doubt::answered(leader, 0, ask, &brought)?;
                 return Ok(None);
             }

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use log::Level;
+
 use crate::base::clock::Timestamp;
 use crate::base::deadline::Deadline;
 use crate::base::region::Family;
@@ -13,7 +15,7 @@ use crate::pool::release::leader::{Leader, Step};
 use crate::pool::release::refused::{self, Next};
 use crate::pool::release::{DESCRIBE_LAG, Releaser, batch, in_doubt};
 use crate::store;
-use crate::store::{EniLock, Release, ReleaseId, join};
+use crate::store::{EniLock, Release, ReleaseId};
 
 /// Takes one step: looks into the ENI's requests in doubt, or releases one batch of addresses. The caller's own record comes
 /// first; then both take turns, in the order in which their releases began, so that neither waits for all of the other.
@@ -26,6 +28,7 @@ pub(super) fn step(
     let now = Timestamp::now();
     let records = gather(releaser, eni_lock, mine, now)?;
     let mut leader = Leader::new(releaser, eni_lock, records, deadline);
+    leader.mine = mine.cloned();
     if let Some(step) = leader.check_attachment()? {
         return Ok(step);
     }
@@ -113,8 +116,7 @@ impl Leader<'_, '_, '_> {
         if left.is_empty() {
             return Ok(false);
         }
-        let eni = self.eni_lock.eni();
-        log::warn!("{} stays on {eni}, left to other software: ipam.foreignAddresses names it", join(&left));
+        self.tell("left to other software: ipam.foreignAddresses names it", |it| left.contains(&it), None);
         // A power cut must not bring a record back as active whose release has ended.
         self.eni_lock.make_moves_durable()?;
         self.eni_lock.finish(&mut self.records, |address| left.contains(&address))?;
@@ -127,11 +129,13 @@ impl Leader<'_, '_, '_> {
         let mut held = Vec::new();
         for &address in addresses {
             if let Some(owner) = self.eni_lock.owner_of(address)? {
-                log::error!(
-                    "{address} is not released, because {}/{} uses it",
-                    owner.container_id,
-                    owner.ifname
-                );
+                for record in self.records.iter().filter(|it| it.allocation.ips().any(|ip| ip == address)) {
+                    let event = record.event("not released", [address]);
+                    event.say(
+                        Level::Error,
+                        format_args!("{address} is not released, because {owner} uses it"),
+                    );
+                }
                 held.push(address);
             }
         }
@@ -154,11 +158,7 @@ impl Leader<'_, '_, '_> {
             self.limit(),
         ) {
             Ok(request_id) => {
-                log::info!(
-                    "released {} from {} (RequestId {request_id})",
-                    join(addresses),
-                    self.eni_lock.eni()
-                );
+                self.tell("released", |address| addresses.contains(&address), Some(&request_id.0));
                 return self.released(|address| addresses.contains(&address));
             }
             Err(error) => self.confirm_eni_gone(&error).unwrap_or(error),
@@ -166,19 +166,20 @@ impl Leader<'_, '_, '_> {
         let alone = addresses.len() == 1;
         match (error.kind, error.subject()) {
             (ErrorKind::Refused(Disposition::Released), Subject::EniGone) => {
-                log::info!(
-                    "{} does not exist any more, and its addresses with it: ending their releases",
-                    self.eni_lock.eni()
+                self.tell(
+                    "released with its ENI, which does not exist any more",
+                    |_| true,
+                    request_id(&error),
                 );
                 self.clear_all_entries()?;
                 self.records.iter_mut().for_each(|record| record.progress.in_doubt.clear());
                 self.released(|_| true)
             }
             (ErrorKind::Refused(Disposition::Released), _) if alone => {
-                log::info!(
-                    "{} was no longer on {}, which ends its release",
-                    join(addresses),
-                    self.eni_lock.eni()
+                self.tell(
+                    "released before: it was off the ENI",
+                    |address| addresses.contains(&address),
+                    request_id(&error),
                 );
                 self.released(|address| addresses.contains(&address))
             }
@@ -261,14 +262,8 @@ impl Leader<'_, '_, '_> {
         let lags = |address: &&IpAddr| state.is_assigned_again(**address, now);
         let told: Vec<IpAddr> = addresses.iter().filter(|it| !lags(it)).copied().collect();
         let gone = proven_gone(&self.records, eni, &told, now);
+        self.tell("released by an earlier request", |address| gone.contains(&address), None);
         self.eni_lock.finish(&mut self.records, |address| gone.contains(&address))?;
-        if !gone.is_empty() {
-            log::info!(
-                "{} is no longer on {}: an earlier release took effect",
-                join(&gone),
-                self.eni_lock.eni()
-            );
-        }
         Ok(gone)
     }
 
@@ -304,6 +299,10 @@ impl Leader<'_, '_, '_> {
         self.eni_lock.set_resolving(None)?;
         Ok(Step::Done)
     }
+}
+
+fn request_id(error: &Error) -> Option<&str> {
+    error.request_id.as_deref()
 }
 
 /// Those of `addresses` that the description shows to be released: it lags, so it proves nothing of a young record.
