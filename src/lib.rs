@@ -93,7 +93,7 @@ pub mod inside {
 
     /// The commands for people.
     pub mod commands {
-        pub use crate::commands::definition;
+        pub use crate::commands::command_line;
     }
 
     /// The `ipam` object.

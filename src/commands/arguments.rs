@@ -10,7 +10,7 @@ use clap::ArgMatches;
 use clap::error::ErrorKind;
 
 use crate::commands::consent::Consent;
-use crate::commands::definition::{COMMANDS, definition};
+use crate::commands::definition::{COMMANDS, command_line};
 use crate::commands::list::ListOptions;
 use crate::commands::reconcile::Remedy;
 use crate::commands::routes::Action;
@@ -107,7 +107,7 @@ impl Arguments {
         let words = command_first(words);
         let command = words.first().map(|it| it.to_string_lossy().into_owned());
         let program = OsString::from("aliyun-eni-ipam");
-        let parsed = definition().try_get_matches_from([program].into_iter().chain(words.iter().cloned()));
+        let parsed = command_line().try_get_matches_from([program].into_iter().chain(words.iter().cloned()));
         let command = match parsed {
             Ok(matches) => return Ok(Self::of(matches)),
             // Help comes before everything else.
@@ -184,7 +184,7 @@ fn has(words: &[OsString], options: [&str; 2]) -> bool {
 
 /// The words with the command before its options, where the parser expects it. People write `--yes release` as well.
 fn command_first(mut words: Vec<OsString>) -> Vec<OsString> {
-    let all = definition();
+    let all = command_line();
     let options = || all.get_arguments().chain(all.get_subcommands().flat_map(clap::Command::get_arguments));
     let takes_value = |name: &OsStr| {
         let mut options = options().filter(|it| it.get_long().is_some_and(|long| name == long));

@@ -18,7 +18,7 @@ const OF_EVERY_COMMAND: &str = "Options of every command";
 
 /// Every command with its options.
 #[must_use]
-pub fn definition() -> Command {
+pub fn command_line() -> Command {
     Command::new("aliyun-eni-ipam")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Manage the addresses that Alibaba Cloud ENIs lend to this node's pods")
@@ -313,8 +313,8 @@ mod tests {
 
     #[test]
     fn the_definition_makes_sense_to_its_library() {
-        definition().debug_assert();
-        let defined: Vec<_> = definition().get_subcommands().map(|it| it.get_name().to_owned()).collect();
+        command_line().debug_assert();
+        let defined: Vec<_> = command_line().get_subcommands().map(|it| it.get_name().to_owned()).collect();
         assert_eq!(defined, COMMANDS);
     }
 }

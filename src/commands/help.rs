@@ -3,7 +3,7 @@
 use clap::builder::PossibleValue;
 use clap::{Arg, Command};
 
-use crate::commands::definition::definition;
+use crate::commands::definition::command_line;
 
 /// How many columns a page may have: every terminal has them.
 const COLUMNS: usize = 80;
@@ -13,7 +13,7 @@ const TEMPLATE: &str = "{usage-heading} {usage}\n\n{about}\n\n{all-args}{after-h
 
 /// The page about a command; about all of them, for `None`.
 pub(super) fn page(of: Option<&str>) -> String {
-    let mut all = definition();
+    let mut all = command_line();
     all.build();
     let one = of.and_then(|name| all.find_subcommand(name)).cloned();
     render(one.unwrap_or(all))

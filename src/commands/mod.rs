@@ -31,5 +31,5 @@ mod tried;
 mod unreleased;
 mod usage;
 
-pub use definition::definition;
+pub use definition::command_line;
 pub use run::run;

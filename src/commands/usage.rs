@@ -6,7 +6,7 @@ use clap::error::{ContextKind, ContextValue, Error, ErrorKind};
 use clap::{Arg, Command};
 
 use crate::base::suggestion::{meant, unknown};
-use crate::commands::definition::{COMMANDS, definition};
+use crate::commands::definition::{COMMANDS, command_line};
 
 /// What container runtimes pass in `CNI_COMMAND`.
 const VERBS: [&str; 6] = ["ADD", "DEL", "CHECK", "STATUS", "GC", "VERSION"];
@@ -17,7 +17,7 @@ const TOGETHER: [(&str, &str, &str); 2] =
 
 /// Why the parser refused what the person typed after `command`.
 pub(super) fn explain(error: &Error, command: Option<&str>) -> String {
-    let all = definition();
+    let all = command_line();
     let command = command.unwrap_or_default();
     let argument = strings(error, ContextKind::InvalidArg);
     let option = argument.first().map_or("", |it| name(it));

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use aliyun_eni_ipam::inside::commands::definition;
+use aliyun_eni_ipam::inside::commands::command_line;
 use aliyun_eni_ipam::inside::config::KEYS;
 use clap::Arg;
 use harness::{Effect, Fault, Node};
@@ -306,7 +306,7 @@ fn the_page_of_commands_has_what_the_help_and_the_doctor_name() {
     let page = read("docs/commands.md");
     let node = node();
     let spans = code_spans(&page);
-    for command in definition().get_subcommands() {
+    for command in command_line().get_subcommands() {
         let name = command.get_name();
         assert!(
             spans.iter().any(|span| span.split(' ').next() == Some(name)),
