@@ -60,7 +60,7 @@ fn of_every_command() -> [Arg; 5] {
             .value_name("FILE|DIR")
             .value_parser(value_parser!(PathBuf))
             .default_value(DEFAULT_CONFIG)
-            .help("Where the network configuration is"),
+            .help("The network configuration"),
         Arg::new("network")
             .long("network")
             .value_name("NAME")

@@ -47,8 +47,11 @@ fn width_of(arg: &Arg) -> usize {
 /// What an option is for, its default and what it takes.
 fn help_of(arg: &Arg) -> String {
     let mut help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+    if !arg.get_action().takes_values() {
+        return help;
+    }
     let values = arg.get_possible_values();
-    if arg.get_action().takes_values() && !values.is_empty() && !arg.is_hide_possible_values_set() {
+    if !values.is_empty() && !arg.is_hide_possible_values_set() {
         let names: Vec<_> = values.iter().map(PossibleValue::get_name).collect();
         help = format!("{help}: {}", names.join(", "));
     }
