@@ -74,12 +74,14 @@ fn of_every_command() -> [Arg; 5] {
 
 fn list() -> Command {
     Command::new("list")
-        .about("Show what is recorded: state, addresses, pod, ENI, attempts, error")
+        .about("Show what is recorded: state, addresses, pod, ENI, age, error")
         .long_about(
             "Shows every record, one line each, of all networks unless --network names one. It asks neither ECS nor the \
              metadata service.\n\n\
-             STATE is assigning, reserved, active, releasing or quarantined. AGE is the time since the addresses were \
-             assigned, BOOT whether that was in this boot of the machine or an earlier one. LAST-ERROR is why a release waits.",
+             STATE is assigning, reserved, active, releasing or quarantined. AGE is the time in that state: of a release, \
+             since the DEL. LAST-ERROR is why a release waits, and NEXT-TRY how long no call tries it again. BOOT says \
+             whether the addresses were assigned in this boot of the machine or an earlier one.\n\n\
+             On a terminal, columns that say nothing unusual are left out. A pipe gets them all.",
         )
         .override_usage("aliyun-eni-ipam list [--state <STATE>[,<STATE>...]] [--pod <NAME>]\n                            [--sort <KEY>]")
         .args([
@@ -90,12 +92,12 @@ fn list() -> Command {
                 .action(ArgAction::Append)
                 .value_parser(one_of(State::ALL.map(|state| (state.name(), state))))
                 .help("Show only the records in one of these states, separated by commas"),
-            Arg::new("pod").long("pod").value_name("NAME").help("Show only the records of this pod"),
+            Arg::new("pod").long("pod").value_name("NAME").help("Show only the records of this pod: NAMESPACE/NAME or NAME"),
             Arg::new("sort")
                 .long("sort")
                 .value_name("KEY")
                 .value_parser(one_of(SortKey::ALL.map(|key| (key.name(), key))))
-                .help("Sort by this column"),
+                .help("Sort by this, the oldest age and the most attempts first"),
         ])
 }
 

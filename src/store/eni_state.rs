@@ -212,8 +212,18 @@ impl EniState {
     }
 
     fn max_per_request_in(&self, boot_id: &str, family: Family, configured: usize) -> usize {
-        let learned = self.most_per_request.get(family).filter(|it| it.boot_id == boot_id);
-        learned.map_or(configured, |it| it.count.clamp(1, configured.max(1)))
+        let learned = self.learned_most_in(boot_id, family);
+        learned.map_or(configured, |count| count.clamp(1, configured.max(1)))
+    }
+
+    /// The most addresses that ECS takes in one request about this ENI, where it has refused more in this boot.
+    #[must_use]
+    pub fn learned_most(&self, family: Family) -> Option<usize> {
+        self.learned_most_in(&boot_id(), family)
+    }
+
+    fn learned_most_in(&self, boot_id: &str, family: Family) -> Option<usize> {
+        self.most_per_request.get(family).filter(|it| it.boot_id == boot_id).map(|it| it.count)
     }
 
     /// Remembers that ECS takes no more than `count` addresses in one request.

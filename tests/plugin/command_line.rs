@@ -113,13 +113,19 @@ fn the_network_is_found_among_those_of_other_plugins() {
 }
 
 #[test]
-fn of_several_networks_one_is_to_be_named() {
+fn of_several_networks_one_is_to_be_named_where_a_command_needs_one() {
     let node = node();
     let files = [("10-a.conflist", conflist(&node, "a")), ("20-b.conflist", conflist(&node, "b"))];
-    let answer = list_with(&node, &files, &[]);
+    for options in [&["--json"][..], &["--network", "b", "--json"]] {
+        assert_eq!(
+            list_with(&node, &files, options).result(),
+            json!({"records": []}),
+            "`list` shows all of them"
+        );
+    }
+    let answer = node.operator_with(&node.directory().join("net.d"), &["reconcile"]);
     assert_eq!((answer.status(), answer.stdout()), (2, String::new()));
     assert!(answer.stderr().contains("several networks use this plugin (a, b): choose one with --network"));
-    assert_eq!(list_with(&node, &files, &["--network", "b", "--json"]).result(), json!({"records": []}));
     let answer = list_with(&node, &files, &["--network", "c"]);
     assert_eq!(answer.status(), 2);
     assert!(answer.stderr().contains("no network `c` in "), "{}", answer.stderr());
@@ -171,7 +177,7 @@ fn list_prints_one_object_with_exactly_the_promised_keys() {
     let mut expected = json!({
         "state": "active", "network": "pods", "containerId": "c1", "ifname": "eth0",
         "addresses": [address], "networkInterfaceId": Node::ENI, "regionId": "cn-hangzhou",
-        "pod": "default/web-0", "since": null, "restsSince": null, "releasingSince": null, "attempts": 0, "lastError": null,
+        "pod": "default/web-0", "since": null, "restsSince": null, "releasingSince": null, "nextTry": null, "attempts": 0, "lastError": null,
     });
     let (active, since) = listed("active");
     assert_eq!(active, expected);
@@ -181,6 +187,7 @@ fn list_prints_one_object_with_exactly_the_promised_keys() {
     node.del("c1").ok();
     let (mut releasing, released_since) = listed("releasing");
     assert_is_time(&releasing["releasingSince"].take());
+    assert_is_time(&releasing["nextTry"].take());
     expected["state"] = "releasing".into();
     expected["attempts"] = 1.into();
     let why = releasing["lastError"].as_str().unwrap().to_owned();
@@ -265,7 +272,7 @@ fn the_table_shows_what_the_json_has() {
     assert_eq!(named[..6], ["active", &address, "default/web-0", "pods", "c1", Node::ENI]);
     assert_eq!(row(&format!("{anonymous} "))[2..5], ["-", "pods", &"f".repeat(13)]);
     assert!(named[6].ends_with('s'), "{table}");
-    assert_eq!(named[7..], ["this", "0", "-"]);
+    assert_eq!(named[7..], ["this", "0", "-", "-"]);
     let head = table.lines().next().unwrap().split_whitespace().count();
     assert!(table.lines().all(|line| line.split_whitespace().count() == head), "{table}");
 }

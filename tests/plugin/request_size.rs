@@ -95,6 +95,8 @@ fn that_ecs_takes_ten_is_found_out_once_and_remembered_until_the_next_boot() {
     let node = node_in(taking(Some(10)));
     let _ = leave_releasing(&node, 23);
     assert_eq!(flush(&node), [23, 10, 10, 3]);
+    let doctor = node.operator(&["doctor"]).stdout();
+    assert!(doctor.contains("; ECS takes 10 IPv4 addresses in a request\n"), "{doctor}");
     // Another process.
     let _ = leave_releasing(&node, 12);
     assert_eq!(flush(&node), [10, 2]);

@@ -62,13 +62,13 @@ fn list_shows_of_which_network_a_reserved_address_is_and_since_when_it_rests() {
     let expected = json!({
         "state": "reserved", "network": "pods", "containerId": "", "ifname": "", "addresses": [rested],
         "networkInterfaceId": Node::ENI, "regionId": "cn-hangzhou", "pod": null, "since": null, "releasingSince": null,
-        "restsSince": null, "attempts": 0, "lastError": null,
+        "restsSince": null, "nextTry": null, "attempts": 0, "lastError": null,
     });
     assert_eq!(*first, expected);
     assert_eq!((&second["addresses"], &second["restsSince"]), (&json!([fresh]), &Value::Null));
     let table = node.operator(&["list"]).stdout();
     let row: Vec<_> = table.lines().nth(1).unwrap().split_whitespace().collect();
-    assert_eq!(row, ["reserved", "192.168.0.77", "-", "pods", "-", Node::ENI, "30m", "this", "0", "-"]);
+    assert_eq!(row, ["reserved", "192.168.0.77", "-", "pods", "-", Node::ENI, "30m", "this", "0", "-", "-"]);
 }
 
 #[test]

@@ -5,10 +5,12 @@ use std::net::IpAddr;
 
 use crate::base::eni::EniId;
 use crate::base::foreign::ForeignAddresses;
+use crate::base::region::Family;
 use crate::cloud::ecs::{Eni, Quota};
 use crate::commands::doctor::report::Report;
 use crate::commands::doctor::site::Site;
 use crate::commands::networks::Network;
+use crate::store::{EniState, Store};
 
 /// Whether pods get IPv4 addresses, and whether they get IPv6 addresses.
 pub(super) type Families = (bool, bool);
@@ -76,8 +78,11 @@ pub(super) fn check(
     let foreign = eni.addresses.iter().filter(|it| is_foreign(**it, &foreign)).count();
     let foreign = if foreign > 0 { format!(", of which {foreign} are foreign") } else { String::new() };
     let detail = format!(
-        "{} has {used} of {} IPv4 addresses, the primary one included, and {used6} of {} IPv6 addresses{foreign} ({kind})",
-        eni.id, quota.ipv4, quota.ipv6
+        "{} has {used} of {} IPv4 addresses, the primary one included, and {used6} of {} IPv6 addresses{foreign} ({kind}){}",
+        eni.id,
+        quota.ipv4,
+        quota.ipv6,
+        learned(&eni.id, networks)
     );
     if used as u64 >= quota.ipv4 && !is_one_of_several {
         report.warn("quota", format!("{detail}: no further pod can get an address"));
@@ -85,6 +90,21 @@ pub(super) fn check(
         report.ok("quota", detail);
     }
     room
+}
+
+/// How many addresses ECS takes in one request about the ENI, where it has refused more.
+fn learned(eni: &EniId, networks: &[&Network]) -> String {
+    let stores: BTreeSet<_> = networks.iter().filter_map(|it| it.store_directory().ok()).collect();
+    // A store that cannot be used is a line of its own.
+    let states = stores.iter().filter_map(|store| Store::open(store).ok()?.eni_state(eni).ok());
+    let most = |state: &EniState, family| Some((family, state.learned_most(family)?));
+    let of_state =
+        |state: EniState| [Family::V4, Family::V6].into_iter().filter_map(move |it| most(&state, it));
+    let learned = states.flat_map(of_state).map(|(family, count)| match family {
+        Family::V4 => format!("; ECS takes {count} IPv4 addresses in a request"),
+        Family::V6 => format!("; ECS takes {count} IPv6 addresses in a request"),
+    });
+    learned.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 impl EniRoom {

@@ -48,6 +48,9 @@ impl Row {
     }
 }
 
+/// Why a release waits that nobody has tried, because the request that it is about is still under way or has to be repeated.
+const IN_DOUBT: &str = "a request to assign addresses is in doubt";
+
 /// Reads every record of a store. A release without an error of its own gets that of its ENI, which is the reason that it was not
 /// tried.
 pub(super) fn read(directory: &Path, now: Timestamp) -> store::Result<Vec<Row>> {
@@ -63,7 +66,9 @@ pub(super) fn read(directory: &Path, now: Timestamp) -> store::Result<Vec<Row>> 
             };
             not_before = next_try(!allocation.addresses.is_empty(), &listed.progress, state, now);
             let of_eni = || state.backoff.as_ref().map(|backoff| backoff.error.clone());
-            listed.progress.last_error = listed.progress.last_error.take().or_else(of_eni);
+            let in_doubt = || (!listed.progress.in_doubt.is_empty()).then(|| IN_DOUBT.to_owned());
+            let own = listed.progress.last_error.take();
+            listed.progress.last_error = own.or_else(of_eni).or_else(in_doubt);
         }
         rows.push(Row { listed, next_try: not_before });
     }
