@@ -30,6 +30,8 @@ fn pages() -> Vec<PathBuf> {
     for entry in fs::read_dir(root().join("docs")).unwrap() {
         pages.push(Path::new("docs").join(entry.unwrap().file_name()));
     }
+    // Beside the pages are the schemas.
+    pages.retain(|page| page.extension().is_some_and(|it| it == "md"));
     pages
 }
 
