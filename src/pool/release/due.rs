@@ -56,3 +56,57 @@ fn due(
 fn is_past(not_before: Option<Timestamp>, now: Timestamp) -> bool {
     not_before.is_none_or(|moment| moment.wait(now, MAX_WAIT).is_zero())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn paused(until: Timestamp) -> Option<Backoff> {
+        let error = "ECS is down".to_owned();
+        Some(Backoff { attempts: 1, not_before: until, since: until, error, permanent: false, gave_up: true })
+    }
+
+    #[test]
+    fn a_release_is_tried_again_when_neither_it_nor_its_eni_waits_any_more() {
+        let now = Timestamp::now();
+        let [soon, later] = [30, 60].map(|seconds| now.plus(Duration::from_secs(seconds)));
+        let waiting = |not_before| ReleaseProgress { not_before, ..ReleaseProgress::default() };
+        let state = |backoff| EniState { backoff, ..EniState::default() };
+        for (record, eni, expected) in [
+            (None, None, None),
+            (Some(soon), None, Some(soon)),
+            (None, paused(soon), Some(soon)),
+            (Some(later), paused(soon), Some(later)),
+            (Some(soon), paused(later), Some(later)),
+            // Past, and what the clock was set back behind.
+            (Some(now), paused(now), None),
+            (Some(now.plus(MAX_WAIT * 2)), None, None),
+            (Some(now.plus(MAX_WAIT * 2)), paused(soon), Some(soon)),
+        ] {
+            assert_eq!(
+                next_try(true, &waiting(record), &state(eni.clone()), now),
+                expected,
+                "{record:?} {eni:?}"
+            );
+        }
+        assert_eq!(
+            next_try(false, &waiting(Some(soon)), &state(None), now),
+            None,
+            "nothing is left to ask for"
+        );
+    }
+
+    #[test]
+    fn a_request_in_doubt_waits_for_itself() {
+        let now = Timestamp::now();
+        let [soon, later] = [30, 60].map(|seconds| now.plus(Duration::from_secs(seconds)));
+        let in_doubt = [AssignRequest { not_before: Some(soon), ..AssignRequest::example() }].to_vec();
+        let progress = ReleaseProgress { in_doubt, ..ReleaseProgress::default() };
+        let state = EniState { resolving: paused(later), ..EniState::default() };
+        assert_eq!(next_try(false, &progress, &EniState::default(), now), Some(soon));
+        assert_eq!(next_try(false, &progress, &state, now), Some(later));
+        assert_eq!(next_try(true, &progress, &state, now), None, "its addresses do not wait");
+    }
+}

@@ -17,6 +17,8 @@ const OF_COMMANDS: &[(&str, &str, &str)] = &[
     ("flush", "", "flush"),
     ("routes", "--remove", "routes-remove"),
     ("routes", "", "routes"),
+    ("uninstall", "", "uninstall"),
+    ("install", "", "install"),
     ("release", "", "release"),
 ];
 
@@ -60,12 +62,16 @@ pub fn read(name: &str) -> Value {
 /// # Panics
 /// When it is no schema.
 #[must_use]
-#[expect(clippy::expect_used, reason = "a test without them is no test")]
 pub fn validator(schema: &Value) -> Validator {
+    with_neighbours(schema, Neighbours { strict: false })
+}
+
+#[expect(clippy::expect_used, reason = "a test without them is no test")]
+fn with_neighbours(schema: &Value, neighbours: Neighbours) -> Validator {
     jsonschema::options()
         .should_validate_formats(true)
         .with_base_uri("file:///docs/schemas/one.schema.json")
-        .with_retriever(Neighbours)
+        .with_retriever(neighbours)
         .build(schema)
         .expect("it is a schema")
 }
@@ -94,19 +100,25 @@ pub fn strict(mut schema: Value) -> Value {
 #[must_use]
 pub fn complaints(name: &'static str, document: &Value) -> Vec<String> {
     static KNOWN: Mutex<BTreeMap<&'static str, Arc<Validator>>> = Mutex::new(BTreeMap::new());
-    let validator = {
-        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(known.entry(name).or_insert_with(|| Arc::new(validator(&strict(read(name))))))
-    };
+    let validator =
+        {
+            let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(known.entry(name).or_insert_with(|| {
+                Arc::new(with_neighbours(&strict(read(name)), Neighbours { strict: true }))
+            }))
+        };
     validator.iter_errors(document).map(|error| format!("{}: {error}", error.instance_path())).collect()
 }
 
 /// The schemas beside a schema.
-struct Neighbours;
+struct Neighbours {
+    strict: bool,
+}
 
 impl Retrieve for Neighbours {
     fn retrieve(&self, uri: &Uri<String>) -> Result<Value, Box<dyn Error + Send + Sync>> {
         let name = uri.path().as_str().rsplit('/').next().unwrap_or_default();
-        Ok(serde_json::from_str(&fs::read_to_string(folder().join(name))?)?)
+        let schema = serde_json::from_str(&fs::read_to_string(folder().join(name))?)?;
+        Ok(if self.strict { strict(schema) } else { schema })
     }
 }
