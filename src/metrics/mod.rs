@@ -7,6 +7,7 @@
 //! What adds up over calls is in one small file beside the store, the *totals*, and whoever has their lock writes both. Nobody
 //! waits for it: who does not get it leaves a line, and who has it looks for lines when it has let go.
 
+mod active_records;
 mod event;
 mod facts;
 mod file;
@@ -21,19 +22,11 @@ use std::path::Path;
 
 use crate::store::Store;
 
+pub(crate) use active_records::ActiveRecords;
 pub(crate) use event::Event;
 pub(crate) use file::{check, sweep};
 
 use ledger::Ledger;
-
-/// Where the number of active records comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ActiveRecords {
-    /// They are counted.
-    Counted,
-    /// It is what the store keeps: for ADD and DEL.
-    Kept,
-}
 
 /// How often the file is written because others have left something meanwhile. More often one of them writes it too.
 const ATTEMPTS: usize = 10;

@@ -12,10 +12,7 @@ use std::path::{Path, PathBuf};
 use crate::base::clock::Timestamp;
 
 use super::event::Event;
-use super::totals::Totals;
-
-/// How many files take turns.
-pub(super) const SLOTS: usize = 3;
+use super::totals::{SLOTS, Totals};
 
 /// No line is appended to a file that is longer.
 const MOST_BYTES: u64 = 256 * 1024;

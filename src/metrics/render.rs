@@ -6,7 +6,7 @@ use crate::base::clock::Timestamp;
 use crate::base::region::Family;
 use crate::store::{self, Census, State, Store};
 
-use super::ActiveRecords;
+use super::active_records::ActiveRecords;
 use super::event::{DONE, Kind};
 use super::facts::{self, name_of};
 use super::histogram::Histogram;

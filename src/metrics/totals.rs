@@ -11,7 +11,6 @@ use crate::store::Census;
 use super::event::{Event, Kind, word};
 use super::facts::name_of;
 use super::histogram::Histogram;
-use super::pending::SLOTS;
 
 /// The first line. A text with another one is of another version, and is thrown away as a damaged one is.
 const FIRST: &str = "aliyun-eni-ipam totals 1";
@@ -21,6 +20,9 @@ const LAST: &str = "end";
 
 /// The most series that are kept: verbs by codes, and actions by classes of results, are fewer.
 const MOST_SERIES: usize = 500;
+
+/// How many files of pending lines take turns.
+pub(super) const SLOTS: usize = 3;
 
 /// Everything that is kept from one call to the next.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -19,7 +19,9 @@ fn with_pods(pods: &[&str]) -> Node {
     let mut node = node();
     let file = file(&node);
     node.set("metricsFile", file.to_str().unwrap());
-    pods.iter().for_each(|pod| drop(node.add(pod).address()));
+    for pod in pods {
+        let _ = node.add(pod).address();
+    }
     node
 }
 

@@ -15,13 +15,13 @@ use super::median;
 use crate::start_together::{ASSIGN, PODS, UNASSIGN, limit_requests, names, warm_up};
 
 /// A binary to be measured, and how it is named in the table.
-struct Binary {
-    name: &'static str,
-    path: PathBuf,
+pub(super) struct Binary {
+    pub(super) name: &'static str,
+    pub(super) path: PathBuf,
 }
 
 /// The binary under test, and one from before if the environment names it.
-fn binaries() -> Vec<Binary> {
+pub(super) fn binaries() -> Vec<Binary> {
     let path = needs::release_binary().unwrap_or_else(|| env!("CARGO_BIN_EXE_aliyun-eni-ipam").into());
     let before = std::env::var_os("FIGURES_BEFORE").map(|path| Binary { name: "before", path: path.into() });
     before.into_iter().chain([Binary { name: "now", path }]).collect()
