@@ -34,6 +34,12 @@ impl<'a> Ready<'a> {
         Self { running, pipe, stdin, plugin }
     }
 
+    /// The process's id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.running.pid()
+    }
+
     /// Whether the plugin runs and sleeps: nothing but stdin makes it wait at this point.
     fn waits(&self) -> bool {
         let process = format!("/proc/{}", self.running.pid());

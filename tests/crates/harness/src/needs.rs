@@ -19,6 +19,8 @@ pub enum Need {
     HostLocal,
     /// containerd, the standard CNI plugins and whatever else `tests/runtime/setup` installs.
     Containerd,
+    /// The Debian package, a Debian to install it in, and whatever else `tests/package/setup` makes.
+    DebianPackage,
     /// `valgrind`.
     Valgrind,
     /// The plugin as users get it: [`release_binary`].
@@ -61,6 +63,7 @@ impl Need {
             | Self::Strace
             | Self::HostLocal
             | Self::Containerd
+            | Self::DebianPackage
             | Self::Valgrind
             | Self::ReleaseBinary
             | Self::NetworkNamespaces
@@ -95,6 +98,10 @@ impl Need {
                 let files = [python(), libcni(), pause_image(), Path::new(STANDARD_PLUGINS).join("ptp")];
                 let programs = RUNTIME_PROGRAMS.map(find_program);
                 absent(files.into_iter().chain(programs), "tests/runtime/setup installs it")
+            }
+            Self::DebianPackage => {
+                let package = debian_package().unwrap_or_else(|| repository().join("target/debian/*.deb"));
+                absent([debian(), package, find_program("lintian")], "tests/package/setup makes it")
             }
             Self::Valgrind => why_no_valgrind(),
             Self::ReleaseBinary => why_no_release_binary(),
@@ -241,6 +248,21 @@ pub fn release_binary() -> Option<PathBuf> {
 #[must_use]
 pub fn libcni() -> PathBuf {
     repository().join("target/runtime/libcni")
+}
+
+/// The Debian that `tests/package/setup` makes.
+#[must_use]
+pub fn debian() -> PathBuf {
+    repository().join("target/package/debian.tar")
+}
+
+/// The Debian package for this machine that `packaging/debian/build` makes.
+#[must_use]
+pub fn debian_package() -> Option<PathBuf> {
+    let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
+    let files = fs::read_dir(repository().join("target/debian")).into_iter().flatten().flatten();
+    let mut packages = files.map(|file| file.path());
+    packages.find(|path| path.to_string_lossy().ends_with(&format!("_{architecture}.deb")))
 }
 
 /// The container image that `tests/runtime/setup` builds.
