@@ -263,6 +263,36 @@ impl Containerd {
         self.directory.path().join("cni")
     }
 
+    /// The node's directory of CNI plugins, as seen from the test.
+    pub(crate) fn plugins(&self) -> PathBuf {
+        self.directory.path().join("bin")
+    }
+
+    /// The parent of all cgroups of the node.
+    pub(crate) fn cgroup(&self) -> &str {
+        &self.cgroup
+    }
+
+    /// Gives the node the image in this archive.
+    #[track_caller]
+    pub(crate) fn import(&self, archive: &Path) {
+        let mut import = self.ctr("k8s.io");
+        import.args(["images", "import", "--snapshotter", "native"]).arg(archive);
+        self.succeed(run(&mut import));
+    }
+
+    /// What the CRI client answers to these words.
+    #[track_caller]
+    pub(crate) fn ask(&self, words: &[&str]) -> Value {
+        self.succeed(self.cri(words, USUAL_DEADLINE))
+    }
+
+    /// Whether containerd has a network configuration, by which the kubelet calls the node ready.
+    #[track_caller]
+    pub(crate) fn is_network_ready(&self) -> bool {
+        self.status()["conditions"]["NetworkReady"]["status"] == true
+    }
+
     /// All that containerd has logged.
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.directory.path().join("containerd.log")).unwrap_or_default()

@@ -13,7 +13,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import grpc
-from google.protobuf.json_format import MessageToDict
+from google.protobuf.json_format import MessageToDict, ParseDict
 
 cri = grpc.protos("cri.proto")
 services = grpc.services("cri.proto")
@@ -46,6 +46,33 @@ def port_mapping(pair):
     """A TCP port of the host that leads to one of the pod, from HOST-PORT:POD-PORT."""
     host, pod = pair.split(":")
     return cri.PortMapping(host_port=int(host), container_port=int(pod))
+
+
+def start_container(runtime, options):
+    """Starts the container of this description in a sandbox of its own, as kubelet does: {"sandbox": ..., "container": ...}."""
+    with open(options.description, encoding="utf-8") as file:
+        description = json.load(file)
+    sandbox = ParseDict(description["sandbox"], cri.PodSandboxConfig())
+    request = cri.RunPodSandboxRequest(config=sandbox)
+    sandbox_id = runtime.RunPodSandbox(request, timeout=options.timeout).pod_sandbox_id
+    config = ParseDict(description["container"], cri.ContainerConfig())
+    request = cri.CreateContainerRequest(pod_sandbox_id=sandbox_id, config=config, sandbox_config=sandbox)
+    container = runtime.CreateContainer(request, timeout=options.timeout).container_id
+    runtime.StartContainer(cri.StartContainerRequest(container_id=container), timeout=options.timeout)
+    return {"sandbox": sandbox_id, "container": container}
+
+
+def stop_container(runtime, options):
+    """Sends the container SIGTERM and, after the grace period, SIGKILL."""
+    request = cri.StopContainerRequest(container_id=options.id, timeout=options.grace)
+    runtime.StopContainer(request, timeout=options.timeout + options.grace)
+    return {}
+
+
+def container(runtime, options):
+    """What has become of a container."""
+    request = cri.ContainerStatusRequest(container_id=options.id)
+    return as_json(runtime.ContainerStatus(request, timeout=options.timeout).status)
 
 
 def stop(runtime, options):
@@ -125,6 +152,11 @@ def parse_arguments():
     sub.add_argument("--host-port", action="append", default=[], metavar="HOST-PORT:POD-PORT")
     for name, function in (("stop", stop), ("remove", remove), ("pod-ip", pod_ip)):
         command(name, function).add_argument("id")
+    command("start-container", start_container).add_argument("description")
+    sub = command("stop-container", stop_container)
+    sub.add_argument("id")
+    sub.add_argument("--grace", type=int, default=30, metavar="SECONDS")
+    command("container", container).add_argument("id")
     command("status", status)
     command("list", list_)
     return parser.parse_args()

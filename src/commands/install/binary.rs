@@ -22,7 +22,9 @@ const MODE: u32 = 0o755;
 /// The directory that was named, or else the first one in which runtimes look.
 pub(super) fn directory(named: Option<&Path>) -> PathBuf {
     let first = || env::split_paths(&plugin_directories()).next();
-    named.map(Path::to_owned).or_else(first).unwrap_or_default()
+    let directory = named.map(Path::to_owned).or_else(first).unwrap_or_default();
+    // The program in it is run from another directory.
+    std::path::absolute(&directory).unwrap_or(directory)
 }
 
 /// Copies this binary into `directory`, unless it is there. What a runtime has started goes on with the old file.

@@ -25,6 +25,10 @@ pub enum Need {
     Valgrind,
     /// The plugin as users get it: [`release_binary`].
     ReleaseBinary,
+    /// The plugin without libraries: [`static_binary`].
+    StaticBinary,
+    /// What `tests/image/setup` installs.
+    KubernetesSchemas,
     /// To make network namespaces and to join them.
     NetworkNamespaces,
     /// `nft`, and a kernel that filters the frames of a link with it.
@@ -66,6 +70,8 @@ impl Need {
             | Self::DebianPackage
             | Self::Valgrind
             | Self::ReleaseBinary
+            | Self::StaticBinary
+            | Self::KubernetesSchemas
             | Self::NetworkNamespaces
             | Self::Nftables
             | Self::StandardPlugins
@@ -105,6 +111,8 @@ impl Need {
             }
             Self::Valgrind => why_no_valgrind(),
             Self::ReleaseBinary => why_no_release_binary(),
+            Self::StaticBinary => why_no_static_binary(),
+            Self::KubernetesSchemas => absent([kubernetes_validate()], "tests/image/setup installs it"),
             Self::NetworkNamespaces => why_no_namespaces(),
             Self::Nftables => why_no_nftables(),
             Self::StandardPlugins => {
@@ -179,6 +187,16 @@ fn why_no_release_binary() -> Option<String> {
     }
 }
 
+fn why_no_static_binary() -> Option<String> {
+    match static_binary() {
+        Some(path) if path.is_file() => None,
+        Some(path) => {
+            Some(format!("needs a static binary; IMAGE_BINARY names {}, which is no file", path.display()))
+        }
+        None => Some("needs a static binary; IMAGE_BINARY has its path".to_owned()),
+    }
+}
+
 /// Tries to join one with another.
 fn why_no_namespaces() -> Option<String> {
     let script =
@@ -242,6 +260,18 @@ pub fn python() -> PathBuf {
 #[must_use]
 pub fn release_binary() -> Option<PathBuf> {
     env::var_os("BUDGETS_BINARY").filter(|path| !path.is_empty()).map(|path| repository().join(path))
+}
+
+/// The plugin built for a musl target, which needs no libraries: its path is in `IMAGE_BINARY`.
+#[must_use]
+pub fn static_binary() -> Option<PathBuf> {
+    env::var_os("IMAGE_BINARY").filter(|path| !path.is_empty()).map(|path| repository().join(path))
+}
+
+/// What judges Kubernetes manifests, in the virtual environment that `tests/image/setup` makes.
+#[must_use]
+pub fn kubernetes_validate() -> PathBuf {
+    repository().join("target/image-venv/bin/kubernetes-validate")
 }
 
 /// The caller of libcni that `tests/runtime/setup` builds.
