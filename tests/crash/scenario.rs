@@ -488,9 +488,9 @@ pub(crate) fn one_of<T>(count: usize, points: Vec<T>) -> Vec<T> {
     points.into_iter().step_by(if all { 1 } else { count }).collect()
 }
 
-/// The plugin: another one than was built with the tests where `CRASH_BINARY` says so.
+/// The plugin.
 pub(crate) fn plugin() -> PathBuf {
-    std::env::var_os("CRASH_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_aliyun-eni-ipam").into()).into()
+    harness::plugin!().to_owned()
 }
 
 /// Names the point of interruption when a test fails there.

@@ -14,7 +14,7 @@ use harness::{Node, Saved};
 
 /// A node with the plugin under test, whose calls have little time.
 pub(crate) fn node() -> Node {
-    Node::new(env!("CARGO_BIN_EXE_aliyun-eni-ipam")).with("timeoutSeconds", 2)
+    Node::new(harness::plugin!()).with("timeoutSeconds", 2)
 }
 
 /// What the store and the cloud were like at some moment.

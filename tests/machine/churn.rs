@@ -46,7 +46,7 @@ impl Dice {
 
 fn node() -> RoutedNode {
     let world = World::single_node().with_policy(AddressPolicy::LowestFree);
-    let mut node = RoutedNode::in_world(env!("CARGO_BIN_EXE_aliyun-eni-ipam"), world);
+    let mut node = RoutedNode::in_world(harness::plugin!(), world);
     node.node.set("timeoutSeconds", 60);
     node
 }

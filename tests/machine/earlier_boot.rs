@@ -253,8 +253,7 @@ fn where_the_enis_link_is_not_nothing_is_released() {
 
 /// A node with so many pods of before.
 fn with_many(count: usize) -> Node {
-    let node =
-        Node::in_world(env!("CARGO_BIN_EXE_aliyun-eni-ipam"), World::single_node().with_quota(200, 200));
+    let node = Node::in_world(harness::plugin!(), World::single_node().with_quota(200, 200));
     for number in 0..count {
         let _ = node.add(&format!("c{number}")).address();
     }

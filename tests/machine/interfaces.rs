@@ -40,7 +40,7 @@ impl Machine {
     fn new(interfaces: Value) -> Self {
         let name_space = Arc::new(NameSpace::new());
         let world = World::single_node().with_eni(secondary(SECOND, 3)).with_eni(secondary(THIRD, 4));
-        let plugin = env!("CARGO_BIN_EXE_aliyun-eni-ipam");
+        let plugin = harness::plugin!();
         let mut node = name_space.within(|| Node::in_world(plugin, world));
         node.ipam.remove("networkInterfaceId");
         node.set("interfaces", interfaces);

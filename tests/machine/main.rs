@@ -52,5 +52,5 @@ fn main() -> ExitCode {
 
 /// A node with the plugin under test.
 fn node() -> Node {
-    Node::new(env!("CARGO_BIN_EXE_aliyun-eni-ipam"))
+    Node::new(harness::plugin!())
 }

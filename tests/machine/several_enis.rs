@@ -42,7 +42,7 @@ impl Machine {
             let line = format!("link add {link} address {mac} type veth peer name vpc-{link}");
             name_space.ip(&line);
         }
-        let mut node = name_space.within(|| Node::in_world(env!("CARGO_BIN_EXE_aliyun-eni-ipam"), world));
+        let mut node = name_space.within(|| Node::in_world(harness::plugin!(), world));
         node.set("interfaces", json!(links));
         node.set("timeoutSeconds", 60);
         node.ipam.remove("networkInterfaceId");

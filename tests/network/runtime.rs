@@ -92,7 +92,7 @@ impl Attachment {
 
 /// The plugin under test.
 pub(crate) fn own() -> &'static Path {
-    Path::new(env!("CARGO_BIN_EXE_aliyun-eni-ipam"))
+    harness::plugin!()
 }
 
 /// Where the plugin of this type is.

@@ -10,7 +10,7 @@ use harness::World;
 fn demo() -> Command {
     let mut command = Command::new(option_env!("CARGO").unwrap_or("cargo"));
     // With the plugin of this test, because building one would replace that under the hands of other tests.
-    command.args(["run", "--quiet", "--locked", "--example", "demo", env!("CARGO_BIN_EXE_aliyun-eni-ipam")]);
+    command.args(["run", "--quiet", "--locked", "--example", "demo"]).arg(harness::plugin!());
     command.current_dir(env!("CARGO_MANIFEST_DIR"));
     // Cargo told this test of its package. Build scripts of dependencies look at the same names, and would run anew.
     for (name, _) in env::vars_os() {

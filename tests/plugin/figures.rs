@@ -119,7 +119,7 @@ fn host_local(node: &Node) {
 #[test]
 #[ignore = "prints figures"]
 fn a_chained_add_among_the_rules_of_many_pods() {
-    let node = harness::RoutedNode::new(env!("CARGO_BIN_EXE_aliyun-eni-ipam"));
+    let node = harness::RoutedNode::new(harness::plugin!());
     node.name_space.run(|| {
         let pod = node.add("pod");
         let mut there = 1;

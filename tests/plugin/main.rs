@@ -61,10 +61,10 @@ use harness::{Node, World, eventually};
 
 /// A node with the plugin under test.
 fn node() -> Node {
-    Node::new(env!("CARGO_BIN_EXE_aliyun-eni-ipam"))
+    Node::new(harness::plugin!())
 }
 
 /// The same in a world of the test's own.
 fn node_in(world: World) -> Node {
-    Node::in_world(env!("CARGO_BIN_EXE_aliyun-eni-ipam"), world)
+    Node::in_world(harness::plugin!(), world)
 }

@@ -5,9 +5,8 @@ use harness::Node;
 /// The text of something that happened on `node`.
 pub(crate) fn plain(node: &Node, text: &str) -> String {
     let directory = node.directory().display().to_string();
-    let text = text
-        .replace(&directory, "/node")
-        .replace(env!("CARGO_BIN_EXE_aliyun-eni-ipam"), "/opt/cni/bin/aliyun-eni-ipam");
+    let plugin = harness::plugin!().display().to_string();
+    let text = text.replace(&directory, "/node").replace(&plugin, "/opt/cni/bin/aliyun-eni-ipam");
     let lines: Vec<_> = text.trim_end().lines().map(|text| line(text).trim_end().to_owned()).collect();
     // Not every kernel tells who holds a lock.
     let unknown = " (`fuser /node/store/lock` shows by whom)";

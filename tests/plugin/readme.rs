@@ -50,7 +50,7 @@ impl Reader {
         fs::create_dir(&copy).unwrap();
         let debug = reader.directory.path().join("target/debug");
         fs::create_dir_all(&debug).unwrap();
-        symlink(env!("CARGO_BIN_EXE_aliyun-eni-ipam"), debug.join("aliyun-eni-ipam")).unwrap();
+        symlink(harness::plugin!(), debug.join("aliyun-eni-ipam")).unwrap();
         for name in ["simulator.json", "simulator.conflist"] {
             let text = fs::read_to_string(source.join(name)).unwrap();
             for place in [API, METADATA, FILES] {
@@ -102,7 +102,7 @@ impl Reader {
 
 /// Where the plugin was built, which depends on the target and on the profile.
 fn built() -> &'static Path {
-    let plugin = Path::new(env!("CARGO_BIN_EXE_aliyun-eni-ipam"));
+    let plugin = harness::plugin!();
     plugin.parent().unwrap()
 }
 

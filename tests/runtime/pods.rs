@@ -7,7 +7,7 @@ use std::time::Duration;
 use harness::Need;
 
 use crate::libcni::Libcni;
-use crate::stage::{ASSIGN, PLUGIN, Stage, UNASSIGN, node};
+use crate::stage::{ASSIGN, Stage, UNASSIGN, node, plugin};
 
 harness::tests! {
     needs [Need::Root, Need::Containerd]:
@@ -102,7 +102,7 @@ fn a_container_of_ctr_has_its_address_while_it_runs() {
 /// libcni alone, as CRI-O has it: with a check of the plugins' versions before, and a CHECK in between.
 fn libcni_validates_adds_checks_and_deletes() {
     let node = node();
-    let cni = Libcni::new(&[("aliyun-eni-ipam", PLUGIN.as_ref())], &node.ptp_conflist());
+    let cni = Libcni::new(&[("aliyun-eni-ipam", plugin())], &node.ptp_conflist());
     cni.validate().expect("all plugins know the version");
     let netns = cni.add_netns("web-0");
 
@@ -122,7 +122,7 @@ fn libcni_validates_adds_checks_and_deletes() {
 
 fn a_check_fails_when_the_record_is_lost() {
     let node = node();
-    let cni = Libcni::new(&[("aliyun-eni-ipam", PLUGIN.as_ref())], &node.ptp_conflist());
+    let cni = Libcni::new(&[("aliyun-eni-ipam", plugin())], &node.ptp_conflist());
     let netns = cni.add_netns("web-0");
     cni.add("web-0", &netns).expect("ADD");
     fs::remove_dir_all(node.store()).expect("the store is lost");
@@ -133,7 +133,7 @@ fn a_check_fails_when_the_record_is_lost() {
 fn an_error_reaches_libcni_with_its_code() {
     let node = node();
     node.cloud.with_world(|world| world.quota.ipv4 = 1);
-    let cni = Libcni::new(&[("aliyun-eni-ipam", PLUGIN.as_ref())], &node.ptp_conflist());
+    let cni = Libcni::new(&[("aliyun-eni-ipam", plugin())], &node.ptp_conflist());
     let netns = cni.add_netns("web-0");
     let failure = cni.add("web-0", &netns).expect_err("the ENI has no room but for its primary address");
     assert!(failure.stderr.contains(r#""code":112,"msg":"no free address is left""#), "{failure}");

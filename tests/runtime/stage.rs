@@ -14,7 +14,9 @@ use crate::tools::{PATIENCE, holds_within};
 use crate::wrapper::Wrapper;
 
 /// The plugin under test.
-pub(crate) const PLUGIN: &str = env!("CARGO_BIN_EXE_aliyun-eni-ipam");
+pub(crate) fn plugin() -> &'static Path {
+    harness::plugin!()
+}
 
 pub(crate) const ASSIGN: &str = "AssignPrivateIpAddresses";
 pub(crate) const UNASSIGN: &str = "UnassignPrivateIpAddresses";
@@ -46,7 +48,7 @@ impl Stage {
     }
 
     fn of(node: Node, plugins: &[(&str, &Path)]) -> Self {
-        let calls = Wrapper::new(Path::new(PLUGIN));
+        let calls = Wrapper::new(plugin());
         let ipam = calls.path();
         let runtime = Containerd::start(&[&[("aliyun-eni-ipam", ipam.as_path())], plugins].concat());
         let stage = Self { runtime, calls, node };
@@ -107,7 +109,7 @@ impl Stage {
 /// A cloud and a configuration for runtimes. Credentials come from the instance's role, because the
 /// environment is that of the runtime.
 pub(crate) fn node() -> Node {
-    let mut node = Node::new(PLUGIN);
+    let mut node = Node::new(plugin());
     node.cloud.with_world(|world| move_to_own_block(world, &node.cloud.endpoint()));
     node.set("credentials", json!({"source": "ecs-ram-role"}));
     node.set("routes", json!([{"dst": "0.0.0.0/0"}]));

@@ -8,7 +8,6 @@
 //! | `SOAK_SECONDS` | how long, 5 by default |
 //! | `SOAK_OPERATIONS` | how many operations at least, none by default |
 //! | `SOAK_NODES` | how many nodes, 4 by default: most of a call's time is spent waiting |
-//! | `SOAK_BINARY` | the plugin, the one that was built with the tests by default |
 //! | `SOAK_SEED` | the choices of an earlier run, though not how its processes fell between each other |
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
@@ -26,7 +25,6 @@ mod soak;
 mod watch;
 
 use std::env;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use soak::{Outcome, Settings, soak};
@@ -44,9 +42,8 @@ fn number(name: &str) -> Option<u64> {
 
 #[test]
 fn nothing_is_lost_and_nobody_robbed_while_everything_fails() {
-    let plugin = env::var_os("SOAK_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_aliyun-eni-ipam").into());
     let settings = Settings {
-        plugin: PathBuf::from(plugin),
+        plugin: harness::plugin!().to_owned(),
         length: Duration::from_secs(number("SOAK_SECONDS").unwrap_or(5)),
         operations: number("SOAK_OPERATIONS").unwrap_or(0),
         nodes: number("SOAK_NODES").unwrap_or(NODES).max(1),

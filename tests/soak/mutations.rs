@@ -273,7 +273,7 @@ fn soaked(plugin: &Path, seconds: u64, seed: u64) -> (u64, Option<String>) {
 fn crashed(plugin: &Path, tests: &str) -> (u64, Option<String>) {
     let output = Command::new(env!("CARGO"))
         .args(["test", "--quiet", "--locked", "--test", "crash", "--", tests])
-        .env("CRASH_BINARY", plugin)
+        .env("PLUGIN_BINARY", plugin)
         .env("CRASH_TESTS", "required")
         .env("RUST_BACKTRACE", "0")
         .current_dir(root())

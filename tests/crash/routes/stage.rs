@@ -60,7 +60,7 @@ impl<'a> Stage<'a> {
     /// Does the work where the node's cloud can be reached: in a thread that has joined its namespace.
     pub(crate) fn play(situation: &'a Situation, work: impl FnOnce(Self, Vec<SystemCall>) + Send) {
         let world = World::single_node().with_policy(AddressPolicy::LowestFree);
-        let node = RoutedNode::in_world(env!("CARGO_BIN_EXE_aliyun-eni-ipam"), world);
+        let node = RoutedNode::in_world(harness::plugin!(), world);
         let name_space = Arc::clone(&node.name_space);
         name_space.run(|| {
             let (stage, calls) = Self::new(situation, node);

@@ -22,7 +22,7 @@ pub(super) struct Binary {
 
 /// The binary under test, and one from before if the environment names it.
 pub(super) fn binaries() -> Vec<Binary> {
-    let path = needs::release_binary().unwrap_or_else(|| env!("CARGO_BIN_EXE_aliyun-eni-ipam").into());
+    let path = needs::release_binary().unwrap_or_else(|| harness::plugin!().into());
     let before = std::env::var_os("FIGURES_BEFORE").map(|path| Binary { name: "before", path: path.into() });
     before.into_iter().chain([Binary { name: "now", path }]).collect()
 }

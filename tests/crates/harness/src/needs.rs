@@ -244,7 +244,7 @@ fn find_program(name: &str) -> PathBuf {
 }
 
 /// The root of the repository.
-fn repository() -> &'static Path {
+pub(crate) fn repository() -> &'static Path {
     let this = Path::new(env!("CARGO_MANIFEST_DIR"));
     this.ancestors().nth(3).unwrap_or(this)
 }
