@@ -65,7 +65,14 @@ mod tests {
 
     fn paused(until: Timestamp) -> Option<Backoff> {
         let error = "ECS is down".to_owned();
-        Some(Backoff { attempts: 1, not_before: until, since: until, error, permanent: false, gave_up: true })
+        let (permanent, throttled, gave_up) = (false, false, true);
+        Some(Backoff { attempts: 1, not_before: until, since: until, error, permanent, throttled, gave_up })
+    }
+
+    fn state_with(backoff: Option<Backoff>, resolving: Option<Backoff>) -> EniState {
+        let mut state = EniState::default();
+        (state.backoff, state.resolving) = (backoff, resolving);
+        state
     }
 
     #[test]
@@ -73,7 +80,7 @@ mod tests {
         let now = Timestamp::now();
         let [soon, later] = [30, 60].map(|seconds| now.plus(Duration::from_secs(seconds)));
         let waiting = |not_before| ReleaseProgress { not_before, ..ReleaseProgress::default() };
-        let state = |backoff| EniState { backoff, ..EniState::default() };
+        let state = |backoff| state_with(backoff, None);
         for (record, eni, expected) in [
             (None, None, None),
             (Some(soon), None, Some(soon)),
@@ -104,7 +111,7 @@ mod tests {
         let [soon, later] = [30, 60].map(|seconds| now.plus(Duration::from_secs(seconds)));
         let in_doubt = [AssignRequest { not_before: Some(soon), ..AssignRequest::example() }].to_vec();
         let progress = ReleaseProgress { in_doubt, ..ReleaseProgress::default() };
-        let state = EniState { resolving: paused(later), ..EniState::default() };
+        let state = state_with(None, paused(later));
         assert_eq!(next_try(false, &progress, &EniState::default(), now), Some(soon));
         assert_eq!(next_try(false, &progress, &state, now), Some(later));
         assert_eq!(next_try(true, &progress, &state, now), None, "its addresses do not wait");
