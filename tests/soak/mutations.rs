@@ -11,6 +11,8 @@ use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::mpsc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::soak::{Settings, soak};
@@ -197,7 +199,7 @@ impl Mutation {
         Ok(text.replacen(self.is, self.becomes, 1))
     }
 
-    /// Builds the plugin with this change. Its dependencies are built once.
+    /// Builds the plugin with this change, as a file of its own. Its dependencies are built once.
     fn build(&self) -> io::Result<PathBuf> {
         let place = root().join("target/mutations");
         let tree = place.join("tree");
@@ -205,10 +207,12 @@ impl Mutation {
         for file in ["Cargo.toml", "Cargo.lock"] {
             fs::copy(root().join(file), tree.join(file))?;
         }
-        // Cargo.toml names tests, which are not built.
-        let tests = tree.join("tests");
-        if !tests.exists() {
-            symlink(root().join("tests"), tests)?;
+        // Cargo.toml names tests and other crates, which are not built.
+        for folder in ["packaging", "tests"] {
+            let folder_there = tree.join(folder);
+            if !folder_there.exists() {
+                symlink(root().join(folder), folder_there)?;
+            }
         }
         fs::write(tree.join(self.file), self.apply()?)?;
         let built = Command::new(env!("CARGO"))
@@ -218,7 +222,11 @@ impl Mutation {
             .current_dir(&tree)
             .status()?;
         assert!(built.success(), "{:?} does not compile any more: adapt it", self.name);
-        Ok(place.join("target/debug/aliyun-eni-ipam"))
+        // The next one is built while this one is soaked.
+        let plugin = place.join(format!("plugins/{}/aliyun-eni-ipam", self.name));
+        fs::create_dir_all(plugin.parent().unwrap_or(&place))?;
+        fs::copy(place.join("target/debug/aliyun-eni-ipam"), &plugin)?;
+        Ok(plugin)
     }
 }
 
@@ -292,8 +300,17 @@ fn the_soak_reports_each_change() {
     let (runs, seconds) = (number("SOAK_RUNS").unwrap_or(1), number("SOAK_SECONDS").unwrap_or(60));
     println!("SOAK_SEED={seed}\n| change | operations | seconds | report |\n|---|---|---|---|");
     let mut survived = BTreeSet::new();
-    for mutation in chosen() {
-        let plugin = mutation.build().unwrap();
+    let (builder, built) = mpsc::sync_channel(0);
+    // A soak mostly waits, so there is time to build the next one. If a soak panics, nobody wants another one.
+    let builder = thread::spawn(move || {
+        for mutation in chosen() {
+            let plugin = mutation.build().unwrap();
+            if builder.send((mutation, plugin)).is_err() {
+                break;
+            }
+        }
+    });
+    for (mutation, plugin) in built {
         let runs = if matches!(mutation.reported_by, By::Soak) { runs } else { 1 };
         for run in 0..runs {
             let start = Instant::now();
@@ -307,6 +324,8 @@ fn the_soak_reports_each_change() {
             let (report, seconds) = (report.unwrap_or("NOTHING".to_owned()), start.elapsed().as_secs());
             println!("| {} | {operations} | {seconds} | {report} |", mutation.name);
         }
+        fs::remove_file(plugin).unwrap();
     }
+    builder.join().expect("each change compiles");
     assert!(survived.is_empty(), "the soak does not see {survived:?}");
 }
