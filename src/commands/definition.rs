@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser, ValueParser};
-use clap::{Arg, ArgAction, Command, value_parser};
+use clap::{Arg, ArgAction, Command, ValueHint, value_parser};
 
 use crate::commands::list::SortKey;
 use crate::store::State;
@@ -59,6 +59,7 @@ fn of_every_command() -> [Arg; 5] {
             .long("config")
             .value_name("FILE|DIR")
             .value_parser(value_parser!(PathBuf))
+            .value_hint(ValueHint::AnyPath)
             .default_value(DEFAULT_CONFIG)
             .help("The network configuration"),
         Arg::new("network")
@@ -91,13 +92,21 @@ fn list() -> Command {
                 .value_delimiter(',')
                 .action(ArgAction::Append)
                 .value_parser(one_of(State::ALL.map(|state| (state.name(), state))))
-                .help("Show only the records in one of these states, separated by commas"),
+                .hide_possible_values(true)
+                .help(format!(
+                    "Show only the records in one of these states, separated by commas: {}",
+                    State::ALL.map(State::name).join(", ")
+                )),
             Arg::new("pod").long("pod").value_name("NAME").help("Show only the records of this pod: NAMESPACE/NAME or NAME"),
             Arg::new("sort")
                 .long("sort")
                 .value_name("KEY")
                 .value_parser(one_of(SortKey::ALL.map(|key| (key.name(), key))))
-                .help("Sort by this, the oldest age and the most attempts first"),
+                .hide_possible_values(true)
+                .help(format!(
+                    "Sort by one of these, the oldest age and the most attempts first: {} [default: state]",
+                    SortKey::ALL.map(SortKey::name).join(", ")
+                )),
         ])
 }
 
@@ -228,6 +237,7 @@ fn install() -> Command {
             Arg::new("conflist")
                 .value_name("CONFLIST")
                 .value_parser(value_parser!(PathBuf))
+                .value_hint(ValueHint::FilePath)
                 .help("The network configuration to place"),
             plugin_directory(),
         ])
@@ -276,7 +286,7 @@ fn timeout() -> Arg {
         .long("timeout")
         .value_name("SECONDS")
         .value_parser(ValueParser::new(seconds))
-        .help("How long the command may take")
+        .help("How long it may take, without the time in which a person thinks [default: 300]")
 }
 
 fn plugin_directory() -> Arg {
@@ -284,6 +294,7 @@ fn plugin_directory() -> Arg {
         .long("plugin-dir")
         .value_name("DIR")
         .value_parser(value_parser!(PathBuf))
+        .value_hint(ValueHint::DirPath)
         .help("The directory of plugins [default: the first of CNI_PATH, or /opt/cni/bin]")
 }
 

@@ -1,6 +1,5 @@
 //! The pages of `help`.
 
-use clap::builder::PossibleValue;
 use clap::{Arg, Command};
 
 use crate::commands::definition::command_line;
@@ -44,18 +43,10 @@ fn width_of(arg: &Arg) -> usize {
     short + arg.to_string().chars().count()
 }
 
-/// What an option is for, its default and what it takes.
+/// What an option is for, and its default.
 fn help_of(arg: &Arg) -> String {
     let mut help = arg.get_help().map(ToString::to_string).unwrap_or_default();
-    if !arg.get_action().takes_values() {
-        return help;
-    }
-    let values = arg.get_possible_values();
-    if !values.is_empty() && !arg.is_hide_possible_values_set() {
-        let names: Vec<_> = values.iter().map(PossibleValue::get_name).collect();
-        help = format!("{help}: {}", names.join(", "));
-    }
-    if let [default] = arg.get_default_values() {
+    if let ([default], true) = (arg.get_default_values(), arg.get_action().takes_values()) {
         help = format!("{help} [default: {}]", default.display());
     }
     help

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use aliyun_eni_ipam::inside::commands::command_line;
 use aliyun_eni_ipam::inside::config::KEYS;
-use clap::Arg;
+use clap::{Arg, Command};
 use harness::{Effect, Fault, Node};
 use serde_json::Value;
 
@@ -309,7 +310,8 @@ fn the_page_of_commands_has_what_the_help_and_the_doctor_name() {
     let page = read("docs/commands.md");
     let node = node();
     let spans = code_spans(&page);
-    for command in command_line().get_subcommands() {
+    let all = command_line();
+    for command in all.get_subcommands() {
         let name = command.get_name();
         assert!(
             spans.iter().any(|span| span.split(' ').next() == Some(name)),
@@ -320,6 +322,11 @@ fn the_page_of_commands_has_what_the_help_and_the_doctor_name() {
             let told = spans.iter().any(|span| span.split(' ').any(|word| word == option));
             assert!(told, "docs/commands.md does not tell of {name}'s {option}");
         }
+    }
+    let commands = || iter::once(&all).chain(all.get_subcommands());
+    let is_defined = |option: &str| commands().flat_map(Command::get_arguments).any(|it| it.get_long() == Some(option));
+    for option in spans.iter().flat_map(|span| span.split([' ', '=', '[', ']', '|'])).filter_map(|it| it.strip_prefix("--")) {
+        assert!(is_defined(option), "docs/commands.md tells of --{option}, which no command has");
     }
     let checks = node.operator(&["doctor", "--json"]).json();
     let names: Vec<_> = rows(&page).into_iter().map(|(name, _)| name).collect();
@@ -401,8 +408,8 @@ fn has(suite: &str, name: &str) -> bool {
 
 #[test]
 fn every_cargo_command_names_what_there_is() {
-    let packages: BTreeSet<String> = ["ecs-simulator", "harness", "model"]
-        .map(|folder| read(format!("tests/crates/{folder}/Cargo.toml")))
+    let packages: BTreeSet<String> = ["tests/crates/ecs-simulator", "tests/crates/harness", "tests/crates/model", "packaging/pages"]
+        .map(|folder| read(format!("{folder}/Cargo.toml")))
         .map(|manifest| manifest.split_once("name = \"").unwrap().1.split_once('"').unwrap().0.to_owned())
         .into();
     let (tests, examples) = (targets("test"), targets("example"));

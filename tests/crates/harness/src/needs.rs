@@ -41,6 +41,14 @@ pub enum Need {
     Promtool,
     /// A kernel that makes `ipvlan` interfaces.
     Ipvlan,
+    /// `mandoc` and `man`, which judge man pages.
+    ManPages,
+    /// `bash`.
+    Bash,
+    /// `zsh`.
+    Zsh,
+    /// `fish`.
+    Fish,
     /// What no machine has.
     #[cfg(test)]
     Unicorn,
@@ -76,7 +84,11 @@ impl Need {
             | Self::Nftables
             | Self::StandardPlugins
             | Self::MountNamespaces
-            | Self::Promtool => true,
+            | Self::Promtool
+            | Self::ManPages
+            | Self::Bash
+            | Self::Zsh
+            | Self::Fish => true,
             #[cfg(test)]
             Self::Unicorn => true,
             #[cfg(test)]
@@ -123,6 +135,10 @@ impl Need {
             Self::MountNamespaces => why_no_mounts(),
             Self::Promtool => absent([find_program("promtool")], "Debian: prometheus"),
             Self::Ipvlan => why_no_link("ipvlan"),
+            Self::ManPages => absent(["mandoc", "man"].map(find_program), "Debian: mandoc, man-db"),
+            Self::Bash => absent([find_program("bash")], "Debian: bash"),
+            Self::Zsh => absent([find_program("zsh")], "Debian: zsh"),
+            Self::Fish => absent([find_program("fish")], "Debian: fish"),
             #[cfg(test)]
             Self::Unicorn | Self::UnicornInTheKernel => Some("needs a unicorn".to_owned()),
         }
