@@ -583,6 +583,8 @@ pub(super) fn wrong_usage() -> Section {
         "list --jsn",
         "list --verbose",
         "list -x",
+        "list --state activ",
+        "list --sort adress",
         "--json",
     ]
     .into_iter()
@@ -602,7 +604,7 @@ pub(super) fn wrong_usage() -> Section {
             "list",
             vec![("10-other.conf", other), ("20-broken.conf", "{")],
         ),
-        ("list, two networks", "list", vec![("10.conflist", &*first), ("20.conflist", &*second)]),
+        ("reconcile, two networks", "reconcile", vec![("10.conflist", &*first), ("20.conflist", &*second)]),
         ("list, none of this name", "list --network third", vec![("10.conflist", &*first)]),
     ] {
         messages.push((situation.to_owned(), told(words, &files)));
