@@ -77,9 +77,14 @@ const FLAGS: i32 = libc::O_NOFOLLOW | libc::O_NONBLOCK;
 impl Hold<'_> {
     /// The totals with what others have left. Damaged ones begin anew.
     pub(super) fn read(&self) -> (Totals, Seen) {
-        let mut totals = self.read_kept().unwrap_or_default();
+        let mut totals = self.kept();
         let seen = pending::fetch(self.directory, &mut totals);
         (totals, seen)
+    }
+
+    /// The totals without that.
+    pub(super) fn kept(&self) -> Totals {
+        self.read_kept().unwrap_or_default()
     }
 
     fn read_kept(&self) -> Option<Totals> {

@@ -28,7 +28,8 @@ pub(crate) use file::{check, sweep};
 
 use ledger::Ledger;
 
-/// How often the file is written because others have left something meanwhile. More often one of them writes it too.
+/// How often the file is written because others have left something meanwhile. What they leave after that waits for the next call:
+/// nobody does others' work for ever.
 const ATTEMPTS: usize = 10;
 
 /// Adds `events` to the totals and brings the file at `path` up to date. That this fails is no failure of whatever changed the store.
@@ -63,8 +64,11 @@ fn try_update(
             let counted = store.releases().and_then(|releases| store.active_census(&releases));
             totals.active = Some(counted.map_err(|error| error.to_string())?);
         }
-        // What is shown and not kept would be taken back by the next call.
-        hold.keep(&totals).map_err(failed)?;
+        if let Err(error) = hold.keep(&totals) {
+            // What is shown and not kept would be taken back by the next call.
+            log::warn!("the metrics do not count this call: {}", failed(error));
+            totals = hold.kept();
+        }
         let text = render::render(store, active, &totals).map_err(|error| error.to_string())?;
         file::replace(path, &text).map_err(|error| error.to_string())?;
         drop(hold);

@@ -12,7 +12,8 @@ harness::tests! {
     needs [Need::Strace]:
         whoever_writes_last_has_seen_the_last_change,
         whoever_is_stopped_while_writing_delays_nobody_and_loses_nothing,
-        a_call_that_is_killed_while_writing_leaves_the_metrics_to_the_next;
+        a_call_that_is_killed_while_writing_leaves_the_metrics_to_the_next,
+        totals_that_cannot_be_kept_are_not_shown_and_the_gauges_are;
 }
 
 fn with_pods(pods: &[&str]) -> Node {
@@ -82,6 +83,17 @@ fn a_call_that_is_killed_while_writing_leaves_the_metrics_to_the_next() {
     node.del("c1").ok();
     // What it had to add was in the totals already.
     assert_eq!((records(&node), dels(&node)), (vec![0; 5], 2));
+}
+
+fn totals_that_cannot_be_kept_are_not_shown_and_the_gauges_are() {
+    let node = with_pods(&["c0", "c1"]);
+    let totals = node.store().join("metrics/totals.new").display().to_string();
+    let arguments = ["-f", "-o", "/dev/null", "-P", &totals, "-e", "inject=openat:error=ENOSPC"];
+    node.call("DEL", "c0").under("strace", &arguments.map(str::to_owned)).run().ok();
+    assert_eq!((records(&node), dels(&node)), (vec![0, 0, 1, 0, 0], 0), "{}", node.log());
+    assert!(node.log().contains("the metrics do not count this call"), "{}", node.log());
+    node.del("c1").ok();
+    assert_eq!((records(&node), dels(&node)), (vec![0; 5], 1));
 }
 
 /// Whether there is a file with a hidden name, in which what is to become the metrics file is written.
