@@ -18,6 +18,7 @@ use crate::tools::{PATIENCE, holds_within};
 harness::tests! {
     needs [Need::StaticBinary]: the_same_binary_gives_the_same_image;
     needs []: what_is_no_static_binary_is_no_image;
+    needs [Need::Root, Need::StaticBinary, Need::Buildah]: the_dockerfile_makes_an_image_of_the_binary_alone;
     needs [Need::Root, Need::NetworkNamespaces, Need::Containerd, Need::StaticBinary, Need::KubernetesSchemas]:
         the_daemonset_makes_a_node_ready_releases_what_is_left_and_is_taken_away_again,
         a_node_on_which_a_check_fails_does_not_become_ready;
@@ -62,6 +63,43 @@ fn what_is_no_static_binary_is_no_image() {
     if cfg!(target_env = "gnu") {
         assert!(build(Path::new(PLUGIN), &directory.path().join("out")).unwrap_err().contains("not static"));
     }
+}
+
+fn the_dockerfile_makes_an_image_of_the_binary_alone() {
+    let directory = TempDir::new().unwrap();
+    let own = |name: &str| directory.path().join(name);
+    let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
+    fs::create_dir_all(own("dist").join(architecture)).unwrap();
+    fs::copy(needs::static_binary().unwrap(), own("dist").join(architecture).join(NAME)).unwrap();
+    let buildah = |words: &[&str]| {
+        let mut command = Command::new("buildah");
+        command.args(["--storage-driver", "vfs", "--root"]).arg(own("root")).arg("--runroot").arg(own("run"));
+        let output = command.args(words).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    };
+    let dockerfile = root().join("packaging/image/Dockerfile").display().to_string();
+    let context = own("dist").display().to_string();
+    let platform = format!("linux/{architecture}");
+    buildah(&[
+        "build",
+        "--isolation",
+        "chroot",
+        "--platform",
+        &platform,
+        "--file",
+        &dockerfile,
+        "--tag",
+        "built",
+        &context,
+    ]);
+    let container = buildah(&["from", "built"]);
+    let mounted = buildah(&["mount", &container]);
+    let files = crate::host::names(Path::new(&mounted));
+    let files: Vec<_> =
+        files.iter().filter(|name| !["dev", "etc", "proc", "sys", "run"].contains(&name.as_str())).collect();
+    assert_eq!(files, [NAME]);
+    buildah(&["umount", &container]);
 }
 
 /// A node that has nothing of the plugin yet.

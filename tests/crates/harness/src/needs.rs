@@ -29,6 +29,8 @@ pub enum Need {
     StaticBinary,
     /// What `tests/image/setup` installs.
     KubernetesSchemas,
+    /// `buildah`, which makes images without a daemon.
+    Buildah,
     /// To make network namespaces and to join them.
     NetworkNamespaces,
     /// `nft`, and a kernel that filters the frames of a link with it.
@@ -80,6 +82,7 @@ impl Need {
             | Self::ReleaseBinary
             | Self::StaticBinary
             | Self::KubernetesSchemas
+            | Self::Buildah
             | Self::NetworkNamespaces
             | Self::Nftables
             | Self::StandardPlugins
@@ -125,6 +128,7 @@ impl Need {
             Self::ReleaseBinary => why_no_release_binary(),
             Self::StaticBinary => why_no_static_binary(),
             Self::KubernetesSchemas => absent([kubernetes_validate()], "tests/image/setup installs it"),
+            Self::Buildah => absent([find_program("buildah")], "Debian: buildah"),
             Self::NetworkNamespaces => why_no_namespaces(),
             Self::Nftables => why_no_nftables(),
             Self::StandardPlugins => {
