@@ -324,8 +324,13 @@ fn the_page_of_commands_has_what_the_help_and_the_doctor_name() {
         }
     }
     let commands = || iter::once(&all).chain(all.get_subcommands());
-    let is_defined = |option: &str| commands().flat_map(Command::get_arguments).any(|it| it.get_long() == Some(option));
-    for option in spans.iter().flat_map(|span| span.split([' ', '=', '[', ']', '|'])).filter_map(|it| it.strip_prefix("--")) {
+    let is_defined =
+        |option: &str| commands().flat_map(Command::get_arguments).any(|it| it.get_long() == Some(option));
+    for option in spans
+        .iter()
+        .flat_map(|span| span.split([' ', '=', '[', ']', '|']))
+        .filter_map(|it| it.strip_prefix("--"))
+    {
         assert!(is_defined(option), "docs/commands.md tells of --{option}, which no command has");
     }
     let checks = node.operator(&["doctor", "--json"]).json();
@@ -408,10 +413,11 @@ fn has(suite: &str, name: &str) -> bool {
 
 #[test]
 fn every_cargo_command_names_what_there_is() {
-    let packages: BTreeSet<String> = ["tests/crates/ecs-simulator", "tests/crates/harness", "tests/crates/model", "packaging/pages"]
-        .map(|folder| read(format!("{folder}/Cargo.toml")))
-        .map(|manifest| manifest.split_once("name = \"").unwrap().1.split_once('"').unwrap().0.to_owned())
-        .into();
+    let packages: BTreeSet<String> =
+        ["tests/crates/ecs-simulator", "tests/crates/harness", "tests/crates/model", "packaging/pages"]
+            .map(|folder| read(format!("{folder}/Cargo.toml")))
+            .map(|manifest| manifest.split_once("name = \"").unwrap().1.split_once('"').unwrap().0.to_owned())
+            .into();
     let (tests, examples) = (targets("test"), targets("example"));
     let mut count = 0;
     for page in pages() {

@@ -8,27 +8,20 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use harness::{Calling, Effect, Fault, Node};
-use rustix::fs::{Mode, OFlags};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Winsize, tcsetwinsize};
 use serde_json::{Value, json};
 
 use crate::node;
+use crate::terminal::open_terminal;
 
 const UNASSIGN: &str = "UnassignPrivateIpAddresses";
 
 /// Runs a command on a terminal of this many columns: its exit status, and the lines that it printed there.
 fn on_terminal(call: Calling<'_>, columns: u16) -> (i32, Vec<String>) {
-    let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-    grantpt(&controller).unwrap();
-    unlockpt(&controller).unwrap();
-    let name = ptsname(&controller, Vec::new()).unwrap();
-    let terminal = rustix::fs::open(name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
-    tcsetwinsize(&terminal, Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
+    let (controller, terminal) = open_terminal(columns);
     let reader = thread::spawn(move || {
         let mut text = Vec::new();
         // It ends with an error when nobody has the terminal open any more.
-        let _ = File::from(controller).read_to_end(&mut text);
+        let _ = controller.read_to_end(&mut text);
         String::from_utf8(text).unwrap()
     });
     let answer = call.run_into(terminal);

@@ -1,12 +1,19 @@
 //! What a person sees: the bytes that commands print, drawn by a terminal emulator.
 
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, File};
+use std::io::{Read, Write};
 use std::net::IpAddr;
 use std::num::NonZero;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
+use std::process::Stdio;
+use std::thread;
 
 use harness::{Effect, Fault, Node};
+use rustix::fs::{Mode, OFlags};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{Winsize, tcsetwinsize};
 use serde_json::Value;
 use vt100::Parser;
 
@@ -33,6 +40,17 @@ const CRAFTED: &[(&str, &str)] = &[
     ("\u{5d0}0", r"\u{5d0}0"),
     ("a\u{336}", r"a\u{336}"),
 ];
+
+/// A terminal of this many columns: the end of the person, and that of the command.
+pub(crate) fn open_terminal(columns: u16) -> (File, OwnedFd) {
+    let person = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&person).unwrap();
+    unlockpt(&person).unwrap();
+    let name = ptsname(&person, Vec::new()).unwrap();
+    let terminal = rustix::fs::open(name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
+    tcsetwinsize(&terminal, Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
+    (person.into(), terminal)
+}
 
 /// The rows of a terminal of this many columns after it has got these bytes.
 fn drawn(bytes: &str, columns: u16) -> Vec<String> {
@@ -185,4 +203,63 @@ fn what_a_person_types_or_a_file_says_is_shown_and_not_obeyed() {
     let rows = drawn(&node.operator_with(&file, &["doctor"]).stdout(), 400);
     let configuration = rows.iter().find(|row| row.starts_with("warn  configuration"));
     assert!(configuration.is_some_and(|row| row.contains(r"\u{1b}[1A\u{1b}[2K\nfail")), "{rows:?}");
+}
+
+/// What a person sees of a command that has a terminal for everything, and its exit status. The person types before it asks.
+fn typed(node: &Node, words: &[&str], answer: &str) -> (i32, String) {
+    let (mut person, terminal) = open_terminal(80);
+    person.write_all(answer.as_bytes()).unwrap();
+    let reader = thread::spawn(move || {
+        let mut seen = Vec::new();
+        // It ends with an error when nobody has the terminal open any more.
+        let _ = person.read_to_end(&mut seen);
+        String::from_utf8(seen).unwrap()
+    });
+    let one_place = ["-c", "exec \"$@\" 2>&1", "sh"].map(str::to_owned);
+    let call = node.command(words).under("sh", &one_place);
+    let answer = call.stdin_handle(terminal.try_clone().unwrap()).run_into(terminal);
+    (answer.status(), reader.join().unwrap())
+}
+
+#[test]
+fn on_a_terminal_a_person_is_asked_and_answers() {
+    let node = node();
+    let address = node.add("c0").address().to_string();
+    let (status, seen) = typed(&node, &["release", &address], "n\n");
+    assert!(status == 1 && seen.contains("[y/N] ") && !seen.contains("--yes"), "{seen}");
+    assert_eq!(node.counts(), [0, 1, 0, 0]);
+    let (status, seen) = typed(&node, &["release", &address], "y\n");
+    assert_eq!((status, node.counts()), (0, [0, 0, 0, 0]), "{seen}");
+}
+
+#[test]
+fn where_nobody_answers_the_command_says_how_to_agree_and_does_nothing() {
+    let node = node();
+    let address = node.add("c0").address().to_string();
+    node.cloud.assign(Node::ENI, "192.168.0.99".parse().unwrap());
+    node.cloud.clear_ledger();
+    for (words, what) in
+        [(&["release", &*address][..], &*address), (&["reconcile", "--release-orphans"], "192.168.0.99")]
+    {
+        // The input has ended, and an input to type at beside an output that nobody sees: that one would wait for ever.
+        let (_person, terminal) = open_terminal(80);
+        for call in
+            [node.command(words).stdin_handle(Stdio::null()), node.command(words).stdin_handle(terminal)]
+        {
+            let answer = call.run();
+            assert_eq!(answer.status(), 1, "{answer:?}");
+            let told = answer.stderr();
+            assert!(told.contains(what) && told.contains("to agree, run it again with --yes"), "{told}");
+        }
+    }
+    assert_eq!(node.cloud.count("UnassignPrivateIpAddresses"), 0);
+    assert_eq!(node.counts(), [0, 1, 0, 0]);
+}
+
+#[test]
+fn an_answer_by_a_pipe_is_one() {
+    let node = node();
+    let address = node.add("c0").address().to_string();
+    let answer = node.command(&["release", &address]).stdin("y\n").run();
+    assert_eq!((answer.status(), node.counts()), (0, [0, 0, 0, 0]), "{answer:?}");
 }

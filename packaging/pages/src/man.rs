@@ -14,7 +14,11 @@ const LAST_SECTIONS: &str = include_str!("sections.man");
 pub(crate) fn page(all: &Command) -> io::Result<Vec<u8>> {
     let mut all = all.clone();
     all.build();
-    let whole = Man::new(all.clone()).title(all.get_name().to_uppercase()).section("8").date(date()).manual("System Administration");
+    let whole = Man::new(all.clone())
+        .title(all.get_name().to_uppercase())
+        .section("8")
+        .date(date())
+        .manual("System Administration");
     let mut page = Vec::new();
     whole.render_title(&mut page)?;
     page.extend(section(|text| whole.render_name_section(text))?);
