@@ -47,11 +47,10 @@ impl<'a> CallContext<'a> {
         Ok(Self::new(ipam, store, deadline, timeout, began))
     }
 
-    /// The same for a command that has until `deadline`, which can be later or earlier than a call's own.
-    pub(crate) fn open_until(ipam: Ipam<'a>, deadline: Deadline) -> Result<Self> {
+    /// The same for a command that has until `deadline`, and waits for one thing as long as `patience`.
+    pub(crate) fn open_until(ipam: Ipam<'a>, deadline: Deadline, patience: Duration) -> Result<Self> {
         let began = Instant::now();
         let store = Store::open(&ipam.data_directory()?)?;
-        let patience = ipam.timeout()?.min(deadline.remaining());
         Ok(Self::new(ipam, store, deadline, patience, began))
     }
 
@@ -269,7 +268,7 @@ impl<'a> CallContext<'a> {
     /// How many addresses an ENI of this node may have, if anybody tells.
     fn quota(&self) -> Option<EniQuota> {
         let region = known_region(&self.store, &self.ipam.address().ok()?)?;
-        quota::known_or_asked(self.client().ok()?, &self.store, &region, self.deadline)
+        quota::known_or_asked(self.client().ok()?, &self.store, &region, self.patience())
     }
 
     /// Removes what killed processes left half written, in the store and beside the metrics.

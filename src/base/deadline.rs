@@ -29,10 +29,15 @@ impl Deadline {
         Arc::clone(ENDED.get_or_init(Arc::default))
     }
 
+    /// Whether every deadline has passed, because this process is to end.
+    pub(crate) fn are_all_over() -> bool {
+        ENDED.get().is_some_and(|ended| ended.load(Ordering::Relaxed))
+    }
+
     /// What is left; zero when it has passed.
     #[must_use]
     pub fn remaining(self) -> Duration {
-        if ENDED.get().is_some_and(|ended| ended.load(Ordering::Relaxed)) {
+        if Self::are_all_over() {
             return Duration::ZERO;
         }
         self.0.saturating_duration_since(Instant::now())

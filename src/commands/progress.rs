@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::base::clock::Timestamp;
 use crate::base::eni::EniId;
 use crate::commands::output::write_over;
-use crate::commands::terminal::width_of_stderr;
+use crate::commands::terminal::stderr_width;
 use crate::pool::release::Doing;
 
 /// How often the line is looked at. What takes less is not shown.
@@ -38,7 +38,7 @@ struct OnEni {
 impl Progress {
     /// For a command whose results are printed as JSON or not.
     pub(super) fn new(as_json: bool) -> Self {
-        Self((!as_json && width_of_stderr().is_some()).then(Mutex::default))
+        Self((!as_json && stderr_width().is_some()).then(Mutex::default))
     }
 
     pub(super) fn is_shown(&self) -> bool {
@@ -89,7 +89,7 @@ fn draw(shown: &Mutex<Shown>, is_over: &Receiver<()>) {
     let mut line = String::new();
     while is_over.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
         // The last column stays free: some terminals begin a row when it is written to. The window may have changed its size.
-        let most = width_of_stderr().unwrap_or_default().saturating_sub(1);
+        let most = stderr_width().unwrap_or_default().saturating_sub(1);
         let next = locked(shown).line(most, Instant::now(), Timestamp::now());
         if next != line {
             write_over(&next, line.chars().count());

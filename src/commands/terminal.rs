@@ -12,7 +12,7 @@ pub(super) fn width() -> Option<usize> {
 }
 
 /// The same of stderr, where the progress of a command is shown.
-pub(super) fn width_of_stderr() -> Option<usize> {
+pub(super) fn stderr_width() -> Option<usize> {
     width_of(&stderr())
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::base::clock::Timestamp;
+use crate::base::deadline::Deadline;
 use crate::base::eni::EniId;
 use crate::failure::Result;
 use crate::pool::release::Drained;
@@ -21,6 +22,7 @@ impl Tried {
         let why = |drained: &Result<Drained>| match drained {
             Ok(Drained::All) => None,
             Ok(Drained::Failing(error)) => Some(error.clone()),
+            Ok(Drained::NoTime) if Deadline::are_all_over() => Some(ENDED.to_owned()),
             Ok(Drained::NoTime) => Some(NO_TIME.to_owned()),
             Err(failure) => Some(failure.to_string()),
         };
@@ -50,6 +52,8 @@ impl Tried {
 
 const NO_TIME: &str =
     "the time of this flush was over before its turn came: run it again, or with a longer `--timeout`";
+
+const ENDED: &str = "this flush was told to end before its turn came";
 
 const BEGAN_MEANWHILE: &str = "its release began while this flush was running";
 
