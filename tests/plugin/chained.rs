@@ -146,6 +146,7 @@ fn a_wrong_value_is_named_with_its_key() {
         ("metadataEndpoint", json!("100.100.100.200")),
         ("logLevel", json!("loud")),
         ("logFile", json!("log")),
+        ("logFormat", json!("xml")),
     ] {
         for verb in ["ADD", "STATUS"] {
             let call = chained(&node, verb, "c1", Some(&result)).config(|entry| entry[key] = value.clone());

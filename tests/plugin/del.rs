@@ -87,7 +87,7 @@ fn a_lock_of_the_eni_that_cannot_be_made_does_not_keep_a_pod_from_being_deleted(
     fs::write(&directory, "").unwrap();
     let deleted = node.del("c1");
     deleted.ok();
-    assert!(node.log().contains("is deferred to later calls: "), "{}", node.log());
+    assert!(node.log().contains(": deferred addresses="), "{}", node.log());
     fs::remove_file(directory).unwrap();
     expect_left_to_later_calls(&node, &deleted);
 }

@@ -75,14 +75,14 @@ fn the_plugin_in_a_chain_uses_the_store_and_the_log_of_the_network() {
         let ipam = &list["plugins"][0]["ipam"];
         for entry in chained(&list) {
             assert!(entry["ipam"].is_null(), "{name}");
-            for key in ["dataDir", "metadataEndpoint", "logLevel", "logFile"] {
+            for key in ["dataDir", "metadataEndpoint", "logLevel", "logFile", "logFormat"] {
                 assert_eq!(entry[key], ipam[key], "{name}: {key}");
             }
         }
     }
     let list = read("10-everything.conflist");
     let keys: BTreeSet<_> = chained(&list)[0].as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(keys, BTreeSet::from(["dataDir", "logFile", "logLevel", "metadataEndpoint", "type"]));
+    assert_eq!(keys, BTreeSet::from(["dataDir", "logFile", "logFormat", "logLevel", "metadataEndpoint", "type"]));
 }
 
 #[test]

@@ -26,6 +26,7 @@ mod golden;
 mod interfaces;
 mod layers;
 mod list;
+mod log;
 mod lost_store;
 mod main_plugin;
 mod messages;

@@ -119,6 +119,7 @@ fn table() -> Vec<(&'static str, Use, Vec<Value>)> {
         ("metricsFile", Giving, not_a_path()),
         ("logLevel", Giving, vec![json!(5), json!("loud"), json!("INFO")]),
         ("logFile", Giving, not_a_path()),
+        ("logFormat", Giving, vec![json!(5), json!("xml"), json!("JSON")]),
     ]
 }
 

@@ -158,7 +158,7 @@ fn in_a_chain(call: Calling<'_>) -> Calling<'_> {
     call.config(|config| {
         let ipam = config["ipam"].take();
         config["type"] = ipam["type"].clone();
-        for key in ["dataDir", "metadataEndpoint", "logFile", "logLevel"] {
+        for key in ["dataDir", "metadataEndpoint", "logFile", "logLevel", "logFormat"] {
             config[key] = ipam[key].clone();
         }
     })
