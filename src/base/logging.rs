@@ -6,11 +6,11 @@
 //!
 //! A line is a message and fields ([`field`]), and is written as text, as JSON or as an entry of the journal ([`line`]).
 
+mod context;
 mod field;
 mod file;
 mod line;
 
-use std::fmt::{self, Write as _};
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::unix::net::UnixDatagram;
@@ -20,14 +20,12 @@ use std::time::{Duration, Instant};
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
-use crate::base::attachment::{Attachment, Pod};
-use crate::base::printable;
-
+pub use context::Context;
 pub(crate) use field::Event;
 pub use field::{FIELDS, Field, Kind};
 pub(crate) use file::check;
 
-use field::Fields;
+use field::{Fields, OWN_TARGET};
 use line::{Line, message_of};
 
 /// Where journald takes entries with fields.
@@ -35,12 +33,6 @@ const JOURNAL: &str = "/run/systemd/journal/socket";
 
 /// Where any system takes lines, where there is no journald.
 const SYSLOG: &str = "/dev/log";
-
-/// Records of this program start with it. Those of libraries are left out: an HTTP client's would hold signed URLs.
-const OWN_TARGET: &str = env!("CARGO_CRATE_NAME");
-
-/// The longest context in bytes: a container ID may have any length.
-const LONGEST_CONTEXT: usize = 300;
 
 static LOGGER: Logger = Logger(Mutex::new(None));
 
@@ -75,48 +67,6 @@ pub fn start(settings: &Settings) {
     // It fails from the second time on, when this logger is already in place.
     let _ = log::set_logger(&LOGGER);
     log::set_max_level(settings.level);
-}
-
-/// What the process is doing, of which each of its lines tells.
-#[derive(Debug, Default)]
-pub struct Context {
-    /// The operation, or the command of a person.
-    verb: String,
-    /// What a line of text begins with.
-    prefix: String,
-    fields: Fields,
-}
-
-impl Context {
-    /// For an attachment, whose pod may be known.
-    #[must_use]
-    pub fn of_attachment(verb: &str, network: &str, attachment: &Attachment, pod: Option<&Pod>) -> Self {
-        let mut context = Self::of_network(verb, network);
-        context.prefix = line_of(LONGEST_CONTEXT, format_args!("{verb} {attachment}"));
-        context.fields.set(field::CONTAINER, &attachment.container_id);
-        context.fields.set(field::IFNAME, &attachment.ifname);
-        if let Some(pod) = pod {
-            context.fields.set(field::POD, &field::name_of(pod));
-        }
-        context
-    }
-
-    /// For a network as a whole.
-    #[must_use]
-    pub fn of_network(verb: &str, network: &str) -> Self {
-        Self {
-            prefix: line_of(LONGEST_CONTEXT, format_args!("{verb} {network}")),
-            ..Self::of_command(verb, network)
-        }
-    }
-
-    /// For a person, who has the network in mind.
-    #[must_use]
-    pub fn of_command(verb: &str, network: &str) -> Self {
-        let mut fields = Fields::default();
-        fields.set(field::NETWORK, network);
-        Self { verb: verb.to_owned(), prefix: verb.to_owned(), fields }
-    }
 }
 
 /// Says in every line from now on what the process is doing.
@@ -270,14 +220,6 @@ impl Outlets {
             let _ = send(syslog, line.to_syslog().as_bytes());
         }
     }
-}
-
-/// A text on a single line: what could forge, hide or reorder lines is escaped.
-fn line_of(most: usize, text: fmt::Arguments<'_>) -> String {
-    let mut line = printable::Line::up_to(most);
-    // It fails only when an argument's own formatting does; what there is up to then is logged.
-    let _ = line.write_fmt(text);
-    line.0
 }
 
 #[cfg(test)]

@@ -53,6 +53,14 @@ impl fmt::Write for Line {
     }
 }
 
+/// A text on a single line that ends with the character that reaches `most` bytes.
+pub(crate) fn line_of(most: usize, text: fmt::Arguments<'_>) -> String {
+    let mut line = Line::up_to(most);
+    // It fails only when an argument's own formatting does; what there is up to then is shown.
+    let _ = line.write_fmt(text);
+    line.0
+}
+
 /// Whether a character is shown as it is.
 pub(crate) fn is_shown(character: char) -> bool {
     let mut line = Line::of_any_length();

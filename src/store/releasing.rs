@@ -1,12 +1,13 @@
 //! The life of a release in the store: from the DEL, or another caller that begins it, until ECS has confirmed.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use crate::base::attachment::Attachment;
 use crate::base::clock::Timestamp;
 use crate::base::deadline::Deadline;
 use crate::base::eni::EniId;
-use crate::base::logging::Event;
+use crate::base::logging::{self, Event};
 use crate::base::region::RegionId;
 use crate::store::error::{Error, Result};
 use crate::store::lock::Lock;
@@ -222,7 +223,10 @@ impl Release {
     /// A line of the log about some of its addresses: how often ECS was asked, this time included, and how long it has taken.
     pub(crate) fn event(&self, message: &'static str, addresses: impl IntoIterator<Item = IpAddr>) -> Event {
         let event = self.allocation.event(message).addresses(addresses);
-        event.attempt(self.progress.attempts.saturating_add(1)).took(self.began().age(Timestamp::now()))
+        // The name of the record tells the second; how long this call has been there is known better.
+        let (age, call) = (self.began().age(Timestamp::now()), logging::elapsed());
+        let took = if age < call + Duration::from_secs(1) { age.min(call) } else { age };
+        event.attempt(self.progress.attempts.saturating_add(1)).took(took)
     }
 
     /// Whether this is the record behind `pending`.

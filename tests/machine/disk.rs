@@ -78,7 +78,10 @@ fn a_del_whose_entry_cannot_be_made_durable_releases_its_address() {
         del_with(&node, &format!("inject=fsync:error=ENOSPC:when={nth}")).ok();
         assert_eq!((node.counts(), node.on_eni().len()), ([0, 0, 0, 0], 1), "{}", node.scene());
         let log = node.log();
-        assert!(log.contains("not kept in the reserve") && log.contains(": released addresses=192.168.0"), "{log}");
+        assert!(
+            log.contains("not kept in the reserve") && log.contains(": released addresses=192.168.0"),
+            "{log}"
+        );
     }
 }
 

@@ -82,7 +82,10 @@ fn the_plugin_in_a_chain_uses_the_store_and_the_log_of_the_network() {
     }
     let list = read("10-everything.conflist");
     let keys: BTreeSet<_> = chained(&list)[0].as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(keys, BTreeSet::from(["dataDir", "logFile", "logFormat", "logLevel", "metadataEndpoint", "type"]));
+    assert_eq!(
+        keys,
+        BTreeSet::from(["dataDir", "logFile", "logFormat", "logLevel", "metadataEndpoint", "type"])
+    );
 }
 
 #[test]

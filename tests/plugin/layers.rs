@@ -41,7 +41,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "store",
         ],
     ),
-    ("context", &["base", "cloud::ecs", "cni", "config", "failure", "metrics", "node", "pool", "store"]),
+    (
+        "context",
+        &["base", "cloud::ecs", "cloud::rpc", "cni", "config", "failure", "metrics", "node", "pool", "store"],
+    ),
     ("pool", &["base", "cloud::ecs", "cloud::metadata", "cloud::rpc", "failure", "node", "store"]),
     ("node", &["base", "cloud::ecs", "cloud::metadata", "cni", "config", "failure", "routes", "store"]),
     ("failure", &["base", "cloud::metadata", "cloud::rpc", "cni", "config", "routes", "store"]),

@@ -38,7 +38,11 @@ fn a_del_leaves_its_address_in_the_reserve_while_there_is_room_and_asks_nobody()
     node.del("c1").ok();
     assert!(node.cloud.ledger().is_empty(), "{}", node.scene());
     assert_eq!((node.reserved_addresses(), node.counts()), (BTreeSet::from([one, two]), [0, 1, 0, 0]));
-    assert!(node.log().contains(&format!("kept in the reserve addresses={one} eni={}", Node::ENI)), "{}", node.log());
+    assert!(
+        node.log().contains(&format!("kept in the reserve addresses={one} eni={}", Node::ENI)),
+        "{}",
+        node.log()
+    );
     let entry: Value = serde_json::from_slice(&fs::read(node.entry(one)).unwrap()).unwrap();
     assert_eq!(
         (&entry["entry"]["network"], &entry["entry"]["regionId"]),

@@ -179,7 +179,9 @@ fn a_call_whose_turn_does_not_come_says_how_many_were_before_it() {
     }
     late("DEL", "c1", "defer").ok();
     let log = node.log();
-    let is_told = |line: &str| line.contains(": deferred ") && line.contains("error=\"waited") && line.contains(&of_whom);
+    let is_told = |line: &str| {
+        line.contains(": deferred ") && line.contains("error=\"waited") && line.contains(&of_whom)
+    };
     assert!(log.lines().any(is_told), "{log}");
 
     drop(held);

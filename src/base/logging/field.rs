@@ -11,6 +11,9 @@ use log::{Level, Record};
 use crate::base::attachment::{Attachment, Pod};
 use crate::base::eni::EniId;
 
+/// Records of this program start with it. Those of libraries are left out: an HTTP client's would hold signed URLs.
+pub(super) const OWN_TARGET: &str = env!("CARGO_CRATE_NAME");
+
 /// What a field holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -142,12 +145,8 @@ impl Event {
     /// The same with a message of its own.
     pub(crate) fn say(&self, level: Level, message: std::fmt::Arguments<'_>) {
         if level <= log::max_level() {
-            let record = Record::builder()
-                .level(level)
-                .target(super::OWN_TARGET)
-                .args(message)
-                .key_values(self)
-                .build();
+            let record =
+                Record::builder().level(level).target(OWN_TARGET).args(message).key_values(self).build();
             log::logger().log(&record);
         }
     }

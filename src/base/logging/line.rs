@@ -6,9 +6,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use log::Level;
 
+use super::context::Context;
 use super::field::{BY, CONTAINER, FIELDS, Field, Fields, IFNAME, Kind, NETWORK, POD};
-use super::{Context, line_of};
-use crate::base::printable::{is_shown, printable};
+use crate::base::printable::{is_shown, line_of, printable};
 
 /// The longest message in bytes, which every syslog daemon still takes; the rest is cut off.
 pub(super) const LONGEST_MESSAGE: usize = 8000;

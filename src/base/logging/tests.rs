@@ -1,5 +1,6 @@
 //! What reaches the log, in what form, and what does not matter to a call.
 
+use std::fmt;
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, chown, symlink};
 use std::process::{self, Command};
@@ -9,6 +10,7 @@ use tempfile::TempDir;
 
 use super::line::LONGEST_MESSAGE;
 use super::*;
+use crate::base::attachment::{Attachment, Pod};
 
 fn logger(level: LevelFilter, dir: &TempDir) -> Logger {
     logger_of(Settings { level, file: dir.path().join("log"), format: Format::Text }, dir)
