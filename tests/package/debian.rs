@@ -76,6 +76,7 @@ mkdir dev/pts dev/shm
 mount -t devpts -o newinstance,ptmxmode=0666,mode=620 devpts dev/pts
 ln -s pts/ptmx dev/ptmx
 mount -t tmpfs -o mode=755 tmpfs run
+mkdir run/test
 pivot_root . mnt
 cd /
 umount -l /mnt
@@ -174,7 +175,7 @@ impl Debian {
         printed
     }
 
-    /// Puts a file there.
+    /// Puts a file there. `/run/test` is the test's.
     pub(crate) fn copy(&self, file: &Path, to: &str) {
         fs::copy(file, self.seen(to)).unwrap_or_else(|error| panic!("{} to {to}: {error}", file.display()));
     }

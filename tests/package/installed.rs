@@ -24,16 +24,16 @@ impl Debian {
     /// Installs the package as a person does who has the file.
     #[track_caller]
     pub(crate) fn install(&self) {
-        self.copy(&package(), "/run/package.deb");
-        self.run("apt-get install --quiet --yes /run/package.deb");
+        self.copy(&package(), "/run/test/package.deb");
+        self.run("apt-get install --quiet --yes /run/test/package.deb");
     }
 
     /// Replaces it by a higher version.
     #[track_caller]
     fn upgrade(&self) {
         let directory = tempfile::tempdir().expect("temporary directory");
-        self.copy(&newer(directory.path()), "/run/newer.deb");
-        self.run("dpkg --install /run/newer.deb");
+        self.copy(&newer(directory.path()), "/run/test/newer.deb");
+        self.run("dpkg --install /run/test/newer.deb");
     }
 
     /// Expects that each place leads to the file of the package.
@@ -79,7 +79,7 @@ fn who_disables_the_timer_is_not_overruled_by_an_upgrade() {
     debian.upgrade();
     assert_eq!(debian.is_enabled(TIMER), "disabled");
     debian.run(&format!("systemctl --root=/ enable {TIMER}"));
-    debian.run("dpkg --install /run/package.deb");
+    debian.run("dpkg --install /run/test/package.deb");
     assert_eq!(debian.is_enabled(TIMER), "enabled");
 }
 

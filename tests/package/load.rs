@@ -14,8 +14,8 @@ use crate::debian::Debian;
 /// As many callers as there are at a time.
 const CALLERS: usize = 4;
 
-/// At least as many pods come and go.
-const PODS: usize = 100;
+/// At least as many calls are made while the event lasts.
+pub(crate) const CALLS: usize = 100;
 
 /// As many pods come and go before and after.
 const AROUND: usize = 10;
@@ -37,14 +37,22 @@ pub(crate) fn call<'a>(debian: &Debian, node: &'a Node, verb: &str, container: &
         config["ipam"].as_object_mut().expect("ipam").retain(|key, _| key != "dataDir" && key != "logFile");
     };
     let call = node.call(verb, container).config(defaults).env("CNI_PATH", "/usr/lib/cni");
-    call.env("CNI_CACHE_DIR", "/var/lib/cni").under("nsenter", &debian.enter())
+    // The node's own program is the test's, which is not there.
+    let program = ["sh", "-c", "exec /usr/lib/cni/aliyun-eni-ipam"].map(str::to_owned);
+    let call = call.env("CNI_CACHE_DIR", "/var/lib/cni");
+    call.under("nsenter", &[debian.enter().as_slice(), &program].concat())
 }
 
-/// Has pods come and go, one after the other at each of some callers, from before the event to after it. No call may fail, no
-/// two pods that live at the same time may have the same address, and at least [`PODS`] come and go.
-pub(crate) fn under_load(debian: &Debian, node: &Node, name: &str, event: impl FnOnce()) -> Load {
-    let (done, pods) = (AtomicBool::new(false), AtomicUsize::new(0));
-    let times = Mutex::new(Vec::new());
+/// Has pods come and go, one after the other at each of some callers, from before the event to after it. The event can ask how
+/// many calls have ended since it began. No call may fail.
+pub(crate) fn under_load(
+    debian: &Debian,
+    node: &Node,
+    name: &str,
+    event: impl FnOnce(&dyn Fn() -> usize),
+) -> Load {
+    let (done, pods) = (&AtomicBool::new(false), &AtomicUsize::new(0));
+    let times = &Mutex::new(Vec::new());
     let timed = |verb: &str, container: &str| {
         let begin = Instant::now();
         let answer = call(debian, node, verb, container).run();
@@ -52,6 +60,8 @@ pub(crate) fn under_load(debian: &Debian, node: &Node, name: &str, event: impl F
         answer
     };
     let caller = |number: usize| {
+        // Whoever fails ends the others, too.
+        let _end = Ends(done);
         for pod in 0.. {
             if done.load(Ordering::Relaxed) {
                 break;
@@ -62,28 +72,33 @@ pub(crate) fn under_load(debian: &Debian, node: &Node, name: &str, event: impl F
             pods.fetch_add(1, Ordering::Relaxed);
         }
     };
-    let come_and_gone = |count: usize| {
+    let come_and_go = || {
         let before = pods.load(Ordering::Relaxed);
-        eventually("pods come and go", || pods.load(Ordering::Relaxed) >= before + count);
+        let gone = || done.load(Ordering::Relaxed) || pods.load(Ordering::Relaxed) >= before + AROUND;
+        eventually("pods come and go", gone);
     };
     let (begin, end) = thread::scope(|scope| {
-        // Whatever fails here, the callers have to end.
-        let _end = Ends(&done);
+        let _end = Ends(done);
         for number in 0..CALLERS {
             scope.spawn(move || caller(number));
         }
-        come_and_gone(AROUND);
+        come_and_go();
         let begin = Instant::now();
-        event();
+        let ended = || times.lock().expect("times").iter().filter(|(_, end)| *end > begin).count();
+        event(&|| {
+            assert!(!done.load(Ordering::Relaxed), "no call has failed");
+            ended()
+        });
         let end = Instant::now();
-        come_and_gone(AROUND.max(PODS.saturating_sub(pods.load(Ordering::Relaxed))));
+        come_and_go();
         (begin, end)
     });
-    let times = times.into_inner().expect("times");
+    let times = times.lock().expect("times");
     let meanwhile = times.iter().filter(|(first, last)| *first < end && *last > begin).count();
-    Load { pods: pods.into_inner(), meanwhile, event: end - begin }
+    Load { pods: pods.load(Ordering::Relaxed), meanwhile, event: end - begin }
 }
 
+/// Ends the load with what it is part of, whether that succeeds or panics.
 struct Ends<'a>(&'a AtomicBool);
 
 impl Drop for Ends<'_> {

@@ -5,13 +5,15 @@ use std::fs;
 use std::net::IpAddr;
 use std::path::Path;
 use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use harness::simulator::{Effect, Fault};
-use harness::{Need, Node, RoutedNode, Within, eventually, needs};
+use harness::{HANGS, Need, Node, RoutedNode, Within, needs};
 use serde_json::{Value, json};
 
 use crate::debian::{Debian, succeed};
-use crate::load::{call, go_on, started, under_load};
+use crate::load::{CALLS, call, go_on, started, under_load};
 use crate::package::newer;
 
 harness::tests! {
@@ -23,12 +25,13 @@ harness::tests! {
 const STORE: &str = "/var/lib/cni/aliyun-eni-ipam";
 
 /// What others leave that run on the node: containerd and its plugins, systemd, and `dpkg` and `apt` whatever they install.
-const OF_OTHERS: [&str; 16] = [
+const OF_OTHERS: [&str; 17] = [
     "/etc/cni",
     "/run/containerd",
     "/run/log/journal",
     "/run/netns",
     "/run/systemd",
+    "/run/test",
     "/tmp",
     "/var/cache/apt/",
     "/var/cache/man/",
@@ -78,8 +81,8 @@ impl Machine {
         node.set("dataDir", debian.on_disk(STORE).display().to_string());
         // The newest that Debian's plugins know.
         node.version = "1.0.0".into();
-        debian.copy(&needs::pause_image(), "/run/pause.tar");
-        debian.run("ctr --namespace k8s.io images import --snapshotter native /run/pause.tar");
+        debian.copy(&needs::pause_image(), "/run/test/pause.tar");
+        debian.run("ctr --namespace k8s.io images import --snapshotter native /run/test/pause.tar");
         Self { debian, node }
     }
 
@@ -107,6 +110,17 @@ impl Machine {
         command.args(["--socket", &self.debian.seen(SOCKET).display().to_string()]).args(words);
         let printed = succeed(&mut command);
         serde_json::from_str(&printed).unwrap_or_else(|error| panic!("{words:?}: {printed}: {error}"))
+    }
+
+    /// Waits for what containerd does by itself.
+    #[track_caller]
+    fn eventually(&self, what: &str, condition: impl Fn(&Self) -> bool) {
+        let end = Instant::now() + HANGS;
+        while !condition(self) {
+            let log = || self.debian.attempt("journalctl --unit containerd --no-pager --lines 30").1;
+            assert!(Instant::now() < end, "it never came to be that {what}\n{}", log());
+            thread::sleep(Duration::from_millis(50));
+        }
     }
 
     fn is_network_ready(&self) -> bool {
@@ -159,12 +173,15 @@ impl Machine {
         let containers: Vec<_> = (0..10).map(|number| format!("{name}-begun-{number}")).collect();
         let begun = started(debian, node, &containers);
         let inode = self.inode();
-        let load = under_load(debian, node, name, || {
-            debian.run(&format!("dpkg --install {file}"));
+        let load = under_load(debian, node, name, |calls| {
+            // As often as it takes for enough calls to be made meanwhile: each time the file is another one.
+            while calls() < CALLS {
+                debian.run(&format!("dpkg --install {file}"));
+            }
             assert_eq!(self.version(), version);
         });
         assert_ne!(self.inode(), inode, "the file is another one");
-        assert!(load.meanwhile > 0, "{load:?}");
+        assert!(load.meanwhile >= CALLS, "{load:?}");
         println!(
             "{name}: {} ADDs and {} DELs, {} of them while dpkg ran ({:?}), and {} ADDs of the replaced file: none failed",
             load.pods,
@@ -195,19 +212,24 @@ fn no_call_fails_in_an_upgrade_and_only_the_store_is_left_after_a_purge() {
 
     // The conflist comes last, once `doctor` finds nothing that fails.
     machine.write("/root/pods.conflist", &machine.conflist().to_string());
-    println!("{}", machine.debian.run("aliyun-eni-ipam doctor --config /root/pods.conflist"));
-    machine.debian.run("mkdir -p /etc/cni/net.d && mv /root/pods.conflist /etc/cni/net.d/10-pods.conflist");
-    eventually("containerd is ready", || machine.is_network_ready());
+    println!(
+        "{}",
+        machine.debian.run(
+            "aliyun-eni-ipam install --plugin-dir /usr/lib/cni /root/pods.conflist && rm /root/pods.conflist"
+        )
+    );
+    machine.debian.run("dpkg --verify aliyun-eni-ipam");
+    machine.eventually("containerd is ready", Machine::is_network_ready);
     let (pod, address) = machine.run_pod("web-0");
     machine.node.expect_in_use([address]);
 
     // Upgrade and downgrade, while pods come and go.
     let directory = tempfile::tempdir().expect("temporary directory");
-    machine.debian.copy(&newer(directory.path()), "/run/newer.deb");
+    machine.debian.copy(&newer(directory.path()), "/run/test/newer.deb");
     let mut living: BTreeSet<_> = [address].into();
-    living.extend(machine.replace_under_load("upgrade", "/run/newer.deb", &format!("{first}+test1")));
+    living.extend(machine.replace_under_load("upgrade", "/run/test/newer.deb", &format!("{first}+test1")));
     machine.node.expect_in_use(living.clone());
-    living.extend(machine.replace_under_load("downgrade", "/run/package.deb", &first));
+    living.extend(machine.replace_under_load("downgrade", "/run/test/package.deb", &first));
     machine.node.expect_in_use(living.clone());
     assert_eq!(living.len(), 21, "no two have the same address");
 
@@ -242,13 +264,14 @@ fn no_call_fails_in_an_upgrade_and_only_the_store_is_left_after_a_purge() {
     machine.node.expect_in_use([]);
 
     println!("{}", machine.debian.run("apt-get purge --yes aliyun-eni-ipam"));
-    eventually("containerd has no network", || !machine.is_network_ready());
+    machine.eventually("containerd has no network", |it| !it.is_network_ready());
     let of_others = |path: &String| OF_OTHERS.iter().any(|it| path.starts_with(it));
     let left: Vec<_> =
         machine.debian.files().difference(&before).cloned().filter(|it| !of_others(it)).collect();
-    let (store, rest): (Vec<_>, Vec<_>) = left.into_iter().partition(|path| path.starts_with(STORE));
+    let is_of_store = |path: &String| path.starts_with(STORE) || STORE.starts_with(path.as_str());
+    let (store, rest): (Vec<_>, Vec<_>) = left.into_iter().partition(is_of_store);
     println!("left: {} files and directories of the store, {} others", store.len(), rest.len());
-    assert!(rest.iter().all(|path| path.starts_with("/run/")), "{rest:?}");
+    assert_eq!(rest, Vec::<String>::new());
     assert!(!store.is_empty());
     machine.node.expect_in_use([]);
 }
