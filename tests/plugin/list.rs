@@ -1,6 +1,6 @@
 //! `list`: which records it shows, in which order, and how wide.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::Read;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ const UNASSIGN: &str = "UnassignPrivateIpAddresses";
 
 /// Runs a command on a terminal of this many columns: its exit status, and the lines that it printed there.
 fn on_terminal(call: Calling<'_>, columns: u16) -> (i32, Vec<String>) {
-    let (controller, terminal) = open_terminal(columns);
+    let (mut controller, terminal) = open_terminal(columns);
     let reader = thread::spawn(move || {
         let mut text = Vec::new();
         // It ends with an error when nobody has the terminal open any more.
