@@ -15,6 +15,7 @@ mod eni_link;
 mod growth;
 mod host_local;
 mod interfaces;
+mod journal;
 mod late_delivery;
 mod metrics;
 mod network;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
             growth::tests(),
             host_local::tests(),
             interfaces::tests(),
+            journal::tests(),
             late_delivery::tests(),
             metrics::tests(),
             owner::tests(),

@@ -41,6 +41,8 @@ pub enum Need {
     MountNamespaces,
     /// `promtool`, which checks and tests rules of Prometheus.
     Promtool,
+    /// journald, to be run by the test, and `journalctl`.
+    Journald,
     /// A kernel that makes `ipvlan` interfaces.
     Ipvlan,
     /// `mandoc` and `man`, which judge man pages.
@@ -64,6 +66,9 @@ pub const STANDARD_PLUGINS: &str = "/usr/lib/cni";
 
 /// The reference IPAM plugin, as Debian installs it.
 pub const HOST_LOCAL: &str = "/usr/lib/cni/host-local";
+
+/// journald, as systemd installs it.
+pub const JOURNALD: &str = "/lib/systemd/systemd-journald";
 
 /// The programs that `tests/runtime/setup` installs.
 const RUNTIME_PROGRAMS: [&str; 7] = ["containerd", "ctr", "runc", "ip", "iptables", "unshare", "nsenter"];
@@ -91,7 +96,8 @@ impl Need {
             | Self::ManPages
             | Self::Bash
             | Self::Zsh
-            | Self::Fish => true,
+            | Self::Fish
+            | Self::Journald => true,
             #[cfg(test)]
             Self::Unicorn => true,
             #[cfg(test)]
@@ -138,6 +144,7 @@ impl Need {
             }
             Self::MountNamespaces => why_no_mounts(),
             Self::Promtool => absent([find_program("promtool")], "Debian: prometheus"),
+            Self::Journald => absent([JOURNALD.into(), find_program("journalctl")], "Debian: systemd"),
             Self::Ipvlan => why_no_link("ipvlan"),
             Self::ManPages => absent(["mandoc", "man"].map(find_program), "Debian: mandoc, man-db"),
             Self::Bash => absent([find_program("bash")], "Debian: bash"),
