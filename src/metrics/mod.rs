@@ -59,7 +59,9 @@ fn try_update(
         }
         let Some(hold) = hold else { return Ok(()) };
         let (mut totals, seen) = hold.read();
-        events.drain(..).for_each(|event| totals.add(event));
+        for event in events.drain(..) {
+            totals.add(event);
+        }
         if active == ActiveRecords::Counted {
             let counted = store.releases().and_then(|releases| store.active_census(&releases));
             totals.active = Some(counted.map_err(|error| error.to_string())?);

@@ -78,7 +78,9 @@ fn fetch_one(directory: &Path, number: usize, totals: &mut Totals) -> io::Result
     // The rest of a line that nobody ends any more goes with the file.
     totals.read[number] = if is_over { length } else { read + lines.len() as u64 };
     for line in String::from_utf8_lossy(&lines).lines() {
-        Event::parse(line).into_iter().for_each(|event| totals.add(event));
+        if let Some(event) = Event::parse(line) {
+            totals.add(event);
+        }
     }
     Ok(length)
 }

@@ -55,7 +55,9 @@ fn show_store(text: &mut Text, store: &Store, active: ActiveRecords, totals: &To
         *by_eni.entry(eni).or_insert(0) += count;
     }
     let mut samples = text.gauge("reserved_addresses", "Addresses in the reserve of the ENI.");
-    by_eni.iter().for_each(|(eni, count)| samples.add(&[("eni", eni.as_str())], count));
+    for (eni, count) in &by_eni {
+        samples.add(&[("eni", eni.as_str())], count);
+    }
 
     let mut samples = text.gauge(
         "addresses",
@@ -67,7 +69,9 @@ fn show_store(text: &mut Text, store: &Store, active: ActiveRecords, totals: &To
                 .add(&[("eni", eni.as_str()), ("family", name_of(*family)), ("state", state.name())], count);
         }
     };
-    totals.active.iter().for_each(|census| add(census, State::Active));
+    if let Some(census) = &totals.active {
+        add(census, State::Active);
+    }
     add(&releases.census(), State::Releasing);
     add(&reserved, State::Reserved);
 
@@ -112,7 +116,9 @@ fn show_enis(text: &mut Text, store: &Store, totals: &Totals) -> store::Result<(
     );
     for family in [Family::V4, Family::V6].map(name_of) {
         if let Some(count) = totals.facts.get(&facts::quota(family)) {
-            states.iter().for_each(|(eni, _)| quota.add(&[("eni", eni), ("family", family)], count));
+            for (eni, _) in &states {
+                quota.add(&[("eni", eni), ("family", family)], count);
+            }
         }
     }
     Ok(())

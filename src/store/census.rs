@@ -56,12 +56,12 @@ impl Store {
     /// its release has ended.
     pub(crate) fn active_census(&self, releases: &Releases) -> Result<Census> {
         let names = file::names(&self.address_directory())?;
-        let named = names.iter().filter_map(|name| {
+        let addresses = names.iter().filter_map(|name| {
             // An address has no hyphen, and an ENI may have any number.
             let (eni, address) = name.rsplit_once('-')?;
             Some((EniId::try_from(eni.to_owned()).ok()?, address.parse().ok()?))
         });
-        Ok(count(named.filter(|it| !releases.addresses.contains(it))))
+        Ok(count(addresses.filter(|it| !releases.addresses.contains(it))))
     }
 
     /// The addresses in the reserve.

@@ -54,9 +54,15 @@ fn expressions_of(value: &Value, found: &mut Vec<String>) {
     match value {
         Value::Object(members) => {
             found.extend(members.get("expr").and_then(Value::as_str).map(str::to_owned));
-            members.values().for_each(|value| expressions_of(value, found));
+            for value in members.values() {
+                expressions_of(value, found);
+            }
         }
-        Value::Array(values) => values.iter().for_each(|value| expressions_of(value, found)),
+        Value::Array(values) => {
+            for value in values {
+                expressions_of(value, found);
+            }
+        }
         _ => {}
     }
 }

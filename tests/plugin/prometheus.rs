@@ -58,7 +58,11 @@ fn expressions_of(value: &Value, found: &mut Vec<String>) {
                 }
             }
         }
-        Value::Array(values) => values.iter().for_each(|value| expressions_of(value, found)),
+        Value::Array(values) => {
+            for value in values {
+                expressions_of(value, found);
+            }
+        }
         _ => {}
     }
 }
