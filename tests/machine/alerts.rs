@@ -138,7 +138,7 @@ fn expect_alerts(before: &str, text: &str, minutes: u32, expected: &[&str]) {
         .iter()
         .map(|name| json!({"labels": format!("{{alertname=\"{name}\"}}"), "value": 1}))
         .collect();
-    let test = json!({
+    let document = json!({
         "rule_files": [rules()],
         "evaluation_interval": "1m",
         "tests": [{"interval": "1m", "input_series": series, "promql_expr_test": [{
@@ -149,7 +149,7 @@ fn expect_alerts(before: &str, text: &str, minutes: u32, expected: &[&str]) {
     });
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("test.json");
-    fs::write(&file, test.to_string()).unwrap();
+    fs::write(&file, document.to_string()).unwrap();
     accepts(&["test", "rules", file.to_str().unwrap()], None);
 }
 

@@ -332,15 +332,15 @@ fn nobody_waits_for_whoever_keeps_the_totals_and_what_is_left_counts_later() {
 fn what_is_damaged_begins_anew_and_is_nobodys_failure() {
     let node = with_metrics();
     let state = |name: &str| node.store().join("metrics").join(name);
-    let damage: &[(&str, &[u8])] = &[
-        ("totals", b""),
-        ("totals", b"aliyun-eni-ipam totals 1\nca"),
-        ("totals", &[0; 4096]),
-        ("totals", &[0xff; 1_000_000]),
-        ("totals.new", b"left by a killed process"),
-        ("pending-0", &[0; 100_000]),
-        ("pending-1", b"call ADD\n\n\xff\nfact\n"),
-        ("pending-2", &[b'x'; 1_000_000]),
+    let damage: [(&str, Vec<u8>); 8] = [
+        ("totals", Vec::new()),
+        ("totals", b"aliyun-eni-ipam totals 1\nca".to_vec()),
+        ("totals", vec![0; 4096]),
+        ("totals", vec![0xff; 1_000_000]),
+        ("totals.new", b"left by a killed process".to_vec()),
+        ("pending-0", vec![0; 100_000]),
+        ("pending-1", b"call ADD\n\n\xff\nfact\n".to_vec()),
+        ("pending-2", vec![b'x'; 1_000_000]),
     ];
     for (number, (name, content)) in damage.iter().enumerate() {
         let _ = node.add("before").address();

@@ -124,7 +124,7 @@ fn unknown(expression: &str, documented: &BTreeMap<String, BTreeSet<String>>) ->
                 None => all.contains(label.as_str()),
             };
             if !known && !OF_PROMETHEUS.contains(&label.as_str()) {
-                unknown.push(label.to_string());
+                unknown.push((*label).clone());
             }
         }
     }

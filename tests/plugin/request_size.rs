@@ -226,7 +226,7 @@ fn too_many_in_a_request_is_no_failure_in_the_metrics() {
         let _ = flush(&node);
         let text = fs::read_to_string(file).unwrap();
         let of_failures = text.lines().filter(|line| line.contains("_fail"));
-        of_failures.map(|line| format!("{line}\n")).collect::<String>()
+        of_failures.map(str::to_owned).collect::<Vec<_>>().join("\n")
     };
     let (ten, any) = (text_where_ecs_takes(Some(10)), text_where_ecs_takes(None));
     assert!(any.contains("release_failures{eni="), "{any}");
