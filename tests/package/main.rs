@@ -1,6 +1,7 @@
 //! The Debian package: what is in it, what Debian's tools say of it, and what a fresh Debian with a real containerd becomes
-//! when it is installed, upgraded, removed and purged. `tests/package/setup` makes what these tests need; without it, or
-//! without root, they are ignored, with the reason. With `PACKAGE_TESTS=required` they fail instead.
+//! when it is installed, upgraded, removed and purged. `tests/package/setup` makes what these tests need, and
+//! `DEBIAN_PACKAGE` names the package; without them, or without root, the tests are ignored, with the reason. With
+//! `PACKAGE_TESTS=required` they fail instead.
 
 #![allow(clippy::expect_used, reason = "clippy.toml allows it in tests, but sees only #[test] functions")]
 

@@ -19,7 +19,7 @@ pub enum Need {
     HostLocal,
     /// containerd, the standard CNI plugins and whatever else `tests/runtime/setup` installs.
     Containerd,
-    /// The Debian package, a Debian to install it in, and whatever else `tests/package/setup` makes.
+    /// The Debian package ([`debian_package`]), a Debian to install it in, and whatever else `tests/package/setup` makes.
     DebianPackage,
     /// `valgrind`.
     Valgrind,
@@ -127,7 +127,9 @@ impl Need {
                 absent(files.into_iter().chain(programs), "tests/runtime/setup installs it")
             }
             Self::DebianPackage => {
-                let package = debian_package().unwrap_or_else(|| repository().join("target/debian/*.deb"));
+                let Some(package) = debian_package() else {
+                    return Some("needs the Debian package: name it in DEBIAN_PACKAGE".to_owned());
+                };
                 absent([debian(), package, find_program("lintian")], "tests/package/setup makes it")
             }
             Self::Valgrind => why_no_valgrind(),
@@ -310,16 +312,13 @@ pub fn libcni() -> PathBuf {
 /// The Debian that `tests/package/setup` makes.
 #[must_use]
 pub fn debian() -> PathBuf {
-    repository().join("target/package/debian.tar")
+    repository().join("target/chroot/debian.tar")
 }
 
-/// The Debian package for this machine that `packaging/debian/build` makes.
+/// The Debian package for this machine: its path is in `DEBIAN_PACKAGE`.
 #[must_use]
 pub fn debian_package() -> Option<PathBuf> {
-    let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
-    let files = fs::read_dir(repository().join("target/debian")).into_iter().flatten().flatten();
-    let mut packages = files.map(|file| file.path());
-    packages.find(|path| path.to_string_lossy().ends_with(&format!("_{architecture}.deb")))
+    env::var_os("DEBIAN_PACKAGE").filter(|path| !path.is_empty()).map(|path| repository().join(path))
 }
 
 /// The container image that `tests/runtime/setup` builds.
