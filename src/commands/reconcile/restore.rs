@@ -170,5 +170,8 @@ fn refused(ghost: &Ghost, error: &Error) -> String {
 pub(super) fn print(restored: &[Ghost], found: &[Comparison]) -> std::result::Result<(), CommandError> {
     print_lines(restored.iter().map(|it| format!("restored {} for {}", it.address, it.whose())))?;
     let left = found.iter().flat_map(|it| &it.ghosts).filter_map(|it| Some((it.address, it.why.as_ref()?)));
-    print_lines(left.map(|(address, why)| format!("{address} is not restored: {why}")))
+    let left: Vec<_> = left.map(|(address, why)| format!("{address} is not restored: {why}")).collect();
+    print_lines(&left)?;
+    let (done, all) = (restored.len(), restored.len() + left.len());
+    print_lines((all > 1).then(|| format!("restored {done} of {all} addresses")))
 }

@@ -178,14 +178,21 @@ impl<'a> Calling<'a> {
     #[must_use]
     pub fn run_into(mut self, stdout: impl Into<Stdio>) -> Answer {
         self.command.stdout(stdout);
-        self.launch().wait()
+        self.launch(Stdio::piped()).wait()
     }
 
     /// Makes the call and does not wait for its end.
     #[must_use]
     pub fn start(mut self) -> Running<'a> {
         self.command.stdout(Stdio::piped());
-        self.launch()
+        self.launch(Stdio::piped())
+    }
+
+    /// Makes the call with this stdout and stderr, and does not wait for its end.
+    #[must_use]
+    pub fn start_into(mut self, stdout: impl Into<Stdio>, stderr: impl Into<Stdio>) -> Running<'a> {
+        self.command.stdout(stdout);
+        self.launch(stderr.into())
     }
 
     /// Runs a command until it asks something, and lets it wait for the answer.
@@ -216,13 +223,13 @@ impl<'a> Calling<'a> {
     }
 
     #[expect(clippy::expect_used, reason = "a test without them is no test")]
-    fn launch(mut self) -> Running<'a> {
+    fn launch(mut self, stderr: Stdio) -> Running<'a> {
         let (handle, mut source): (_, Box<dyn Read + Send>) = match self.stdin {
             Input::Bytes(bytes) => (Stdio::piped(), Box::new(io::Cursor::new(bytes))),
             Input::Stream(stream) => (Stdio::piped(), stream),
             Input::Handle(handle) => (handle, Box::new(io::empty())),
         };
-        self.command.stdin(handle).stderr(Stdio::piped());
+        self.command.stdin(handle).stderr(stderr);
         let mut child = self.command.spawn().expect("the plugin starts");
         // The command keeps its own copy of a handle until it is dropped.
         drop(self.command);

@@ -31,6 +31,7 @@ mod raw;
 mod reserve;
 mod routed;
 mod suite;
+mod terminal;
 mod time;
 
 pub mod needs;
@@ -51,3 +52,4 @@ pub use plugin::plugin_or;
 pub use raw::{RawAnswer, RawServer, Then};
 pub use routed::{Added, Kernel, PRIMARY_TABLE, RoutedNode, TABLE, addresses_of};
 pub use suite::{Test, run_suite};
+pub use terminal::OnTerminal;
