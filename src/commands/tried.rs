@@ -33,7 +33,7 @@ impl Tried {
     /// Why this release is left: what came of it now and not in an earlier attempt, or else what kept it from being tried.
     pub(super) fn why_left(&self, listed: &Listed) -> String {
         let progress = &listed.progress;
-        let is_from_now_on = |moment: &Timestamp| !self.since.is_ahead_of(*moment);
+        let is_from_now_on = |moment: &Timestamp| moment.age(self.since).is_zero();
         let of_eni = listed.allocation.as_ref().and_then(|it| self.ended.get(&it.eni));
         let is_tried = progress.last_tried.as_ref().is_some_and(is_from_now_on);
         // Where its ENI was not given up, the earlier failure is why it waits.
@@ -44,7 +44,10 @@ impl Tried {
         let requests = progress.in_doubt.iter().filter_map(|ask| ask.not_before);
         match progress.not_before.or_else(|| requests.max()) {
             Some(moment) => format!("a request is in doubt until {}", moment.to_seconds()),
-            None if listed.releasing_since.as_ref().is_some_and(is_from_now_on) => BEGAN_MEANWHILE.to_owned(),
+            // The name of a release says to the second when it began.
+            None if listed.releasing_since.is_some_and(|began| !self.since.is_ahead_of(began)) => {
+                BEGAN_MEANWHILE.to_owned()
+            }
             None => NOT_TRIED.to_owned(),
         }
     }

@@ -96,6 +96,8 @@ fn one_eni_that_is_stuck_does_not_keep_another_ones_addresses() {
         let flush = node.command(&["flush"]).start();
         // While the request about one ENI is not answered, the other's addresses are released.
         eventually("the other ENI is done", || node.pending_releases() == 1);
+        let of_stuck = node.cloud.ledger().into_iter().filter(|it| it.eni.as_deref() == Some(stuck));
+        assert!(of_stuck.filter(|it| it.action == UNASSIGN).count() <= 1, "it was not given up first");
         node.cloud.let_go();
         node.cloud.clear_faults();
         assert_eq!(flush.wait().status(), 0);
@@ -122,7 +124,12 @@ fn two_flushes_at_once_end_and_send_no_address_twice() {
 fn the_causes_count_what_happened_now_and_no_earlier_failure() {
     let mut node = node();
     let addresses = left_behind(&node, 4);
-    // Of four addresses, one is refused for good, and the others are released.
+    // Each of them fails once in this way.
+    let later = Effect::code_with_retry_after("ServiceUnavailable", Duration::from_mins(1));
+    node.cloud.inject(Fault::on(UNASSIGN).effect(later));
+    assert_eq!(node.operator(&["flush"]).status(), 1);
+    node.cloud.clear_faults();
+    // And then one is refused for good, before the others' turn.
     node.set("maxAddressesPerCall", 1);
     node.cloud.inject(Fault::on(UNASSIGN).address(addresses[1]).effect(Effect::code("Forbidden.RAM")));
     let said = node.operator(&["flush", "--json"]).json();
