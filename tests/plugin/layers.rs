@@ -124,7 +124,7 @@ fn few_places_write_to_a_terminal() {
 }
 
 /// The suites with a `main` of their own, where an attribute `#[test]` has no effect and the compiler says nothing of it.
-const WITHOUT_LIBTEST: [&str; 5] = ["budgets", "crash", "machine", "network", "runtime"];
+const WITHOUT_LIBTEST: [&str; 7] = ["budgets", "crash", "image", "machine", "network", "package", "runtime"];
 
 #[test]
 fn no_test_hides_behind_an_attribute_without_effect() {

@@ -57,7 +57,23 @@ fn varying(word: &str) -> String {
     if core.strip_suffix('s').is_some_and(|number| number.parse::<u32>().is_ok()) {
         return replaced(word, "Ns");
     }
-    without_names(&without_port(word))
+    without_names(&without_port(&without_moments(word)))
+}
+
+/// Moments in JSON, which is one word.
+fn without_moments(word: &str) -> String {
+    const FORM: &str = "0000-00-00T00:00:00Z";
+    let mut plain = word.to_owned();
+    let is_moment = |text: &str| {
+        let form: String = text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+        form == FORM
+    };
+    let starts: Vec<_> = word.match_indices("\"20").map(|(at, _)| at + 1).collect();
+    for moment in starts.into_iter().filter_map(|at| word.get(at..at + FORM.len())).filter(|it| is_moment(it))
+    {
+        plain = plain.replace(moment, "TIME");
+    }
+    plain
 }
 
 /// The word without what punctuation stands around it.

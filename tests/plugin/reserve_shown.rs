@@ -197,7 +197,7 @@ fn a_person_gives_up_an_address_of_the_reserve() {
     assert_eq!(conversation.answer("no").status(), 1);
     assert!(node.is_reserved(address));
     let answer = node.operator(&["release", "192.168.0.77", "--yes", "--json"]);
-    assert_eq!(answer.result(), json!({"released": [address], "left": []}));
+    assert_eq!(answer.result(), json!({"released": [address], "left": [], "causes": []}));
     assert_eq!(node.on_eni(), BTreeSet::from([other]));
     assert_eq!(node.recorded(), BTreeSet::from([other]));
     assert_eq!([address, other].map(|it| node.is_reserved(it)), [false, true]);
@@ -209,7 +209,9 @@ fn an_address_of_the_reserve_that_ecs_does_not_take_back_is_releasing() {
     let address = resting(&node, "192.168.0.77");
     node.cloud.inject(Fault::on(UNASSIGN).effect(Effect::code("Forbidden.RAM")));
     let answer = node.operator(&["release", "192.168.0.77", "--yes", "--json"]);
-    assert_eq!((answer.status(), answer.json()), (1, json!({"released": [], "left": [address]})));
+    let printed = answer.json();
+    assert_eq!((answer.status(), &printed["released"], &printed["left"]), (1, &json!([]), &json!([address])));
+    assert_eq!(printed["causes"][0]["count"], 1, "{printed}");
     assert_eq!(node.counts(), [0, 0, 1, 0], "{}", node.scene());
     node.cloud.clear_faults();
     assert_eq!(node.operator(&["flush"]).status(), 0);
@@ -354,7 +356,7 @@ fn what_a_del_leaves_for_the_next_pod_is_in_order_for_every_command() {
     assert_eq!(node.operator(&["flush"]).status(), 0);
     assert_eq!((node.on_eni().len(), node.recorded()), (3, node.on_eni()));
     let released = node.operator(&["release", &address.to_string(), "--yes", "--json"]);
-    assert_eq!(released.result(), json!({"released": [address], "left": []}));
+    assert_eq!(released.result(), json!({"released": [address], "left": [], "causes": []}));
     assert_eq!((node.on_eni().len(), node.recorded()), (2, node.on_eni()));
 }
 
