@@ -35,7 +35,7 @@ impl OwnTime {
     }
 
     /// What the next part of the command works with. What came before cannot leave it less time than one call has.
-    pub(super) fn open<'a>(self, ipam: Ipam<'a>) -> Result<CallContext<'a>> {
+    pub(super) fn open(self, ipam: Ipam<'_>) -> Result<CallContext<'_>> {
         let timeout = ipam.timeout()?;
         let patience = self.asked.map_or(timeout, |asked| asked.min(timeout));
         CallContext::open_until(ipam, self.whole.max(Deadline::after(patience)), patience)

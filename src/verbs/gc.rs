@@ -66,7 +66,7 @@ pub(super) fn gc(context: &CallContext<'_>, call: &Gc, valid: &BTreeSet<Attachme
     }
     match context.drain(false, None) {
         Ok(drained) => {
-            errors.extend(drained.into_iter().filter_map(|(_, it)| it.err()).map(|it| it.to_string()))
+            errors.extend(drained.into_iter().filter_map(|(_, it)| it.err()).map(|it| it.to_string()));
         }
         Err(error) => errors.push(error.to_string()),
     }

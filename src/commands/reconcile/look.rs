@@ -30,7 +30,9 @@ pub(super) fn resolve_interrupted(context: &CallContext<'_>, progress: &Progress
             Ok(drained) => drained.into_iter().filter_map(|(_, it)| it.err()).collect(),
             Err(error) => vec![error],
         };
-        errors.iter().for_each(|error| log::warn!("{error}"));
+        for error in errors {
+            log::warn!("{error}");
+        }
     }
     Ok(())
 }

@@ -122,15 +122,14 @@ impl Releaser<'_> {
         loop {
             self.tell(watch, eni, Doing::Waiting);
             let until = deadline.at_most(self.timeout);
-            let taken = match held.take() {
-                Some(eni_lock) => match eni_lock.let_others_go_first(until) {
+            let taken = if let Some(eni_lock) = held.take() {
+                match eni_lock.let_others_go_first(until) {
                     Err(Error::EniBusy { .. }) => None,
                     taken => Some(taken?),
-                },
-                None => {
-                    let needless = || Ok(self.store.count_releases_of(eni)? == 0);
-                    self.store.lock_eni_unless(eni, until, needless)?
                 }
+            } else {
+                let needless = || Ok(self.store.count_releases_of(eni)? == 0);
+                self.store.lock_eni_unless(eni, until, needless)?
             };
             if taken.is_some() {
                 return Ok(taken);
