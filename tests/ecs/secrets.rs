@@ -7,6 +7,7 @@ use aliyun_eni_ipam::inside::cloud::SignatureMethod;
 use aliyun_eni_ipam::inside::cloud::Source;
 use aliyun_eni_ipam::inside::cloud::{Client, Settings, Want};
 use ecs_simulator::{Effect, Fault, World, codes};
+use log::kv::{Error, Key, Value, VisitSource};
 use log::{LevelFilter, Log, Metadata, Record};
 
 use crate::setup::{eni, region, settings, simulator, soon};
@@ -15,6 +16,16 @@ use crate::setup::{eni, region, settings, simulator, soon};
 struct Kept(Mutex<String>);
 
 static LOG: Kept = Kept(Mutex::new(String::new()));
+
+/// The fields of a line, which JSON and the journal have as they are.
+struct Values<'t>(&'t mut String);
+
+impl<'kvs> VisitSource<'kvs> for Values<'_> {
+    fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), Error> {
+        self.0.push_str(&format!(" {key}={value}"));
+        Ok(())
+    }
+}
 
 impl Log for Kept {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
@@ -25,6 +36,7 @@ impl Log for Kept {
         if self.enabled(record.metadata()) {
             let mut text = self.0.lock().unwrap();
             text.push_str(&record.args().to_string());
+            record.key_values().visit(&mut Values(&mut text)).unwrap();
             text.push('\n');
         }
     }
