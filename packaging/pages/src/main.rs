@@ -36,8 +36,16 @@ fn write(directory: &Path) -> io::Result<()> {
     let all = command_line();
     let name = all.get_name().to_owned();
     fs::write(directory.join(format!("{name}.8")), man::page(&all)?)?;
-    for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
+    for shell in [Shell::Zsh, Shell::Fish] {
         clap_complete::generate_to(shell, &mut all.clone(), &name, directory)?;
     }
-    Ok(())
+    let mut bash = Vec::new();
+    clap_complete::generate(Shell::Bash, &mut all.clone(), &name, &mut bash);
+    fs::write(directory.join(format!("{name}.bash")), with_one_name(&name, bash)?)
+}
+
+/// `clap_complete` writes a hyphen in the program's name in two ways, so that bash would complete commands and never their options.
+fn with_one_name(name: &str, completion: Vec<u8>) -> io::Result<String> {
+    let text = String::from_utf8(completion).map_err(io::Error::other)?;
+    Ok(text.replace(&name.replace('-', "__subcmd__"), &name.replace('-', "__")))
 }

@@ -9,6 +9,9 @@ use tempfile::TempDir;
 
 const NAME: &str = "aliyun-eni-ipam";
 
+/// The function that bash calls to complete.
+const FUNCTION: &str = "_aliyun__eni__ipam";
+
 fn main() -> ExitCode {
     harness::run_suite("PAGES_TESTS", [tests()])
 }
@@ -95,11 +98,11 @@ fn offered_by_bash(directory: &Path, words: &[&str]) -> Vec<String> {
         "source ./{NAME}.bash
          complete -p {NAME} >&2
          COMP_WORDS=({NAME} \"$@\") COMP_CWORD={last} COMPREPLY=()
-         _{NAME} {NAME} '{typed}' '{before}'
+         {FUNCTION} {NAME} '{typed}' '{before}'
          printf '%s\\n' \"${{COMPREPLY[@]}}\""
     );
     let (offered, told) = run("bash", &[&["--norc", "-c", &script, "bash"], words].concat(), directory);
-    assert!(told.contains(&format!("_{NAME}")), "{told}");
+    assert!(told.contains(&format!("-F {FUNCTION} {NAME}")), "{told}");
     offered.lines().filter(|it| !it.is_empty()).map(str::to_owned).collect()
 }
 
