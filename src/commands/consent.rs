@@ -23,9 +23,10 @@ impl Consent {
         }
         let (from, to) = (io::stdin(), io::stderr());
         // Who types sees no question that goes to a file, and would wait for nothing.
-        let asked = match from.is_terminal() && !to.is_terminal() {
-            true => show(question, "\n", &mut to.lock()).map_or(Answer::Unasked, |()| Answer::None),
-            false => ask(question, &mut to.lock(), &mut from.lock()),
+        let asked = if from.is_terminal() && !to.is_terminal() {
+            show(question, "\n", &mut to.lock()).map_or(Answer::Unasked, |()| Answer::None)
+        } else {
+            ask(question, &mut to.lock(), &mut from.lock())
         };
         if asked == Answer::None {
             print_error("nobody has answered: to agree, run it again with --yes");

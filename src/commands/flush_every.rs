@@ -57,7 +57,7 @@ pub(super) fn flush_every(
 
 /// Up to a tenth more than `every`, so that the nodes of a cluster, which are started together, do not ask ECS together.
 fn spread(every: Duration) -> Duration {
-    every - every / 10 + jitter(every / 5)
+    every.saturating_sub(every / 10).saturating_add(jitter(every / 5))
 }
 
 fn listen(sender: Sender<Event>) -> io::Result<()> {

@@ -40,7 +40,7 @@ pub(super) fn list(
     let failure = failures.pop();
     if let Some(failure) = failure {
         if failures.len() + 1 == count {
-            failures.iter().for_each(|failure| print_error(&failure.to_string()));
+            print_all(&failures);
             return Err(failure.into());
         }
         failures.push(failure);
@@ -60,8 +60,14 @@ pub(super) fn list(
     if failures.is_empty() {
         return Ok(());
     }
-    failures.iter().for_each(|failure| print_error(&failure.to_string()));
+    print_all(&failures);
     Err(CommandError::LeftOver)
+}
+
+fn print_all(failures: &[Failure]) {
+    for failure in failures {
+        print_error(&failure.to_string());
+    }
 }
 
 /// The store of each network, every one once.

@@ -27,9 +27,9 @@ pub(super) fn explain(error: &Error, command: Option<&str>) -> String {
         ErrorKind::InvalidSubcommand => unknown_command(command),
         ErrorKind::UnknownArgument if option.starts_with('-') => unknown_option(&all, command, option),
         ErrorKind::UnknownArgument => {
-            let takes = all.find_subcommand(command).and_then(|it| it.get_positionals().next());
-            match takes.and_then(Arg::get_value_names).and_then(<[_]>::first) {
-                Some(taken) => format!("`{command}` takes one {taken}, but also got `{option}`"),
+            let operand = all.find_subcommand(command).and_then(|it| it.get_positionals().next());
+            match operand.and_then(Arg::get_value_names).and_then(<[_]>::first) {
+                Some(one) => format!("`{command}` takes one {one}, but also got `{option}`"),
                 None => format!("`{command}` takes no arguments, but got `{option}`"),
             }
         }
@@ -69,10 +69,10 @@ fn unknown_command(name: &str) -> String {
 /// The error for an option that the command does not take.
 fn unknown_option(all: &Command, command: &str, option: &str) -> String {
     let Some(name) = option.strip_prefix("--") else { return format!("unknown option `{option}`") };
-    let takes = |it: &Command| it.get_arguments().any(|arg| arg.get_long() == Some(name));
-    let takers: Vec<_> =
-        all.get_subcommands().filter(|it| takes(it)).map(|it| format!("`{}`", it.get_name())).collect();
-    match takers.as_slice() {
+    let has_option = |it: &&Command| it.get_arguments().any(|arg| arg.get_long() == Some(name));
+    let with_option: Vec<_> =
+        all.get_subcommands().filter(has_option).map(|it| format!("`{}`", it.get_name())).collect();
+    match with_option.as_slice() {
         [] => {
             let of_commands = all.get_subcommands().flat_map(Command::get_arguments);
             let known: Vec<_> = all.get_arguments().chain(of_commands).filter_map(Arg::get_long).collect();

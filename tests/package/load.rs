@@ -53,7 +53,7 @@ pub(crate) fn under_load(
 ) -> Load {
     let (done, pods) = (&AtomicBool::new(false), &AtomicUsize::new(0));
     let times = &Mutex::new(Vec::new());
-    let timed = |verb: &str, container: &str| {
+    let measured = |verb: &str, container: &str| {
         let begin = Instant::now();
         let answer = call(debian, node, verb, container).run();
         times.lock().expect("times").push((begin, Instant::now()));
@@ -67,8 +67,8 @@ pub(crate) fn under_load(
                 break;
             }
             let container = format!("{name}-{number}-{pod}");
-            assert!(timed("ADD", &container).address().is_ipv4());
-            timed("DEL", &container).ok();
+            assert!(measured("ADD", &container).address().is_ipv4());
+            measured("DEL", &container).ok();
             pods.fetch_add(1, Ordering::Relaxed);
         }
     };

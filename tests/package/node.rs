@@ -265,9 +265,9 @@ fn no_call_fails_in_an_upgrade_and_only_the_store_is_left_after_a_purge() {
 
     println!("{}", machine.debian.run("apt-get purge --yes aliyun-eni-ipam"));
     machine.eventually("containerd has no network", |it| !it.is_network_ready());
-    let of_others = |path: &String| OF_OTHERS.iter().any(|it| path.starts_with(it));
+    let of_others = |path: &&String| OF_OTHERS.iter().any(|it| path.starts_with(it));
     let left: Vec<_> =
-        machine.debian.files().difference(&before).cloned().filter(|it| !of_others(it)).collect();
+        machine.debian.files().difference(&before).filter(|it| !of_others(it)).cloned().collect();
     let is_of_store = |path: &String| path.starts_with(STORE) || STORE.starts_with(path.as_str());
     let (store, rest): (Vec<_>, Vec<_>) = left.into_iter().partition(is_of_store);
     println!("left: {} files and directories of the store, {} others", store.len(), rest.len());

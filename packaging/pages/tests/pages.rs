@@ -1,5 +1,7 @@
 //! The man page and the completions, judged by the programs that read them.
 
+#![allow(clippy::unwrap_used, reason = "clippy.toml allows it in tests, but sees only #[test] functions")]
+
 use std::fs;
 use std::path::Path;
 use std::process::{Command, ExitCode};

@@ -13,16 +13,16 @@ use super::*;
 use crate::base::attachment::{Attachment, Pod};
 
 fn logger(level: LevelFilter, dir: &TempDir) -> Logger {
-    logger_of(Settings { level, file: dir.path().join("log"), format: Format::Text }, dir)
+    logger_of(&Settings { level, file: dir.path().join("log"), format: Format::Text }, dir)
 }
 
-fn logger_of(settings: Settings, dir: &TempDir) -> Logger {
+fn logger_of(settings: &Settings, dir: &TempDir) -> Logger {
     let sockets = ["journal", "syslog"].map(|name| dir.path().join(name));
-    Logger(Mutex::new(Some(Outlets::new(&settings, sockets))))
+    Logger(Mutex::new(Some(Outlets::new(settings, sockets))))
 }
 
 fn to(file: &str, dir: &TempDir) -> Logger {
-    logger_of(Settings { level: LevelFilter::Info, file: file.into(), format: Format::Text }, dir)
+    logger_of(&Settings { level: LevelFilter::Info, file: file.into(), format: Format::Text }, dir)
 }
 
 fn log(logger: &Logger, level: Level, message: &str) {
@@ -94,7 +94,7 @@ fn no_name_can_forge_a_line_or_a_field() {
 fn as_json_a_line_has_the_same_fields() {
     let dir = TempDir::new().unwrap();
     let file = dir.path().join("log");
-    let logger = logger_of(Settings { level: LevelFilter::Info, file, format: Format::Json }, &dir);
+    let logger = logger_of(&Settings { level: LevelFilter::Info, file, format: Format::Json }, &dir);
     logger.lock().as_mut().unwrap().context = of_pod("c1", "web-0");
     log_event(&logger, Level::Info, &hostile_event());
     log(&logger, Level::Warn, "a\u{9b}\u{202e}\u{e0041}\nb");
@@ -211,7 +211,7 @@ fn journal_of(dir: &TempDir, work: impl FnOnce()) -> Vec<String> {
     journal.set_nonblocking(true).unwrap();
     work();
     let mut received = Vec::new();
-    let mut datagram = [0; 20_000];
+    let mut datagram = vec![0; 20_000];
     while let Ok(length) = journal.recv(&mut datagram) {
         received.push(String::from_utf8(datagram[..length].to_vec()).unwrap());
     }

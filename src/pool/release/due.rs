@@ -63,10 +63,10 @@ mod tests {
 
     use super::*;
 
-    fn paused(until: Timestamp) -> Option<Backoff> {
+    fn paused(until: Timestamp) -> Backoff {
         let error = "ECS is down".to_owned();
         let (permanent, throttled, gave_up) = (false, false, true);
-        Some(Backoff { attempts: 1, not_before: until, since: until, error, permanent, throttled, gave_up })
+        Backoff { attempts: 1, not_before: until, since: until, error, permanent, throttled, gave_up }
     }
 
     fn state_with(backoff: Option<Backoff>, resolving: Option<Backoff>) -> EniState {
@@ -84,13 +84,13 @@ mod tests {
         for (record, eni, expected) in [
             (None, None, None),
             (Some(soon), None, Some(soon)),
-            (None, paused(soon), Some(soon)),
-            (Some(later), paused(soon), Some(later)),
-            (Some(soon), paused(later), Some(later)),
+            (None, Some(paused(soon)), Some(soon)),
+            (Some(later), Some(paused(soon)), Some(later)),
+            (Some(soon), Some(paused(later)), Some(later)),
             // Past, and what the clock was set back behind.
-            (Some(now), paused(now), None),
+            (Some(now), Some(paused(now)), None),
             (Some(now.plus(MAX_WAIT * 2)), None, None),
-            (Some(now.plus(MAX_WAIT * 2)), paused(soon), Some(soon)),
+            (Some(now.plus(MAX_WAIT * 2)), Some(paused(soon)), Some(soon)),
         ] {
             assert_eq!(
                 next_try(true, &waiting(record), &state(eni.clone()), now),
@@ -111,7 +111,7 @@ mod tests {
         let [soon, later] = [30, 60].map(|seconds| now.plus(Duration::from_secs(seconds)));
         let in_doubt = [AssignRequest { not_before: Some(soon), ..AssignRequest::example() }].to_vec();
         let progress = ReleaseProgress { in_doubt, ..ReleaseProgress::default() };
-        let state = state_with(None, paused(later));
+        let state = state_with(None, Some(paused(later)));
         assert_eq!(next_try(false, &progress, &EniState::default(), now), Some(soon));
         assert_eq!(next_try(false, &progress, &state, now), Some(later));
         assert_eq!(next_try(true, &progress, &state, now), None, "its addresses do not wait");
