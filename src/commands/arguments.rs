@@ -357,7 +357,7 @@ mod tests {
             (&["list", "--state", "activ"], "unknown value `activ` for `--state`; did you mean `active`?"),
             (
                 &["list", "--sort", "x"],
-                "unknown value `x` for `--sort`: it takes state, address, pod, eni, age",
+                "unknown value `x` for `--sort`: it takes state, address, pod, network, eni, age, attempts",
             ),
         ] {
             assert_eq!(parse(words).unwrap_err(), why, "{words:?}");

@@ -1,5 +1,6 @@
 //! Secrets stay out of errors, dumps and the log, whatever goes wrong.
 
+use std::fmt::Write as _;
 use std::sync::Mutex;
 
 use aliyun_eni_ipam::inside::base::Family;
@@ -22,7 +23,7 @@ struct Values<'t>(&'t mut String);
 
 impl<'kvs> VisitSource<'kvs> for Values<'_> {
     fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), Error> {
-        self.0.push_str(&format!(" {key}={value}"));
+        let _ = write!(self.0, " {key}={value}");
         Ok(())
     }
 }

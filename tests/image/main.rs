@@ -5,6 +5,7 @@
 //! The suite runs in a network namespace of its own, because `uninstall` removes the plugin's rules and routes.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::print_stdout, reason = "the counts are what these tests are run for")]
 
 mod container;
 #[path = "../runtime/containerd.rs"]

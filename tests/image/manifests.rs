@@ -39,7 +39,7 @@ pub(crate) fn read(name: &str) -> Vec<Value> {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// What a DaemonSet's pods are.
+/// What the pods of a `DaemonSet` are.
 pub(crate) fn pod_of(name: &str) -> Value {
     let objects = read(name);
     let set = objects.into_iter().find(|object| object["kind"] == "DaemonSet");

@@ -8,6 +8,7 @@
 #![allow(clippy::expect_used, reason = "clippy.toml allows it in tests, but sees only #[test] functions")]
 
 mod changes;
+#[allow(dead_code, reason = "the suite `image` uses the rest")]
 mod containerd;
 mod crashes;
 mod failures;
