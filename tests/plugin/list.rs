@@ -136,7 +136,7 @@ fn records_are_sorted_by_what_a_person_names() {
         node.reserve(address.parse().unwrap(), minutes(age));
     }
     node.reserve_changed("192.168.0.30".parse().unwrap(), minutes(1), |entry| {
-        entry["network"] = "another".into()
+        entry["network"] = "another".into();
     });
     let last = |options: &[&str]| {
         let addresses = listed(&node, options, "addresses");

@@ -57,7 +57,7 @@ fn a_node_on_which_all_is_recorded_has_nothing_to_reconcile() {
     let expected = json!({"enis": [{
         "networkInterfaceId": Node::ENI, "regionId": World::REGION_ID,
         "orphans": [], "inUse": [], "conflicts": [], "foreign": [], "ghosts": [], "undecided": [], "problem": null,
-    }], "adopted": [], "restored": [], "released": [], "left": [], "unseen": []});
+    }], "adopted": [], "restored": [], "released": [], "left": [], "causes": [], "unseen": []});
     assert_eq!(reconcile(&node).result(), expected);
     let text = node.operator(&["reconcile"]);
     assert!(text.status() == 0 && text.stdout().contains(Node::ENI), "{text:?}");

@@ -23,8 +23,11 @@ fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
+/// What has happened, and a node where it has.
+type Situation = (&'static str, fn() -> Node);
+
 /// A node in each situation that a command tells of.
-const SITUATIONS: &[(&str, fn() -> Node)] = &[
+const SITUATIONS: &[Situation] = &[
     ("nothing is recorded", node),
     ("pods in both families", || {
         let node = node().with("ipv6", true);

@@ -146,10 +146,20 @@ fn set_aside() -> BTreeSet<IpAddr> {
     &all - &listed_in(&["active", "releasing"])
 }
 
+/// What is listed, in an order that does not depend on that of the list.
+fn in_any_order(mut listed: Value) -> Value {
+    listed["records"].as_array_mut().unwrap().sort_by_key(Value::to_string);
+    listed
+}
+
 #[test]
 fn a_store_of_schema_1_is_listed_as_it_was() {
-    let node = golden_node();
-    assert_eq!(listing(&node), read_json("list.json"));
+    let mut now = listing(&golden_node());
+    // A key that was added since.
+    for record in now["records"].as_array_mut().unwrap() {
+        record.as_object_mut().unwrap().remove("nextTry").unwrap();
+    }
+    assert_eq!(in_any_order(now), in_any_order(read_json("list.json")));
 }
 
 #[test]
@@ -249,7 +259,7 @@ fn shape_of_file(content: &[u8], is_entry: bool) -> String {
 }
 
 /// Optional keys that schema 1 has got since the golden store was written. Readers that do not know them ignore them.
-const ADDED: [&str; 5] = ["asked", "block", "clock", "digest", "primary"];
+const ADDED: [&str; 6] = ["asked", "block", "clock", "digest", "lastTried", "primary"];
 
 fn shape(value: &Value) -> String {
     match value {
