@@ -4,7 +4,7 @@
 //! So the log goes elsewhere, and whatever goes wrong there, a full disk or a stuck journal, is nobody's problem but
 //! the log's: it neither fails, delays nor ends a call.
 //!
-//! A line is a message and fields ([`field`]), and is written as text, as JSON or as an entry of the journal ([`line`]).
+//! A line is a message and fields (`field`), and is written as text, as JSON or as an entry of the journal (`line`).
 
 mod context;
 mod field;
