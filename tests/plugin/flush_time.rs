@@ -1,6 +1,5 @@
 //! How long `flush` goes on, what it shows meanwhile, and how it says what is left.
 
-use std::fs;
 use std::net::IpAddr;
 use std::num::NonZero;
 use std::time::Duration;
