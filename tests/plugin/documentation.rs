@@ -162,6 +162,21 @@ fn the_page_of_errors_has_every_message_in_the_row_of_its_code_and_no_other() {
     }
 }
 
+#[test]
+fn the_runbook_quotes_what_the_plugin_says() {
+    let said = ["tests/plugin/on_call.txt", "tests/plugin/messages.txt", "docs/errors.md"].map(read).concat();
+    let runbook = read("docs/runbook.md");
+    // Commands, paths and links are checked elsewhere.
+    let is_quote = |span: &&str| {
+        span.contains(' ') && !["aliyun", "kubectl", "systemctl", "apt"].iter().any(|it| span.starts_with(it))
+    };
+    let quotes: Vec<_> = code_spans(&runbook).into_iter().filter(is_quote).collect();
+    assert!(quotes.len() >= 5, "{quotes:?}");
+    for quote in quotes {
+        assert!(quote.split("...").all(|part| said.contains(part)), "nothing says `{quote}`");
+    }
+}
+
 /// Every Rust file below a folder.
 fn rust_files(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
