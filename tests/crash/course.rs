@@ -61,12 +61,17 @@ pub(crate) fn with_others_waiting(node: &Node, call: Calling<'_>) -> Answer {
     answer
 }
 
-/// The call, which is an ADD, comes while another pod's ADD waits for the ENI's lock: that one asks for both.
+/// The call, which is an ADD, comes while another pod's ADD waits for the ENI's lock: that one asks for both, unless the call fails to
+/// say what it waits for.
 pub(crate) fn behind_another(node: &Node, call: Calling<'_>) -> Answer {
+    let trace = trace_of(node);
+    let _ = fs::remove_file(&trace);
     let held = eni_lock(node);
     let other = waiting(node, WAITING[0]);
     let mut running = call.start();
-    wait_until("the ADD waits", || !running.is_running() || waits(node, POD));
+    wait_until("the ADD waits", || {
+        !running.is_running() || waits(node, POD) || cannot_say_what_it_waits_for(&trace)
+    });
     drop(held);
     let answer = running.wait();
     let _ = other.wait().address();
@@ -99,6 +104,12 @@ fn waits(node: &Node, pod: &str) -> bool {
     let of_pod = |name: &str| name.strip_prefix(pod).is_some_and(|rest| rest.starts_with('-'));
     let mut own = intents.filter(|it| it.file_name().to_str().is_some_and(of_pod));
     own.any(|it| fs::read_to_string(it.path()).is_ok_and(|content| content.contains("\"waits\"")))
+}
+
+/// Whether a traced call was kept from writing what it waits for.
+fn cannot_say_what_it_waits_for(trace: &Path) -> bool {
+    let is_it = |line: &str| line.contains("waits") && line.contains("INJECTED");
+    fs::read_to_string(trace).is_ok_and(|it| it.lines().any(is_it))
 }
 
 /// Whether a traced call has found a lock taken.
