@@ -288,9 +288,12 @@ impl<'a> CallContext<'a> {
     /// # Errors
     /// When nothing is known of what is to be released.
     pub(crate) fn drain(&self, anew: bool, watch: Watch<'_>) -> Result<Vec<(EniId, Result<Drained>)>> {
-        let enis = self.store.pending_by_eni()?;
+        // Those of one ENI in several regions come one after the other: a failure in the region of a damaged record must not be taken
+        // for the ENI's.
+        let pending = self.store.pending_by_eni()?;
+        let enis: Vec<_> = pending.chunk_by(|one, next| one.eni == next.eni).map(<[_]>::to_vec).collect();
         if enis.len() < 2 {
-            return Ok(enis.into_iter().map(|any| self.drain_one(any, anew, watch)).collect());
+            return Ok(pending.into_iter().map(|any| self.drain_one(any, anew, watch)).collect());
         }
         let (ipam, deadline, patience, began) = (self.ipam, self.deadline, self.patience, self.began);
         let directory = self.store.directory();
@@ -300,13 +303,18 @@ impl<'a> CallContext<'a> {
         let work = || {
             loop {
                 let next = locked(&enis).next();
-                let Some(any) = next else { break };
+                let Some(of_eni) = next else { break };
                 let drained = match Store::open(directory) {
                     Ok(store) => {
                         let context = Self::new(ipam, store, deadline, patience, began);
-                        (context.drain_one(any, anew, watch), context.take_events())
+                        let drained: Vec<_> =
+                            of_eni.into_iter().map(|any| context.drain_one(any, anew, watch)).collect();
+                        (drained, context.take_events())
                     }
-                    Err(error) => ((any.eni, Err(error.into())), Vec::new()),
+                    Err(error) => {
+                        let eni = of_eni.into_iter().next().map(|any| any.eni);
+                        (eni.into_iter().zip([Err(error.into())]).collect(), Vec::new())
+                    }
                 };
                 locked(&done).push(drained);
             }
@@ -323,7 +331,7 @@ impl<'a> CallContext<'a> {
         let done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
         let (drained, events): (Vec<_>, Vec<_>) = done.into_iter().unzip();
         self.events.borrow_mut().extend(events.into_iter().flatten());
-        Ok(drained)
+        Ok(drained.into_iter().flatten().collect())
     }
 
     fn drain_one(&self, any: ReleaseId, anew: bool, watch: Watch<'_>) -> (EniId, Result<Drained>) {
