@@ -25,7 +25,7 @@ fn pods_behind_ptp_are_routed_by_the_eni_that_has_their_addresses() {
         attach_enis(&stage);
         let mut conflist = stage.node.ptp_conflist();
         let mut chained = json!({"type": "aliyun-eni-ipam"});
-        for key in ["dataDir", "metadataEndpoint", "logLevel", "logFile", "logFormat"] {
+        for key in ["dataDir", "metadataEndpoint", "logLevel", "logFile"] {
             chained[key] = stage.node.ipam[key].clone();
         }
         conflist["plugins"].as_array_mut().expect("a list").push(chained);
