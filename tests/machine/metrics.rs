@@ -88,7 +88,7 @@ fn a_call_that_is_killed_while_writing_leaves_the_metrics_to_the_next() {
 fn totals_that_cannot_be_kept_are_not_shown_and_the_gauges_are() {
     let node = with_pods(&["c0", "c1"]);
     let totals = node.store().join("metrics/totals.new").display().to_string();
-    let arguments = ["-f", "-o", "/dev/null", "-P", &totals, "-e", "inject=openat:error=ENOSPC"];
+    let arguments = ["-f", "-o", "/dev/null", "-P", &totals, "-e", "inject=?open,openat:error=ENOSPC"];
     node.call("DEL", "c0").under("strace", &arguments.map(str::to_owned)).run().ok();
     assert_eq!((records(&node), dels(&node)), (vec![0, 0, 1, 0, 0], 0), "{}", node.log());
     assert!(node.log().contains("the metrics do not count this call"), "{}", node.log());
