@@ -83,8 +83,10 @@ impl Store {
         for path in names.iter().map(|name| self.quarantine_directory().join(name)) {
             let Some(found) = self.named_by(&path, region.as_ref())? else { continue };
             let allocation = Allocation { owner: owner.clone(), network: network.to_owned(), ..found };
-            let message = format!("the damaged record {} had its addresses: releasing them", path.display());
-            allocation.event("").say(Level::Warn, format_args!("{message}"));
+            allocation.event("").say(
+                Level::Warn,
+                format_args!("the damaged record {} had its addresses: releasing them", path.display()),
+            );
             self.put_releasing(allocation, ReleaseProgress::default())?;
             file::remove(&path)?;
             file::sync_directory(&self.quarantine_directory())?;
@@ -97,8 +99,10 @@ impl Store {
     pub(super) fn mend_release(&self, name: &str) -> Result<Option<Release>> {
         let path = self.releasing_directory().join(name);
         let Some(allocation) = self.named_by(&path, None)? else { return Ok(None) };
-        let message = format!("the damaged release {} is of its addresses, and goes on", path.display());
-        allocation.event("").say(Level::Warn, format_args!("{message}"));
+        allocation.event("").say(
+            Level::Warn,
+            format_args!("the damaged release {} is of its addresses, and goes on", path.display()),
+        );
         let release = Release { name: name.to_owned(), allocation, progress: ReleaseProgress::default() };
         file::replace(&path, &release.encode(&path)?)?;
         Ok(Some(release))

@@ -285,16 +285,21 @@ pub fn python() -> PathBuf {
     env::var_os("RUNTIME_VENV").map_or_else(default, PathBuf::from).join("bin/python3")
 }
 
+/// The file that a variable names, by its path from the repository or from the root.
+pub(crate) fn named_by(variable: &str) -> Option<PathBuf> {
+    env::var_os(variable).filter(|path| !path.is_empty()).map(|path| repository().join(path))
+}
+
 /// The plugin's release binary: its path is in `BUDGETS_BINARY`.
 #[must_use]
 pub fn release_binary() -> Option<PathBuf> {
-    env::var_os("BUDGETS_BINARY").filter(|path| !path.is_empty()).map(|path| repository().join(path))
+    named_by("BUDGETS_BINARY")
 }
 
 /// The plugin built for a musl target, which needs no libraries: its path is in `IMAGE_BINARY`.
 #[must_use]
 pub fn static_binary() -> Option<PathBuf> {
-    env::var_os("IMAGE_BINARY").filter(|path| !path.is_empty()).map(|path| repository().join(path))
+    named_by("IMAGE_BINARY")
 }
 
 /// What judges Kubernetes manifests, in the virtual environment that `tests/image/setup` makes.
@@ -318,7 +323,7 @@ pub fn debian() -> PathBuf {
 /// The Debian package for this machine: its path is in `DEBIAN_PACKAGE`.
 #[must_use]
 pub fn debian_package() -> Option<PathBuf> {
-    env::var_os("DEBIAN_PACKAGE").filter(|path| !path.is_empty()).map(|path| repository().join(path))
+    named_by("DEBIAN_PACKAGE")
 }
 
 /// The container image that `tests/runtime/setup` builds.

@@ -1,8 +1,9 @@
 //! The plugin under test.
 
-use std::env;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+
+use crate::needs::named_by;
 
 /// The plugin under test: the one that Cargo has built with the tests, or the one that the environment's `PLUGIN_BINARY` names:
 /// an installed one, one for another architecture or one of another profile.
@@ -23,8 +24,7 @@ macro_rules! plugin {
 pub fn plugin_or(built: &'static str) -> &'static Path {
     static NAMED: OnceLock<Option<PathBuf>> = OnceLock::new();
     let named = || {
-        let name = env::var_os("PLUGIN_BINARY").filter(|name| !name.is_empty())?;
-        let path = crate::needs::repository().join(name);
+        let path = named_by("PLUGIN_BINARY")?;
         assert!(path.is_file(), "PLUGIN_BINARY names {}, which is no file", path.display());
         Some(path)
     };
