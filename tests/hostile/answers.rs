@@ -286,17 +286,37 @@ fn a_description_leaves_out_no_address_that_ecs_names() {
     );
 }
 
+/// What the client makes of this description.
+fn error_about(description: &Value) -> Error {
+    let line = Line::open();
+    let body = description.to_string();
+    let bytes = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes();
+    *line.answer.lock().unwrap() = RawAnswer { bytes, then: Then::Close };
+    line.ask(|client| client.describe(&region(), &eni(), Deadline::after(HANGS)).unwrap_err())
+}
+
 #[test]
 fn a_description_that_has_the_eni_twice_is_not_believed() {
-    let line = Line::open();
     let mut body = good("DescribeNetworkInterfaces");
     let list = body["NetworkInterfaceSets"]["NetworkInterfaceSet"].as_array_mut().unwrap();
     let mut without_secondary = list[0].clone();
     without_secondary["PrivateIpSets"]["PrivateIpSet"].as_array_mut().unwrap().truncate(1);
     list.push(without_secondary);
-    let body = body.to_string();
-    let bytes = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes();
-    *line.answer.lock().unwrap() = RawAnswer { bytes, then: Then::Close };
-    let error = line.ask(|client| client.describe(&region(), &eni(), Deadline::after(HANGS)).unwrap_err());
+    let error = error_about(&body);
     assert!(error.kind == ErrorKind::Unknown && error.to_string().contains("twice"), "{error}");
+}
+
+#[test]
+fn a_next_page_that_cannot_be_asked_for_is_an_unclear_answer_and_not_a_request_that_was_not_sent() {
+    let empty = json!({"NetworkInterfaceSet": []});
+    for length in [10_001, 70_000, 500_000] {
+        let token = "/".repeat(length);
+        let error =
+            error_about(&json!({"RequestId": "R", "NextToken": token, "NetworkInterfaceSets": empty}));
+        assert!(error.kind == ErrorKind::Unknown && error.to_string().contains("NextToken"), "{error}");
+    }
+    // The longest that is sent back fits.
+    let token = "/".repeat(10_000);
+    let error = error_about(&json!({"RequestId": "R", "NextToken": token, "NetworkInterfaceSets": empty}));
+    assert!(error.kind == ErrorKind::Unknown && error.to_string().contains("repeats"), "{error}");
 }

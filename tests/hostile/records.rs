@@ -35,8 +35,8 @@ impl Change {
                 let text = std::str::from_utf8(content).unwrap();
                 let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
                 let line = index.get(&lines);
-                // Of an intent, a character stands before each of them.
-                let json = line.trim_start_matches('\u{1e}');
+                // Of an intent, a character stands before each of them, and before a hint another one.
+                let json = line.trim_start_matches(['\u{1e}', '\0']);
                 let begin = &line[..line.len() - json.len()];
                 let changed = format!("{begin}{}", mutate(&serde_json::from_str(json).unwrap(), mutations));
                 let at = index.index(lines.len());

@@ -18,6 +18,9 @@ const NAME: &str = "DescribeNetworkInterfaces";
 /// The most pages that are read. One ENI is on the first; more can only be a server that never ends.
 const MAX_PAGES: usize = 20;
 
+/// The longest token of a page, in bytes, that is sent back: a request with a longer one may not fit into a URL.
+const MAX_TOKEN: usize = 10_000;
+
 /// Whether an ENI came with its instance or was attached to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EniKind {
@@ -93,10 +96,11 @@ impl Client {
             if found.is_some() {
                 return Ok(found);
             }
-            match page.next_token {
-                Some(next) if !next.is_empty() && next != token => token = next,
-                Some(next) if !next.is_empty() => return Err(unclear("it repeats a page")),
-                _ => return Ok(None),
+            match page.next_token.filter(|next| !next.is_empty()) {
+                Some(next) if next == token => return Err(unclear("it repeats a page")),
+                Some(next) if next.len() > MAX_TOKEN => return Err(unclear("its NextToken is too long")),
+                Some(next) => token = next,
+                None => return Ok(None),
             }
         }
         Err(Error::unknown(NAME, "the list of ENIs has too many pages").about(eni))
