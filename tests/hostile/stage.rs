@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 
 use harness::{Node, Saved};
 
+use crate::cases::{is_silent, silence};
+
 /// A node with the plugin under test, whose calls have little time.
 pub(crate) fn node() -> Node {
     Node::new(harness::plugin!()).with("timeoutSeconds", 2)
@@ -96,9 +98,16 @@ pub(crate) fn side_by_side<S: Send, C: Sync>(
 ) {
     let play =
         &|stage: &Mutex<S>, case: &C| play(&mut stage.lock().unwrap_or_else(PoisonError::into_inner), case);
+    let silent = is_silent();
     let failures: Vec<_> = thread::scope(|scope| {
-        let playing: Vec<_> =
-            stages.iter().zip(cases).map(|(stage, case)| scope.spawn(move || play(stage, case))).collect();
+        let pairs = stages.iter().zip(cases);
+        let playing = pairs.map(|(stage, case)| {
+            scope.spawn(move || {
+                silence(silent);
+                play(stage, case);
+            })
+        });
+        let playing: Vec<_> = playing.collect();
         playing.into_iter().filter_map(|it| it.join().err()).collect()
     });
     if let Some(failure) = failures.into_iter().next() {
