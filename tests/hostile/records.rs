@@ -299,3 +299,37 @@ fn a_release_that_has_been_tried_as_often_as_can_be_counted_is_tried_again() {
     command(node.command(&["flush"]));
     assert!(!node.on_eni().contains(&stage.address_of("left-0").unwrap()), "{}", node.scene());
 }
+
+#[test]
+fn what_stands_in_a_hint_of_an_intent_keeps_nothing_from_being_released() {
+    let stage = Stage::set();
+    let Stage { node, starts, .. } = &stage;
+    let path = stage.files.iter().find(|path| pod_of(path) == "lost-0").unwrap();
+    let content = fs::read_to_string(path).unwrap();
+    let (before, hint) = content.split_once("\u{1e}\0").unwrap();
+    let (hint, after) = hint.split_once('\n').unwrap();
+    let waits: Value = serde_json::from_str(hint).unwrap();
+    let waits = waits["waits"].to_string();
+    let nested = format!("{}{}", "[".repeat(200), "]".repeat(200));
+    let hints = [
+        "null".to_owned(),
+        "{".to_owned(),
+        nested.clone(),
+        "{\"waits\":7}".to_owned(),
+        format!("{{\"waits\":{nested}}}"),
+        format!("{{\"waits\":{waits},\"waits\":{waits}}}"),
+        hint.replace("\"until\":\"", "\"until\":\"x"),
+        hint.replace(Node::ENI, "../x"),
+        "{\"answered\":{\"clientToken\":\"x\",\"addresses\":[\"10.0.0.9\"]}}".to_owned(),
+        format!("{{\"waits\":{waits},\"later\":\"{}\"}}", "x".repeat(100_000)),
+    ];
+    for changed in hints {
+        starts[1].restore(node);
+        fs::write(path, format!("{before}\u{1e}\0{changed}\n{after}")).unwrap();
+        let shown: String = changed.chars().take(100).collect();
+        command(node.command(&["flush"]));
+        let lost = stage.address_of("lost-0").unwrap();
+        assert!(!node.on_eni().contains(&lost), "{shown}\n{}", node.scene());
+        assert!(!path.exists(), "{shown}\n{}", node.scene());
+    }
+}
