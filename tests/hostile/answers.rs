@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -124,14 +125,21 @@ struct Line {
     /// What the client's thread does next: the client is that thread's own, and lives as long as the line.
     calls: mpsc::Sender<Call>,
     answer: Arc<Mutex<RawAnswer>>,
+    /// How many requests have reached the server.
+    arrived: Arc<AtomicUsize>,
     _server: RawServer,
 }
 
 impl Line {
     fn open() -> Self {
         let answer = Arc::new(Mutex::new(RawAnswer { bytes: Vec::new(), then: Then::Close }));
-        let next = Arc::clone(&answer);
-        let server = RawServer::start(move |_| next.lock().unwrap().clone()).unwrap();
+        let arrived = Arc::new(AtomicUsize::new(0));
+        let (next, count) = (Arc::clone(&answer), Arc::clone(&arrived));
+        let server = RawServer::start(move |_| {
+            count.fetch_add(1, Ordering::SeqCst);
+            next.lock().unwrap().clone()
+        })
+        .unwrap();
         let keys = [
             ("ALIBABA_CLOUD_ACCESS_KEY_ID", World::ACCESS_KEY_ID),
             ("ALIBABA_CLOUD_ACCESS_KEY_SECRET", World::ACCESS_KEY_SECRET),
@@ -150,7 +158,7 @@ impl Line {
                 drop(catch_unwind(AssertUnwindSafe(|| call(&client))));
             }
         });
-        Self { calls, answer, _server: server }
+        Self { calls, answer, arrived, _server: server }
     }
 
     /// What the client makes of the answer that the server has now. It must come back.
@@ -170,9 +178,14 @@ impl Line {
         *self.answer.lock().unwrap() = answer.raw();
         // Nothing but a deadline ends some of these calls; the others have no reason to take long.
         let time = if answer.is_held() { Duration::from_millis(50) } else { HANGS };
+        let before = self.arrived.load(Ordering::SeqCst);
         let result = self.ask(move |client| call(client, Deadline::after(time)));
-        if let Err(error) = &result {
-            expect_honest(error, answer);
+        // On a busy machine so short a time can end before anything is sent.
+        let is_late = answer.is_held() && self.arrived.load(Ordering::SeqCst) == before;
+        match &result {
+            Err(error) if error.kind == ErrorKind::NotSent && is_late => {}
+            Err(error) => expect_honest(error, answer),
+            Ok(_) => {}
         }
         result
     }

@@ -30,8 +30,12 @@ where
     };
     match attempt(count.saturating_mul(times), seed, cases, property) {
         Ok(executions) => println!("hostile: {executions} {what} survived"),
-        // What repeats them comes last: of a long output, the end is seen first.
-        Err(failure) => panic!("{what}: {failure}\n{}", command_for_the_same(times, seed)),
+        Err(failure) => {
+            // Of a long output the end is seen first, so the command is last, and no backtrace follows: that of the first
+            // failure has been printed.
+            println!("{what}: {failure}\n{}", command_for_the_same(times, seed));
+            resume_unwind(Box::new(failure));
+        }
     }
 }
 
@@ -113,6 +117,7 @@ fn a_failure_can_be_repeated_by_its_seed() {
         assert!(case < 1_000_000, "it is too large");
         1
     });
+    assert!(!is_silent());
     assert_eq!(failure.unwrap_err().trim(), "Test failed: it is too large.\nminimal failing input: 1000000");
     let command = command_for_the_same(20, 7);
     assert!(command.starts_with("repeat it: HOSTILE_CASES=20 PROPTEST_RNG_SEED=7 cargo test"), "{command}");
