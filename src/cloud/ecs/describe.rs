@@ -1,10 +1,12 @@
 //! What ECS knows about an ENI: `DescribeNetworkInterfaces`.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::net::IpAddr;
 
 use log::warn;
-use serde::Deserialize;
+use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use super::actions::{SET_BY, VERSION};
 use super::client::Client;
@@ -149,6 +151,8 @@ struct Attachment {
 #[serde(rename_all = "PascalCase")]
 struct PrivateIpSets {
     private_ip_set: Vec<PrivateIp>,
+    #[serde(flatten)]
+    _others: NoAddress,
 }
 
 #[derive(Deserialize)]
@@ -162,6 +166,8 @@ struct PrivateIp {
 #[serde(rename_all = "PascalCase")]
 struct Ipv6Sets {
     ipv6_set: Vec<Ipv6>,
+    #[serde(flatten)]
+    _others: NoAddress,
 }
 
 #[derive(Deserialize)]
@@ -169,6 +175,62 @@ struct Ipv6Sets {
 struct Ipv6 {
     ipv6_address: IpAddr,
     primary: Option<bool>,
+}
+
+/// Any JSON value in which no key for an address stands. What ECS adds one day may be passed over, but not where it names an
+/// address.
+struct NoAddress;
+
+impl<'de> Deserialize<'de> for NoAddress {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Self)
+    }
+}
+
+impl<'de> Visitor<'de> for NoAddress {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("something without addresses")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self, A::Error> {
+        while let Some((key, Self)) = members.next_entry::<String, Self>()? {
+            if matches!(key.as_str(), "PrivateIpAddress" | "Ipv6Address") {
+                return Err(A::Error::custom("an address is outside of the list of addresses"));
+            }
+        }
+        Ok(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self, A::Error> {
+        while items.next_element::<Self>()?.is_some() {}
+        Ok(self)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self, E> {
+        Ok(self)
+    }
 }
 
 impl Entry {
@@ -281,6 +343,24 @@ mod tests {
         let mut entry = documented();
         entry.as_object_mut().unwrap().remove("Ipv6Sets");
         assert_eq!(read(&entry.to_string()).unwrap().addresses, addresses(&["192.168.1.10"]));
+    }
+
+    #[test]
+    fn what_is_added_to_the_list_of_addresses_is_passed_over_unless_it_names_one() {
+        let list = r#""Ipv6Set":["#;
+        let with = |more: &str| read(&documented().to_string().replacen(list, &format!("{more},{list}"), 1));
+        let other = r#""x":[{"y":[null,true,-1,7,1.5,"2001:db8::11",[],{}]}],"x":1"#;
+        assert_eq!(with(other).unwrap().addresses, addresses(&["192.168.1.10", "2001:db8::10"]));
+        for named in [
+            r#""x":[{"Ipv6Address":"2001:db8::11"}]"#,
+            r#""Ipv6Address":"2001:db8::11""#,
+            r#""x":[{"y":{"PrivateIpAddress":null}}],"x":[]"#,
+        ] {
+            assert!(with(named).unwrap_err().contains("outside"), "{named}");
+        }
+        let entry = documented().to_string();
+        let moved = entry.replacen("\"PrivateIpSet\":", "\"PrivateIpSet\":[],\"x\":", 1);
+        assert!(read(&moved).unwrap_err().contains("outside"));
     }
 
     #[test]
