@@ -36,12 +36,12 @@ const MAX_HEAD: usize = 32 << 10;
 
 const USER_AGENT: &str = concat!("aliyun-eni-ipam/", env!("CARGO_PKG_VERSION"));
 
-/// How servers are dialled. The roots are loaded by the first exchange that needs them.
+/// How servers are dialled. The roots are loaded by the first exchange that needs them, for all that follow.
 #[derive(Debug)]
 pub(crate) struct Http {
     ca_file: Option<PathBuf>,
     proxy: Proxy,
-    roots: OnceCell<RootCerts>,
+    trust: OnceCell<(RootCerts, Tls)>,
 }
 
 /// What is sent.
@@ -70,7 +70,7 @@ pub(crate) struct Response {
 
 impl Http {
     pub(crate) fn new(ca_file: Option<PathBuf>, proxy: Proxy) -> Self {
-        Self { ca_file, proxy, roots: OnceCell::new() }
+        Self { ca_file, proxy, trust: OnceCell::new() }
     }
 
     /// Sends `request` once, follows nowhere, and reads the whole answer.
@@ -89,7 +89,7 @@ impl Http {
             )
         })?;
 
-        let config = self.config(request, deadline)?;
+        let (config, tls) = self.config(request, deadline)?;
         // A connection attempt ends by whichever comes first, and the clock need not show which that was.
         let ends_connecting = deadline.remaining() <= request.patience.connect;
         let connected = Arc::new(AtomicBool::new(false));
@@ -98,7 +98,7 @@ impl Http {
         let connector =
             ().chain(ConnectProxyConnector::default())
                 .chain(Dial { line: line.clone() })
-                .chain(RustlsConnector::default())
+                .chain(tls)
                 .chain(mark);
         let agent = Agent::with_parts(config, connector, DefaultResolver::default());
         let response = agent.run(message).and_then(read).map_err(|error| {
@@ -123,13 +123,15 @@ impl Http {
         }
     }
 
-    fn config(&self, request: &Request<'_>, deadline: Deadline) -> Result<Config, Failure> {
-        let mut tls = TlsConfig::builder();
+    fn config(&self, request: &Request<'_>, deadline: Deadline) -> Result<(Config, Tls), Failure> {
+        let (mut settings, mut tls) = (TlsConfig::builder(), Tls::default());
         if request.endpoint.scheme() == "https" {
-            tls = tls.root_certs(self.roots().map_err(Failure::before_sending)?);
+            let (roots, shared) = self.trust().map_err(Failure::before_sending)?;
+            settings = settings.root_certs(roots.clone());
+            tls = shared.clone();
         }
         let patience = request.patience;
-        Ok(Agent::config_builder()
+        let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
             .max_idle_connections(0)
@@ -137,20 +139,20 @@ impl Http {
             .user_agent(USER_AGENT)
             .accept("application/json")
             .proxy(self.proxy.resolve().map_err(Failure::before_sending)?)
-            .tls_config(tls.build())
+            .tls_config(settings.build())
             .timeout_global(Some(deadline.remaining()))
             .timeout_resolve(Some(patience.connect))
             .timeout_connect(Some(patience.connect))
-            .timeout_recv_response(Some(patience.answer))
-            .build())
+            .timeout_recv_response(Some(patience.answer));
+        Ok((config.build(), tls))
     }
 
-    fn roots(&self) -> Result<RootCerts, String> {
-        if let Some(roots) = self.roots.get() {
-            return Ok(roots.clone());
+    fn trust(&self) -> Result<&(RootCerts, Tls), String> {
+        if let Some(trust) = self.trust.get() {
+            return Ok(trust);
         }
         let roots = tls::roots(self.ca_file.as_deref())?;
-        Ok(self.roots.get_or_init(|| roots).clone())
+        Ok(self.trust.get_or_init(|| (roots, Tls::default())))
     }
 }
 
@@ -176,6 +178,23 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let standard =
         || text(headers, "retry-after").and_then(|value| value.trim().parse().ok()).map(Duration::from_secs);
     own.or_else(standard).map(|wait| wait.min(Duration::from_mins(2)))
+}
+
+/// The link of the chain that speaks TLS. Its clones share what the first handshake makes of the roots, so they are for
+/// exchanges with the same ones.
+#[derive(Clone, Debug, Default)]
+struct Tls(Arc<RustlsConnector>);
+
+impl<In: Transport> Connector<In> for Tls {
+    type Out = <RustlsConnector as Connector<In>>::Out;
+
+    fn connect(
+        &self,
+        details: &ConnectionDetails<'_>,
+        chained: Option<In>,
+    ) -> Result<Option<Self::Out>, ureq::Error> {
+        self.0.connect(details, chained)
+    }
 }
 
 /// The last link of the chain that makes a connection: it is reached when the connection stands, the TLS handshake

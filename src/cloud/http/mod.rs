@@ -6,6 +6,7 @@ pub(crate) mod endpoint;
 mod exchange;
 mod explanation;
 mod failure;
+mod pem;
 mod proxy;
 mod roots;
 mod tls;

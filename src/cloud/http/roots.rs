@@ -6,7 +6,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ureq::tls::{Certificate, PemItem, parse_pem};
+use ureq::tls::Certificate;
+
+use super::pem;
 
 /// Files with all roots, in the order of Go's and OpenSSL's users.
 const BUNDLES: &[&str] = &[
@@ -43,12 +45,7 @@ fn of_file(path: &Path) -> Vec<Certificate<'static>> {
     if !fs::metadata(path).is_ok_and(|metadata| metadata.is_file()) {
         return Vec::new();
     }
-    let pem = fs::read(path).unwrap_or_default();
-    let certificate = |item| match item {
-        Ok(PemItem::Certificate(certificate)) => Some(certificate),
-        _ => None,
-    };
-    parse_pem(&pem).filter_map(certificate).collect()
+    pem::certificates(&fs::read(path).unwrap_or_default())
 }
 
 fn of_directory(path: &Path) -> Vec<Certificate<'static>> {
