@@ -10,19 +10,23 @@ use tempfile::TempDir;
 pub(crate) enum Call {
     Add,
     Del,
+    /// DEL where ECS is reached by `https`, as on every node: with the roots of this machine.
+    DelOverTls,
     /// DEL of an attachment that has no record. Runtimes send one for every pod that they have deleted.
     DelOfNobody,
     Version,
 }
 
 impl Call {
-    pub(crate) const ALL: [Self; 4] = [Self::Add, Self::Del, Self::DelOfNobody, Self::Version];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Add, Self::Del, Self::DelOverTls, Self::DelOfNobody, Self::Version];
 
     /// Its name in the table.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Add => "ADD",
             Self::Del => "DEL",
+            Self::DelOverTls => "DEL-over-TLS",
             Self::DelOfNobody => "DEL-of-nobody",
             Self::Version => "VERSION",
         }
@@ -36,10 +40,12 @@ pub(crate) struct WarmNode {
 }
 
 impl WarmNode {
-    pub(crate) fn new() -> Self {
+    /// A node for calls of this kind.
+    pub(crate) fn new(call: Call) -> Self {
         // All directories above the store are looked at, so it is not where TMPDIR says.
         let directory = tempfile::tempdir_in("/tmp").unwrap();
-        let mut node = Node::new(needs::release_binary().unwrap());
+        let plugin = needs::release_binary().unwrap();
+        let mut node = if call == Call::DelOverTls { Node::over_tls(plugin) } else { Node::new(plugin) };
         node.set("dataDir", directory.path().join("store").to_str().unwrap());
         node.set("logFile", directory.path().join("log").to_str().unwrap());
         // The default, as on most nodes.
@@ -58,7 +64,7 @@ impl WarmNode {
                 let _ = make("ADD").address();
                 self.node.del("measured").ok();
             }
-            Call::Del => {
+            Call::Del | Call::DelOverTls => {
                 let _ = self.node.add("measured").address();
                 make("DEL").ok();
             }

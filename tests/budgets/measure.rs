@@ -17,11 +17,13 @@ harness::tests! {
     needs [Need::ReleaseBinary, Need::Strace]:
         an_add_makes_no_more_system_calls_than_its_budget,
         a_del_makes_no_more_system_calls_than_its_budget,
+        a_del_over_tls_makes_no_more_system_calls_than_its_budget,
         a_del_of_nobody_makes_no_more_system_calls_than_its_budget,
         a_version_makes_no_more_system_calls_than_its_budget;
     needs [Need::ReleaseBinary, Need::Valgrind]:
         an_add_takes_no_more_instructions_than_its_budget,
         a_del_takes_no_more_instructions_than_its_budget,
+        a_del_over_tls_takes_no_more_instructions_than_its_budget,
         a_del_of_nobody_takes_no_more_instructions_than_its_budget,
         a_version_takes_no_more_instructions_than_its_budget;
 }
@@ -37,6 +39,10 @@ fn an_add_makes_no_more_system_calls_than_its_budget() {
 
 fn a_del_makes_no_more_system_calls_than_its_budget() {
     expect_system_calls(Call::Del);
+}
+
+fn a_del_over_tls_makes_no_more_system_calls_than_its_budget() {
+    expect_system_calls(Call::DelOverTls);
 }
 
 fn a_del_of_nobody_makes_no_more_system_calls_than_its_budget() {
@@ -55,6 +61,10 @@ fn a_del_takes_no_more_instructions_than_its_budget() {
     expect_instructions(Call::Del);
 }
 
+fn a_del_over_tls_takes_no_more_instructions_than_its_budget() {
+    expect_instructions(Call::DelOverTls);
+}
+
 fn a_del_of_nobody_takes_no_more_instructions_than_its_budget() {
     expect_instructions(Call::DelOfNobody);
 }
@@ -65,7 +75,7 @@ fn a_version_takes_no_more_instructions_than_its_budget() {
 
 #[track_caller]
 fn expect_system_calls(call: Call) {
-    let node = WarmNode::new();
+    let node = WarmNode::new(call);
     let report = node.report().display().to_string();
     let strace = ["-f", "-qq", "-e", "signal=none", "-o", &report].map(str::to_owned);
     let runs = [(); RUNS].map(|()| {
@@ -91,7 +101,7 @@ fn count(trace: &str, names: &[&str]) -> u64 {
 
 #[track_caller]
 fn expect_instructions(call: Call) {
-    let node = WarmNode::new();
+    let node = WarmNode::new(call);
     let report = format!("--log-file={}", node.report().display());
     let valgrind = ["--tool=callgrind", "--callgrind-out-file=/dev/null", &report].map(str::to_owned);
     let runs = [(); RUNS].map(|()| {

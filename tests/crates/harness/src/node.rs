@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ecs_simulator::{Simulator, World};
+use ecs_simulator::{LOOPBACK_AUTHORITY, LOOPBACK_CERTIFICATE, LOOPBACK_KEY, Simulator, World};
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
@@ -76,7 +76,27 @@ impl Node {
     #[must_use]
     #[expect(clippy::expect_used, reason = "a test without them is no test")]
     pub fn in_world(plugin: impl AsRef<Path>, world: World) -> Self {
-        let cloud = Arc::new(Simulator::start(world).expect("the simulator listens"));
+        Self::in_cloud(plugin, Simulator::start(world).expect("the simulator listens"))
+    }
+
+    /// A node in the simulator's usual world, whose API it reaches over TLS: `caFile` names the authority.
+    ///
+    /// # Panics
+    /// When the simulator or a temporary directory cannot be had.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "a test without them is no test")]
+    pub fn over_tls(plugin: impl AsRef<Path>) -> Self {
+        let cloud = Simulator::start_tls(World::single_node(), LOOPBACK_CERTIFICATE, LOOPBACK_KEY);
+        let mut node = Self::in_cloud(plugin, cloud.expect("the simulator listens"));
+        let authority = node.directory().join("authority.pem");
+        fs::write(&authority, LOOPBACK_AUTHORITY).expect("there is room for a file");
+        node.set("caFile", authority.display().to_string());
+        node
+    }
+
+    #[expect(clippy::expect_used, reason = "a test without them is no test")]
+    fn in_cloud(plugin: impl AsRef<Path>, cloud: Simulator) -> Self {
+        let cloud = Arc::new(cloud);
         let directory = tempfile::tempdir().expect("there is room for temporary files");
         fs::create_dir_all(directory.path().join("cni/results")).expect("there is room for a cache");
         let ipam = json!({
@@ -90,8 +110,9 @@ impl Node {
             "logLevel": "debug",
             "timeoutSeconds": 10,
         });
-        let claims =
-            Claims(format!("@{}", cloud.endpoint().trim_start_matches("http://").trim_end_matches('/')));
+        let endpoint = cloud.endpoint();
+        let (_, authority) = endpoint.split_once("://").expect("an endpoint is a URL");
+        let claims = Claims(format!("@{}", authority.trim_end_matches('/')));
         Self {
             cloud,
             ipam: ipam.as_object().cloned().unwrap_or_default(),
