@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use harness::{Need, needs};
+use harness::{Need, SystemCalls, Trace, needs};
 
 use crate::budget;
 use crate::calls::{Call, WarmNode};
@@ -76,27 +76,19 @@ fn a_version_takes_no_more_instructions_than_its_budget() {
 #[track_caller]
 fn expect_system_calls(call: Call) {
     let node = WarmNode::new(call);
-    let report = node.report().display().to_string();
-    let strace = ["-f", "-qq", "-e", "signal=none", "-o", &report].map(str::to_owned);
+    let trace = Trace::to(node.report());
+    let (strace, arguments) = trace.tracer();
     let runs = [(); RUNS].map(|()| {
-        node.measure(call, |call| call.under("strace", &strace));
-        fs::read_to_string(node.report()).unwrap()
+        node.measure(call, |call| call.under(strace, &arguments));
+        trace.counts().unwrap()
     });
-    let counts = |names: &[&str]| runs.iter().map(|trace| count(trace, names)).collect();
+    let counts = |count: fn(&SystemCalls) -> u64| runs.iter().map(count).collect();
     let spent = [
-        (Figure::SystemCalls, counts(&[])),
-        (Figure::Fsyncs, counts(&["fsync", "fdatasync"])),
-        (Figure::Opens, counts(&["open", "openat", "openat2", "creat"])),
+        (Figure::SystemCalls, counts(|run| run.all)),
+        (Figure::Fsyncs, counts(|run| run.fsyncs)),
+        (Figure::Opens, counts(|run| run.opens)),
     ];
     budget::expect(call.name(), &spent);
-}
-
-/// How many of a trace's calls have one of these names; all of them for none.
-fn count(trace: &str, names: &[&str]) -> u64 {
-    // A thread and a call. What goes on with a call that another thread's has interrupted in the trace is in angle brackets.
-    let calls = trace.lines().filter_map(|line| line.split_once(' ')?.1.trim_start().split_once('('));
-    let calls = calls.filter(|(name, _)| !name.starts_with('<'));
-    calls.filter(|(name, _)| names.is_empty() || names.contains(name)).map(|_| 1).sum()
 }
 
 #[track_caller]

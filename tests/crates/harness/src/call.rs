@@ -146,6 +146,12 @@ impl<'a> Calling<'a> {
         self
     }
 
+    /// The command without a stdin, for whoever starts it with no more than it takes.
+    #[must_use]
+    pub fn into_command(self) -> Command {
+        self.command
+    }
+
     /// Makes the call and waits for its end.
     #[must_use]
     pub fn run(self) -> Answer {

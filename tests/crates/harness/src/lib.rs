@@ -33,6 +33,7 @@ mod routed;
 mod suite;
 mod terminal;
 mod time;
+mod trace;
 
 pub mod needs;
 pub mod schema;
@@ -53,3 +54,4 @@ pub use raw::{RawAnswer, RawServer, Then};
 pub use routed::{Added, Kernel, PRIMARY_TABLE, RoutedNode, TABLE, addresses_of};
 pub use suite::{Test, run_suite};
 pub use terminal::OnTerminal;
+pub use trace::{SystemCalls, Trace};

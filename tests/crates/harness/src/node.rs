@@ -99,10 +99,11 @@ impl Node {
         let cloud = Arc::new(cloud);
         let directory = tempfile::tempdir().expect("there is room for temporary files");
         fs::create_dir_all(directory.path().join("cni/results")).expect("there is room for a cache");
+        let endpoint = cloud.endpoint();
         let ipam = json!({
             "type": "aliyun-eni-ipam",
             "networkInterfaceId": Self::ENI,
-            "endpoint": cloud.endpoint(),
+            "endpoint": endpoint,
             "metadataEndpoint": cloud.metadata_endpoint(),
             "credentials": {"source": "env"},
             "dataDir": directory.path().join("store"),
@@ -118,7 +119,7 @@ impl Node {
             ipam: ipam.as_object().cloned().unwrap_or_default(),
             network: "pods".into(),
             version: "1.1.0".into(),
-            plugin: plugin.as_ref().to_owned(),
+            plugin: plugin.to_owned(),
             directory,
             claims,
         }
