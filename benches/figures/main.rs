@@ -12,6 +12,8 @@
 mod calls;
 mod fleet;
 mod machine;
+#[allow(dead_code, reason = "the sections will use it")]
+mod plot;
 mod report;
 mod together;
 
