@@ -15,6 +15,7 @@ mod machine;
 #[allow(dead_code, reason = "the sections will use it")]
 mod plot;
 mod report;
+mod statistics;
 mod together;
 
 use std::fs;

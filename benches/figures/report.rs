@@ -14,7 +14,6 @@ pub(crate) enum Scale {
 }
 
 impl Scale {
-    #[allow(dead_code, reason = "the sections will use it")]
     /// One value for each scale.
     pub(crate) fn pick<T>(self, quick: T, full: T) -> T {
         match self {
@@ -35,7 +34,6 @@ pub(crate) struct Section {
     pub(crate) plots: Vec<(&'static str, String)>,
 }
 
-#[allow(dead_code, reason = "the sections will use it")]
 /// A table in Markdown.
 pub(crate) fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
     let line = |cells: Vec<&str>| format!("| {} |\n", cells.join(" | "));
