@@ -46,6 +46,7 @@ pub(crate) fn section(scale: Scale) -> Section {
     text += &measured.table(scale, Verb::Del);
     text += &limits(scale);
     text += &both_ways(scale);
+    text += &one_by_one(scale);
     let plots = vec![
         ("together-drain-wall.svg", measured.wall_plot(scale)),
         ("together-drain-requests.svg", measured.requests_plot(scale)),
@@ -226,6 +227,37 @@ fn both_ways(scale: Scale) -> String {
          the other.\n\n{}",
         table(&["ECS answers after", "requests", "last ADD", "last DEL", "overlap"], &rows),
         half = pods / 2
+    )
+}
+
+/// Pods that come and go one after the other, with and without a reserve.
+fn one_by_one(scale: Scale) -> String {
+    let latency = Duration::from_millis(scale.pick(50, 200));
+    let pods = scale.pick(5, 40);
+    let row = |(reserve, every): (usize, u64)| {
+        let kind = Kind { size: Size { pods, enis: 1, latency }, limit: 32, dual: false };
+        let (outcome, times) = plugin::one_by_one(kind, reserve, Duration::from_millis(every));
+        let [add, del] = times.map(|mut times| {
+            times.sort();
+            times[times.len() / 2].as_secs_f64() * 1000.0
+        });
+        let pace = if every == 0 { "as fast as it goes".to_owned() } else { format!("every {every} ms") };
+        vec![
+            reserve.to_string(),
+            pace,
+            format!("{:.2}", float(outcome.requests) / float(pods)),
+            format!("{add:.1} ms"),
+            format!("{del:.1} ms"),
+        ]
+    };
+    let rows: Vec<_> = [(0, 0), (10, 0), (10, 500)].into_iter().map(row).collect();
+    format!(
+        "\n### Pods that come and go one by one\n\n\
+         {pods} pods, each deleted as soon as it has its address; ECS answers after {} ms. With `reserve` a deleted pod's address stays on \
+         the ENI for the next one; here it rests for one second before (`reuseDelaySeconds`, else 120). One run, medians of its \
+         calls.\n\n{}",
+        latency.as_millis(),
+        table(&["`reserve`", "a pod", "requests for each pod", "ADD", "DEL"], &rows)
     )
 }
 

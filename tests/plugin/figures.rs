@@ -1,7 +1,6 @@
 //! Figures, printed and not judged: `cargo test --release --test plugin figures -- --ignored --nocapture --test-threads 1`.
 
 mod metrics;
-mod together;
 
 use std::path::Path;
 use std::process::{Command, Stdio};

@@ -1,7 +1,7 @@
 //! Pods that start together, and pods that end together: they share requests, and each gets an address of its own.
 //!
 //! What is counted here does not depend on how fast the machine is: the first request is held back until all calls are known to
-//! wait. `figures` prints what it costs when nobody holds anything back.
+//! wait. `cargo bench -- together` measures what it costs when nobody holds anything back.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -35,7 +35,7 @@ fn node_with_limit(limit: usize, families: usize) -> Node {
 }
 
 /// Has the node find out about its ENI: what a hundred calls ask metadata for at once, a slow machine does not answer in time.
-pub(crate) fn warm_up(node: &Node) {
+fn warm_up(node: &Node) {
     let _ = node.add("warm").address();
     node.del("warm").ok();
     assert_eq!((node.reserved(), node.on_eni().len()), (0, 0), "{}", node.scene());

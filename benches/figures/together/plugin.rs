@@ -1,7 +1,8 @@
 //! The plugin: real processes, all of which have been started and wait for their stdin, which is then written to each.
 
 use std::fs;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use harness::{Node, Timed, at_once, last_of};
 
@@ -45,6 +46,25 @@ pub(super) fn start_while_others_end(kind: Kind) -> (Outcome, [Duration; 2]) {
     let last =
         |first: usize| answers.iter().skip(first).step_by(2).map(|it| it.after).max().unwrap_or_default();
     (outcome(&node.cloud, last_of(&answers), failed(&answers)), [last(1), last(0)])
+}
+
+/// Pods that come and go one by one, so many and each so long after the one before: what was asked, and the times of each ADD and each
+/// DEL.
+pub(super) fn one_by_one(kind: Kind, reserve: usize, every: Duration) -> (Outcome, [Vec<Duration>; 2]) {
+    let node = node(kind).with("reserve", reserve).with("reuseDelaySeconds", 1);
+    node.cloud.set_latency(kind.size.latency);
+    node.cloud.clear_ledger();
+    let (start, mut times) = (Instant::now(), [Vec::new(), Vec::new()]);
+    for pod in names("c", kind.size.pods) {
+        let begun = Instant::now();
+        let _ = node.add(&pod).address();
+        let added = Instant::now();
+        node.del(&pod).ok();
+        times[0].push(added - begun);
+        times[1].push(added.elapsed());
+        thread::sleep(every.saturating_sub(begun.elapsed()));
+    }
+    (outcome(&node.cloud, start.elapsed(), 0), times)
 }
 
 /// Calls at once.

@@ -2,15 +2,28 @@
 //! `FIGURES_BEFORE` another one.
 
 use std::fs;
+use std::path::PathBuf;
 use std::time::Instant;
 
-use harness::{Calling, Node};
+use harness::{Calling, Node, needs};
 
 use super::median;
-use super::together::{Binary, binaries};
 
 /// How often each call is made.
 const RUNS: usize = 151;
+
+/// A binary to be measured, and how it is named in the table.
+struct Binary {
+    name: &'static str,
+    path: PathBuf,
+}
+
+/// The binary under test, and one from before if the environment names it.
+fn binaries() -> Vec<Binary> {
+    let path = needs::release_binary().unwrap_or_else(|| harness::plugin!().into());
+    let before = std::env::var_os("FIGURES_BEFORE").map(|path| Binary { name: "before", path: path.into() });
+    before.into_iter().chain([Binary { name: "now", path }]).collect()
+}
 
 /// A warm node with one other pod.
 fn node_of(binary: &Binary, metrics: bool) -> Node {
