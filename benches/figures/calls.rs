@@ -38,8 +38,8 @@ pub(crate) fn section(scale: Scale) -> Section {
     let text = [
         about(),
         comparison(&nodes),
-        "### Growth\n\nNo node has so many pods: this shows what grows. host-local reads the file of every pod in each of these calls. \
-         This plugin looks its record up by name, in directories that the kernel indexes.\n"
+        "### Growth\n\nNo node has so many pods: this shows what grows. host-local reads the file of every pod in each ADD and \
+         DEL. This plugin looks its record up by name, in directories that the kernel indexes.\n"
             .to_owned(),
         comparison(&growth),
         costs::text(&tools, scale),

@@ -16,6 +16,7 @@ pub(crate) struct Machine {
     file_system: String,
     fsync: f64,
     load: String,
+    plugin: String,
     day: String,
 }
 
@@ -31,6 +32,7 @@ impl Machine {
             file_system: file_system(&read("/proc/self/mounts"), stores.path()),
             fsync: fsync_time(stores.path()),
             load: load.split(' ').next().unwrap_or_default().to_owned(),
+            plugin: plugin(),
             day: now.split('T').next().unwrap_or_default().to_owned(),
         }
     }
@@ -38,10 +40,10 @@ impl Machine {
 
 impl fmt::Display for Machine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { processors, model, kernel, file_system, fsync, load, day } = self;
+        let Self { processors, model, kernel, file_system, fsync, load, plugin, day } = self;
         write!(
             f,
-            "These are of {day}, of version {}, from a machine with {processors} processors ({model}), Linux {kernel}, the stores on \
+            "These are of {day}, of version {} ({plugin}), from a machine with {processors} processors ({model}), Linux {kernel}, the stores on \
              {file_system}, where the fsync of a small file takes {fsync:.2} ms; the load before the first run was {load}.",
             env!("CARGO_PKG_VERSION")
         )
@@ -50,6 +52,16 @@ impl fmt::Display for Machine {
 
 fn read(path: &str) -> String {
     fs::read_to_string(path).unwrap_or_default()
+}
+
+/// Which binary is measured.
+fn plugin() -> String {
+    let named = std::env::var_os("PLUGIN_BINARY").filter(|path| !path.is_empty());
+    // Its directory is this machine's.
+    match named.as_ref().and_then(|_| harness::plugin!().parent()?.parent()?.file_name()?.to_str()) {
+        Some(target) => format!("built for {target}"),
+        None => "as `cargo build --release` builds it".to_owned(),
+    }
 }
 
 /// The processor's name, which not every architecture tells.

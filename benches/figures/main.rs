@@ -12,7 +12,7 @@
 mod calls;
 mod fleet;
 mod machine;
-#[allow(dead_code, reason = "the sections will use it")]
+#[allow(dead_code, reason = "no section draws bars yet")]
 mod plot;
 mod report;
 mod statistics;
@@ -23,15 +23,19 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
+use harness::Need;
 use machine::Machine;
 use report::{Scale, Section};
 
 /// Measures a section.
 type Measure = fn(Scale) -> Section;
 
-/// What can be measured, in the order of the page.
-const SECTIONS: [(&str, Measure); 3] =
-    [("calls", calls::section), ("together", together::section), ("fleet", fleet::section)];
+/// What can be measured, in the order of the page, and what it needs of the machine.
+const SECTIONS: [(&str, &[Need], Measure); 3] = [
+    ("calls", &[Need::HostLocal, Need::Strace], calls::section),
+    ("together", &[], together::section),
+    ("fleet", &[], fleet::section),
+];
 
 fn main() -> ExitCode {
     let (mut names, mut scale) = (Vec::new(), Scale::Full);
@@ -39,19 +43,25 @@ fn main() -> ExitCode {
     for argument in std::env::args().skip(1).filter(|it| it != "--bench") {
         match argument.as_str() {
             "--quick" => scale = Scale::Quick,
-            name if SECTIONS.iter().any(|(known, _)| *known == name) => names.push(argument),
+            name if SECTIONS.iter().any(|(known, ..)| *known == name) => names.push(argument),
             _ => {
-                let known = SECTIONS.map(|(name, _)| name).join(", ");
+                let known = SECTIONS.map(|(name, ..)| name).join(", ");
                 eprintln!("unknown argument {argument:?}; there are --quick and the sections {known}");
                 return ExitCode::from(2);
             }
         }
     }
+    let is_wanted = |name: &str| names.is_empty() || names.iter().any(|it| it == name);
+    let wanted: Vec<_> = SECTIONS.into_iter().filter(|(name, ..)| is_wanted(name)).collect();
+    let missing = wanted.iter().flat_map(|(_, needs, _)| *needs).find_map(|need| need.missing());
+    if let Some(missing) = missing {
+        eprintln!("{missing}");
+        return ExitCode::FAILURE;
+    }
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let is_page = names.is_empty() && scale == Scale::Full;
     let machine = Machine::look();
-    let is_wanted = |name: &str| names.is_empty() || names.iter().any(|it| it == name);
-    let sections = SECTIONS.into_iter().filter(|(name, _)| is_wanted(name)).map(|(name, section)| {
+    let sections = wanted.into_iter().map(|(name, _, section)| {
         eprintln!("measuring {name}");
         section(scale)
     });
