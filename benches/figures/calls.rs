@@ -93,7 +93,8 @@ fn about() -> String {
      *DEL of nobody* is the second DEL, which runtimes send for every pod: there is no record of it. ADD and DEL of this plugin make a \
      request each to a simulated ECS on the same machine, which answers at once; a real one takes some tenths of a second, which the \
      section on pods that start and end together is about. *By the reserve* they make none. host-local (Debian's) asks no cloud, and does \
-     not make durable what it writes; this plugin does, and most of the time of its ADD and DEL are the fsyncs that are counted below. The \
+     not make durable what it writes; this plugin does, by the fsyncs that are counted below. What they take depends on the disk, so the \
+     ratios of ADD and DEL do too: where an fsync takes milliseconds, most of their time is fsyncs. The \
      *empty program* is `int main(void) { return 0; }`, linked statically: what it costs to start any process.\n\n\
      Times are medians in milliseconds. Behind a ratio are the quartiles of the ratios of neighbouring runs: half of all pairs were \
      between them. Below 1, this plugin is faster.\n"
