@@ -111,7 +111,6 @@ impl Node {
             "logLevel": "debug",
             "timeoutSeconds": 10,
         });
-        let endpoint = cloud.endpoint();
         let (_, authority) = endpoint.split_once("://").expect("an endpoint is a URL");
         let claims = Claims(format!("@{}", authority.trim_end_matches('/')));
         Self {
@@ -119,7 +118,7 @@ impl Node {
             ipam: ipam.as_object().cloned().unwrap_or_default(),
             network: "pods".into(),
             version: "1.1.0".into(),
-            plugin: plugin.to_owned(),
+            plugin: plugin.as_ref().to_owned(),
             directory,
             claims,
         }
