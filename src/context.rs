@@ -9,6 +9,7 @@ use crate::base::clock::Timestamp;
 use crate::base::deadline::Deadline;
 use crate::base::eni::EniId;
 use crate::base::foreign::ForeignAddresses;
+use crate::base::moment;
 use crate::base::region::{Family, RegionId};
 use crate::cloud::ecs::Client;
 use crate::cloud::rpc;
@@ -41,7 +42,7 @@ pub(crate) struct CallContext<'a> {
 impl<'a> CallContext<'a> {
     /// Opens the store. The call's time runs from here on.
     pub(crate) fn open(ipam: Ipam<'a>) -> Result<Self> {
-        let (began, timeout) = (Instant::now(), ipam.timeout()?);
+        let (began, timeout) = (moment::now(), ipam.timeout()?);
         let deadline = Deadline::after(timeout);
         let store = Store::open(&ipam.data_directory()?)?;
         Ok(Self::new(ipam, store, deadline, timeout, began))
@@ -49,14 +50,14 @@ impl<'a> CallContext<'a> {
 
     /// The same for a command that has until `deadline`, and waits for one thing as long as `patience`.
     pub(crate) fn open_until(ipam: Ipam<'a>, deadline: Deadline, patience: Duration) -> Result<Self> {
-        let began = Instant::now();
+        let began = moment::now();
         let store = Store::open(&ipam.data_directory()?)?;
         Ok(Self::new(ipam, store, deadline, patience, began))
     }
 
     /// The same with a store that is open already.
     pub(crate) fn with_store(ipam: Ipam<'a>, store: Store) -> Result<Self> {
-        let (began, timeout) = (Instant::now(), ipam.timeout()?);
+        let (began, timeout) = (moment::now(), ipam.timeout()?);
         Ok(Self::new(ipam, store, Deadline::after(timeout), timeout, began))
     }
 
@@ -105,7 +106,7 @@ impl<'a> CallContext<'a> {
     ) -> Result<()> {
         let outcome = work(&self);
         let code = outcome.as_ref().err().map(|failure| failure.kind().0.0);
-        self.events.borrow_mut().push(Event::call(verb, code, self.began.elapsed()));
+        self.events.borrow_mut().push(Event::call(verb, code, moment::since(self.began)));
         self.write_metrics(active);
         outcome
     }

@@ -79,6 +79,8 @@ pub mod inside {
         pub use crate::base::environment::Environment;
         pub use crate::base::random::hex128;
         pub use crate::base::region::{Family, RegionId};
+        #[cfg(feature = "simulation")]
+        pub use crate::base::simulation;
     }
 
     /// The ECS API, credentials, and instance metadata.
@@ -94,6 +96,8 @@ pub mod inside {
     /// The commands for people.
     pub mod commands {
         pub use crate::commands::command_line;
+        #[cfg(feature = "simulation")]
+        pub use crate::commands::flush_silently;
     }
 
     /// The `ipam` object.

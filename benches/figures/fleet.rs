@@ -1,7 +1,148 @@
-//! A fleet.
+//! Fleets of nodes on one account's quota, in simulated time: benches/fleet runs the plugin's own code for them.
 
-use crate::report::{Scale, Section};
+use std::process::{Command, Stdio};
 
-pub(crate) fn section(_: Scale) -> Section {
-    Section { title: "A fleet", text: String::new(), plots: Vec::new() }
+use serde_json::Value;
+
+use crate::plot::{Axes, Series, bars};
+use crate::report::{Scale, Section, table};
+
+/// What is simulated: nodes, pods on each, addresses that each keeps, the most addresses in a request, scenarios. Each row is a process.
+const RUNS: &[(Scale, [usize; 4], &[&str])] = &[
+    (Scale::Quick, [20, 10, 0, 32], &["outage", "drain"]),
+    (Scale::Full, [50, 110, 0, 32], &["drain"]),
+    (Scale::Full, [50, 110, 0, 10], &["drain"]),
+    (Scale::Full, [50, 30, 0, 32], &["pods come and go", "rolling update", "outage", "drain"]),
+    (Scale::Full, [50, 30, 10, 32], &["pods come and go", "rolling update", "outage", "drain"]),
+    (Scale::Full, [50, 30, 0, 32], &["slow drain"]),
+    (Scale::Full, [500, 30, 0, 32], &["drain"]),
+    (Scale::Full, [500, 30, 10, 32], &["drain"]),
+    (Scale::Full, [500, 30, 0, 32], &["slow drain"]),
+];
+
+const ABOUT: &str = "\
+Nodes share one account, of which ECS takes 400 calls of each action a minute and refuses more until the minute ends. Every call of the \
+plugin is its own code, with its store on a disk and its locks; simulated are time, chance, and ECS, which takes 0.2 to 0.4 s. A kubelet \
+tries a pod that got no address again after 10 to 20 s, each pod gets a second DEL, and the timer of `conf-examples/systemd` runs `flush`.
+
+*Pods come and go*: in half an hour a fifth of the pods ends and as many others start. *Rolling update*: within a quarter of an hour every \
+pod is replaced. *Outage*: ECS answers nothing for ten minutes, in which a third of the pods ends and as many others start. *Drain*: all \
+pods end within a tenth of a second; *slow drain*: within half a minute.
+
+Calls a pod are all calls of ECS for each pod that started or ended. *Refused* is the share of them beyond the quota. *Recovered* is the time \
+from the last of these events, or from the end of the outage, until every pod had its address and every other address was back; *quota* is \
+how long the quota makes that take at least. The same seed gives the same figures.\n\n";
+
+pub(crate) fn section(scale: Scale) -> Section {
+    let mut outcomes = Vec::new();
+    for (_, size, scenarios) in RUNS.iter().filter(|(of, ..)| *of == scale) {
+        outcomes.extend(simulate(*size, scenarios));
+    }
+    let text = ABOUT.to_owned() + &rows(&outcomes);
+    let plots =
+        vec![("fleet-calls.svg", calls_plot(&outcomes)), ("fleet-recovery.svg", recovery_plot(&outcomes))];
+    Section { title: "A fleet on one account", text, plots }
+}
+
+fn simulate(size: [usize; 4], scenarios: &[&str]) -> Vec<Value> {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(["run", "--release", "--quiet", "--package", "fleet", "--"]);
+    command.args(size.map(|number| number.to_string())).args(scenarios);
+    let output = command.current_dir(env!("CARGO_MANIFEST_DIR")).stderr(Stdio::inherit()).output();
+    let output = output.expect("cargo runs");
+    assert!(output.status.success(), "the simulation failed: {command:?}");
+    let text = String::from_utf8(output.stdout).expect("JSON is text");
+    text.lines().map(|line| serde_json::from_str(line).expect("each line is a document")).collect()
+}
+
+fn number(outcome: &Value, key: &str) -> f64 {
+    outcome[key].as_f64().unwrap_or(f64::NAN)
+}
+
+fn calls(outcome: &Value) -> f64 {
+    ["assign", "unassign", "describe"].map(|key| number(outcome, key)).iter().sum()
+}
+
+fn calls_a_pod(outcome: &Value) -> f64 {
+    calls(outcome) / (number(outcome, "started") + number(outcome, "ended"))
+}
+
+fn rows(outcomes: &[Value]) -> String {
+    let headings = [
+        "scenario",
+        "nodes × pods",
+        "reserve",
+        "a request",
+        "calls",
+        "calls a pod",
+        "refused",
+        "overlaps",
+        "recovered",
+        "quota",
+        "ADD, 99 %",
+    ];
+    let row = |it: &Value| {
+        let seconds =
+            |key| it[key].as_f64().map_or("not in 6 h".to_owned(), |seconds| format!("{seconds:.0} s"));
+        vec![
+            it["scenario"].as_str().unwrap_or_default().to_owned(),
+            format!("{} × {}", it["nodes"], it["pods"]),
+            it["reserve"].to_string(),
+            it["mostPerRequest"].to_string(),
+            format!("{:.0}", calls(it)),
+            format!("{:.3}", calls_a_pod(it)),
+            format!("{:.0} %", 100.0 * number(it, "throttled") / calls(it)),
+            it["overlaps"].to_string(),
+            seconds("recoveredSeconds"),
+            seconds("necessarySeconds"),
+            if number(it, "started") > 0.0 {
+                format!("{:.1} s", it["addSeconds"][1].as_f64().unwrap_or(f64::NAN))
+            } else {
+                "–".to_owned()
+            },
+        ]
+    };
+    table(&headings, &outcomes.iter().map(row).collect::<Vec<_>>())
+}
+
+/// The runs that a plot compares, each under a name.
+fn groups(outcomes: &[Value]) -> Vec<String> {
+    let name = |it: &Value| {
+        let scenario = it["scenario"].as_str().unwrap_or_default().replace("pods come and go", "come, go");
+        let reserve = if it["reserve"] == 0 { String::new() } else { " +r".to_owned() };
+        format!("{scenario} {}×{}{reserve}", it["nodes"], it["pods"])
+    };
+    outcomes.iter().map(name).collect()
+}
+
+fn series(name: &str, outcomes: &[Value], of: impl Fn(&Value) -> f64) -> Series {
+    Series { name: name.to_owned(), points: (0_u32..).map(f64::from).zip(outcomes.iter().map(of)).collect() }
+}
+
+fn calls_plot(outcomes: &[Value]) -> String {
+    let shown: Vec<Value> = outcomes.iter().filter(|it| it["scenario"] != "outage").cloned().collect();
+    let axes = Axes {
+        title: "Calls of ECS for each pod that starts or ends (+r: 10 addresses in reserve)",
+        x: "",
+        y: "calls a pod",
+        log_x: false,
+        log_y: false,
+    };
+    bars(&axes, &groups(&shown), &[series("calls a pod", &shown, calls_a_pod)])
+}
+
+fn recovery_plot(outcomes: &[Value]) -> String {
+    let ends = ["outage", "drain", "slow drain"];
+    let is_shown = |it: &&Value| ends.iter().any(|name| it["scenario"] == *name);
+    let shown: Vec<Value> = outcomes.iter().filter(is_shown).cloned().collect();
+    let axes = Axes {
+        title: "Until the last address is back (+r: 10 addresses in reserve)",
+        x: "",
+        y: "seconds",
+        log_x: false,
+        log_y: false,
+    };
+    let recovered = series("recovered", &shown, |it| number(it, "recoveredSeconds"));
+    let necessary = series("what the quota needs", &shown, |it| number(it, "necessarySeconds"));
+    bars(&axes, &groups(&shown), &[recovered, necessary])
 }

@@ -12,7 +12,6 @@
 mod calls;
 mod fleet;
 mod machine;
-#[allow(dead_code, reason = "no section draws bars yet")]
 mod plot;
 mod report;
 mod statistics;

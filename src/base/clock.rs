@@ -15,6 +15,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::moment;
+
 /// A moment by the wall clock, kept to the millisecond: what outlives a process has no other clock. It is written as
 /// RFC 3339 in UTC (`2026-11-22T09:12:44.250Z`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,7 +27,7 @@ impl Timestamp {
     #[must_use]
     pub fn now() -> Self {
         let clocks = clocks();
-        Self(clocks.wall).plus(clocks.read_at.elapsed()).in_whole_millis()
+        Self(clocks.wall).plus(moment::since(clocks.read_at)).in_whole_millis()
     }
 
     fn in_whole_millis(self) -> Self {
@@ -191,8 +193,8 @@ fn clocks() -> &'static Clocks {
         const PROMPT: Duration = Duration::from_millis(50);
         let mut attempts = 0;
         loop {
-            let started = Instant::now();
-            let (up, wall, read_at) = (time_since_boot(), SystemTime::now(), Instant::now());
+            let started = moment::now();
+            let (up, wall, read_at) = (time_since_boot(), wall_clock(), moment::now());
             attempts += 1;
             if read_at - started < PROMPT || attempts == 3 {
                 let boot_began = up.and_then(|up| wall.checked_sub(up));
@@ -201,6 +203,14 @@ fn clocks() -> &'static Clocks {
             }
         }
     })
+}
+
+fn wall_clock() -> SystemTime {
+    #[cfg(feature = "simulation")]
+    if let Some(moment) = super::simulation::wall_clock() {
+        return moment;
+    }
+    SystemTime::now()
 }
 
 /// By the clock that nobody sets, to the hundredth of a second: the first number in `/proc/uptime` (proc(5)).
@@ -212,7 +222,7 @@ fn time_since_boot() -> Option<Duration> {
 /// How long the machine has been up; `None` where `/proc` does not tell.
 pub(crate) fn up_for() -> Option<Duration> {
     let clocks = clocks();
-    clocks.up.map(|up| up + clocks.read_at.elapsed())
+    clocks.up.map(|up| up + moment::since(clocks.read_at))
 }
 
 /// When the machine booted, by the present wall clock; `None` where `/proc` does not tell.

@@ -2,8 +2,9 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::thread;
 use std::time::{Duration, Instant};
+
+use super::moment;
 
 /// Once it is true, every deadline of this process has passed. It is there only where somebody may end the process in good order.
 static ENDED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
@@ -20,7 +21,7 @@ impl Deadline {
     /// The moment `time` from now.
     #[must_use]
     pub fn after(time: Duration) -> Self {
-        Self(Instant::now() + time)
+        Self(moment::now() + time)
     }
 
     /// What makes every deadline of this process pass at once when it becomes true: nothing new is begun then, and what is under way
@@ -40,7 +41,7 @@ impl Deadline {
         if Self::are_all_over() {
             return Duration::ZERO;
         }
-        self.0.saturating_duration_since(Instant::now())
+        self.0.saturating_duration_since(moment::now())
     }
 
     /// Whether nothing is left.
@@ -66,7 +67,16 @@ impl Deadline {
         let end = self.at_most(pause);
         let at_once = if ENDED.get().is_some() { LOOK } else { Duration::MAX };
         while !end.has_passed() {
-            thread::sleep(end.remaining().min(at_once));
+            moment::sleep(end.remaining().min(at_once));
         }
+    }
+
+    /// Sleeps for `pause`, but never past the deadline, nor longer than `look`: others may do meanwhile what is waited for.
+    pub(crate) fn sleep_or_look(self, pause: Duration, look: Duration) {
+        #[cfg(feature = "simulation")]
+        if super::simulation::wait_for_others(look, pause.min(self.remaining())) {
+            return;
+        }
+        self.sleep(pause.min(look));
     }
 }

@@ -10,9 +10,12 @@ pub(crate) mod environment;
 pub(crate) mod file_lock;
 pub(crate) mod foreign;
 pub mod logging;
+pub(crate) mod moment;
 pub(crate) mod printable;
 pub(crate) mod random;
 pub(crate) mod region;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 pub(crate) mod suggestion;
 pub(crate) mod text;
 pub(crate) mod user;

@@ -10,7 +10,7 @@ use std::time::Duration;
 /// When `/dev/urandom` cannot be read, as in a chroot without `/dev`.
 pub fn hex128() -> io::Result<String> {
     let mut bytes = [0; 16];
-    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    fill(&mut bytes)?;
     Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
 }
 
@@ -19,8 +19,18 @@ pub fn hex128() -> io::Result<String> {
 #[must_use]
 pub(crate) fn jitter(time: Duration) -> Duration {
     let mut bytes = [0; 2];
-    let random = File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes));
-    let fraction =
-        if random.is_ok() { f64::from(u16::from_be_bytes(bytes)) / f64::from(u16::MAX) } else { 1.0 };
+    let fraction = if fill(&mut bytes).is_ok() {
+        f64::from(u16::from_be_bytes(bytes)) / f64::from(u16::MAX)
+    } else {
+        1.0
+    };
     time.mul_f64(0.5 + fraction / 2.0)
+}
+
+fn fill(bytes: &mut [u8]) -> io::Result<()> {
+    #[cfg(feature = "simulation")]
+    if super::simulation::fill(bytes) {
+        return Ok(());
+    }
+    File::open("/dev/urandom")?.read_exact(bytes)
 }

@@ -32,9 +32,40 @@ pub(super) fn flush<'n>(
     timeout: Option<Duration>,
     as_json: bool,
 ) -> Result<(), CommandError> {
+    let (flushed, failed) = flush_all(networks, found, timeout, &Progress::new(as_json));
+    if as_json {
+        print_json(&flushed.to_json())?;
+    } else {
+        print_lines(flushed.in_words(failed))?;
+    }
+    if flushed.left.is_empty() && flushed.earlier.kept.is_empty() && !failed {
+        Ok(())
+    } else {
+        Err(CommandError::LeftOver)
+    }
+}
+
+/// The same for all networks of `configuration`, without a word, in a simulation.
+///
+/// # Errors
+/// Why the configuration cannot be read.
+#[cfg(feature = "simulation")]
+pub fn flush_silently(configuration: &std::path::Path) -> Result<(), String> {
+    let found = Configuration::read(configuration)?;
+    flush_all(found.networks.iter(), &found, None, &Progress::new(true));
+    Ok(())
+}
+
+/// Also whether something has failed.
+fn flush_all<'n>(
+    networks: impl Iterator<Item = &'n Network>,
+    found: &Configuration,
+    timeout: Option<Duration>,
+    progress: &Progress,
+) -> (Flushed, bool) {
     let all = &found.networks;
     let (mut flushed, mut failed, mut served) = (Flushed::default(), false, BTreeSet::new());
-    let (time, progress) = (OwnTime::starts(timeout), Progress::new(as_json));
+    let time = OwnTime::starts(timeout);
     let mut routed = None;
     for network in networks {
         routed = routed.or_else(|| network.is_routed().then_some(network));
@@ -47,7 +78,7 @@ pub(super) fn flush<'n>(
             context.run_then_write_metrics(|context| {
                 let networks = with_store_of(network, all);
                 let reserves = KeptReserves::read(&context.store, networks, found.broken.is_empty());
-                progress.while_shown(|| flush_store(context, &reserves, &mut flushed, &progress))
+                progress.while_shown(|| flush_store(context, &reserves, &mut flushed, progress))
             })
         });
         if let Err(failure) = done {
@@ -64,16 +95,7 @@ pub(super) fn flush<'n>(
             }
         }
     }
-    if as_json {
-        print_json(&flushed.to_json())?;
-    } else {
-        print_lines(flushed.in_words(failed))?;
-    }
-    if flushed.left.is_empty() && flushed.earlier.kept.is_empty() && !failed {
-        Ok(())
-    } else {
-        Err(CommandError::LeftOver)
-    }
+    (flushed, failed)
 }
 
 /// Puts in place what a boot, a link that went down or a network manager has taken away since the last ADD. The routes are the

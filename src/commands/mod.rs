@@ -32,4 +32,6 @@ mod unreleased;
 mod usage;
 
 pub use definition::command_line;
+#[cfg(feature = "simulation")]
+pub use flush::flush_silently;
 pub use run::run;

@@ -3,6 +3,7 @@
 use crate::base::deadline::Deadline;
 use crate::base::eni::EniId;
 use crate::base::region::RegionId;
+use crate::cloud::rpc::Error;
 use crate::store;
 use crate::store::{Active, Allocation, EniLock, OpenIntent, ReleaseId, Store};
 
@@ -22,6 +23,8 @@ pub(crate) struct Attempt<'s> {
     pub(super) committed: Option<Active>,
     /// How many requests it has sent.
     pub(super) requests: u32,
+    /// What ECS said when it refused one because the account had made too many calls.
+    pub(super) throttled: Option<Error>,
     /// The id of the last one that has brought something.
     pub(super) request_id: Option<String>,
 }
@@ -38,6 +41,7 @@ impl<'s> Attempt<'s> {
             enis: Vec::new(),
             committed: None,
             requests: 0,
+            throttled: None,
             request_id: None,
         }
     }

@@ -4,14 +4,14 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::time::Instant;
 
 use crate::base::attachment::Attachment;
 use crate::base::clock::{Timestamp, boot_id};
 use crate::base::deadline::Deadline;
 use crate::base::eni::EniId;
+use crate::base::moment;
 use crate::base::region::Family;
-use crate::store::eni_state::{Backoff, EniState, PerFamily};
+use crate::store::eni_state::{Backoff, EniState, PerFamily, Throttled};
 use crate::store::error::{Error, Result};
 use crate::store::lock::Lock;
 use crate::store::record::{Allocation, Release};
@@ -72,14 +72,14 @@ impl<'a> EniLock<'a> {
     /// # Errors
     /// [`Error::EniBusy`] and the system's.
     pub fn let_others_go_first(self, deadline: Deadline) -> Result<Self> {
-        let started = Instant::now();
+        let started = moment::now();
         let (store, eni) = (self.store, self.eni.clone());
         // The place in line is taken before the lock is let go: afterwards it might be one before those who wait.
         let Some(place) = store.turnstile(&eni)?.line_up_again()? else { return Ok(self) };
         drop(self);
         match place.wait(deadline, || Ok(false))? {
             Some(lock) => Self::new(store, eni, lock),
-            None => Err(store.eni_busy(&eni, started.elapsed())),
+            None => Err(store.eni_busy(&eni, moment::since(started))),
         }
     }
 
@@ -278,8 +278,17 @@ impl<'a> EniLock<'a> {
 
     /// Remembers that ECS has assigned `count` addresses at once: the ENI was not full, and not fewer than these were left.
     pub fn had_room_for(&mut self, family: Family, count: usize) -> Result<()> {
-        let is_news = self.state.unlearn_fewer_than(family, count) | self.state.full.take().is_some();
+        let is_news = self.state.unlearn_fewer_than(family, count)
+            | self.state.full.take().is_some()
+            | self.state.assign_throttled.get_mut(family).take().is_some();
         if is_news { self.save() } else { Ok(()) }
+    }
+
+    /// Remembers that the account's quota has refused a request to assign, and until when nobody should ask again.
+    pub fn assign_not_before(&mut self, family: Family, not_before: Timestamp) -> Result<()> {
+        let attempts = self.state.assign_refusals(family).saturating_add(1);
+        *self.state.assign_throttled.get_mut(family) = Some(Throttled { attempts, not_before });
+        self.save()
     }
 
     /// Forgets what ECS said of the room on this ENI: addresses were released from it, and nobody knows how many are left.

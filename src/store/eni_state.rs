@@ -60,6 +60,9 @@ pub struct EniState {
     /// The most addresses that ECS has been seen to take in one request about this ENI, where it refused more.
     #[serde(default, skip_serializing_if = "PerFamily::is_empty")]
     pub(super) most_per_request: PerFamily<MostPerRequest>,
+    /// Until when the account's quota lets nobody ask for addresses.
+    #[serde(default, skip_serializing_if = "PerFamily::is_empty")]
+    pub(super) assign_throttled: PerFamily<Throttled>,
     /// The boot in which it was seen, for a release, that the ENI is attached to this instance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) ours_in: Option<String>,
@@ -110,7 +113,7 @@ impl<T> PerFamily<T> {
         }
     }
 
-    fn get_mut(&mut self, family: Family) -> &mut Option<T> {
+    pub(super) fn get_mut(&mut self, family: Family) -> &mut Option<T> {
         match family {
             Family::V4 => &mut self.ipv4,
             Family::V6 => &mut self.ipv6,
@@ -130,6 +133,15 @@ impl FewerThan {
     fn holds(&self, now: Timestamp) -> bool {
         holds(self.at, now)
     }
+}
+
+/// ECS has refused to assign, because the account has made too many calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Throttled {
+    /// How many requests in a row were refused for that.
+    pub(super) attempts: u32,
+    pub(super) not_before: Timestamp,
 }
 
 /// ECS refused a request for more addresses than these, as a request.
@@ -176,6 +188,7 @@ impl Default for EniState {
             full: None,
             fewer_than: PerFamily::default(),
             most_per_request: PerFamily::default(),
+            assign_throttled: PerFamily::default(),
             ours_in: None,
             reserve_durable: None,
         }
@@ -241,6 +254,20 @@ impl EniState {
     pub(super) fn unlearn_fewer_than(&mut self, family: Family, assigned: usize) -> bool {
         let remembered = self.fewer_than.get_mut(family);
         remembered.take_if(|it| it.count <= assigned).is_some()
+    }
+
+    /// Until when ECS should not be asked to assign addresses of `family`: the account has used up its calls. `None` once that is
+    /// past, or was written before the clock was set back.
+    #[must_use]
+    pub fn assign_throttled(&self, family: Family, now: Timestamp) -> Option<Timestamp> {
+        let until = self.assign_throttled.get(family)?.not_before;
+        (!until.wait(now, MAX_WAIT).is_zero()).then_some(until)
+    }
+
+    /// How many requests in a row to assign addresses of `family` the account's quota has refused.
+    #[must_use]
+    pub fn assign_refusals(&self, family: Family) -> u32 {
+        self.assign_throttled.get(family).map_or(0, |it| it.attempts)
     }
 
     /// Whether an earlier release of `address` may still take effect.

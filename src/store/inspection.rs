@@ -11,6 +11,7 @@ use super::{Store, file, intent};
 use crate::base::deadline::Deadline;
 use crate::base::eni::EniId;
 use crate::base::file_lock::try_lock;
+use crate::base::moment;
 
 impl Store {
     /// The mode of the store's directory; `None` where there is no store yet.
@@ -63,10 +64,10 @@ impl Store {
         if !file::exists(&directory.join(format!("{eni}.lock")))? {
             return Ok(None);
         }
-        let started = std::time::Instant::now();
+        let started = moment::now();
         match self.turnstile(eni)?.wait(deadline, || Ok(false))? {
             Some(lock) => Ok(Some(HeldEni { _lock: lock })),
-            None => Err(self.eni_busy(eni, started.elapsed())),
+            None => Err(self.eni_busy(eni, moment::since(started))),
         }
     }
 }

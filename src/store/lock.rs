@@ -6,14 +6,20 @@
 //!
 //! The kernel releases a lock when its holder ends, however it ends, so there are no stale locks to clear.
 
+#[cfg(feature = "simulation")]
+mod simulated;
+
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::{Duration, Instant};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::Duration;
 use std::{io, slice, thread};
 
 use crate::base::deadline::Deadline;
 use crate::base::file_lock::{lock, try_lock};
+use crate::base::moment;
+#[cfg(feature = "simulation")]
+use crate::base::simulation;
 use crate::store::error::{Error, Result};
 use crate::store::file;
 
@@ -32,13 +38,13 @@ pub(super) struct Lock {
 
 /// Takes the lock whose file is `path`, waiting until `deadline` at most.
 pub(super) fn wait(path: &Path, deadline: Deadline) -> Result<Lock> {
-    let started = Instant::now();
+    let started = moment::now();
     let file = file::open_lock(path)?;
     if try_lock(&file).map_err(Error::io("lock", path))? {
         return Ok(Lock { file });
     }
-    let busy = || Error::Busy { path: path.to_owned(), waited: started.elapsed() };
-    Place::at_the_end(path, vec![file])?.wait(deadline, || Ok(false))?.ok_or_else(busy)
+    let busy = || Error::Busy { path: path.to_owned(), waited: moment::since(started) };
+    Place::at_the_end(vec![(path, file)])?.wait(deadline, || Ok(false))?.ok_or_else(busy)
 }
 
 /// A lock that is passed on in turn: whoever lets go of it and wants it again comes after all who wait.
@@ -77,7 +83,7 @@ impl Turnstile {
         if self.try_queue(&queue)? {
             return Ok(None);
         }
-        Place::at_the_end(&self.lock, vec![queue, lock]).map(Some)
+        Place::at_the_end(vec![(&self.queue, queue), (&self.lock, lock)]).map(Some)
     }
 
     /// Both files, open before anything is waited for.
@@ -132,6 +138,8 @@ struct Line {
     sender: Sender<(usize, io::Result<File>)>,
     turns: Receiver<(usize, io::Result<File>)>,
     paths: Vec<PathBuf>,
+    #[cfg(feature = "simulation")]
+    simulated: simulated::Places,
 }
 
 /// How a wait ended.
@@ -147,7 +155,13 @@ enum Ended {
 impl Line {
     fn new() -> Self {
         let (sender, turns) = channel();
-        Self { sender, turns, paths: Vec::new() }
+        Self {
+            sender,
+            turns,
+            paths: Vec::new(),
+            #[cfg(feature = "simulation")]
+            simulated: simulated::Places::default(),
+        }
     }
 
     /// Takes the lock at once if nobody holds it and nobody waits for it, or else the last place before it.
@@ -156,13 +170,22 @@ impl Line {
         if turnstile.try_queue(&queue)? && turnstile.try_lock(&lock)? {
             return Ok(Some(Lock { file: lock }));
         }
-        self.line_up(&turnstile.lock, vec![queue, lock])?;
+        self.line_up(vec![(&turnstile.queue, queue), (&turnstile.lock, lock)])?;
         Ok(None)
     }
 
-    /// Takes the last place before a lock, which is that of the last of `files`; `path` is its name. A thread waits there. Where
+    /// Takes the last place before a lock, which is that of the last of `files`, each with its name. A thread waits there. Where
     /// nobody wants the lock when its turn comes, it is let go at once, with the message that nobody receives.
-    fn line_up(&mut self, path: &Path, files: Vec<File>) -> Result<()> {
+    fn line_up(&mut self, files: Vec<(&Path, File)>) -> Result<()> {
+        #[cfg(feature = "simulation")]
+        if simulation::world().is_some() {
+            let paths: Vec<PathBuf> = files.into_iter().map(|(path, _)| path.to_owned()).collect();
+            self.paths.extend(paths.last().cloned());
+            self.simulated.line_up(paths);
+            return Ok(());
+        }
+        let path = files.last().map(|(path, _)| path.to_path_buf()).unwrap_or_default();
+        let files = files.into_iter().map(|(_, file)| file).collect();
         let (sender, index) = (self.sender.clone(), self.paths.len());
         let (begun, has_begun) = channel();
         let in_line = move || {
@@ -172,16 +195,16 @@ impl Line {
         thread::Builder::new()
             .stack_size(STACK)
             .spawn(in_line)
-            .map_err(Error::io("start a thread that waits for", path))?;
+            .map_err(Error::io("start a thread that waits for", &path))?;
         // Whoever lets go of the lock next is to find this thread in line.
         let _ = has_begun.recv();
-        self.paths.push(path.to_owned());
+        self.paths.push(path);
         Ok(())
     }
 
-    fn wait(&self, deadline: Deadline, mut needless: impl FnMut() -> Result<bool>) -> Result<Ended> {
+    fn wait(&mut self, deadline: Deadline, mut needless: impl FnMut() -> Result<bool>) -> Result<Ended> {
         loop {
-            match self.turns.recv_timeout(LOOK.min(deadline.remaining())) {
+            match self.next_turn(deadline) {
                 Ok((index, Ok(file))) => return Ok(Ended::Turn(index, Lock { file })),
                 Ok((index, Err(error))) => return Err(Error::io("lock", &self.paths[index])(error)),
                 Err(_) if deadline.has_passed() => return Ok(Ended::Late),
@@ -190,16 +213,28 @@ impl Line {
             }
         }
     }
+
+    /// Waits for a turn until it is time to look whether one is still needed.
+    fn next_turn(
+        &mut self,
+        deadline: Deadline,
+    ) -> std::result::Result<(usize, io::Result<File>), RecvTimeoutError> {
+        #[cfg(feature = "simulation")]
+        if let Some(world) = simulation::world() {
+            return self.simulated.wait(&world, LOOK, deadline);
+        }
+        self.turns.recv_timeout(LOOK.min(deadline.remaining()))
+    }
 }
 
 /// A place in the line before one lock.
 pub(super) struct Place(Line);
 
 impl Place {
-    /// Takes the last place. The lock is that of the last of `files`; `path` is its name.
-    fn at_the_end(path: &Path, files: Vec<File>) -> Result<Self> {
+    /// Takes the last place. The lock is that of the last of `files`, each with its name.
+    fn at_the_end(files: Vec<(&Path, File)>) -> Result<Self> {
         let mut line = Line::new();
-        line.line_up(path, files)?;
+        line.line_up(files)?;
         Ok(Self(line))
     }
 
@@ -209,7 +244,8 @@ impl Place {
         deadline: Deadline,
         needless: impl FnMut() -> Result<bool>,
     ) -> Result<Option<Lock>> {
-        Ok(match self.0.wait(deadline, needless)? {
+        let Self(mut line) = self;
+        Ok(match line.wait(deadline, needless)? {
             Ended::Turn(_, lock) => Some(lock),
             Ended::Needless | Ended::Late => None,
         })

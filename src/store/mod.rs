@@ -59,7 +59,7 @@ mod waiting;
 mod waits;
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 pub(crate) use adding::{Begun, Committed};
 pub(crate) use adopt::Adopted;
@@ -90,6 +90,7 @@ use serde::de::DeserializeOwned;
 use crate::base::attachment::Attachment;
 use crate::base::deadline::Deadline;
 use crate::base::eni::EniId;
+use crate::base::moment;
 use record_name::{record_name, unique_name};
 use schema::Misread;
 
@@ -186,9 +187,9 @@ impl Store {
     /// # Errors
     /// [`Error::EniBusy`] and the system's.
     pub fn lock_eni(&self, eni: &EniId, deadline: Deadline) -> Result<EniLock<'_>> {
-        let started = Instant::now();
+        let started = moment::now();
         self.lock_eni_unless(eni, deadline, || Ok(false))?
-            .ok_or_else(|| self.eni_busy(eni, started.elapsed()))
+            .ok_or_else(|| self.eni_busy(eni, moment::since(started)))
     }
 
     /// Takes the lock of `eni` in turn; `None` if `deadline` passes before, or the wait becomes `needless`.

@@ -75,6 +75,16 @@ impl Http {
 
     /// Sends `request` once, follows nowhere, and reads the whole answer.
     pub(crate) fn exchange(&self, request: &Request<'_>, deadline: Deadline) -> Result<Response, Failure> {
+        #[cfg(feature = "simulation")]
+        if let Some(answered) = super::simulated::exchange(
+            request.endpoint,
+            (request.method, request.target, request.headers),
+            request.patience,
+            deadline,
+        ) {
+            let crate::base::simulation::Response { status, body, retry_after } = answered?;
+            return Ok(Response { status, body, date: None, retry_after });
+        }
         let uri: Uri = format!("{}{}", request.endpoint, request.target)
             .parse()
             .map_err(|_| Failure::before_sending("the request is too long to be sent".to_owned()))?;

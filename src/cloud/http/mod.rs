@@ -9,6 +9,8 @@ mod failure;
 mod pem;
 mod proxy;
 mod roots;
+#[cfg(feature = "simulation")]
+mod simulated;
 mod tls;
 
 pub(crate) use endpoint::Endpoint;

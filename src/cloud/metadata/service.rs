@@ -13,8 +13,8 @@ use log::debug;
 use crate::base::access_key::Secret;
 use crate::base::deadline::Deadline;
 use crate::base::environment::Environment;
-use crate::base::random;
 use crate::base::text::clean;
+use crate::base::{moment, random};
 use crate::cloud::http::{Endpoint, Failure, Http, Patience, Proxy, Request, Response};
 
 /// The service is a hop away: one that has not connected by then is not there.
@@ -112,7 +112,7 @@ impl Metadata {
     fn get_unless_silent(&self, path: &str, deadline: Deadline) -> Result<Option<String>, Error> {
         let path = format!("/latest/{path}");
         if let Some((since, error)) = &*self.silent.borrow()
-            && since.elapsed() < SILENCE
+            && moment::since(*since) < SILENCE
         {
             return Err(error.clone());
         }
@@ -238,7 +238,7 @@ impl Metadata {
             );
         }
         if !failure.sent || failure.timed_out {
-            self.silent.replace(Some((Instant::now(), error.clone())));
+            self.silent.replace(Some((moment::now(), error.clone())));
         }
         error
     }

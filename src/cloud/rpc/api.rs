@@ -1,7 +1,7 @@
 //! One signed request to an RPC-style API of Alibaba Cloud, and its answer.
 
 use std::cell::RefCell;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use log::{debug, warn};
 use serde::Deserialize;
@@ -14,6 +14,7 @@ use super::server_clock::Clock;
 use super::signature::{Call, SignatureMethod, percent_encode};
 use crate::base::access_key::{AccessKey, Secret};
 use crate::base::deadline::Deadline;
+use crate::base::moment;
 use crate::base::random;
 use crate::base::text::clean;
 use crate::cloud::http::{Endpoint, Http, Patience, Request, Response};
@@ -98,13 +99,13 @@ impl Api {
             patience: PATIENCE,
             set_by: action.set_by,
         };
-        let started = Instant::now();
+        let started = moment::now();
         let result = self
             .http
             .exchange(&request, deadline)
             .map_err(|failure| Error::from_failure(action.name, &failure))
             .and_then(|response| self.judge(&host, action, response, credentials));
-        let took = started.elapsed();
+        let took = moment::since(started);
         self.asked.borrow_mut().push(Asked::new(action.name, &result, took));
         let took = took.as_millis();
         match &result {

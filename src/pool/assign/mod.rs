@@ -14,11 +14,12 @@ mod picking;
 mod source;
 
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::base::clock::Timestamp;
 use crate::base::eni::EniId;
 use crate::base::logging;
+use crate::base::moment;
 use crate::base::region::Family;
 use crate::failure::{Failure, Result};
 use crate::node::placement::{EniPlacement, Wanted};
@@ -43,6 +44,7 @@ struct Taker<'p> {
 }
 
 /// How an ADD's wait for its turn ended.
+#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 enum Turn<'p, 's> {
     /// It has taken its addresses out of the reserve.
     Taken(&'p EniPlacement, Active),
@@ -106,7 +108,7 @@ impl<'s> Attempt<'s> {
 
     /// Waits for the lock of one of the ENIs, and looks meanwhile whether others have put something into the reserve.
     fn wait_for_turn<'p>(&mut self, open: &[&'p Source<'p>], takers: &[Taker<'p>]) -> Result<Turn<'p, 's>> {
-        let (started, store, deadline) = (Instant::now(), self.store, self.deadline);
+        let (started, store, deadline) = (moment::now(), self.store, self.deadline);
         let enis: Vec<&EniId> = open.iter().map(|source| &source.place.eni).collect();
         let mut ended = None;
         let lock = store.lock_any_eni(&enis, PATIENCE, deadline, || {
@@ -120,7 +122,7 @@ impl<'s> Attempt<'s> {
             let source = open.iter().find(|source| source.place.eni == *lock.eni())?;
             Some(Turn::Locked(source, lock))
         });
-        locked.ok_or_else(|| store.eni_busy(enis[0], started.elapsed()).into())
+        locked.ok_or_else(|| store.eni_busy(enis[0], moment::since(started)).into())
     }
 
     fn look_while_waiting<'p>(&mut self, takers: &[Taker<'p>]) -> Result<Option<(&'p EniPlacement, Active)>> {

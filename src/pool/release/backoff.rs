@@ -12,6 +12,11 @@ pub(super) const MAX_PAUSE: Duration = Duration::from_mins(5);
 /// The pause after the first failure; it doubles with every further one.
 const FIRST: Duration = Duration::from_millis(250);
 
+/// The nodes of an account that is over its quota come back within this time of the next minute; those that are refused again,
+/// within twice that, and so on. So an account with a few calls too many gets on soon, and one with many times its quota spreads
+/// them over as many minutes. Chosen by the simulation in benches/fleet.
+const SPREAD: Duration = Duration::from_secs(15);
+
 /// The longest pause that doubling leads to.
 const DOUBLED: Duration = Duration::from_secs(30);
 
@@ -26,24 +31,23 @@ pub(crate) fn pause(
     now: Timestamp,
     jitter: impl Fn(Duration) -> Duration,
 ) -> Duration {
-    let doubled = FIRST.saturating_mul(1 << attempts.saturating_sub(1).min(10)).min(DOUBLED);
+    let doubled = |first: Duration| first.saturating_mul(1 << attempts.saturating_sub(1).min(10));
     let pause = match (error.kind, error.retry_after) {
-        (_, Some(asked)) => asked.max(doubled),
-        (ErrorKind::Refused(Disposition::Throttled), None) if attempts > 1 => {
-            until_next_minute(now).max(doubled)
+        (_, Some(asked)) => jitter(asked.max(doubled(FIRST).min(DOUBLED))),
+        (ErrorKind::Refused(Disposition::Throttled), None) => {
+            // Jitter takes up to half away: what is left of this is anything from nothing to the whole spread.
+            let spread = doubled(SPREAD).min(MAX_PAUSE);
+            until_next_minute(now) + jitter(spread * 2).saturating_sub(spread)
         }
-        (ErrorKind::Refused(Disposition::Throttled), None) => Duration::from_secs(2),
-        _ => doubled,
+        _ => jitter(doubled(FIRST).min(DOUBLED)),
     };
-    jitter(pause).min(MAX_PAUSE)
+    pause.min(MAX_PAUSE)
 }
 
 /// ECS counts calls by the minute: an account that is over its share stays so until the next one begins. (Documentation of
 /// API throttling, alibabacloud.com/help doc-detail 437902.)
 fn until_next_minute(now: Timestamp) -> Duration {
-    // Jitter takes up to half of a pause away: twice the rest of the minute is never too early, and spreads the nodes of an
-    // account over the minute that follows.
-    Duration::from_secs(60 - now.unix_seconds() % 60) * 2
+    Duration::from_secs(60 - now.unix_seconds() % 60)
 }
 
 /// What to remember of an ENI after `error`, for the next caller of [`decide`](super::decision::decide). A failure that no
@@ -59,7 +63,9 @@ pub(super) fn after(
     let permanent = matches!(error.kind, ErrorKind::Refused(Disposition::Permanent));
     let pause = pause(error, attempts, now, &jitter);
     let gave_up = permanent || pause >= time_left || previous.is_some_and(|backoff| backoff.gave_up);
-    let pause = if gave_up { pause.max(jitter(PAUSE_AFTER_GIVING_UP)) } else { pause };
+    // An account that is over its quota is so until a minute that is known.
+    let throttled = matches!(error.kind, ErrorKind::Refused(Disposition::Throttled));
+    let pause = if gave_up && !throttled { pause.max(jitter(PAUSE_AFTER_GIVING_UP)) } else { pause };
     Backoff {
         attempts,
         not_before: now.plus(pause),
@@ -67,7 +73,7 @@ pub(super) fn after(
         error: error.to_string(),
         permanent,
         gave_up,
-        throttled: matches!(error.kind, ErrorKind::Refused(Disposition::Throttled)),
+        throttled,
     }
 }
 
@@ -106,9 +112,10 @@ mod tests {
     fn a_throttled_account_waits_for_the_next_minute_and_never_comes_too_early() {
         let throttled = error(ErrorKind::Refused(Disposition::Throttled));
         let now = late_in_a_minute();
-        assert_eq!(pause(&throttled, 1, now, plain), Duration::from_secs(2));
-        assert_eq!(pause(&throttled, 2, now, plain), Duration::from_secs(20));
-        assert_eq!(pause(&throttled, 2, now, halved), Duration::from_secs(10));
+        let seconds =
+            |attempts, jitter: fn(Duration) -> Duration| pause(&throttled, attempts, now, jitter).as_secs();
+        assert_eq!([1, 2, 3].map(|attempts| seconds(attempts, halved)), [10, 10, 10]);
+        assert_eq!([1, 2, 3, 100].map(|attempts| seconds(attempts, plain)), [25, 40, 70, 300]);
     }
 
     #[test]

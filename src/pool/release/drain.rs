@@ -1,10 +1,9 @@
 //! Release of everything that is releasing on one ENI.
 
-use std::time::Instant;
-
 use crate::base::clock::Timestamp;
 use crate::base::deadline::Deadline;
 use crate::base::eni::EniId;
+use crate::base::moment;
 use crate::pool::release::Releaser;
 use crate::pool::release::decision::{Decision, Why};
 use crate::pool::release::due::MAX_WAIT;
@@ -62,7 +61,10 @@ impl Releaser<'_> {
         let mut held: Option<EniLock<'_>> = None;
         if anew {
             let Some(mut eni_lock) = self.turn(eni, None, deadline, watch)? else { return Ok(Drained::All) };
-            eni_lock.set_backoff(None)?;
+            // When the account's next calls are taken is known, and no earlier one would be.
+            if !eni_lock.state().backoff.as_ref().is_some_and(|it| it.throttled) {
+                eni_lock.set_backoff(None)?;
+            }
             eni_lock.set_resolving(None)?;
             forget_failures(&eni_lock)?;
             held = Some(eni_lock);
@@ -117,7 +119,7 @@ impl Releaser<'_> {
         deadline: Deadline,
         watch: Watch<'_>,
     ) -> store::Result<Option<EniLock<'s>>> {
-        let started = Instant::now();
+        let started = moment::now();
         let (mut left, mut held) = (self.store.count_releases_of(eni)?, held);
         loop {
             self.tell(watch, eni, Doing::Waiting);
@@ -137,7 +139,7 @@ impl Releaser<'_> {
             match self.store.count_releases_of(eni)? {
                 0 => return Ok(None),
                 fewer if fewer < left && !deadline.has_passed() => left = fewer,
-                _ => return Err(self.store.eni_busy(eni, started.elapsed())),
+                _ => return Err(self.store.eni_busy(eni, moment::since(started))),
             }
         }
     }

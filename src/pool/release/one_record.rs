@@ -1,9 +1,10 @@
 //! A DEL's release of its own record, by this process or by another.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::base::clock::Timestamp;
 use crate::base::deadline::Deadline;
+use crate::base::moment;
 use crate::cloud::rpc::{Error, WithoutIds};
 use crate::pool::release::Releaser;
 use crate::pool::release::decision::{Decision, Why};
@@ -71,7 +72,7 @@ impl Releaser<'_> {
                 Decision::Go => {}
                 // Another call may release the record meanwhile.
                 Decision::WaitUntil(moment) => {
-                    deadline.sleep(moment.wait(Timestamp::now(), MAX_WAIT).min(LOOK));
+                    deadline.sleep_or_look(moment.wait(Timestamp::now(), MAX_WAIT), LOOK);
                     continue;
                 }
                 Decision::GiveUp(Why::EniIsFailing(why)) => return Ok(self.left(record, why)),
@@ -79,14 +80,14 @@ impl Releaser<'_> {
                     return Ok(self.deferred(mine, record, waited));
                 }
             }
-            let started = Instant::now();
+            let started = moment::now();
             // In line, another call may release the record, or fail and give up for all.
             let needless = || {
                 let look = self.look(mine, deadline)?;
                 Ok(!matches!(look, Some((_, Decision::Go | Decision::WaitUntil(_)))))
             };
             let Some(mut eni_lock) = self.store.lock_eni_unless(&mine.eni, deadline, needless)? else {
-                waited = started.elapsed();
+                waited = moment::since(started);
                 continue;
             };
             waited = Duration::ZERO;

@@ -29,6 +29,19 @@ pub(crate) struct Request {
 }
 
 impl Request {
+    /// A request for this, with headers whose names are in lower case.
+    pub(crate) fn new(method: &str, target: &str, headers: Vec<(String, String)>) -> Self {
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        Self {
+            method: method.to_owned(),
+            target: target.to_owned(),
+            path: percent_decode_str(path).decode_utf8_lossy().into_owned(),
+            query: decode_pairs(query),
+            headers,
+            ..Self::default()
+        }
+    }
+
     /// The value of a header, by its name in lower case.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(header, _)| header == name).map(|(_, value)| value.as_str())
@@ -285,21 +298,10 @@ fn parse_head(bytes: &[u8]) -> Result<Option<(usize, Request, Framing)>, ReadErr
     let mut parsed = httparse::Request::new(&mut headers);
     let httparse::Status::Complete(length) = parsed.parse(bytes)? else { return Ok(None) };
     let target = parsed.path.unwrap_or("/");
-    let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    let mut request = Request {
-        method: parsed.method.unwrap_or_default().to_owned(),
-        target: target.to_owned(),
-        path: percent_decode_str(path).decode_utf8_lossy().into_owned(),
-        query: decode_pairs(query),
-        headers: parsed
-            .headers
-            .iter()
-            .map(|header| {
-                (header.name.to_ascii_lowercase(), String::from_utf8_lossy(header.value).trim().to_owned())
-            })
-            .collect(),
-        ..Request::default()
-    };
+    let headers = parsed.headers.iter().map(|header| {
+        (header.name.to_ascii_lowercase(), String::from_utf8_lossy(header.value).trim().to_owned())
+    });
+    let mut request = Request::new(parsed.method.unwrap_or_default(), target, headers.collect());
     let connection = request.header("connection").unwrap_or_default().to_ascii_lowercase();
     request.keep_alive = match parsed.version {
         Some(1) => !connection.contains("close"),

@@ -115,7 +115,8 @@ fn with_faults(
     connection.respond(&answer())
 }
 
-fn answer(shared: &Shared, request: &Request) -> Response {
+/// The answer to a request, without faults.
+pub(crate) fn answer(shared: &Shared, request: &Request) -> Response {
     match (request.method.as_str(), request.path.as_str()) {
         ("PUT", TOKEN_PATH) => issue_token(shared, request),
         ("GET", path) => match refusal(shared, request) {
