@@ -1,5 +1,7 @@
 //! ADD.
 
+use std::time::Duration;
+
 use harness::{Effect, Fault, World};
 use serde_json::json;
 
@@ -183,4 +185,17 @@ fn the_secret_is_in_no_log_and_no_file() {
     let scene = node.scene().to_string();
     assert!(scene.contains("SignatureDoesNotMatch"));
     assert!(!scene.contains(harness::World::ACCESS_KEY_SECRET));
+}
+
+#[test]
+fn after_a_refusal_for_the_quota_the_next_adds_do_not_ask_ecs() {
+    let node = node().with("timeoutSeconds", 5);
+    // Longer than any call.
+    let effect = Effect::code_with_retry_after("Throttling.User", Duration::from_mins(2));
+    node.cloud.inject(Fault::on("AssignPrivateIpAddresses").times(1).effect(effect));
+    for pod in ["c1", "c2", "c1"] {
+        node.add(pod).error(11);
+    }
+    assert_eq!(node.cloud.count("AssignPrivateIpAddresses"), 1, "{}", node.scene());
+    assert!(node.on_eni().is_empty() && node.records().is_empty(), "{}", node.scene());
 }

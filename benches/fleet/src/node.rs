@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ecs_simulator::{Offline, Quota, RequestLimits, World};
 use serde_json::{Value, json};
@@ -37,7 +38,9 @@ impl Node {
         let home = directory.join(number.to_string());
         fs::create_dir(&home)?;
         // Claims of the machine are by the ENI, and two fleets may run at a time.
-        let eni = format!("eni-fleet{}x{number}", std::process::id());
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let unique = COUNT.fetch_add(1, Ordering::Relaxed);
+        let eni = format!("eni-fleet{}x{unique}", std::process::id());
         let mut world = World::single_node().with_vswitch("10.0.0.0/20", "10.0.15.253");
         if let Some(mut secondary) = world.enis.remove(World::SECONDARY_ENI) {
             secondary.id.clone_from(&eni);

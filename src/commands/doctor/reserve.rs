@@ -13,7 +13,7 @@ use crate::store::{Allocation, Listed, State, Store, join};
 
 const NAME: &str = "reserve";
 
-/// By when a `flush` of the timer has come, which gives back what is too much. The timer of conf-examples runs it every five minutes.
+/// By when a `flush` of the timer has come, which gives back what is too much. The timer of conf-examples runs it every minute.
 const FLUSH_HAS_RUN: Duration = Duration::from_mins(15);
 
 const FLUSH_GIVES_BACK: &str = "`aliyun-eni-ipam flush` releases that";

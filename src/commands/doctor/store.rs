@@ -11,7 +11,7 @@ use crate::commands::earlier_boot::WHAT_FLUSH_DOES;
 use crate::store;
 use crate::store::{Allocation, Flushed, Holder, Listed, State, Store};
 
-/// How long `flush` may not have run before that is worth a warning. The timer of conf-examples runs it every five minutes.
+/// How long `flush` may not have run before that is worth a warning. The timer of conf-examples runs it every minute.
 const FLUSH_WITHIN: Duration = Duration::from_hours(1);
 
 /// The name of this program as the kernel has it: its first 15 bytes.

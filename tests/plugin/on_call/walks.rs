@@ -304,8 +304,9 @@ fn pods_that_do_not_start() -> Walk {
     let refusals = [
         ("ECS has no room on the ENI.", "MaxEniPrivateIpsCountExceeded"),
         ("The vSwitch has no free address.", "InvalidVSwitchId.IpNotEnough"),
-        ("ECS limits the requests of the account.", "Throttling.User"),
         ("ECS denies the permission.", "Forbidden.RAM"),
+        // After that ECS is not asked before the next minute.
+        ("ECS limits the requests of the account.", "Throttling.User"),
     ];
     walk.fails_to_start("web-1", &format!("IP={taken}"));
     for (what, code) in refusals {
