@@ -11,7 +11,7 @@ use crate::base::deadline::Deadline;
 use crate::base::eni::EniId;
 use crate::base::moment;
 use crate::base::region::Family;
-use crate::store::eni_state::{Backoff, EniState, PerFamily, Throttled};
+use crate::store::eni_state::{Backoff, EniState, PerFamily};
 use crate::store::error::{Error, Result};
 use crate::store::lock::Lock;
 use crate::store::record::{Allocation, Release};
@@ -280,14 +280,13 @@ impl<'a> EniLock<'a> {
     pub fn had_room_for(&mut self, family: Family, count: usize) -> Result<()> {
         let is_news = self.state.unlearn_fewer_than(family, count)
             | self.state.full.take().is_some()
-            | self.state.assign_throttled.get_mut(family).take().is_some();
+            | self.state.assigning.get_mut(family).take().is_some();
         if is_news { self.save() } else { Ok(()) }
     }
 
-    /// Remembers that the account's quota has refused a request to assign, and until when nobody should ask again.
-    pub fn assign_not_before(&mut self, family: Family, not_before: Timestamp) -> Result<()> {
-        let attempts = self.state.assign_refusals(family).saturating_add(1);
-        *self.state.assign_throttled.get_mut(family) = Some(Throttled { attempts, not_before });
+    /// Remembers why nobody should ask for addresses of `family` at the moment; [`EniLock::had_room_for`] forgets it.
+    pub fn set_assigning(&mut self, family: Family, backoff: Backoff) -> Result<()> {
+        *self.state.assigning.get_mut(family) = Some(backoff);
         self.save()
     }
 

@@ -60,9 +60,9 @@ pub struct EniState {
     /// The most addresses that ECS has been seen to take in one request about this ENI, where it refused more.
     #[serde(default, skip_serializing_if = "PerFamily::is_empty")]
     pub(super) most_per_request: PerFamily<MostPerRequest>,
-    /// Until when the account's quota lets nobody ask for addresses.
+    /// Why nobody should ask ECS to assign anything to this ENI at the moment: the account has made too many calls.
     #[serde(default, skip_serializing_if = "PerFamily::is_empty")]
-    pub(super) assign_throttled: PerFamily<Throttled>,
+    pub(super) assigning: PerFamily<Backoff>,
     /// The boot in which it was seen, for a release, that the ENI is attached to this instance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) ours_in: Option<String>,
@@ -135,15 +135,6 @@ impl FewerThan {
     }
 }
 
-/// ECS has refused to assign, because the account has made too many calls.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Throttled {
-    /// How many requests in a row were refused for that.
-    pub(super) attempts: u32,
-    pub(super) not_before: Timestamp,
-}
-
 /// ECS refused a request for more addresses than these, as a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -153,7 +144,7 @@ pub(super) struct MostPerRequest {
     boot_id: String,
 }
 
-/// The last attempt to release from an ENI failed.
+/// The last attempt of a kind on an ENI failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Backoff {
@@ -188,7 +179,7 @@ impl Default for EniState {
             full: None,
             fewer_than: PerFamily::default(),
             most_per_request: PerFamily::default(),
-            assign_throttled: PerFamily::default(),
+            assigning: PerFamily::default(),
             ours_in: None,
             reserve_durable: None,
         }
@@ -256,18 +247,10 @@ impl EniState {
         remembered.take_if(|it| it.count <= assigned).is_some()
     }
 
-    /// Until when ECS should not be asked to assign addresses of `family`: the account has used up its calls. `None` once that is
-    /// past, or was written before the clock was set back.
+    /// The last refusal of addresses of `family` because the account had made too many calls.
     #[must_use]
-    pub fn assign_throttled(&self, family: Family, now: Timestamp) -> Option<Timestamp> {
-        let until = self.assign_throttled.get(family)?.not_before;
-        (!until.wait(now, MAX_WAIT).is_zero()).then_some(until)
-    }
-
-    /// How many requests in a row to assign addresses of `family` the account's quota has refused.
-    #[must_use]
-    pub fn assign_refusals(&self, family: Family) -> u32 {
-        self.assign_throttled.get(family).map_or(0, |it| it.attempts)
+    pub fn assigning(&self, family: Family) -> Option<&Backoff> {
+        self.assigning.get(family)
     }
 
     /// Whether an earlier release of `address` may still take effect.

@@ -194,7 +194,8 @@ fn after_a_refusal_for_the_quota_the_next_adds_do_not_ask_ecs() {
     let effect = Effect::code_with_retry_after("Throttling.User", Duration::from_mins(2));
     node.cloud.inject(Fault::on("AssignPrivateIpAddresses").times(1).effect(effect));
     for pod in ["c1", "c2", "c1"] {
-        node.add(pod).error(11);
+        let said = node.add(pod).error(11);
+        assert!(said.contains("Throttling.User") && said.contains("Quota Center"), "{said}");
     }
     assert_eq!(node.cloud.count("AssignPrivateIpAddresses"), 1, "{}", node.scene());
     assert!(node.on_eni().is_empty() && node.records().is_empty(), "{}", node.scene());

@@ -69,6 +69,11 @@ impl Error {
         Self { transient: true, ..Self::not_sent(action, message) }
     }
 
+    /// Whether ECS refused the call because the account has made too many.
+    pub(crate) fn is_throttled(&self) -> bool {
+        self.kind == ErrorKind::Refused(Disposition::Throttled)
+    }
+
     /// An answer that is none, or none that is understood.
     pub(crate) fn unknown(action: &'static str, message: &str) -> Self {
         Self { kind: ErrorKind::Unknown, transient: true, ..Self::not_sent(action, message) }

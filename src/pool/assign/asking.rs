@@ -10,7 +10,7 @@ use crate::base::deadline::Deadline;
 use crate::base::logging::Event;
 use crate::base::random;
 use crate::base::region::Family;
-use crate::cloud::ecs::{ALWAYS_TAKEN, is_too_many};
+use crate::cloud::ecs::{ALWAYS_TAKEN, assign_action, is_too_many};
 use crate::cloud::rpc::{Disposition, Error, ErrorKind, WithoutIds};
 use crate::failure::{Failure, Result};
 use crate::node::placement::Wanted;
@@ -20,7 +20,7 @@ use crate::pool::assign::source::Source;
 use crate::pool::attempt::Attempt;
 use crate::pool::release;
 use crate::pool::release::Answer;
-use crate::store::{AssignRequest, Demand, EniLock, Entry, IN_DOUBT_FOR, MAX_WAIT};
+use crate::store::{AssignRequest, Backoff, Demand, EniLock, Entry, IN_DOUBT_FOR, MAX_WAIT};
 
 /// How many addresses in a row may turn out to be unusable.
 const TRIES: usize = 20;
@@ -109,10 +109,10 @@ impl<'s> Asker<'_, 's> {
                 return Err(Failure::NoUsableAddress { eni: self.source.place.eni.clone() });
             }
             let reserved = self.pick(want)?;
-            if let Some(until) = self.eni_lock()?.state().assign_throttled(want.family, asked) {
+            if let Some(backoff) = self.refused_for_quota(want.family, asked)? {
                 match reserved {
                     Some(address) => return Ok(Found::Reserved(address)),
-                    None if self.wait_for_quota(want.family, until)? => return Ok(Found::Nothing),
+                    None if self.wait_for_quota(want.family, &backoff)? => return Ok(Found::Nothing),
                     None => continue,
                 }
             }
@@ -145,8 +145,10 @@ impl<'s> Asker<'_, 's> {
                 most = fewer;
                 continue;
             }
-            if matches!(error.kind, ErrorKind::Refused(Disposition::Throttled)) {
+            if error.is_throttled() {
+                // What is remembered of it says for how long, to this ADD and to others.
                 self.remember_throttling(want.family, &error)?;
+                continue;
             }
             if let Some(address) = reserved {
                 return Ok(Found::Reserved(address));
@@ -157,10 +159,6 @@ impl<'s> Asker<'_, 's> {
                 error.subject().is_full() || (want.address.is_some() && error.subject().is_an_address());
             if may_help && self.make_room(&error, want.family, waiting)? {
                 most = waiting;
-                continue;
-            }
-            if matches!(error.kind, ErrorKind::Refused(Disposition::Throttled)) {
-                // What is remembered of it says for how long, to this ADD and to others.
                 continue;
             }
             let lets_go = !self.attempt.intent.has_answers();
@@ -192,34 +190,35 @@ impl<'s> Asker<'_, 's> {
 
     /// Remembers for the next ADDs of this ENI that the account has used up its calls.
     fn remember_throttling(&mut self, family: Family, error: &Error) -> Result<()> {
-        let now = Timestamp::now();
         let eni_lock = self.eni_lock()?;
-        let refusals = eni_lock.state().assign_refusals(family).saturating_add(1);
-        let pause = release::pause_after(error, refusals, now, random::jitter);
-        eni_lock.assign_not_before(family, now.plus(pause))?;
+        let previous = eni_lock.state().assigning(family);
+        let backoff =
+            release::backoff_after(error, previous, Duration::MAX, Timestamp::now(), random::jitter);
+        eni_lock.set_assigning(family, backoff)?;
         self.attempt.throttled = Some(error.clone());
         Ok(())
+    }
+
+    /// Why ECS should not be asked now for addresses of the family.
+    fn refused_for_quota(&mut self, family: Family, now: Timestamp) -> Result<Option<Backoff>> {
+        let backoff = self.eni_lock()?.state().assigning(family);
+        Ok(backoff.filter(|it| !it.not_before.wait(now, MAX_WAIT).is_zero()).cloned())
     }
 
     /// Waits until ECS may be asked again. Returns whether the ENI's lock was let go of meanwhile.
     ///
     /// # Errors
     /// What ECS has answered, to this ADD or to an earlier one, if that is too long.
-    fn wait_for_quota(&mut self, family: Family, until: Timestamp) -> Result<bool> {
-        let pause = until.wait(Timestamp::now(), MAX_WAIT);
+    fn wait_for_quota(&mut self, family: Family, backoff: &Backoff) -> Result<bool> {
+        let pause = backoff.not_before.wait(Timestamp::now(), MAX_WAIT);
         let lets_go = !self.attempt.intent.has_answers();
         if lets_go {
             self.attempt.eni_lock = None;
         }
         if pause + self.source.releaser.min_time() > self.attempt.deadline.remaining() {
             let of_earlier = || {
-                let action =
-                    if family == Family::V6 { "AssignIpv6Addresses" } else { "AssignPrivateIpAddresses" };
-                let message = format!(
-                    "ECS has refused an earlier ADD's request because the account has made too many: it is not asked again before \
-                     {until}"
-                );
-                Error::not_now(action, &message).about(&self.source.place.eni)
+                let why = format!("ECS is not asked again before {}: {}", backoff.not_before, backoff.error);
+                Error::not_now(assign_action(family), &why).about(&self.source.place.eni)
             };
             return Err(self.attempt.throttled.take().unwrap_or_else(of_earlier).into());
         }

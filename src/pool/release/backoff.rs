@@ -34,7 +34,7 @@ pub(crate) fn pause(
     let doubled = |first: Duration| first.saturating_mul(1 << attempts.saturating_sub(1).min(10));
     let pause = match (error.kind, error.retry_after) {
         (_, Some(asked)) => jitter(asked.max(doubled(FIRST).min(DOUBLED))),
-        (ErrorKind::Refused(Disposition::Throttled), None) => {
+        (_, None) if error.is_throttled() => {
             // Jitter takes up to half away: what is left of this is anything from nothing to the whole spread.
             let spread = doubled(SPREAD).min(MAX_PAUSE);
             until_next_minute(now) + jitter(spread * 2).saturating_sub(spread)
@@ -52,7 +52,7 @@ fn until_next_minute(now: Timestamp) -> Duration {
 
 /// What to remember of an ENI after `error`, for the next caller of [`decide`](super::decision::decide). A failure that no
 /// waiting can mend, and one whose pause outlasts `time_left` for another attempt, make the caller give up for everybody.
-pub(super) fn after(
+pub(crate) fn after(
     error: &Error,
     previous: Option<&Backoff>,
     time_left: Duration,
@@ -64,7 +64,7 @@ pub(super) fn after(
     let pause = pause(error, attempts, now, &jitter);
     let gave_up = permanent || pause >= time_left || previous.is_some_and(|backoff| backoff.gave_up);
     // An account that is over its quota is so until a minute that is known.
-    let throttled = matches!(error.kind, ErrorKind::Refused(Disposition::Throttled));
+    let throttled = error.is_throttled();
     let pause = if gave_up && !throttled { pause.max(jitter(PAUSE_AFTER_GIVING_UP)) } else { pause };
     Backoff {
         attempts,

@@ -28,7 +28,7 @@ mod unexplained;
 mod watch;
 
 pub(crate) use answer::Answer;
-pub(crate) use backoff::pause as pause_after;
+pub(crate) use backoff::{after as backoff_after, pause as pause_after};
 pub(crate) use drain::Drained;
 pub(crate) use due::next_try;
 pub(crate) use one_record::{DEFERRED, Outcome};
