@@ -2,7 +2,6 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::net::IpAddr;
-use std::os::unix::fs::MetadataExt;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -39,19 +38,6 @@ fn hold_eni(node: &Node) -> File {
     let file = OpenOptions::new().write(true).open(path).unwrap();
     file.try_lock().unwrap();
     file
-}
-
-/// Whether the process blocks on a lock of the ENI: the kernel has it in a line. On the store's lock it waits for moments only.
-fn is_in_line(node: &Node, pid: u32) -> bool {
-    let files = ["lock", "queue"].map(|name| node.store().join(format!("eni/{}.{name}", Node::ENI)));
-    let inodes: Vec<_> = files.iter().filter_map(|file| fs::metadata(file).ok()).map(|it| it.ino()).collect();
-    let locks = fs::read_to_string("/proc/locks").unwrap();
-    locks.lines().filter(|line| line.contains("->")).any(|line| {
-        let mut words = line.split_whitespace();
-        let is_its = words.any(|it| it == pid.to_string());
-        let inode = words.next().and_then(|it| it.rsplit(':').next()?.parse().ok());
-        is_its && inode.is_some_and(|inode| inodes.contains(&inode))
-    })
 }
 
 /// How many system calls have made a thread of the process wait.
@@ -104,7 +90,7 @@ fn adds_that_wait_for_an_eni_are_served_in_the_order_in_which_they_came() {
     let wishes: Vec<IpAddr> = (101..109).map(|last| IpAddr::from([192, 168, 0, last])).collect();
     for (container, wish) in containers(8).iter().zip(&wishes) {
         let add = node.call("ADD", container).env("CNI_ARGS", format!("IP={wish}")).start();
-        eventually("the ADD is in line", || is_in_line(&node, add.pid()));
+        eventually("the ADD is in line", || node.in_line().contains(&add.pid()));
         adds.push(add);
     }
     drop(held);
@@ -162,9 +148,9 @@ fn a_call_whose_turn_does_not_come_says_how_many_were_before_it() {
     }
     let held = hold_eni(&node);
     let first = node.call("ADD", "first").start();
-    eventually("the ADD is in line", || is_in_line(&node, first.pid()));
+    eventually("the ADD is in line", || node.in_line().contains(&first.pid()));
     let second = node.call("DEL", "c0").start();
-    eventually("the DEL is in line", || is_in_line(&node, second.pid()));
+    eventually("the DEL is in line", || node.in_line().contains(&second.pid()));
 
     let late = |verb, container, on_failure: &str| {
         let call = node.call(verb, container).config(|config| {

@@ -3,7 +3,9 @@
 //! To start a process takes longer than most of what it does. So that calls are made at once on a machine with few processors,
 //! all of them are started first and wait for their stdin, which is then written to each.
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::ChildStdin;
 use std::thread;
@@ -124,6 +126,22 @@ impl Node {
         let intents = fs::read_dir(self.store().join("assigning")).into_iter().flatten().flatten();
         let content = intents.filter_map(|file| fs::read(file.path()).ok());
         content.filter(|content| content.windows(HINT.len()).any(|bytes| bytes == HINT)).count()
+    }
+
+    /// The processes that block on a lock of the ENI: the kernel has them in a line.
+    #[must_use]
+    pub fn in_line(&self) -> BTreeSet<u32> {
+        let files = ["lock", "queue"].map(|name| self.store().join(format!("eni/{}.{name}", Self::ENI)));
+        let inodes: Vec<_> =
+            files.iter().filter_map(|file| fs::metadata(file).ok()).map(|it| it.ino()).collect();
+        let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
+        let waiter = |line: &str| {
+            // -> FLOCK ADVISORY WRITE process device:inode start end (proc(5))
+            let mut words = line.split_whitespace().skip_while(|it| *it != "->").skip(4);
+            let (process, file) = (words.next()?.parse().ok()?, words.next()?);
+            inodes.contains(&file.rsplit(':').next()?.parse().ok()?).then_some(process)
+        };
+        locks.lines().filter_map(waiter).collect()
     }
 
     /// How many releases are recorded.
