@@ -7,6 +7,8 @@ use std::path::Path;
 use std::thread;
 use std::time::{Instant, SystemTime};
 
+use crate::statistics::median;
+
 /// What the figures depend on, as it was before the first run.
 #[derive(Debug)]
 pub(crate) struct Machine {
@@ -82,7 +84,7 @@ fn file_system(mounts: &str, path: &Path) -> String {
 }
 
 /// How long a small file takes to become durable: the median of many, in milliseconds.
-pub(crate) fn fsync_time(directory: &Path) -> f64 {
+fn fsync_time(directory: &Path) -> f64 {
     let once = |number: usize| {
         let mut file = File::create(directory.join(format!("probe{number}"))).unwrap();
         file.write_all(b"{}").unwrap();
@@ -90,7 +92,5 @@ pub(crate) fn fsync_time(directory: &Path) -> f64 {
         file.sync_data().unwrap();
         start.elapsed().as_secs_f64() * 1000.0
     };
-    let mut times: Vec<_> = (0..51).map(once).collect();
-    times.sort_by(f64::total_cmp);
-    times[times.len() / 2]
+    median(&(0..51).map(once).collect::<Vec<_>>())
 }

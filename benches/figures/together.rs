@@ -14,6 +14,7 @@ use size::{ENIS, Outcome, Size, Verb, latencies, pods, sizes};
 
 use super::plot::{Axes, Series, lines};
 use super::report::{Scale, Section, table};
+use super::statistics::median;
 
 /// How many runs of the plugin a figure is the median of.
 const RUNS: usize = 3;
@@ -118,31 +119,32 @@ impl Measured {
     }
 
     fn wall_plot(&self, scale: Scale) -> String {
-        let axes = Axes {
-            title: scale.pick(
-                "Time until all pods of an ENI are released, ECS answers after 50 ms",
-                "Time until all pods of an ENI are released, ECS answers after 200 ms",
-            ),
-            x: "pods that end together",
-            y: "time (s)",
-            log_x: true,
-            log_y: true,
-        };
-        lines(&axes, &self.series(scale, |outcome, _| outcome.wall.as_secs_f64()))
+        let title = scale.pick(
+            "Time until all pods of an ENI are released, ECS answers after 50 ms",
+            "Time until all pods of an ENI are released, ECS answers after 200 ms",
+        );
+        self.plot(scale, title, "time (s)", |outcome, _| outcome.wall.as_secs_f64())
     }
 
     fn requests_plot(&self, scale: Scale) -> String {
-        let axes = Axes {
-            title: scale.pick(
-                "Requests until all pods of an ENI are released, ECS answers after 50 ms",
-                "Requests until all pods of an ENI are released, ECS answers after 200 ms",
-            ),
-            x: "pods that end together",
-            y: "requests for each pod",
-            log_x: true,
-            log_y: true,
-        };
-        lines(&axes, &self.series(scale, |outcome, pods| float(outcome.requests) / float(pods)))
+        let title = scale.pick(
+            "Requests until all pods of an ENI are released, ECS answers after 50 ms",
+            "Requests until all pods of an ENI are released, ECS answers after 200 ms",
+        );
+        self.plot(scale, title, "requests for each pod", |outcome, pods| {
+            float(outcome.requests) / float(pods)
+        })
+    }
+
+    fn plot(
+        &self,
+        scale: Scale,
+        title: &'static str,
+        y: &'static str,
+        of: impl Fn(&Outcome, usize) -> f64,
+    ) -> String {
+        let axes = Axes { title, x: "pods that end together", y, log_x: true, log_y: true };
+        lines(&axes, &self.series(scale, of))
     }
 
     /// Figures of a drain on one ENI, by pods.
@@ -237,10 +239,8 @@ fn one_by_one(scale: Scale) -> String {
     let row = |(reserve, every): (usize, u64)| {
         let kind = Kind { size: Size { pods, enis: 1, latency }, limit: 32, dual: false };
         let (outcome, times) = plugin::one_by_one(kind, reserve, Duration::from_millis(every));
-        let [add, del] = times.map(|mut times| {
-            times.sort();
-            times[times.len() / 2].as_secs_f64() * 1000.0
-        });
+        let [add, del] =
+            times.map(|times| median(&times.iter().map(|it| it.as_secs_f64() * 1000.0).collect::<Vec<_>>()));
         let pace = if every == 0 { "as fast as it goes".to_owned() } else { format!("every {every} ms") };
         vec![
             reserve.to_string(),

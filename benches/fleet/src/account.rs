@@ -1,25 +1,18 @@
 //! The account: its quota, what it has been asked, and when it does not answer.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Duration;
 
 const MINUTE: Duration = Duration::from_mins(1);
-
-/// How ECS does not answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outage {
-    /// Nobody accepts a connection.
-    Unreachable,
-    /// Requests are taken, and neither carried out nor answered.
-    Silent,
-}
 
 /// What becomes of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
     Served,
     Throttled,
-    Lost(Outage),
+    /// It is taken, and neither carried out nor answered.
+    Lost,
 }
 
 /// One account in one region. ECS counts the calls of each action by the minute of the clock; what comes after the last one is refused
@@ -28,7 +21,7 @@ pub(crate) enum Fate {
 pub(crate) struct Account {
     /// Calls of one action a minute; `None`: as many as anybody likes.
     pub(crate) quota: Option<u32>,
-    outage: Option<(Duration, Duration, Outage)>,
+    outage: Range<Duration>,
     minute: u128,
     used: BTreeMap<String, u32>,
     pub(crate) counts: Counts,
@@ -61,12 +54,18 @@ impl Counts {
 
 impl Account {
     pub(crate) fn new() -> Self {
-        Self { quota: None, outage: None, minute: 0, used: BTreeMap::new(), counts: Counts::default() }
+        Self {
+            quota: None,
+            outage: Range::default(),
+            minute: 0,
+            used: BTreeMap::new(),
+            counts: Counts::default(),
+        }
     }
 
-    /// From `begin` to `end` ECS does not answer.
-    pub(crate) fn fail(&mut self, begin: Duration, end: Duration, outage: Outage) {
-        self.outage = Some((begin, end, outage));
+    /// For that time ECS does not answer.
+    pub(crate) fn fail(&mut self, time: Range<Duration>) {
+        self.outage = time;
     }
 
     /// Counts a call of `action` that comes at `now`.
@@ -77,11 +76,9 @@ impl Account {
             _ => &mut self.counts.describe,
         };
         *count += 1;
-        if let Some((begin, end, outage)) = self.outage
-            && (begin..end).contains(&now)
-        {
+        if self.outage.contains(&now) {
             self.counts.lost += 1;
-            return Fate::Lost(outage);
+            return Fate::Lost;
         }
         let minute = now.as_nanos() / MINUTE.as_nanos();
         if minute != self.minute {
@@ -122,9 +119,8 @@ mod tests {
     #[test]
     fn an_outage_uses_no_quota() {
         let mut account = Account { quota: Some(1), ..Account::new() };
-        account.fail(Duration::from_secs(1), Duration::from_secs(3), Outage::Silent);
+        account.fail(Duration::from_secs(1)..Duration::from_secs(3));
         let fates = [0, 1, 2, 60].map(|at| account.admit("Unassign", Duration::from_secs(at)));
-        let lost = Fate::Lost(Outage::Silent);
-        assert_eq!(fates, [Fate::Served, lost, lost, Fate::Served]);
+        assert_eq!(fates, [Fate::Served, Fate::Lost, Fate::Lost, Fate::Served]);
     }
 }

@@ -8,16 +8,13 @@ use aliyun_eni_ipam::inside::base::simulation::{NoResponse, Request, Response, W
 use rand::rngs::SmallRng;
 use rand::{Rng, RngCore, SeedableRng};
 
-use crate::account::{Account, Fate, Outage};
+use crate::account::{Account, Fate};
 use crate::node::{METADATA, Node};
 use crate::outcome::Times;
 use crate::schedule::Schedule;
 
 /// The first of January 2026: a whole minute, as the zero of the time is.
 const BEGAN: Duration = Duration::from_secs(1_767_225_600);
-
-/// How long it takes until nobody has accepted a connection.
-const CONNECTING: Duration = Duration::from_secs(5);
 
 /// How long instance metadata takes.
 const METADATA_LATENCY: Duration = Duration::from_millis(1);
@@ -29,7 +26,7 @@ pub(crate) struct Surroundings {
     pub(crate) nodes: RefCell<Vec<Node>>,
     pub(crate) chance: RefCell<SmallRng>,
     /// How long ECS takes at least; it takes up to twice as long.
-    pub(crate) latency: RefCell<Duration>,
+    pub(crate) latency: Cell<Duration>,
     pub(crate) notes: RefCell<Notes>,
     sandboxes: Cell<u64>,
     on_enis: Cell<usize>,
@@ -52,7 +49,7 @@ impl Surroundings {
             account: RefCell::new(Account::new()),
             nodes: RefCell::new(nodes),
             chance: RefCell::new(SmallRng::seed_from_u64(seed)),
-            latency: RefCell::default(),
+            latency: Cell::default(),
             notes: RefCell::default(),
             sandboxes: Cell::default(),
             on_enis: Cell::default(),
@@ -84,13 +81,9 @@ impl Surroundings {
     fn ask_ecs(&self, request: &Request<'_>, by: Duration) -> Result<Response, NoResponse> {
         let action = action_of(request.target);
         let fate = self.account.borrow_mut().admit(action, self.schedule.now());
-        let latency = *self.latency.borrow();
+        let latency = self.latency.get();
         match fate {
-            Fate::Lost(Outage::Unreachable) => {
-                self.schedule.sleep_until(by.min(self.schedule.now() + CONNECTING));
-                Err(NoResponse { sent: false })
-            }
-            Fate::Lost(Outage::Silent) => {
+            Fate::Lost => {
                 self.schedule.sleep_until(by);
                 Err(NoResponse { sent: true })
             }

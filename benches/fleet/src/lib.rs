@@ -13,6 +13,5 @@ pub mod outcome;
 pub mod scenario;
 mod schedule;
 
-pub use account::Outage;
 pub use outcome::Outcome;
 pub use scenario::{Fleet, SCENARIOS, Scenario};

@@ -5,22 +5,19 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ecs_simulator::{Offline, Quota, RequestLimits, World};
+use ecs_simulator::{Offline, Quota, World};
 use serde_json::{Value, json};
+
+use crate::scenario::Size;
 
 /// Where the calls look for ECS and for instance metadata: no such hosts exist.
 pub(crate) const ECS: &str = "ecs.fleet.invalid";
 pub(crate) const METADATA: &str = "metadata.fleet.invalid";
 
-/// What the nodes of a fleet have in common.
-#[derive(Clone, Debug)]
-pub(crate) struct Kind {
-    /// Addresses that are kept.
-    pub(crate) reserve: usize,
-    /// The most addresses that ECS takes in one request.
-    pub(crate) most_per_request: usize,
-}
+/// How many nodes this process has made.
+static COUNT: AtomicUsize = AtomicUsize::new(0);
 
+/// A node of a fleet.
 pub(crate) struct Node {
     pub(crate) cloud: Offline,
     /// Whether ECS is changing the ENI.
@@ -33,12 +30,11 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    /// A node with this number, below `directory`.
-    pub(crate) fn new(number: usize, directory: &Path, kind: &Kind) -> io::Result<Self> {
+    /// A node with this number in a fleet of that size, below `directory`.
+    pub(crate) fn new(number: usize, directory: &Path, size: &Size) -> io::Result<Self> {
         let home = directory.join(number.to_string());
         fs::create_dir(&home)?;
         // Claims of the machine are by the ENI, and two fleets may run at a time.
-        static COUNT: AtomicUsize = AtomicUsize::new(0);
         let unique = COUNT.fetch_add(1, Ordering::Relaxed);
         let eni = format!("eni-fleet{}x{unique}", std::process::id());
         let mut world = World::single_node().with_vswitch("10.0.0.0/20", "10.0.15.253");
@@ -47,10 +43,7 @@ impl Node {
             world.enis.insert(eni.clone(), secondary);
         }
         world.quota = Quota { ipv4: 300, ipv6: 0 };
-        let mut limits = RequestLimits::documented();
-        limits.ipv4.assign = Some(kind.most_per_request);
-        limits.ipv4.unassign = Some(kind.most_per_request);
-        world.per_request = limits;
+        world = world.with_most_per_request(size.most_per_request);
         let ipam = json!({
             "type": "aliyun-eni-ipam",
             "networkInterfaceId": eni,
@@ -59,7 +52,7 @@ impl Node {
             "metadataEndpoint": format!("http://{METADATA}"),
             "credentials": {"source": "ecs-ram-role"},
             "dataDir": home.join("store"),
-            "reserve": kind.reserve,
+            "reserve": size.reserve,
         });
         let (name, version) = ("pods", "1.0.0");
         let conflist = home.join("10-pods.conflist");

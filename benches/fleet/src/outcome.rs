@@ -15,21 +15,14 @@ impl Times {
         self.0.push(time);
     }
 
-    /// How many calls there were.
-    #[must_use]
-    pub fn count(&self) -> usize {
-        self.0.len()
-    }
-
     /// What this share of them took at most; zero where there were none.
-    #[must_use]
     #[expect(
         clippy::cast_precision_loss,
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "a rank"
     )]
-    pub fn quantile(&self, share: f64) -> Duration {
+    fn quantile(&self, share: f64) -> Duration {
         let mut sorted = self.0.clone();
         sorted.sort_unstable();
         let rank = (share * sorted.len() as f64).ceil() as usize;

@@ -10,10 +10,10 @@ use aliyun_eni_ipam::inside::base::simulation;
 use rand::Rng;
 use tempfile::TempDir;
 
-use crate::account::{Counts, Outage};
+use crate::account::Counts;
 use crate::calls::{self, Pod};
 use crate::clock::{Notes, Surroundings};
-use crate::node::{Kind, Node};
+use crate::node::Node;
 use crate::outcome::Outcome;
 
 /// Calls of one action that an account has in a minute: what Terway, Alibaba Cloud's own plugin, allows itself.
@@ -85,9 +85,8 @@ impl Fleet {
     /// The disk's.
     pub fn new(size: Size, directory: &std::path::Path) -> io::Result<Self> {
         let directory = tempfile::tempdir_in(directory)?;
-        let kind = Kind { reserve: size.reserve, most_per_request: size.most_per_request };
         let nodes: io::Result<Vec<Node>> =
-            (0..size.nodes).map(|number| Node::new(number, directory.path(), &kind)).collect();
+            (0..size.nodes).map(|number| Node::new(number, directory.path(), &size)).collect();
         let world = Rc::new(Surroundings::new(nodes?, size.seed));
         simulation::enter(Rc::clone(&world) as Rc<dyn simulation::World>);
         let fleet = Self { size, world, pods: Rc::default(), busy: Rc::default(), _directory: directory };
@@ -112,7 +111,7 @@ impl Fleet {
         let begin = Duration::from_mins((schedule.now().as_secs() / 60) + 15);
         schedule.run(|moment| moment >= begin);
         self.world.account.borrow_mut().quota = Some(QUOTA);
-        self.world.latency.replace(LATENCY);
+        self.world.latency.set(LATENCY);
         self.world.account.borrow_mut().counts = Counts::default();
         self.world.notes.replace(Notes::default());
         let Expected { since, least_requests } = (scenario.run)(self, begin);
@@ -255,7 +254,7 @@ fn come_and_go(fleet: &Fleet, begin: Duration) -> Expected {
 /// ECS does not answer for ten minutes. A third of the pods end meanwhile, and others start.
 fn outage(fleet: &Fleet, begin: Duration) -> Expected {
     let end = begin + OUTAGE;
-    fleet.world.account.borrow_mut().fail(begin, end, Outage::Silent);
+    fleet.world.account.borrow_mut().fail(begin..end);
     for pod in fleet.pods_at_random(1.0 / 3.0) {
         fleet.end_at(fleet.within(begin, OUTAGE), pod);
         fleet.start_at(fleet.within(begin, OUTAGE), pod.node);
