@@ -429,11 +429,16 @@ fn has(suite: &str, name: &str) -> bool {
 
 #[test]
 fn every_cargo_command_names_what_there_is() {
-    let packages: BTreeSet<String> =
-        ["tests/crates/ecs-simulator", "tests/crates/harness", "tests/crates/model", "packaging/pages"]
-            .map(|folder| read(format!("{folder}/Cargo.toml")))
-            .map(|manifest| manifest.split_once("name = \"").unwrap().1.split_once('"').unwrap().0.to_owned())
-            .into();
+    let packages: BTreeSet<String> = [
+        "benches/fleet",
+        "packaging/pages",
+        "tests/crates/ecs-simulator",
+        "tests/crates/harness",
+        "tests/crates/model",
+    ]
+    .map(|folder| read(format!("{folder}/Cargo.toml")))
+    .map(|manifest| manifest.split_once("name = \"").unwrap().1.split_once('"').unwrap().0.to_owned())
+    .into();
     let (tests, examples) = (targets("test"), targets("example"));
     let mut count = 0;
     for page in pages() {
