@@ -127,6 +127,10 @@ impl Stage {
     /// be asked for. When nothing waits any more, a second one ends what was in doubt and releases what that had brought.
     fn recover(&mut self, cloud: &Cloud) {
         make(self.node.call("DEL", "c1")).ok();
+        if self.is_throttled() {
+            // A `flush` would wait for the minute in which ECS takes the account's requests again.
+            self.node.let_time_pass(Node::NOTHING_WAITS);
+        }
         // Whoever has time does not meet the deadline.
         self.node.set("timeoutSeconds", 60);
         command(self.node.command(&["flush"]));
@@ -137,6 +141,13 @@ impl Stage {
         let left = (self.node.on_eni(), self.node.records());
         assert_eq!(left, (BTreeSet::new(), Vec::new()), "{cloud:?}\n{}", self.node.scene());
         self.node.set("timeoutSeconds", 1);
+    }
+
+    /// Whether it is remembered of the ENI that the account is over its quota.
+    fn is_throttled(&self) -> bool {
+        let state = fs::read(self.node.store().join("eni").join(format!("{}.json", Node::ENI)));
+        let state: Value = state.ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
+        state["backoff"]["throttled"] == true
     }
 
     fn play(&mut self, cloud: &Cloud) {
