@@ -276,10 +276,10 @@ impl<'a> EniLock<'a> {
         self.save()
     }
 
-    /// Remembers that ECS has assigned `count` addresses at once: the ENI was not full, and not fewer than these were left.
+    /// Remembers that ECS has assigned `count` addresses: the ENI was not full, and so many fewer are left.
     pub fn had_room_for(&mut self, family: Family, count: usize) -> Result<()> {
-        let is_news = self.state.unlearn_fewer_than(family, count)
-            | self.state.full.take().is_some()
+        let is_news = self.state.full.take().is_some()
+            | self.state.count_off(family, count)
             | self.state.assigning.get_mut(family).take().is_some();
         if is_news { self.save() } else { Ok(()) }
     }
@@ -377,8 +377,9 @@ mod tests {
         assert_eq!(after(&|lock| lock.no_room_for(v4, 16)), (false, Some(16), None));
         assert_eq!(after(&|lock| lock.no_room_for(v6, 4)), (false, Some(16), Some(4)));
         assert_eq!(after(&|lock| lock.no_room_for(v4, 8)), (false, Some(8), Some(4)));
-        assert_eq!(after(&|lock| lock.had_room_for(v4, 7)), (false, Some(8), Some(4)));
-        assert_eq!(after(&|lock| lock.had_room_for(v4, 8)), (false, None, Some(4)));
+        assert_eq!(after(&|lock| lock.had_room_for(v4, 6)), (false, Some(2), Some(4)));
+        assert_eq!(after(&|lock| lock.had_room_for(v4, 1)), (true, None, Some(4)));
+        assert_eq!(after(&|lock| lock.had_room_for(v4, 1)), (false, None, Some(4)));
         assert_eq!(after(&|lock| lock.no_room_for(v4, 1)), (true, None, Some(4)));
         assert_eq!(after(&|lock| lock.had_room_for(v4, 1)), (false, None, Some(4)));
         assert_eq!(after(&|lock| lock.no_room_for(v4, 1)), (true, None, Some(4)));

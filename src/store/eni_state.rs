@@ -241,10 +241,17 @@ impl EniState {
         *self.fewer_than.get_mut(family) = Some(FewerThan { count: known.min(count), at: now });
     }
 
-    /// Forgets that fewer than `assigned` addresses were left: ECS has assigned so many. Returns whether it was remembered.
-    pub(super) fn unlearn_fewer_than(&mut self, family: Family, assigned: usize) -> bool {
+    /// Counts what ECS has assigned off what was left. If it has assigned more than that, nothing is known any more; if nothing can be
+    /// left, the ENI is full. Returns whether anything was remembered.
+    pub(super) fn count_off(&mut self, family: Family, assigned: usize) -> bool {
         let remembered = self.fewer_than.get_mut(family);
-        remembered.take_if(|it| it.count <= assigned).is_some()
+        let Some(FewerThan { count, at }) = remembered.take() else { return false };
+        match count.saturating_sub(assigned) {
+            0 => {}
+            1 => self.full = Some(at),
+            fewer => *remembered = Some(FewerThan { count: fewer, at }),
+        }
+        true
     }
 
     /// The last refusal of addresses of `family` because the account had made too many calls.
@@ -318,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn that_fewer_addresses_are_left_is_remembered_for_five_minutes_or_until_ecs_assigns_so_many() {
+    fn that_fewer_addresses_are_left_is_remembered_for_five_minutes_and_counts_down() {
         let (start, family) = (Timestamp::now(), Family::V4);
         let mut state = EniState::default();
         state.learn_fewer_than(family, 8, start);
@@ -329,8 +336,16 @@ mod tests {
         // Written before the clock was set back.
         state.learn_fewer_than(Family::V6, 8, start.plus(FULL_FOR));
         assert_eq!(state.fewer_than(Family::V6, start), None);
-        assert!(!state.unlearn_fewer_than(family, 7) && state.unlearn_fewer_than(family, 8));
-        assert_eq!(state.fewer_than(family, start), None);
+        for (assigned, fewer, is_full) in [(3, Some(5), false), (4, None, true), (1, None, true)] {
+            state.count_off(family, assigned);
+            assert_eq!(state.fewer_than(family, start), fewer, "{assigned} more");
+            assert_eq!(state.full_at(start).is_some(), is_full, "{assigned} more");
+        }
+        // It has assigned more than it said was left.
+        state.full = None;
+        state.learn_fewer_than(family, 8, start);
+        assert!(state.count_off(family, 8) && !state.count_off(family, 1));
+        assert_eq!((state.fewer_than(family, start), state.full_at(start)), (None, None));
         // What is too old to hold does not count beside what is new.
         state.learn_fewer_than(family, 2, start);
         state.learn_fewer_than(family, 16, start.plus(FULL_FOR));

@@ -9,7 +9,7 @@ use std::time::Duration;
 use harness::simulator::{Eni, Quota};
 use harness::{Answer, Effect, Fault, Node, Timed, World, at_once_while};
 
-use crate::start_together::{ASSIGN, PODS, UNASSIGN, limit_requests, names};
+use crate::start_together::{ASSIGN, PODS, UNASSIGN, add_together, limit_requests, names};
 use crate::{eventually, node_in};
 
 /// The secondary ENIs in the order in which they are filled.
@@ -142,6 +142,18 @@ fn pods_that_start_together_fill_several_enis_with_few_requests_and_leave_nothin
     assert_eq!(node.operator(&["flush"]).status(), 0, "{}", node.scene());
     expect_all_in_use(&node);
     assert_eq!(filled(&node).iter().sum::<usize>(), PODS, "{}", node.scene());
+}
+
+/// What is learned of an ENI's room while pods wait in line counts for those who come after: none asks again for what is gone.
+#[test]
+fn pods_that_start_together_and_just_fill_all_enis_learn_from_each_other_which_are_full() {
+    let node = node_with_places([4, 3, 3]);
+    let pods = names("c", 10);
+    let answers = add_together(&node, &pods);
+    let addresses: BTreeSet<_> = answers.iter().map(|timed| timed.answer.address()).collect();
+    assert_eq!((addresses.len(), filled(&node)), (10, [4, 3, 3]), "{}", node.scene());
+    assert!(node.cloud.count(ASSIGN[0]) <= 16, "{}", node.scene());
+    expect_all_in_use(&node);
 }
 
 #[test]

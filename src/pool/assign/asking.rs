@@ -265,7 +265,9 @@ impl<'s> Asker<'_, 's> {
             return Ok(Some(Planned { ask, waiting: 1 }));
         }
         let state = self.eni_lock()?.state().clone();
-        let fewer_than = state.fewer_than(want.family, now).unwrap_or(usize::MAX);
+        // A full ENI is asked for one, which tells as well as many whether it has room again.
+        let left = if state.full_at(now).is_some() { Some(1) } else { state.fewer_than(want.family, now) };
+        let fewer_than = left.unwrap_or(usize::MAX);
         let most = state
             .max_per_request(want.family, source.releaser.max_per_request)
             .min(fewer_than.saturating_sub(1))

@@ -80,6 +80,8 @@ impl<'s> Attempt<'s> {
             }
             let (source, led) = match self.wait_for_turn(&open, &takers)? {
                 Turn::Taken(place, active) => return Ok((place, active)),
+                // Somebody may have found it full while this ADD was in line.
+                Turn::Locked(source, _) if passed_over.is_full_now(self.store, source, sources)? => continue,
                 Turn::Locked(source, eni_lock) => (source, self.lead(source, eni_lock, &mut effort)),
             };
             match led {

@@ -20,20 +20,34 @@ enum Reason {
 }
 
 impl PassedOver {
-    /// Those that are remembered as full, unless something can make room there. A network's only ENI is always asked.
+    /// Those that are remembered as full.
     pub(super) fn new(store: &Store, sources: &[Source<'_>]) -> Result<Self> {
-        let mut full = Vec::new();
-        if sources.len() > 1 {
-            let now = Timestamp::now();
-            for eni in sources.iter().map(|source| &source.place.eni) {
-                if let Some(since) = store.eni_state(eni)?.full_at(now)
-                    && !store.may_get_room(eni)?
-                {
-                    full.push((eni.clone(), Reason::Remembered(since)));
-                }
-            }
+        let mut passed_over = Self(Vec::new());
+        for source in sources {
+            passed_over.is_full_now(store, source, sources)?;
         }
-        Ok(Self(full))
+        Ok(passed_over)
+    }
+
+    /// Whether an ENI is remembered as full and nothing can make room there: then it is passed over from here on. A network's only ENI is
+    /// always asked.
+    pub(super) fn is_full_now(
+        &mut self,
+        store: &Store,
+        source: &Source<'_>,
+        all: &[Source<'_>],
+    ) -> Result<bool> {
+        if all.len() == 1 {
+            return Ok(false);
+        }
+        let eni = &source.place.eni;
+        match store.eni_state(eni)?.full_at(Timestamp::now()) {
+            Some(since) if !store.may_get_room(eni)? => {
+                self.0.push((eni.clone(), Reason::Remembered(since)));
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
     }
 
     pub(super) fn has(&self, eni: &EniId) -> bool {
