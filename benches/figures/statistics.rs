@@ -38,9 +38,11 @@ pub(crate) fn median(values: &[f64]) -> f64 {
     Spread::of(values.iter().copied()).median
 }
 
-/// A number with about three digits that tell something.
+/// A number with two or three digits that tell something.
 pub(crate) fn number(value: f64) -> String {
     let digits = match value.abs() {
+        ..0.01 => 4,
+        ..0.1 => 3,
         ..10.0 => 2,
         ..100.0 => 1,
         _ => 0,

@@ -70,7 +70,8 @@ fn about(scale: Scale) -> String {
          requests is applied here. With three ENIs, each has room for a third of the pods.\n\n\
          A cell has the number of requests that ECS got, the wall time, and in brackets how many times as long that is as the requests \
          take one after the other: 1.00 is a plugin that takes no time by itself, and with three ENIs 0.33. The figures of this plugin \
-         are medians of {} runs. What follows the brackets for the others is their wall time divided by this plugin's. *Overlap* is the \
+         are those of the run with the median wall time of {}, and the worst overlap of all. What follows the brackets for the others is \
+         their wall time divided by this plugin's; they did not take turns, because most of that time is waiting. *Overlap* is the \
          largest number of requests about one ENI that ECS had at once. More than 1 means that ECS refused something.\n\n\
          *{IN_TURN}*: each pod's request alone, and the next one of the ENI when it is answered. *{AT_ONCE}*: nobody waits for \
          anybody, and what ECS refuses is repeated after 0.5 s, then after twice as long each time and after 8 s at most, each time at \

@@ -7,8 +7,8 @@ use crate::config::Ipam;
 use crate::context::CallContext;
 use crate::failure::Result;
 
-/// As often as the timer runs `flush`, so that no run is still busy when the next one is due, and time enough for some thousand
-/// releases. A runtime's call has less, because a kubelet waits for it.
+/// Time enough for some thousand releases, and for an account that is over its quota to get its next minutes. A timer starts no second
+/// run beside one that is busy. A runtime's call has less, because a kubelet waits for it.
 const USUAL: Duration = Duration::from_mins(5);
 
 /// A person who asks for more means that there is no limit.
