@@ -14,7 +14,7 @@ use aliyun_eni_ipam::inside::cloud::{
     Choice, Client, Disposition, Endpoint, Error, ErrorKind, Settings, Source, StsServer, Want,
 };
 use harness::World;
-use harness::simulator::Simulator;
+use harness::simulator::{Dice, Simulator};
 
 use super::cloud::{ENIS, outcome, world};
 use super::size::{Outcome, Size, Verb};
@@ -119,11 +119,11 @@ impl Request {
         let client = Client::new(settings.clone());
         let token = hex128().expect("a random number");
         let mut wait = FIRST_WAIT;
-        let mut random = self.seed;
+        let mut dice = Dice(self.seed);
         while let Err(error) = self.send(&client, &token) {
             let is_refused = matches!(error.kind, ErrorKind::Refused(Disposition::Retry));
             assert!(is_refused, "{error}");
-            thread::sleep(wait.mul_f64(0.5 + fraction(&mut random) / 2.0));
+            thread::sleep(wait.mul_f64(0.5 + dice.fraction() / 2.0));
             wait = LONGEST_WAIT.min(wait * 2);
         }
     }
@@ -138,15 +138,6 @@ impl Request {
             Verb::Del => client.unassign(&region, &self.eni, &[self.address], deadline).map(drop),
         }
     }
-}
-
-/// The next random number, at least 0 and less than 1: splitmix64, so that runs are alike.
-fn fraction(state: &mut u64) -> f64 {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut mixed = *state;
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    f64::from(u32::try_from((mixed ^ (mixed >> 31)) >> 32).unwrap_or_default()) / (f64::from(u32::MAX) + 1.0)
 }
 
 /// With the simulator's permanent key.

@@ -64,12 +64,41 @@ impl Assigned {
     }
 }
 
+/// What the API calls the addresses of a family.
+struct Names {
+    assign: &'static str,
+    unassign: &'static str,
+    /// The parameter that lists addresses.
+    address: &'static str,
+    /// The parameter that says how many to assign.
+    count: &'static str,
+}
+
+fn names(family: Family) -> Names {
+    match family {
+        Family::V4 => Names {
+            assign: "AssignPrivateIpAddresses",
+            unassign: "UnassignPrivateIpAddresses",
+            address: "PrivateIpAddress",
+            count: "SecondaryPrivateIpAddressCount",
+        },
+        Family::V6 => Names {
+            assign: "AssignIpv6Addresses",
+            unassign: "UnassignIpv6Addresses",
+            address: "Ipv6Address",
+            count: "Ipv6AddressCount",
+        },
+    }
+}
+
 /// The action that assigns addresses of a family.
 pub(crate) fn assign_action(family: Family) -> &'static str {
-    match family {
-        Family::V4 => "AssignPrivateIpAddresses",
-        Family::V6 => "AssignIpv6Addresses",
-    }
+    names(family).assign
+}
+
+/// The action that unassigns them.
+pub(crate) fn unassign_action(family: Family) -> &'static str {
+    names(family).unassign
 }
 
 /// Whether ECS refused a request because of how many addresses it is about. No code says only that: a refusal of more than
@@ -95,15 +124,12 @@ impl Client {
         deadline: Deadline,
     ) -> Result<RequestId, Error> {
         let family = family_of(addresses).ok_or_else(|| {
-            Error::not_sent("UnassignPrivateIpAddresses", "one request is about addresses of one family")
+            Error::not_sent(unassign_action(Family::V4), "one request is about addresses of one family")
                 .about(eni)
         })?;
-        let (name, parameter) = match family {
-            Family::V4 => ("UnassignPrivateIpAddresses", "PrivateIpAddress"),
-            Family::V6 => ("UnassignIpv6Addresses", "Ipv6Address"),
-        };
+        let Names { unassign: name, address, .. } = names(family);
         let mut parameters = target(region, eni);
-        parameters.extend(numbered(parameter, addresses));
+        parameters.extend(numbered(address, addresses));
         let action = Action { name, version: VERSION, mutates: true, parameters, set_by: SET_BY };
         self.call(region, eni, &action, deadline).map(|answer| RequestId(answer.request_id))
     }
@@ -123,17 +149,13 @@ impl Client {
         client_token: &str,
         deadline: Deadline,
     ) -> Result<Assigned, Error> {
-        let name = assign_action(family);
-        let (count, parameter) = match family {
-            Family::V4 => ("SecondaryPrivateIpAddressCount", "PrivateIpAddress"),
-            Family::V6 => ("Ipv6AddressCount", "Ipv6Address"),
-        };
+        let Names { assign: name, address, count, .. } = names(family);
         let mut parameters = target(region, eni);
         parameters.push(("ClientToken".to_owned(), client_token.to_owned()));
         match want {
             Want::Count(wanted) => parameters.push((count.to_owned(), wanted.to_string())),
             Want::Addresses(addresses) if family_of(addresses) == Some(family) => {
-                parameters.extend(numbered(parameter, addresses));
+                parameters.extend(numbered(address, addresses));
             }
             Want::Addresses(_) => {
                 return Err(Error::not_sent(name, "one request is about addresses of one family").about(eni));

@@ -8,7 +8,7 @@ pub mod ownership;
 mod settings;
 
 pub use actions::Want;
-pub(crate) use actions::{ALWAYS_TAKEN, MOST_ADDRESSES, assign_action, is_too_many};
+pub(crate) use actions::{ALWAYS_TAKEN, MOST_ADDRESSES, assign_action, is_too_many, unassign_action};
 pub use client::Client;
 pub(crate) use describe::Eni;
 pub use describe::EniKind;

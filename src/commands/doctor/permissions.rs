@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::base::random;
 use crate::base::region::Family;
-use crate::cloud::ecs::Want;
+use crate::cloud::ecs::{Want, assign_action, unassign_action};
 use crate::cloud::rpc::Error;
 use crate::commands::doctor::report::Report;
 use crate::commands::doctor::site::Site;
@@ -42,7 +42,9 @@ pub(super) fn test(site: &Site<'_>, ipv6: bool, report: &mut Report) {
         let token = random::hex128().unwrap_or_default();
         let want = Want::Addresses(vec![nowhere]);
         let assigned = client.assign(&place.region, &place.eni, family, &want, &token, *deadline).map(|_| ());
-        for (action, answer) in names(family).into_iter().zip([unassigned, assigned]) {
+        for (action, answer) in
+            [unassign_action(family), assign_action(family)].into_iter().zip([unassigned, assigned])
+        {
             match answer {
                 Ok(()) => granted.push(action),
                 Err(error) if suggests_permission(&error) => inferred.push(action),
@@ -63,13 +65,6 @@ pub(super) fn test(site: &Site<'_>, ipv6: bool, report: &mut Report) {
     }
     for why in unclear {
         report.not_tested(NAME, why);
-    }
-}
-
-fn names(family: Family) -> [&'static str; 2] {
-    match family {
-        Family::V4 => ["UnassignPrivateIpAddresses", "AssignPrivateIpAddresses"],
-        Family::V6 => ["UnassignIpv6Addresses", "AssignIpv6Addresses"],
     }
 }
 

@@ -289,7 +289,7 @@ impl Faults {
 
 /// `SplitMix64`: enough chance for a test, and the same for the same seed.
 #[derive(Clone, Debug)]
-pub(crate) struct Dice(pub(crate) u64);
+pub struct Dice(pub u64);
 
 impl Dice {
     pub(crate) fn next(&mut self) -> u64 {
@@ -301,7 +301,7 @@ impl Dice {
     }
 
     /// A number from 0 up to, but not including, 1.
-    fn fraction(&mut self) -> f64 {
+    pub fn fraction(&mut self) -> f64 {
         let high = u32::try_from(self.next() >> 32).unwrap_or(0);
         f64::from(high) / (f64::from(u32::MAX) + 1.0)
     }

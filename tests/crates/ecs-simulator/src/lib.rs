@@ -86,7 +86,7 @@ mod welcome;
 mod world;
 
 pub use cloud::Saved;
-pub use faults::{Effect, Fault};
+pub use faults::{Dice, Effect, Fault};
 pub use ledger::Entry;
 pub use named_faults::NamedFault;
 pub use offline::{Offline, Reply};
