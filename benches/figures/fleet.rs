@@ -1,24 +1,51 @@
 //! Fleets of nodes on one account's quota, in simulated time: benches/fleet runs the plugin's own code for them.
 
+use std::fmt::Write;
+use std::fs;
+use std::num::NonZero;
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
+use std::thread;
 
 use serde_json::Value;
 
 use crate::plot::{Axes, Series, bars};
 use crate::report::{Scale, Section, table};
 
-/// What is simulated: nodes, pods on each, addresses that each keeps, the most addresses in a request, scenarios. Each row is a process.
-const RUNS: &[(Scale, [usize; 4], &[&str])] = &[
-    (Scale::Quick, [20, 10, 0, 32], &["outage", "drain"]),
-    (Scale::Full, [50, 110, 0, 32], &["drain"]),
-    (Scale::Full, [50, 110, 0, 10], &["drain"]),
-    (Scale::Full, [50, 30, 0, 32], &["pods come and go", "rolling update", "outage", "drain"]),
-    (Scale::Full, [50, 30, 10, 32], &["pods come and go", "rolling update", "outage", "drain"]),
-    (Scale::Full, [50, 30, 0, 32], &["slow drain"]),
-    (Scale::Full, [500, 30, 0, 32], &["drain"]),
-    (Scale::Full, [500, 30, 10, 32], &["drain"]),
-    (Scale::Full, [500, 30, 0, 32], &["slow drain"]),
+/// What is simulated in one process: nodes, pods on each, addresses that each keeps, the most addresses in a request, the scenario.
+type Run = (Scale, [usize; 4], &'static str);
+
+const RUNS: &[Run] = &[
+    (Scale::Quick, [FEW, 10, 0, 32], "outage"),
+    (Scale::Quick, [FEW, 10, 0, 32], "drain"),
+    (Scale::Full, [50, 110, 0, 32], "drain"),
+    (Scale::Full, [50, 110, 0, 10], "drain"),
+    (Scale::Full, [50, 30, 0, 32], "drain"),
+    (Scale::Full, [MANY, 30, 0, 32], "drain"),
+    (Scale::Full, [MANY, 30, 10, 32], "drain"),
+    (Scale::Full, [5_000, 30, 0, 32], "drain"),
+    (Scale::Full, [50, 30, 0, 32], "slow drain"),
+    (Scale::Full, [MANY, 30, 0, 32], "slow drain"),
+    (Scale::Full, [50, 30, 0, 32], "pods come and go"),
+    (Scale::Full, [50, 30, 10, 32], "pods come and go"),
+    (Scale::Full, [MANY, 30, 0, 32], "pods come and go"),
+    (Scale::Full, [MANY, 30, 10, 32], "pods come and go"),
+    (Scale::Full, [50, 30, 0, 32], "rolling update"),
+    (Scale::Full, [50, 30, 10, 32], "rolling update"),
+    (Scale::Full, [MANY, 30, 0, 32], "rolling update"),
+    (Scale::Full, [MANY, 30, 10, 32], "rolling update"),
+    (Scale::Full, [50, 30, 0, 32], "outage"),
+    (Scale::Full, [50, 30, 10, 32], "outage"),
+    (Scale::Full, [MANY, 30, 0, 32], "outage"),
+    (Scale::Full, [MANY, 30, 10, 32], "outage"),
 ];
+
+/// A quick run's nodes.
+const FEW: usize = 20;
+
+/// Fleets with more nodes need more areas of memory than Linux allows a process by default.
+const MANY: usize = 500;
+const MAPS: usize = 1 << 20;
 
 const ABOUT: &str = "\
 Nodes share one account, of which ECS takes 400 calls of each action a minute and refuses more until the minute ends. Every call of the \
@@ -34,25 +61,57 @@ from the last of these events, or from the end of the outage, until every pod ha
 how long the quota makes that take at least. The same seed gives the same figures.\n\n";
 
 pub(crate) fn section(scale: Scale) -> Section {
-    let mut outcomes = Vec::new();
-    for (_, size, scenarios) in RUNS.iter().filter(|(of, ..)| *of == scale) {
-        outcomes.extend(simulate(*size, scenarios));
+    let runs: Vec<_> = RUNS.iter().filter(|(of, ..)| *of == scale).collect();
+    let is_possible = |(_, [nodes, ..], _): &&Run| *nodes <= MANY || maps_allowed() >= MAPS;
+    let (runs, left_out): (Vec<&Run>, Vec<&Run>) = runs.into_iter().partition(is_possible);
+    let outcomes = simulate_all(&runs);
+    let mut text = ABOUT.to_owned() + &rows(&outcomes);
+    if !left_out.is_empty() {
+        let _ = write!(text, "\nLarger fleets were left out: they need `sysctl vm.max_map_count={MAPS}`.\n");
     }
-    let text = ABOUT.to_owned() + &rows(&outcomes);
     let plots =
         vec![("fleet-calls.svg", calls_plot(&outcomes)), ("fleet-recovery.svg", recovery_plot(&outcomes))];
     Section { title: "A fleet on one account", text, plots }
 }
 
-fn simulate(size: [usize; 4], scenarios: &[&str]) -> Vec<Value> {
+/// How many areas of memory a process may have: each call that waits takes two.
+fn maps_allowed() -> usize {
+    let allowed = fs::read_to_string("/proc/sys/vm/max_map_count");
+    allowed.ok().and_then(|text| text.trim().parse().ok()).unwrap_or_default()
+}
+
+/// As many at a time as there are processors: what is simulated does not depend on how long that takes. Those that take longest begin
+/// first.
+fn simulate_all(runs: &[&Run]) -> Vec<Value> {
+    let mut queue: Vec<_> = runs.iter().enumerate().collect();
+    queue.sort_by_key(|(_, (_, [nodes, ..], _))| *nodes);
+    let queue = Mutex::new(queue);
+    let work = || {
+        let mut done = Vec::new();
+        // The queue is let go of before the simulation.
+        while let Some((nth, (_, size, scenario))) = { queue.lock().unwrap().pop() } {
+            done.push((nth, simulate(*size, scenario)));
+        }
+        done
+    };
+    let workers = thread::available_parallelism().map_or(1, NonZero::get);
+    let mut outcomes: Vec<_> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().flat_map(|it| it.join().unwrap()).collect()
+    });
+    outcomes.sort_by_key(|(nth, _)| *nth);
+    outcomes.into_iter().map(|(_, outcome)| outcome).collect()
+}
+
+/// One process.
+fn simulate(size: [usize; 4], scenario: &str) -> Value {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(["run", "--release", "--quiet", "--package", "fleet", "--"]);
-    command.args(size.map(|number| number.to_string())).args(scenarios);
+    command.args(size.map(|number| number.to_string())).arg(scenario);
     let output = command.current_dir(env!("CARGO_MANIFEST_DIR")).stderr(Stdio::inherit()).output();
     let output = output.expect("cargo runs");
     assert!(output.status.success(), "the simulation failed: {command:?}");
-    let text = String::from_utf8(output.stdout).expect("JSON is text");
-    text.lines().map(|line| serde_json::from_str(line).expect("each line is a document")).collect()
+    serde_json::from_slice(&output.stdout).expect("the outcome is a document")
 }
 
 fn number(outcome: &Value, key: &str) -> f64 {
@@ -65,6 +124,11 @@ fn calls(outcome: &Value) -> f64 {
 
 fn calls_a_pod(outcome: &Value) -> f64 {
     calls(outcome) / (number(outcome, "started") + number(outcome, "ended"))
+}
+
+/// The share of the calls that were refused for the quota.
+fn refused(outcome: &Value) -> f64 {
+    number(outcome, "throttled") / calls(outcome)
 }
 
 fn rows(outcomes: &[Value]) -> String {
@@ -91,7 +155,7 @@ fn rows(outcomes: &[Value]) -> String {
             it["mostPerRequest"].to_string(),
             format!("{:.0}", calls(it)),
             format!("{:.3}", calls_a_pod(it)),
-            format!("{:.0} %", 100.0 * number(it, "throttled") / calls(it)),
+            format!("{:.0} %", 100.0 * refused(it)),
             it["overlaps"].to_string(),
             seconds("recoveredSeconds"),
             seconds("necessarySeconds"),
@@ -120,7 +184,7 @@ fn series(name: &str, outcomes: &[Value], of: impl Fn(&Value) -> f64) -> Series 
 }
 
 fn calls_plot(outcomes: &[Value]) -> String {
-    let shown: Vec<Value> = outcomes.iter().filter(|it| it["scenario"] != "outage").cloned().collect();
+    let shown = of_one_size(outcomes, &["drain", "slow drain", "pods come and go", "rolling update"]);
     let axes = Axes {
         title: "Calls of ECS for each pod that starts or ends (+r: 10 addresses in reserve)",
         x: "",
@@ -128,13 +192,13 @@ fn calls_plot(outcomes: &[Value]) -> String {
         log_x: false,
         log_y: false,
     };
-    bars(&axes, &groups(&shown), &[series("calls a pod", &shown, calls_a_pod)])
+    let all = series("calls", &shown, calls_a_pod);
+    let refused = series("refused of them", &shown, |it| calls_a_pod(it) * refused(it));
+    bars(&axes, &groups(&shown), &[all, refused])
 }
 
 fn recovery_plot(outcomes: &[Value]) -> String {
-    let ends = ["outage", "drain", "slow drain"];
-    let is_shown = |it: &&Value| ends.iter().any(|name| it["scenario"] == *name);
-    let shown: Vec<Value> = outcomes.iter().filter(is_shown).cloned().collect();
+    let shown = of_one_size(outcomes, &["drain", "slow drain", "outage"]);
     let axes = Axes {
         title: "Until the last address is back (+r: 10 addresses in reserve)",
         x: "",
@@ -145,4 +209,12 @@ fn recovery_plot(outcomes: &[Value]) -> String {
     let recovered = series("recovered", &shown, |it| number(it, "recoveredSeconds"));
     let necessary = series("what the quota needs", &shown, |it| number(it, "necessarySeconds"));
     bars(&axes, &groups(&shown), &[recovered, necessary])
+}
+
+/// Those of `scenarios` that can be compared.
+fn of_one_size(outcomes: &[Value], scenarios: &[&str]) -> Vec<Value> {
+    let is_shown = |it: &&Value| {
+        (it["nodes"] == MANY || it["nodes"] == FEW) && scenarios.iter().any(|name| it["scenario"] == *name)
+    };
+    outcomes.iter().filter(is_shown).cloned().collect()
 }

@@ -67,7 +67,8 @@ fn about(scale: Scale) -> String {
          stdin at the same moment, so that what is measured is the plugin and not how fast this machine starts processes. ECS is \
          simulated. It takes 32 addresses in a request, works on one request of an ENI at a time, and answers it after the time at the \
          head of the column; a second request of the ENI meanwhile is refused with `Operation.Conflict`, as ECS does. No quota of \
-         requests is applied here. With three ENIs, each has room for a third of the pods.\n\n\
+         requests is applied here. With three ENIs, each has room for a third of the pods: for a start that is the worst case, because \
+         only a refusal tells the plugin what room an ENI has, while those with one request a pod are told here.\n\n\
          A cell has the number of requests that ECS got, the wall time, and in brackets how many times as long that is as the requests \
          take one after the other: 1.00 is a plugin that takes no time by itself, and with three ENIs 0.33. The figures of this plugin \
          are those of the run with the median wall time of {}, and the worst overlap of all. What follows the brackets for the others is \
