@@ -69,8 +69,11 @@ pub(crate) fn section(scale: Scale) -> Section {
     if !left_out.is_empty() {
         let _ = write!(text, "\nLarger fleets were left out: they need `sysctl vm.max_map_count={MAPS}`.\n");
     }
-    let plots =
-        vec![("fleet-calls.svg", calls_plot(&outcomes)), ("fleet-recovery.svg", recovery_plot(&outcomes))];
+    let size = scale.pick("20 nodes of 10 pods", "500 nodes of 30 pods");
+    let plots = vec![
+        ("fleet-calls.svg", calls_plot(size, &outcomes)),
+        ("fleet-recovery.svg", recovery_plot(size, &outcomes)),
+    ];
     Section { title: "A fleet on one account", text, plots }
 }
 
@@ -169,12 +172,12 @@ fn rows(outcomes: &[Value]) -> String {
     table(&headings, &outcomes.iter().map(row).collect::<Vec<_>>())
 }
 
-/// The runs that a plot compares, each under a name.
+/// The runs that a plot compares, each under a name that is short enough.
 fn groups(outcomes: &[Value]) -> Vec<String> {
     let name = |it: &Value| {
-        let scenario = it["scenario"].as_str().unwrap_or_default().replace("pods come and go", "come, go");
-        let reserve = if it["reserve"] == 0 { String::new() } else { " +r".to_owned() };
-        format!("{scenario} {}×{}{reserve}", it["nodes"], it["pods"])
+        let scenario = it["scenario"].as_str().unwrap_or_default();
+        let scenario = scenario.replace("pods come and go", "come, go").replace("rolling update", "update");
+        format!("{scenario}{}", if it["reserve"] == 0 { "" } else { " +r" })
     };
     outcomes.iter().map(name).collect()
 }
@@ -183,11 +186,11 @@ fn series(name: &str, outcomes: &[Value], of: impl Fn(&Value) -> f64) -> Series 
     Series { name: name.to_owned(), points: (0_u32..).map(f64::from).zip(outcomes.iter().map(of)).collect() }
 }
 
-fn calls_plot(outcomes: &[Value]) -> String {
+fn calls_plot(size: &'static str, outcomes: &[Value]) -> String {
     let shown = of_one_size(outcomes, &["drain", "slow drain", "pods come and go", "rolling update"]);
     let axes = Axes {
         title: "Calls of ECS for each pod that starts or ends (+r: 10 addresses in reserve)",
-        x: "",
+        x: size,
         y: "calls a pod",
         log_x: false,
         log_y: false,
@@ -197,11 +200,11 @@ fn calls_plot(outcomes: &[Value]) -> String {
     bars(&axes, &groups(&shown), &[all, refused])
 }
 
-fn recovery_plot(outcomes: &[Value]) -> String {
+fn recovery_plot(size: &'static str, outcomes: &[Value]) -> String {
     let shown = of_one_size(outcomes, &["drain", "slow drain", "outage"]);
     let axes = Axes {
         title: "Until the last address is back (+r: 10 addresses in reserve)",
-        x: "",
+        x: size,
         y: "seconds",
         log_x: false,
         log_y: false,
