@@ -208,7 +208,7 @@ impl Mutation {
             fs::copy(root().join(file), tree.join(file))?;
         }
         // Cargo.toml names tests and other crates, which are not built.
-        for folder in ["packaging", "tests"] {
+        for folder in ["benches", "packaging", "tests"] {
             let folder_there = tree.join(folder);
             if !folder_there.exists() {
                 symlink(root().join(folder), folder_there)?;
