@@ -265,8 +265,12 @@ impl<'s> Asker<'_, 's> {
             return Ok(Some(Planned { ask, waiting: 1 }));
         }
         let state = self.eni_lock()?.state().clone();
+        let is_full = state.full_at(now).is_some();
+        if is_full && is_reserved {
+            return Ok(None);
+        }
         // A full ENI is asked for one, which tells as well as many whether it has room again.
-        let left = if state.full_at(now).is_some() { Some(1) } else { state.fewer_than(want.family, now) };
+        let left = if is_full { Some(1) } else { state.fewer_than(want.family, now) };
         let fewer_than = left.unwrap_or(usize::MAX);
         let most = state
             .max_per_request(want.family, source.releaser.max_per_request)
